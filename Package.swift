@@ -1,0 +1,98 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// One target per layer. A target may import only what stands below it; the list is in that order, and a
+// dependency that is not named here does not compile.
+
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "holdfast",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "holdfast", targets: ["holdfast"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // System libraries and C.
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CDigests"),
+        .target(name: "CFileSystem"),
+
+        // The engine, lowest layer first.
+        .target(name: "Model", dependencies: [protobuf], swiftSettings: strict),
+        .target(
+            name: "Digests", dependencies: ["CDigests", "COpenSSL", "CZlib"], swiftSettings: strict),
+        .target(
+            name: "Volumes", dependencies: ["Model", "Digests", "CFileSystem"], swiftSettings: strict),
+        .target(
+            name: "EventLog", dependencies: ["Model", "Digests", "Volumes"], swiftSettings: strict),
+        .target(name: "Catalog", dependencies: ["Model", grdb], swiftSettings: strict),
+        .target(
+            name: "ObjectStore",
+            dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog"],
+            swiftSettings: strict),
+        .target(
+            name: "Integrity",
+            dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore"],
+            swiftSettings: strict),
+
+        // The protocol, the server and the command line.
+        .target(
+            name: "S3", dependencies: ["Model", "Digests", "ObjectStore", httpTypes],
+            swiftSettings: strict),
+        .target(
+            name: "HoldfastServer",
+            dependencies: [
+                "Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore", "Integrity", "S3",
+                httpTypes, logging, nioCore, nioPosix, nioHTTP1,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "holdfast", dependencies: ["HoldfastServer", arguments], swiftSettings: strict),
+
+        // Tests: units beside each target, and the simulated file system they share.
+        .target(
+            name: "TestSupport", dependencies: ["Model", "Digests", "Volumes"],
+            path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests"], swiftSettings: strict),
+        .testTarget(
+            name: "VolumesTests", dependencies: ["Volumes", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "CatalogTests", dependencies: ["Catalog"], swiftSettings: strict),
+        .testTarget(
+            name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
+        ),
+        .testTarget(name: "S3Tests", dependencies: ["S3"], swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests", dependencies: ["HoldfastServer", "TestSupport"],
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,28 @@
+#define _GNU_SOURCE
+#include "CFileSystem.h"
+
+#include <fcntl.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
+
+const int32_t holdfast_o_direct = O_DIRECT;
+
+ssize_t holdfast_pread_nowait(int descriptor, void *buffer, size_t count, off_t offset) {
+    struct iovec vector = {.iov_base = buffer, .iov_len = count};
+    return preadv2(descriptor, &vector, 1, offset, RWF_NOWAIT);
+}
+
+int holdfast_allocate(int descriptor, off_t offset, off_t length) {
+    return fallocate(descriptor, 0, offset, length);
+}
+
+int holdfast_file_system_type(const char *path, int64_t *type) {
+    struct statfs information;
+    if (statfs(path, &information) != 0) return -1;
+    *type = (int64_t)information.f_type;
+    return 0;
+}
+
+int holdfast_drop_cache(int descriptor) {
+    return posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+}
