@@ -1,0 +1,94 @@
+import Model
+
+/// What is true as of one position of the log.
+///
+/// All of it may read the catalog's file: call on a worker thread.
+public protocol LedgerView {
+    func position() throws -> LogPosition
+    func bucket(_ name: BucketName) throws -> Bucket?
+    func buckets() throws -> [Bucket]
+    /// Whether the bucket holds no version, delete marker or unfinished upload.
+    func isEmpty(_ bucket: BucketName) throws -> Bool
+    /// The newest version of the key, a delete marker included.
+    func newestVersion(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion?
+    func version(_ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector) throws -> ObjectVersion?
+    func upload(_ bucket: BucketName, _ key: ObjectKey, _ id: UploadID) throws -> MultipartUpload?
+    func part(_ id: UploadID, number: Int) throws -> UploadedPart?
+    func parts(of id: UploadID, after number: Int, limit: Int) throws -> [UploadedPart]
+    func listCurrent(
+        _ bucket: BucketName, prefix: String, delimiter: String, after: String, limit: Int
+    ) throws -> ListingPage
+    func listVersions(
+        _ bucket: BucketName, prefix: String, delimiter: String, keyMarker: String,
+        versionMarker: VersionSelector?, limit: Int
+    ) throws -> ListingPage
+    func listUploads(
+        _ bucket: BucketName, prefix: String, delimiter: String, keyMarker: String,
+        uploadMarker: UploadID?, limit: Int
+    ) throws -> UploadsPage
+    /// Whether an event that is not yet reclaimed refers, or referred, to the blob.
+    func knowsBlob(_ id: BlobID) throws -> Bool
+    /// Whether some version or part refers to the blob, or history can still see it, and it is not being reclaimed.
+    func needsBlob(_ id: BlobID) throws -> Bool
+}
+
+/// What one proposal comes to, decided against what is true at the moment it is committed.
+public enum Decision<Outcome: Sendable> {
+    /// The change to append, and what the caller is told once it is durable.
+    case append(EventRecord.OneOf_Change, (SequenceNumber, Timestamp) -> Outcome)
+    /// Nothing has to change.
+    case nothing(Outcome)
+}
+
+/// One change that somebody asks for: bytes for the log, and the decision.
+public struct Proposal<Outcome: Sendable>: Sendable {
+    let actor: Actor
+    let operation: OperationID
+    /// Bytes that stand in the log with the event.
+    let payload: [UInt8]
+    /// The blobs that the change publishes first, with the volumes that hold each: every volume in good standing must, or
+    /// the proposal comes back with ``ReplicaMissing``.
+    let newBlob: NewBlob?
+    let decide: @Sendable (any LedgerView) throws -> Decision<Outcome>
+
+    struct NewBlob: Sendable {
+        let id: BlobID
+        let holders: Set<Int>
+    }
+
+    init(
+        actor: Actor, operation: OperationID = .random(), payload: [UInt8] = [], newBlob: NewBlob? = nil,
+        decide: @escaping @Sendable (any LedgerView) throws -> Decision<Outcome>
+    ) {
+        self.actor = actor
+        self.operation = operation
+        self.payload = payload
+        self.newBlob = newBlob
+        self.decide = decide
+    }
+}
+
+/// A volume came into good standing after the blob was written: the blob must be copied there before it is published.
+struct ReplicaMissing: Error, Sendable {
+    let volumes: Set<Int>
+}
+
+/// Where truth is kept: commits changes one after the other, and shows what they came to.
+///
+/// The embedded ledger is the mirrored event log with the SQLite catalog; nothing above may assume that there is only one
+/// process behind it.
+public protocol Ledger: Sendable {
+    /// Decides and commits; returns when the event is stable on a quorum of volumes.
+    /// - Throws: what `decide` threw, ``StoreError/busy(_:)`` if too many commits wait, ``StoreError/unavailable(_:)`` without quorum.
+    func commit<Outcome: Sendable>(_ proposal: Proposal<Outcome>) async throws -> Committed<Outcome>
+    /// Reads one consistent state.
+    func read<Result>(_ body: (any LedgerView) throws -> Result) throws -> Result
+    /// The last event that is committed.
+    var head: LogPosition { get }
+    /// Committed events from `sequence` on, at most `limit` of them.
+    func events(from sequence: SequenceNumber, limit: Int) throws -> [LoggedEvent]
+    /// Returns when there is an event after `sequence`, or when the ledger closes.
+    func waitForEvents(after sequence: SequenceNumber) async
+    /// The verified payload of an event, from whichever mirror has it.
+    func payload(of sequence: SequenceNumber, length: Int) async throws -> [UInt8]
+}
