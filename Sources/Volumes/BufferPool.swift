@@ -1,0 +1,75 @@
+import Foundation
+import Model
+import Synchronization
+
+/// Memory that direct reads and writes can use.
+public final class AlignedBuffer: @unchecked Sendable {  // raw memory; who holds the buffer decides who writes it
+    public let bytes: UnsafeMutableRawBufferPointer
+    public var capacity: Int { bytes.count }
+
+    /// - Parameter capacity: in bytes, a multiple of ``FileSystemAlignment/bytes``.
+    public init(capacity: Int) {
+        precondition(
+            capacity > 0 && capacity % FileSystemAlignment.bytes == 0,
+            "an aligned buffer has a whole number of pages, not \(capacity) bytes")
+        bytes = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: capacity, alignment: FileSystemAlignment.bytes)
+    }
+
+    deinit { bytes.deallocate() }
+}
+
+/// A bounded number of buffers, kept for use again: new pages cost ten times what copying into them does.
+public final class BufferPool: Sendable {
+    private struct State {
+        var free: [AlignedBuffer] = []
+        var made = 0
+        var waiters: [UnsafeContinuation<AlignedBuffer, Never>] = []
+    }
+
+    public let bufferSize: Int
+    public let limit: Int
+    private let state = Mutex(State())
+
+    public init(bufferSize: Int, limit: Int) {
+        precondition(limit > 0, "a pool has at least one buffer")
+        self.bufferSize = bufferSize
+        self.limit = limit
+    }
+
+    /// A buffer, when one is free; first come, first served. Whoever holds one gives it back in a bounded time, so the wait ends.
+    public func take() async -> AlignedBuffer {
+        await withUnsafeContinuation { continuation in
+            let buffer = state.withLock { state -> AlignedBuffer? in
+                if state.waiters.isEmpty, let buffer = take(&state) { return buffer }
+                state.waiters.append(continuation)
+                return nil
+            }
+            if let buffer { continuation.resume(returning: buffer) }
+        }
+    }
+
+    public func tryTake() -> AlignedBuffer? { state.withLock { take(&$0) } }
+
+    private func take(_ state: inout State) -> AlignedBuffer? {
+        if let buffer = state.free.popLast() { return buffer }
+        guard state.made < limit else { return nil }
+        state.made += 1
+        return AlignedBuffer(capacity: bufferSize)
+    }
+
+    public func give(_ buffer: AlignedBuffer) {
+        precondition(buffer.capacity == bufferSize, "a buffer goes back to the pool it came from")
+        let waiter = state.withLock { state -> UnsafeContinuation<AlignedBuffer, Never>? in
+            guard !state.waiters.isEmpty else {
+                state.free.append(buffer)
+                return nil
+            }
+            return state.waiters.removeFirst()
+        }
+        waiter?.resume(returning: buffer)
+    }
+
+    /// Buffers in use.
+    public var inUse: Int { state.withLock { $0.made - $0.free.count } }
+}

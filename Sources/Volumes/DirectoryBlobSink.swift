@@ -1,0 +1,84 @@
+import Foundation
+import Model
+
+/// Writes one blob file.
+///
+/// The bytes go to `incoming/<id>`, past the page cache. When all are there the file is synced, then linked to its name in `blobs/`, then
+/// the directories are synced: so the name in `blobs/` is durable only for a file that is. The name in `incoming/` stays until the
+/// blob's event is in the log; after a crash it says which blobs may have no event.
+final class DirectoryBlobSink: BlobSink, @unchecked Sendable {  // calls come one at a time, as the protocol says
+    private let id: BlobID
+    private let volume: DirectoryVolume
+    private let replacing: String?
+    private let file: any File
+    private var offset: UInt64 = 0
+    private var isFinished = false
+
+    init(_ id: BlobID, expectedLength: UInt64?, replacing: String?, volume: DirectoryVolume) throws {
+        self.id = id
+        self.volume = volume
+        self.replacing = replacing
+        let path = volume.incomingPath(id)
+        if replacing != nil, try volume.fileSystem.status(of: path) != nil {
+            // What an earlier repair that was cut off has left.
+            try volume.fileSystem.remove(path)
+        }
+        file = try volume.fileSystem.open(path, [.write, .createNew, .direct], permissions: 0o600)
+        if let expectedLength, expectedLength > 0 {
+            do { try file.allocate(size: expectedLength) } catch {
+                file.close()
+                try volume.fileSystem.remove(path)
+                throw error
+            }
+        }
+    }
+
+    func append(_ bytes: UnsafeRawBufferPointer) throws {
+        precondition(!isFinished, "a finished blob takes no bytes")
+        precondition(bytes.count % FileSystemAlignment.bytes == 0, "a direct write has whole pages")
+        try file.write(bytes, at: offset)
+        offset += UInt64(bytes.count)
+    }
+
+    func finish(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws {
+        precondition(!isFinished, "a blob is finished once")
+        precondition(offset + UInt64(tail.count) == trailer.length, "the trailer counts the bytes written")
+        let rest = try BlobFormat.encode(trailer, id: id, volume: volume.index)
+        let size = tail.count + rest.count
+        let buffer = AlignedBuffer(capacity: size)
+        if tail.count > 0 { buffer.bytes.copyMemory(from: tail) }
+        rest.withUnsafeBytes { source in
+            UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[tail.count...]).copyMemory(from: source)
+        }
+        try file.write(UnsafeRawBufferPointer(buffer.bytes), at: offset)
+        if try file.size() != offset + UInt64(size) { try file.truncate(to: offset + UInt64(size)) }
+        // Stable before it has its name: a name in blobs/ never stands for bytes that a crash may take back.
+        try file.sync()
+        file.close()
+        try link()
+        isFinished = true
+    }
+
+    private func link() throws {
+        let fileSystem = volume.fileSystem
+        let path = volume.directory + "/" + volume.path(of: id)
+        let branch = parent(of: path)
+        // The fan-out directories are made on demand; each new one is synced into the one above it.
+        try fileSystem.createDirectories(branch, permissions: 0o700)
+        if try fileSystem.status(of: path) != nil {
+            guard let replacing else { throw VolumeError.blobExists(path: path) }
+            _ = try volume.quarantine(volume.path(of: id), reason: replacing)
+        }
+        try fileSystem.link(volume.incomingPath(id), to: path)
+        // Both names durable before the event: DESIGN invariant 1 for the one in blobs/; without the one in incoming/ a crash could leave
+        // a blob that no event names and nothing tells of.
+        try fileSystem.syncDirectory(volume.directory + "/incoming")
+        try fileSystem.syncDirectory(branch)
+        volume.forget(id)
+    }
+
+    func abort() throws {
+        file.close()
+        try volume.removeBlob(id)
+    }
+}

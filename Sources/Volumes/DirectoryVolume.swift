@@ -1,0 +1,352 @@
+import Digests
+import Foundation
+import Model
+import Synchronization
+
+/// A volume that is a local directory.
+public final class DirectoryVolume: Volume {
+    public let identity: VolumeIdentity
+    public let directory: String
+    public let fileSystem: any FileSystem
+    public var name: String { directory }
+    public var logDirectory: String { directory + "/log" }
+    public var quarantineDirectory: String { directory + "/quarantine" }
+
+    let clock: @Sendable () -> Timestamp
+    private let lock: any File
+    private let place: FileStatus
+    private let directoryPlace: FileStatus
+    private let openBlobs = OpenBlobs()
+
+    private init(
+        identity: VolumeIdentity, directory: String, fileSystem: any FileSystem, lock: any File,
+        clock: @escaping @Sendable () -> Timestamp
+    ) throws(FileSystemError) {
+        self.identity = identity
+        self.directory = directory
+        self.fileSystem = fileSystem
+        self.lock = lock
+        self.clock = clock
+        let file = directory + "/" + VolumeFile.name
+        guard let place = try fileSystem.status(of: file), let parent = try fileSystem.status(of: directory)
+        else { throw FileSystemError(operation: "lstat", path: file, code: ENOENT) }
+        self.place = place
+        directoryPlace = parent
+    }
+
+    /// Makes an empty or missing directory a volume. `volume.json` comes last: a directory that has it is complete.
+    /// - Throws: ``VolumeError/notEmpty(path:)``.
+    public static func create(
+        _ identity: VolumeIdentity, at directory: String, fileSystem: any FileSystem,
+        clock: @escaping @Sendable () -> Timestamp = { .now() }
+    ) throws -> DirectoryVolume {
+        try fileSystem.createDirectories(directory)
+        guard try fileSystem.list(directory).allSatisfy({ $0 == "lost+found" }) else {
+            throw VolumeError.notEmpty(path: directory)
+        }
+        for name in ["log", "blobs", "incoming", "quarantine"] {
+            try fileSystem.createDirectory(directory + "/" + name, permissions: 0o700)
+        }
+        try fileSystem.syncDirectory(directory)
+        try fileSystem.replaceFile(directory + "/" + VolumeFile.name, with: try VolumeFile(identity).encoded())
+        return try open(directory, fileSystem: fileSystem, clock: clock)
+    }
+
+    /// Opens a volume and locks it until it is closed.
+    /// - Throws: ``VolumeError`` if the directory is not a volume that can be used, by name.
+    public static func open(
+        _ directory: String, fileSystem: any FileSystem, clock: @escaping @Sendable () -> Timestamp = { .now() }
+    ) throws(VolumeError) -> DirectoryVolume {
+        do {
+            let identity = try readIdentity(directory, fileSystem: fileSystem)
+            guard let lock = try fileSystem.lock(directory + "/" + VolumeFile.name) else {
+                throw VolumeError.inUse(path: directory)
+            }
+            return try DirectoryVolume(
+                identity: identity, directory: directory, fileSystem: fileSystem, lock: lock, clock: clock)
+        } catch let error as FileSystemError {
+            throw .fileSystem(error)
+        } catch let error as VolumeError {
+            throw error
+        } catch {
+            preconditionFailure("a volume throws errors of its own and of the file system: \(error)")
+        }
+    }
+
+    /// Who a directory is, without opening it.
+    public static func readIdentity(
+        _ directory: String, fileSystem: any FileSystem
+    ) throws -> VolumeIdentity {
+        guard let status = try fileSystem.status(of: directory) else {
+            throw VolumeError.missing(path: directory)
+        }
+        guard status.kind == .directory else {
+            throw VolumeError.notAVolume(path: directory, reason: "it is not a directory")
+        }
+        let names = try fileSystem.list(directory).filter { $0 != "lost+found" }
+        if names.isEmpty { throw VolumeError.empty(path: directory) }
+        guard names.contains(VolumeFile.name) else {
+            throw VolumeError.notAVolume(path: directory, reason: "it has no \(VolumeFile.name)")
+        }
+        let bytes = try fileSystem.contents(of: directory + "/" + VolumeFile.name)
+        return try VolumeFile.decode(bytes, path: directory)
+    }
+
+    public func close() { lock.close() }
+
+    public func isPresent() -> Bool {
+        let found = try? fileSystem.status(of: directory + "/" + VolumeFile.name)
+        return found?.inode == place.inode && found?.device == place.device
+    }
+
+    /// Whether this very directory, not another mounted over it or in its place, has been emptied.
+    public func wasEmptied() -> Bool {
+        guard let status = try? fileSystem.status(of: directory), status.inode == directoryPlace.inode,
+            status.device == directoryPlace.device, let names = try? fileSystem.list(directory)
+        else { return false }
+        return !names.contains { $0 != "lost+found" }
+    }
+
+    public func space() throws -> (free: UInt64, total: UInt64) { try fileSystem.space(at: directory) }
+
+    // MARK: Places
+
+    public func path(of id: BlobID) -> String {
+        let digits = id.description
+        return "blobs/\(digits.prefix(2))/\(digits.dropFirst(2).prefix(2))/\(digits)"
+    }
+
+    func incomingPath(_ id: BlobID) -> String { "\(directory)/incoming/\(id)" }
+
+    // MARK: Writing
+
+    public func beginBlob(
+        _ id: BlobID, expectedLength: UInt64?, replacing: String?
+    ) throws -> any BlobSink {
+        try DirectoryBlobSink(id, expectedLength: expectedLength, replacing: replacing, volume: self)
+    }
+
+    public func settle(_ id: BlobID) throws { try removeIfPresent(incomingPath(id)) }
+
+    public func incoming() throws -> (blobs: [BlobID], foreign: [String]) {
+        var blobs: [BlobID] = []
+        var foreign: [String] = []
+        for name in try fileSystem.list(directory + "/incoming") {
+            if let id = BlobID(name) { blobs.append(id) } else { foreign.append("incoming/" + name) }
+        }
+        return (blobs, foreign)
+    }
+
+    public func removeBlob(_ id: BlobID) throws {
+        openBlobs.forget(id)
+        // The name in blobs/ first: a crash between the two leaves a name in incoming/, which recovery understands.
+        try removeIfPresent(directory + "/" + path(of: id))
+        try removeIfPresent(incomingPath(id))
+    }
+
+    private func removeIfPresent(_ path: String) throws(FileSystemError) {
+        do { try fileSystem.remove(path) } catch {
+            guard error.code == ENOENT else { throw error }
+        }
+    }
+
+    func forget(_ id: BlobID) { openBlobs.forget(id) }
+
+    // MARK: Reading
+
+    public func readBlocks(
+        _ id: BlobID, length: UInt64, blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(BlobFlaw) -> Int {
+        let blob = try open(id, length: length)
+        let wanted = room(for: blocks, length: length, in: buffer)
+        let count = try BlobFormat.unreadable { () throws(FileSystemError) in
+            try blob.file.read(into: wanted, at: UInt64(blocks.lowerBound * Limits.blockSize))
+        }
+        try check(blob, blocks, UnsafeRawBufferPointer(wanted), count: count)
+        return count
+    }
+
+    public func readBlocksIfCached(
+        _ id: BlobID, length: UInt64, blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(BlobFlaw) -> Int? {
+        guard let blob = openBlobs.find(id), blob.info.length == length else { return nil }
+        let wanted = room(for: blocks, length: length, in: buffer)
+        let read = try BlobFormat.unreadable { () throws(FileSystemError) in
+            try blob.file.readIfCached(into: wanted, at: UInt64(blocks.lowerBound * Limits.blockSize))
+        }
+        guard let read else { return nil }
+        try check(blob, blocks, UnsafeRawBufferPointer(wanted), count: read)
+        return read
+    }
+
+    private func room(
+        for blocks: Range<Int>, length: UInt64, in buffer: UnsafeMutableRawBufferPointer
+    ) -> UnsafeMutableRawBufferPointer {
+        let start = UInt64(blocks.lowerBound * Limits.blockSize)
+        let end = min(UInt64(blocks.upperBound * Limits.blockSize), length)
+        precondition(start < end && Int(end - start) <= buffer.count, "the blocks fit the buffer")
+        return UnsafeMutableRawBufferPointer(rebasing: buffer[0..<Int(end - start)])
+    }
+
+    private func check(
+        _ blob: OpenBlob, _ blocks: Range<Int>, _ bytes: UnsafeRawBufferPointer, count: Int
+    ) throws(BlobFlaw) {
+        guard count == bytes.count else {
+            throw .truncated(
+                expected: UInt64(blocks.lowerBound * Limits.blockSize + bytes.count),
+                found: UInt64(blocks.lowerBound * Limits.blockSize + count))
+        }
+        for block in blocks {
+            let start = (block - blocks.lowerBound) * Limits.blockSize
+            let end = min(start + Limits.blockSize, bytes.count)
+            let found = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+            let expected = blob.info.blockChecksums[block]
+            guard found == expected else { throw .corruptBlock(index: block, expected: expected, found: found) }
+        }
+    }
+
+    private func open(_ id: BlobID, length: UInt64?) throws(BlobFlaw) -> OpenBlob {
+        if let blob = openBlobs.find(id) {
+            if let length, blob.info.length != length {
+                throw .wrongContent("it has \(blob.info.length) bytes, not \(length)")
+            }
+            return blob
+        }
+        let (file, info) = try openFile(id, length: length, options: [])
+        let blob = OpenBlob(file: file, info: info)
+        openBlobs.insert(blob)
+        return blob
+    }
+
+    private func openFile(
+        _ id: BlobID, length: UInt64?, options: OpenOptions
+    ) throws(BlobFlaw) -> (any File, BlobInfo) {
+        let file: any File
+        do { file = try fileSystem.open(directory + "/" + path(of: id), options, permissions: 0) } catch {
+            throw error.code == ENOENT ? .missing : .unreadable(error)
+        }
+        let info = try BlobFormat.readTrailer(file, id: id, length: length)
+        guard info.descriptor.storeID == Data(identity.storeID.bytes) else {
+            let found = StoreID(bytes: info.descriptor.storeID).map { "\($0)" } ?? "?"
+            throw .wrongIdentity(expected: "store \(identity.storeID)", found: "store \(found)")
+        }
+        if let length, info.length != length {
+            throw .wrongContent("it has \(info.length) bytes, not \(length)")
+        }
+        return (file, info)
+    }
+
+    public func info(of id: BlobID, length: UInt64?) throws(BlobFlaw) -> BlobInfo {
+        try openFile(id, length: length, options: []).1
+    }
+
+    public func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], deep: Bool) -> [BlobFlaw] {
+        do throws(BlobFlaw) {
+            let (file, info) = try openFile(id, length: length, options: [])
+            guard info.sha256 == sha256 else {
+                return [.wrongContent("its SHA-256 is \(info.sha256.hexadecimal), not \(sha256.hexadecimal)")]
+            }
+            guard deep else { return [] }
+            file.close()
+            return try BlobScan.run(
+                fileSystem: fileSystem, path: directory + "/" + path(of: id), info: info)
+        } catch {
+            openBlobs.forget(id)
+            return [error]
+        }
+    }
+
+    // MARK: Scanning
+
+    public func listBlobs(firstByte: UInt8) throws -> [BlobListItem] {
+        let first = [firstByte].hexadecimal
+        let root = directory + "/blobs/" + first
+        guard let status = try fileSystem.status(of: root) else { return [] }
+        guard status.kind == .directory else { return [.foreign("blobs/" + first)] }
+        var items: [BlobListItem] = []
+        for second in try fileSystem.list(root) {
+            let branch = "blobs/\(first)/\(second)"
+            guard second.utf8.count == 2, try fileSystem.status(of: directory + "/" + branch)?.kind == .directory
+            else {
+                items.append(.foreign(branch))
+                continue
+            }
+            for name in try fileSystem.list(directory + "/" + branch) {
+                if let id = BlobID(name), name.hasPrefix(first + second) {
+                    items.append(.blob(id))
+                } else {
+                    items.append(.foreign("\(branch)/\(name)"))
+                }
+            }
+        }
+        return items
+    }
+
+    // MARK: Quarantine
+
+    public func quarantine(_ relativePath: String, reason: String) throws -> String {
+        let base = relativePath.split(separator: "/").last.map(String.init) ?? "file"
+        var name = "\(base)-\(clock().microseconds)"
+        // Nothing that is in quarantine is ever overwritten.
+        while try fileSystem.status(of: "\(quarantineDirectory)/\(name)") != nil { name += "+" }
+        struct Note: Encodable {
+            let path: String
+            let reason: String
+            let time: String
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let note = try encoder.encode(Note(path: relativePath, reason: reason, time: clock().description))
+        // The reason first: nothing stands in quarantine unexplained.
+        try fileSystem.replaceFile("\(quarantineDirectory)/\(name).json", with: Array(note))
+        try fileSystem.rename("\(directory)/\(relativePath)", to: "\(quarantineDirectory)/\(name)")
+        try fileSystem.syncDirectory(quarantineDirectory)
+        try fileSystem.syncDirectory(parent(of: "\(directory)/\(relativePath)"))
+        if let id = BlobID(base) { openBlobs.forget(id) }
+        return "quarantine/\(name)"
+    }
+}
+
+/// Reads every byte of a replica, past the page cache where the file system can: what is proved is the device, not memory.
+enum BlobScan {
+    static let chunkByteCount = 1024 * 1024
+
+    static func run(
+        fileSystem: any FileSystem, path: String, info: BlobInfo
+    ) throws(BlobFlaw) -> [BlobFlaw] {
+        let file: any File
+        do { file = try fileSystem.open(path, .direct, permissions: 0) } catch { throw .unreadable(error) }
+        defer { file.close() }
+        let buffer = AlignedBuffer(capacity: chunkByteCount)
+        var flaws: [BlobFlaw] = []
+        var sha256 = SHA256()
+        var offset: UInt64 = 0
+        while offset < info.length {
+            let wanted = min(UInt64(chunkByteCount), info.length - offset)
+            // A direct read takes whole pages; the trailer behind the data makes up the last one.
+            let page = FileSystemAlignment.bytes
+            let aligned = (Int(wanted) + page - 1) / page * page
+            let room = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[0..<aligned])
+            let count = try BlobFormat.unreadable { () throws(FileSystemError) in
+                try file.read(into: room, at: offset)
+            }
+            guard count >= Int(wanted) else {
+                throw .truncated(expected: info.length, found: offset + UInt64(count))
+            }
+            let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(room)[0..<Int(wanted)])
+            sha256.update(bytes)
+            for start in stride(from: 0, to: bytes.count, by: Limits.blockSize) {
+                let end = min(start + Limits.blockSize, bytes.count)
+                let found = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+                let block = (Int(offset) + start) / Limits.blockSize
+                let expected = info.blockChecksums[block]
+                if found != expected {
+                    flaws.append(.corruptBlock(index: block, expected: expected, found: found))
+                }
+            }
+            offset += wanted
+        }
+        if flaws.isEmpty, sha256.finalize() != info.sha256 { flaws.append(.wrongSHA256) }
+        return flaws
+    }
+}

@@ -1,0 +1,85 @@
+import Model
+
+/// What a volume is: read from it when it is opened, and the same for as long as it lives.
+public struct VolumeIdentity: Sendable, Equatable {
+    public let storeID: StoreID
+    public let volumeID: VolumeID
+    /// 1, 2 or 3.
+    public let index: Int
+    public let created: Timestamp
+
+    public init(storeID: StoreID, volumeID: VolumeID, index: Int, created: Timestamp) {
+        self.storeID = storeID
+        self.volumeID = volumeID
+        self.index = index
+        self.created = created
+    }
+}
+
+/// A blob being written to one volume. Calls come one at a time.
+public protocol BlobSink: AnyObject, Sendable {
+    /// Appends at an aligned address a multiple of ``FileSystemAlignment/bytes``.
+    func append(_ bytes: UnsafeRawBufferPointer) throws
+    /// Appends the rest of the data, of any count, and the trailer. When it returns, the blob is durable under its name;
+    /// the name in `incoming/` stays until ``Volume/settle(_:)``.
+    func finish(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws
+    /// Removes all that was written, also after ``finish(tail:trailer:)``.
+    func abort() throws
+}
+
+/// What a listing of a volume's blobs meets.
+public enum BlobListItem: Sendable, Equatable {
+    case blob(BlobID)
+    /// Something that the store did not put there, by its path relative to the volume.
+    case foreign(String)
+}
+
+/// Where replicas are kept. The embedded one is a directory; nothing above may assume so.
+///
+/// All calls may wait for a device; any thread may make them, different blobs at once.
+public protocol Volume: Sendable {
+    var identity: VolumeIdentity { get }
+    /// For messages: the directory's path.
+    var name: String { get }
+
+    /// Begins a blob.
+    /// - Parameter replacing: the reason for which a replica that is there already goes to quarantine when the new one is complete;
+    ///   without one, it is an error that it is there.
+    func beginBlob(_ id: BlobID, expectedLength: UInt64?, replacing: String?) throws -> any BlobSink
+    /// The blob's event is in the log: the name in `incoming/` goes. Not synced: a name that a crash brings back names a blob that
+    /// the catalog knows.
+    func settle(_ id: BlobID) throws
+    /// Blobs that were begun and not settled; and what else is in `incoming/`, by name.
+    func incoming() throws -> (blobs: [BlobID], foreign: [String])
+    /// Removes a blob, settled or not. Removing what is not there is no error.
+    func removeBlob(_ id: BlobID) throws
+
+    /// Reads whole blocks and checks each against the block table.
+    /// - Returns: the number of bytes, which the last block of a blob may make smaller than the blocks.
+    /// - Throws: ``BlobFlaw``.
+    func readBlocks(
+        _ id: BlobID, length: UInt64, blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(BlobFlaw) -> Int
+    /// As ``readBlocks(_:length:blocks:into:)``, but only if nothing has to wait for a device; else `nil`.
+    func readBlocksIfCached(
+        _ id: BlobID, length: UInt64, blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(BlobFlaw) -> Int?
+    /// What the replica's trailer says, verified.
+    func info(of id: BlobID, length: UInt64?) throws(BlobFlaw) -> BlobInfo
+    /// Every flaw that shows: of the trailer, and with `deep` of every block and of the whole. None if the replica is good.
+    func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], deep: Bool) -> [BlobFlaw]
+    /// Blobs in the order of their ids, from `directory` (the first byte of the id) on.
+    func listBlobs(firstByte: UInt8) throws -> [BlobListItem]
+    /// The path of a blob's file, relative to the volume.
+    func path(of id: BlobID) -> String
+
+    /// Moves a file out of the way, with the reason beside it; returns its new path, relative to the volume.
+    func quarantine(_ relativePath: String, reason: String) throws -> String
+    /// Whether the volume is still the one that was opened.
+    func isPresent() -> Bool
+    func space() throws -> (free: UInt64, total: UInt64)
+}
+
+extension Volume {
+    public var index: Int { identity.index }
+}
