@@ -1,0 +1,213 @@
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// One volume's mirror of the log: a directory of segments.
+///
+/// Appending, sealing and making the next segment ready run on the mirror's lane, one after the other. Reading runs on any thread.
+public final class LogMirror: Sendable {
+    static let zeroChunk = 1024 * 1024
+    static let openLimit = 16
+
+    public let index: Int
+    let fileSystem: any FileSystem
+    let directory: String
+    let quarantineDirectory: String
+    let lane: any Lane
+
+    /// The segment that frames are appended to.
+    struct Active: Sendable {
+        let first: SequenceNumber
+        let file: any File
+        /// Where the next frame goes.
+        var end: UInt64
+    }
+
+    /// A segment file that is being allocated and zeroed under the name ``Segment/nextName``.
+    struct Next: Sendable {
+        let file: any File
+        var zeroed: UInt64
+    }
+
+    private struct State {
+        var active: Active?
+        var next: Next?
+        var open: [SequenceNumber: SegmentFile] = [:]
+        var order: [SequenceNumber] = []
+    }
+
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - directory: the volume's `log` directory.
+    ///   - quarantine: where a tail that is cut is put first.
+    public init(
+        fileSystem: any FileSystem, directory: String, quarantine: String, index: Int, lane: any Lane
+    ) {
+        self.fileSystem = fileSystem
+        self.directory = directory
+        quarantineDirectory = quarantine
+        self.index = index
+        self.lane = lane
+    }
+
+    func path(_ first: SequenceNumber) -> String { directory + "/" + Segment.name(first) }
+    private var nextPath: String { directory + "/" + Segment.nextName }
+
+    var active: Active? { state.withLock { $0.active } }
+
+    func setActive(_ active: Active?) { state.withLock { $0.active = active } }
+
+    // MARK: Appending, on the lane
+
+    /// What a flush brings to every mirror: bytes for the active segment, or first a seal and a new segment.
+    struct Chunk: Sendable {
+        /// Set if the chunk begins a segment.
+        var begins: (header: Segment.Header, seal: [UInt8])?
+        let offset: UInt64
+        var bytes: [UInt8]
+    }
+
+    /// Appends and makes durable. On an error the mirror must not be appended to again: what the file holds is not known.
+    func append(_ chunks: [Chunk], segmentByteCount: UInt64) throws(FileSystemError) {
+        for chunk in chunks {
+            if let begins = chunk.begins {
+                try seal(begins.seal)
+                try begin(begins.header, segmentByteCount: segmentByteCount, with: chunk.bytes)
+            } else if !chunk.bytes.isEmpty {
+                guard let active else { preconditionFailure("a mirror in service has an active segment") }
+                precondition(active.end == chunk.offset, "frames are appended where the last one ended")
+                try active.file.write(chunk.bytes, at: chunk.offset)
+                try active.file.sync()
+                state.withLock { $0.active?.end += UInt64(chunk.bytes.count) }
+            }
+        }
+    }
+
+    /// Ends the active segment. Durable before the next segment gets its name, so that only the last segment can be unsealed.
+    private func seal(_ seal: [UInt8]) throws(FileSystemError) {
+        guard let active else { preconditionFailure("a mirror in service has an active segment") }
+        try active.file.write(seal, at: active.end)
+        try active.file.truncate(to: active.end + UInt64(seal.count))
+        try active.file.sync()
+        setActive(nil)
+    }
+
+    /// Begins a segment in the file that was made ready: header and frames are durable before the file gets its name.
+    func begin(
+        _ header: Segment.Header, segmentByteCount: UInt64, with bytes: [UInt8]
+    ) throws(FileSystemError) {
+        while try !prepareNext(segmentByteCount: segmentByteCount) {}
+        guard let next = state.withLock({ $0.next.take() }) else {
+            preconditionFailure("a prepared segment is there")
+        }
+        try next.file.write(header.encoded() + bytes, at: 0)
+        try next.file.sync()
+        try fileSystem.rename(nextPath, to: path(header.first))
+        try fileSystem.syncDirectory(directory)
+        setActive(
+            Active(
+                first: header.first, file: next.file,
+                end: UInt64(Segment.headerByteCount + bytes.count)))
+    }
+
+    /// One step of making the next segment ready: allocated, then zeroed a chunk at a time, so that a commit that comes meanwhile waits
+    /// for one chunk at most. A sync into zeroed space costs half of one that makes a file grow.
+    /// - Returns: whether it is ready.
+    func prepareNext(segmentByteCount: UInt64) throws(FileSystemError) -> Bool {
+        var next: Next
+        if let known = state.withLock({ $0.next }) {
+            next = known
+        } else {
+            if try fileSystem.status(of: nextPath) != nil { try fileSystem.remove(nextPath) }
+            let file = try fileSystem.open(nextPath, [.write, .createNew], permissions: 0o600)
+            try file.allocate(size: segmentByteCount)
+            next = Next(file: file, zeroed: 0)
+        }
+        if next.zeroed < segmentByteCount {
+            let count = Int(min(UInt64(Self.zeroChunk), segmentByteCount - next.zeroed))
+            try next.file.write([UInt8](repeating: 0, count: count), at: next.zeroed)
+            try next.file.sync()
+            next.zeroed += UInt64(count)
+        }
+        let prepared = next
+        state.withLock { $0.next = prepared }
+        return prepared.zeroed >= segmentByteCount
+    }
+
+    func nextIsReady(segmentByteCount: UInt64) -> Bool {
+        state.withLock { state in state.next.map { $0.zeroed >= segmentByteCount } ?? false }
+    }
+
+    // MARK: Reading, on any thread
+
+    /// Segments that are there, by their first event.
+    func list() throws(FileSystemError) -> [SequenceNumber] {
+        try fileSystem.list(directory).compactMap { Segment.first(of: $0) }
+    }
+
+    /// A sealed segment, kept open for the next reader.
+    func sealed(_ first: SequenceNumber) throws(SegmentFlaw) -> SegmentFile {
+        if let file = state.withLock({ $0.open[first] }) { return file }
+        let file = try SegmentFile.open(path(first), fileSystem: fileSystem)
+        guard file.seal != nil else { throw .notSealed }
+        state.withLock { state in
+            state.open[first] = file
+            state.order.append(first)
+            if state.order.count > Self.openLimit {
+                state.open.removeValue(forKey: state.order.removeFirst())
+            }
+        }
+        return file
+    }
+
+    func forgetSealed(_ first: SequenceNumber) {
+        state.withLock { state in
+            state.open.removeValue(forKey: first)
+            state.order.removeAll { $0 == first }
+        }
+    }
+
+    func closeFiles() {
+        let taken = state.withLock { state -> (Active?, Next?) in
+            state.open.removeAll()
+            state.order.removeAll()
+            defer { (state.active, state.next) = (nil, nil) }
+            return (state.active, state.next)
+        }
+        _ = taken  // closed with their last reference: a lane that hangs may hold one still
+    }
+
+    // MARK: Replacing
+
+    /// Puts a segment in place of the one that is there, or where none is: written beside, synced, renamed, directory synced.
+    /// - Parameter size: zeros follow the bytes up to here, for an active segment.
+    func replace(_ first: SequenceNumber, with bytes: [UInt8], size: UInt64? = nil) throws(FileSystemError) -> any File {
+        let beside = directory + "/copy"
+        if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
+        let file = try fileSystem.open(beside, [.write, .createNew], permissions: 0o600)
+        try file.write(bytes, at: 0)
+        if let size {
+            var offset = UInt64(bytes.count)
+            while offset < size {
+                let count = min(UInt64(Self.zeroChunk), size - offset)
+                try file.write([UInt8](repeating: 0, count: Int(count)), at: offset)
+                offset += count
+            }
+        }
+        try file.sync()
+        try fileSystem.rename(beside, to: path(first))
+        try fileSystem.syncDirectory(directory)
+        forgetSealed(first)
+        return file
+    }
+
+    /// Copies what is about to be cut or replaced to quarantine, with the reason.
+    func quarantine(_ bytes: [UInt8], as name: String, reason: String) throws(FileSystemError) {
+        var path = "\(quarantineDirectory)/\(name)"
+        while try fileSystem.status(of: path) != nil { path += "+" }
+        try fileSystem.replaceFile(path + ".txt", with: Array((reason + "\n").utf8))
+        try fileSystem.replaceFile(path, with: bytes)
+    }
+}

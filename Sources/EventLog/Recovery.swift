@@ -1,0 +1,118 @@
+import Foundation
+import Model
+import Volumes
+
+/// What opening the log found and did.
+public struct LogRecovery: Sendable {
+    /// In words, one line for each thing done.
+    public var notes: [String] = []
+    /// Frames that were damaged on a mirror, taken from another and rewritten.
+    public var repaired: [(mirror: Int, sequence: SequenceNumber, path: String, evidence: String)] = []
+    /// Mirrors that do not hold the whole log.
+    public var lagging: [Int] = []
+}
+
+/// How a log is opened (DESIGN, "How a store opens").
+///
+/// Only the last segment of a mirror can be in question: a segment gets its name when the one before it is sealed and stable. Mirrors are
+/// grouped by the last segment they have. In each group the frames are walked from the front, each taken from whichever mirror has it whole
+/// and chained; where two mirrors go different ways, both are followed. The group and the way that reach the highest epoch, and in it the
+/// highest sequence, are the log. Then each mirror of the group is compared with it: a damaged frame with good ones behind it is
+/// rewritten; what follows the last common frame is cut, and kept in quarantine if it was more than a torn write. A mirror that ends early,
+/// or belongs to another group, lags: it is brought up to date by ``EventLog/catchUp(_:before:)`` before it takes appends.
+enum Recovery {
+    /// The last segment of one mirror.
+    final class Tail {
+        let mirror: LogMirror
+        let file: any File
+        let header: Segment.Header
+        let isSealed: Bool
+        let window: Window
+        var lastCommon: (end: UInt64, sequence: SequenceNumber)
+        var damaged: [(offset: UInt64, frame: [UInt8], sequence: SequenceNumber, flaw: String)] = []
+        var pending: [(offset: UInt64, frame: [UInt8], sequence: SequenceNumber, flaw: String)] = []
+
+        init(_ mirror: LogMirror, _ segment: SegmentFile, end: UInt64) {
+            self.mirror = mirror
+            file = segment.file
+            header = segment.header
+            isSealed = segment.seal != nil
+            window = Window(segment.file, end: segment.seal?.tableOffset ?? end)
+            lastCommon = (UInt64(Segment.headerByteCount), SequenceNumber(segment.header.first.rawValue - 1))
+        }
+    }
+
+    /// A moving view of a file.
+    final class Window {
+        private let file: any File
+        private let end: UInt64
+        private var start: UInt64 = 0
+        private var bytes: [UInt8] = []
+
+        init(_ file: any File, end: UInt64) {
+            self.file = file
+            self.end = end
+        }
+
+        func frame(at offset: UInt64, after position: LogPosition) throws -> (frame: Frame, bytes: [UInt8]) {
+            guard let head = try view(offset, Frame.headerByteCount) else { throw FrameFlaw.cutOff }
+            let header = try head.withUnsafeBytes { try Frame(header: $0) }
+            guard let whole = try view(offset, header.byteCount) else { throw FrameFlaw.cutOff }
+            let frame = try whole.withUnsafeBytes { try Frame.decode($0, after: position) }
+            return (frame, Array(whole))
+        }
+
+        private func view(_ offset: UInt64, _ count: Int) throws -> ArraySlice<UInt8>? {
+            guard offset + UInt64(count) <= end else { return nil }
+            if offset < start || offset + UInt64(count) > start + UInt64(bytes.count) {
+                let wanted = max(count, 1024 * 1024)
+                start = offset
+                bytes = try file.bytes(Int(min(UInt64(wanted), end - offset)), at: offset)
+            }
+            let low = Int(offset - start)
+            guard low + count <= bytes.count else { return nil }
+            return bytes[low..<low + count]
+        }
+    }
+
+    /// What a walk over the frames of a segment came to.
+    struct Walk {
+        var position: LogPosition
+        var epoch: UInt64 = 0
+        var time = Timestamp(microseconds: 0)
+        var offsets: [UInt32] = []
+        var end = UInt64(Segment.headerByteCount)
+
+        func isBetter(than other: Walk) -> Bool {
+            (epoch, position.sequence.rawValue) > (other.epoch, other.position.sequence.rawValue)
+        }
+    }
+
+    /// Follows the frames as far as some tail has them. Where tails part, every way is followed and the best kept.
+    static func walk(_ tails: [Tail], from start: Walk) -> Walk {
+        var walk = start
+        while true {
+            var ways: [ChainHash: (frame: Frame, tails: [Tail])] = [:]
+            for tail in tails {
+                guard let (frame, _) = try? tail.window.frame(at: walk.end, after: walk.position) else { continue }
+                ways[frame.chain, default: (frame, [])].tails.append(tail)
+            }
+            guard let way = ways.values.first else { return walk }
+            if ways.count > 1 {
+                let results = ways.values.map { Recovery.walk($0.tails, from: advanced(walk, by: $0.frame)) }
+                return results.dropFirst().reduce(results[0]) { $1.isBetter(than: $0) ? $1 : $0 }
+            }
+            walk = advanced(walk, by: way.frame)
+        }
+    }
+
+    private static func advanced(_ walk: Walk, by frame: Frame) -> Walk {
+        var next = walk
+        next.offsets.append(UInt32(walk.end / 8))
+        next.end += UInt64(frame.byteCount)
+        next.position = LogPosition(sequence: frame.sequence, chain: frame.chain)
+        next.epoch = frame.epoch
+        next.time = frame.time
+        return next
+    }
+}

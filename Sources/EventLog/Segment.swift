@@ -1,0 +1,190 @@
+import Digests
+import Foundation
+import Model
+import Volumes
+
+/// A segment file: a header of one page, frames, and, once sealed, a table of their offsets and a footer. `Documentation/formats.md` has
+/// every byte.
+package enum Segment {
+    package static let headerByteCount = 4096
+    package static let footerByteCount = 64
+    static let version: UInt32 = 1
+    static let magic: [UInt8] = Array("HFSEG\0\0".utf8) + [1]
+    static let sealMagic: [UInt8] = Array("HFSEGEND".utf8)
+    /// A segment being made ready: no part of the log until it is renamed.
+    static let nextName = "next"
+
+    static func name(_ first: SequenceNumber) -> String {
+        let digits = String(first.rawValue)
+        return String(repeating: "0", count: 20 - digits.count) + digits + ".log"
+    }
+
+    static func first(of name: String) -> SequenceNumber? {
+        guard name.utf8.count == 24, name.hasSuffix(".log"), let number = UInt64(name.prefix(20)), number > 0
+        else { return nil }
+        return SequenceNumber(number)
+    }
+
+    struct Header: Equatable {
+        let storeID: StoreID
+        let first: SequenceNumber
+        /// The chain hash of the event before the first.
+        let chain: ChainHash
+
+        func encoded() -> [UInt8] {
+            var bytes = [UInt8](repeating: 0, count: Segment.headerByteCount)
+            bytes.replaceSubrange(0..<8, with: Segment.magic)
+            bytes.store(Segment.version, at: 8)
+            bytes.replaceSubrange(16..<32, with: storeID.bytes)
+            bytes.store(first.rawValue, at: 32)
+            bytes.replaceSubrange(40..<72, with: chain.bytes)
+            bytes.store(CRC32C.checksum(bytes.bytes(0..<72)), at: 72)
+            return bytes
+        }
+
+        init(storeID: StoreID, first: SequenceNumber, chain: ChainHash) {
+            self.storeID = storeID
+            self.first = first
+            self.chain = chain
+        }
+
+        init(_ bytes: [UInt8]) throws(SegmentFlaw) {
+            guard bytes.count >= 76, bytes.starts(with: Segment.magic) else {
+                throw .badHeader("it does not begin with HFSEG")
+            }
+            let (version, checksum): (UInt32, UInt32) = bytes.withUnsafeBytes { (load($0, 8), load($0, 72)) }
+            guard checksum == CRC32C.checksum(bytes.bytes(0..<72)) else {
+                throw .badHeader("its checksum is wrong")
+            }
+            guard version == Segment.version else {
+                throw .badHeader("format \(version); this Holdfast knows format \(Segment.version)")
+            }
+            guard let storeID = StoreID(bytes: bytes[16..<32]) else { throw .badHeader("it names no store") }
+            self.storeID = storeID
+            first = SequenceNumber(bytes.withUnsafeBytes { load($0, 32) })
+            chain = ChainHash(bytes.bytes(40..<72))
+        }
+    }
+
+    /// What ends a sealed segment.
+    struct Seal: Equatable {
+        let first: SequenceNumber
+        let count: Int
+        /// Where the frames end and the table begins.
+        let tableOffset: UInt64
+        let tableChecksum: UInt32
+
+        /// The table and the footer.
+        static func encode(first: SequenceNumber, offsets: [UInt32], end: UInt64) -> [UInt8] {
+            var bytes = [UInt8](repeating: 0, count: offsets.count * 4)
+            for (index, offset) in offsets.enumerated() { bytes.store(offset, at: index * 4) }
+            let checksum = CRC32C.checksum(bytes)
+            var footer = [UInt8](repeating: 0, count: footerByteCount)
+            footer.replaceSubrange(0..<8, with: sealMagic)
+            footer.store(end, at: 8)
+            footer.store(first.rawValue, at: 16)
+            footer.store(UInt64(offsets.count), at: 24)
+            footer.store(checksum, at: 32)
+            footer.store(CRC32C.checksum(footer.bytes(0..<60)), at: 60)
+            return bytes + footer
+        }
+
+        init(_ bytes: [UInt8], fileSize: UInt64) throws(SegmentFlaw) {
+            guard bytes.count == footerByteCount, bytes.starts(with: sealMagic) else { throw .notSealed }
+            let checksum: UInt32 = bytes.withUnsafeBytes { load($0, 60) }
+            guard checksum == CRC32C.checksum(bytes.bytes(0..<60)) else { throw .badFooter("its checksum is wrong") }
+            tableOffset = bytes.withUnsafeBytes { load($0, 8) }
+            first = SequenceNumber(bytes.withUnsafeBytes { load($0, 16) })
+            count = Int(bytes.withUnsafeBytes { load($0, 24) } as UInt64)
+            tableChecksum = bytes.withUnsafeBytes { load($0, 32) }
+            guard tableOffset + UInt64(count * 4 + footerByteCount) == fileSize else {
+                throw .badFooter("the file has \(fileSize) bytes, which is not where the footer ends")
+            }
+        }
+    }
+}
+
+/// What is wrong with a segment as a whole.
+package enum SegmentFlaw: Error, Hashable, Sendable, CustomStringConvertible {
+    case missing
+    case badHeader(String)
+    case notSealed
+    case badFooter(String)
+    case badTable
+    case unreadable(FileSystemError)
+
+    package var description: String {
+        switch self {
+        case .missing: "the segment is missing"
+        case .badHeader(let reason): "the segment's header is damaged: \(reason)"
+        case .notSealed: "the segment does not end with a footer"
+        case .badFooter(let reason): "the segment's footer is damaged: \(reason)"
+        case .badTable: "the segment's table does not match its checksum"
+        case .unreadable(let error): "\(error)"
+        }
+    }
+}
+
+/// An open segment file of one mirror.
+final class SegmentFile: Sendable {
+    let file: any File
+    let header: Segment.Header
+    /// `nil` for the active segment.
+    let seal: Segment.Seal?
+    /// Where each frame begins, in units of eight bytes, for a sealed segment.
+    let offsets: [UInt32]
+
+    init(file: any File, header: Segment.Header, seal: Segment.Seal?, offsets: [UInt32]) {
+        self.file = file
+        self.header = header
+        self.seal = seal
+        self.offsets = offsets
+    }
+
+    /// Opens a sealed segment, or an active one, and checks header, footer and table.
+    static func open(
+        _ path: String, fileSystem: any FileSystem, options: OpenOptions = []
+    ) throws(SegmentFlaw) -> SegmentFile {
+        let file: any File
+        do { file = try fileSystem.open(path, options, permissions: 0) } catch {
+            throw error.code == ENOENT ? .missing : .unreadable(error)
+        }
+        let (head, size) = try readable { () throws(FileSystemError) in
+            (try file.bytes(Segment.headerByteCount, at: 0), try file.size())
+        }
+        let header = try Segment.Header(head)
+        guard size >= UInt64(Segment.headerByteCount + Segment.footerByteCount) else {
+            return SegmentFile(file: file, header: header, seal: nil, offsets: [])
+        }
+        let foot = try readable { () throws(FileSystemError) in
+            try file.bytes(Segment.footerByteCount, at: size - UInt64(Segment.footerByteCount))
+        }
+        let seal: Segment.Seal
+        do { seal = try Segment.Seal(foot, fileSize: size) } catch {
+            if case .notSealed = error {
+                return SegmentFile(file: file, header: header, seal: nil, offsets: [])
+            }
+            throw error
+        }
+        let table = try readable { () throws(FileSystemError) in
+            try file.bytes(seal.count * 4, at: seal.tableOffset)
+        }
+        guard table.count == seal.count * 4, CRC32C.checksum(table) == seal.tableChecksum else { throw .badTable }
+        let offsets = table.withUnsafeBytes { bytes in (0..<seal.count).map { load(bytes, $0 * 4) as UInt32 } }
+        return SegmentFile(file: file, header: header, seal: seal, offsets: offsets)
+    }
+
+    private static func readable<Value>(
+        _ body: () throws(FileSystemError) -> Value
+    ) throws(SegmentFlaw) -> Value {
+        do { return try body() } catch { throw .unreadable(error) }
+    }
+
+    /// The bytes of a sealed segment that frame `index` takes.
+    func range(of index: Int) -> Range<UInt64> {
+        guard let seal else { preconditionFailure("an active segment has no table") }
+        let start = UInt64(offsets[index]) * 8
+        let end = index + 1 < offsets.count ? UInt64(offsets[index + 1]) * 8 : seal.tableOffset
+        return start..<end
+    }
+}
