@@ -1,5 +1,6 @@
 import Foundation
 import Model
+import Synchronization
 import Volumes
 
 extension EventLog {
