@@ -49,7 +49,7 @@ let package = Package(
             name: "Volumes", dependencies: ["Model", "Digests", "CFileSystem"], swiftSettings: strict),
         .target(
             name: "EventLog", dependencies: ["Model", "Digests", "Volumes"], swiftSettings: strict),
-        .target(name: "Catalog", dependencies: ["Model", grdb], swiftSettings: strict),
+        .target(name: "Catalog", dependencies: ["Model", grdb, protobuf], swiftSettings: strict),
         .target(
             name: "ObjectStore",
             dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog"],

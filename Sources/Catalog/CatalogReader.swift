@@ -1,0 +1,232 @@
+import Foundation
+import GRDB
+import Model
+import SwiftProtobuf
+
+/// A blob as the catalog has it.
+public struct BlobRow: Sendable, Equatable {
+    public let id: BlobID
+    public let length: UInt64
+    public let sha256: [UInt8]
+    /// Versions and parts that refer to it.
+    public let uses: Int
+    public let born: SequenceNumber
+    /// Bucket and key of the version or part it was written for.
+    public let bucket: String
+    public let key: String
+    /// The event that removed the last reference; `nil` while there is one.
+    public let died: SequenceNumber?
+    /// Named by a plan to reclaim: its replicas may be there or not.
+    public let isReclaiming: Bool
+}
+
+/// A page of unfinished uploads and common prefixes.
+public struct UploadListing: Sendable {
+    public enum Item: Sendable {
+        case upload(MultipartUpload)
+        case prefix(String)
+    }
+    public let items: [Item]
+    public let isTruncated: Bool
+}
+
+/// Reads of one consistent state. Lives inside ``Catalog/read(_:)`` or a writing session, whose uncommitted changes it sees.
+public struct CatalogReader {
+    let database: Database
+
+    init(_ database: Database) { self.database = database }
+
+    func row(_ sql: String, _ arguments: StatementArguments) throws -> Row? {
+        let statement = try database.cachedStatement(sql: sql)
+        return try Row.fetchOne(statement, arguments: arguments)
+    }
+
+    func rows(_ sql: String, _ arguments: StatementArguments) throws -> [Row] {
+        try Row.fetchAll(try database.cachedStatement(sql: sql), arguments: arguments)
+    }
+
+    // MARK: Store and buckets
+
+    public func position() throws -> LogPosition {
+        guard let row = try row("SELECT sequence, chain FROM meta", []) else {
+            throw CatalogError.unreadable("it has no position")
+        }
+        return LogPosition(sequence: row.sequence(0), chain: ChainHash(row.bytes(1)))
+    }
+
+    /// Everything up to this event was re-read and verified.
+    public func confirmedThrough() throws -> SequenceNumber {
+        try row("SELECT confirmed FROM meta", [])?.sequence(0) ?? .zero
+    }
+
+    public func bucket(_ name: BucketName) throws -> Bucket? {
+        try row("SELECT * FROM buckets WHERE name = ?", [name.data]).map(bucket)
+    }
+
+    public func buckets() throws -> [Bucket] { try rows("SELECT * FROM buckets ORDER BY name", []).map(bucket) }
+
+    private func bucket(_ row: Row) throws -> Bucket {
+        let name: Data = row["name"]
+        var settings: [String: [UInt8]] = [:]
+        for setting in try rows("SELECT name, value FROM settings WHERE bucket = ?", [name]) {
+            settings[setting[0]] = setting.bytes(1)
+        }
+        return Bucket(
+            name: try BucketName(String(decoding: name, as: UTF8.self)), owner: row["owner"],
+            region: row["region"], created: row.time("created"), createdSequence: row.sequence("sequence"),
+            versioning: VersioningState(rawValue: row["versioning"]) ?? .off, settings: settings)
+    }
+
+    /// Whether the bucket has no version and no delete marker.
+    public func isEmpty(_ bucket: BucketName) throws -> Bool {
+        let sql = """
+            SELECT EXISTS (SELECT 1 FROM current WHERE bucket = ?1) OR EXISTS (SELECT 1 FROM archive WHERE bucket = ?1)
+            """
+        return try row(sql, [bucket.data])?[0] == 0
+    }
+
+    // MARK: Versions
+
+    static let columns = "sequence, time, version, is_null, record"
+
+    /// - Returns: for ``VersionSelector/current`` the newest version, even if it is a delete marker.
+    public func version(
+        _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector
+    ) throws -> ObjectVersion? {
+        let place: [(any DatabaseValueConvertible)?] = [bucket.data, key.data]
+        let current = "SELECT \(Self.columns) FROM current WHERE bucket = ? AND key = ?"
+        let archive = "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ?"
+        let found: Row? =
+            switch selector {
+            case .current:
+                try row(current, StatementArguments(place))
+                    ?? row(archive + " AND newest = 1 ORDER BY sequence DESC LIMIT 1", StatementArguments(place))
+            case .null:
+                try row(current + " AND is_null = 1", StatementArguments(place))
+                    ?? row(archive + " AND is_null = 1", StatementArguments(place))
+            case .id(let id):
+                try row(current + " AND version = ?", StatementArguments(place + [Data(id.bytes)]))
+                    ?? row(archive + " AND version = ?", StatementArguments(place + [Data(id.bytes)]))
+            }
+        return try found.map(Self.version)
+    }
+
+    static func version(_ row: Row) throws -> ObjectVersion {
+        ObjectVersion(
+            sequence: row.sequence(0), published: row.time(1),
+            record: try EventVersionPublished(serializedBytes: row[4] as Data))
+    }
+
+    /// Versions in the order of bucket, key and age, from behind `after` on: for scans.
+    public func versions(
+        after: (bucket: String, key: String, sequence: SequenceNumber)?, limit: Int
+    ) throws -> [ObjectVersion] {
+        let sql = """
+            SELECT \(Self.columns), bucket, key FROM current WHERE (bucket, key, -sequence) > (?1, ?2, ?3)
+            UNION ALL
+            SELECT \(Self.columns), bucket, key FROM archive WHERE (bucket, key, -sequence) > (?1, ?2, ?3)
+            ORDER BY 6, 7, 1 DESC LIMIT ?4
+            """
+        let bucket = Data((after?.bucket ?? "").utf8)
+        let key = Data((after?.key ?? "").utf8)
+        let sequence = -Int64(after?.sequence.rawValue ?? 0)
+        return try rows(sql, [bucket, key, after == nil ? Int64.min : sequence, limit]).map(Self.version)
+    }
+
+    // MARK: Uploads
+
+    public func upload(_ bucket: BucketName, _ key: ObjectKey, _ id: UploadID) throws -> MultipartUpload? {
+        try row(
+            "SELECT sequence, time, record FROM uploads WHERE bucket = ? AND key = ? AND id = ?",
+            [bucket.data, key.data, Data(id.bytes)]
+        ).map(Self.upload)
+    }
+
+    static func upload(_ row: Row) throws -> MultipartUpload {
+        MultipartUpload(
+            sequence: row.sequence(0), initiated: row.time(1),
+            record: try EventUploadCreated(serializedBytes: row[2] as Data))
+    }
+
+    public func part(_ id: UploadID, _ number: Int) throws -> UploadedPart? {
+        try row(
+            "SELECT sequence, time, number, etag, piece FROM parts WHERE upload = ? AND number = ?",
+            [Data(id.bytes), number]
+        ).map(Self.part)
+    }
+
+    public func parts(_ id: UploadID, after number: Int, limit: Int) throws -> [UploadedPart] {
+        try rows(
+            """
+            SELECT sequence, time, number, etag, piece FROM parts WHERE upload = ? AND number > ?
+            ORDER BY number LIMIT ?
+            """, [Data(id.bytes), number, limit]
+        ).map(Self.part)
+    }
+
+    static func part(_ row: Row) throws -> UploadedPart {
+        UploadedPart(
+            sequence: row.sequence(0), modified: row.time(1), number: row[2], etag: row[3],
+            piece: try EventPiece(serializedBytes: row[4] as Data))
+    }
+
+    // MARK: Blobs
+
+    public func blob(_ id: BlobID) throws -> BlobRow? {
+        try row("SELECT * FROM blobs WHERE id = ?", [Data(id.bytes)]).map(Self.blob)
+    }
+
+    /// Blobs in the order of their ids.
+    public func blobs(after: BlobID?, limit: Int) throws -> [BlobRow] {
+        try rows(
+            "SELECT * FROM blobs WHERE id > ? ORDER BY id LIMIT ?", [Data(after?.bytes ?? []), limit]
+        ).map(Self.blob)
+    }
+
+    /// Blobs that nothing refers to since before `sequence` and `time`.
+    public func deadBlobs(diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int) throws -> [BlobRow] {
+        try rows(
+            "SELECT * FROM blobs WHERE died < ? AND died_time < ? ORDER BY died LIMIT ?",
+            [Int64(sequence.rawValue), Int64(time.microseconds), limit]
+        ).map(Self.blob)
+    }
+
+    /// Payloads that nothing refers to since before `sequence` and `time`.
+    public func deadPayloads(
+        diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int
+    ) throws -> [(sequence: SequenceNumber, length: Int)] {
+        try rows(
+            "SELECT sequence, length FROM payloads WHERE died < ? AND died_time < ? ORDER BY sequence LIMIT ?",
+            [Int64(sequence.rawValue), Int64(time.microseconds), limit]
+        ).map { ($0.sequence(0), $0[1]) }
+    }
+
+    static func blob(_ row: Row) throws -> BlobRow {
+        guard let id = BlobID(bytes: row.bytes("id")) else { throw CatalogError.unreadable("a blob has no id") }
+        return BlobRow(
+            id: id, length: UInt64(row["length"] as Int64), sha256: row.bytes("sha256"), uses: row["uses"],
+            born: row.sequence("born"), bucket: String(decoding: row.bytes("bucket"), as: UTF8.self),
+            key: String(decoding: row.bytes("key"), as: UTF8.self),
+            died: (row["died"] as Int64?).map { SequenceNumber(UInt64($0)) },
+            isReclaiming: row["reclaiming"] as Int == 1)
+    }
+
+    /// What each volume's last event says of it: its state ("set aside", "returned", "replaced"), since when, why.
+    public func volumeStates() throws -> [(index: Int, state: String, since: SequenceNumber, reason: String)] {
+        try rows("SELECT number, state, sequence, reason FROM volumes ORDER BY number", []).map {
+            ($0[0], $0[1], $0.sequence(2), $0[3])
+        }
+    }
+}
+
+extension Row {
+    func sequence(_ index: Int) -> SequenceNumber { SequenceNumber(UInt64(self[index] as Int64)) }
+    func sequence(_ name: String) -> SequenceNumber { SequenceNumber(UInt64(self[name] as Int64)) }
+    func time(_ index: Int) -> Timestamp { Timestamp(microseconds: UInt64(self[index] as Int64)) }
+    func time(_ name: String) -> Timestamp { Timestamp(microseconds: UInt64(self[name] as Int64)) }
+    func bytes(_ index: Int) -> [UInt8] { Array(self[index] as Data) }
+    func bytes(_ name: String) -> [UInt8] { Array(self[name] as Data) }
+}
+
+extension BucketName { var data: Data { Data(rawValue.utf8) } }
+extension ObjectKey { var data: Data { Data(rawValue.utf8) } }

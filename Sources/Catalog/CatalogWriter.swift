@@ -1,0 +1,313 @@
+import Foundation
+import GRDB
+import Model
+import SwiftProtobuf
+
+/// The writing session: the one place where an event becomes rows. What an event does depends on the rows and the event alone, so that
+/// a replay of the log gives the same catalog.
+public struct CatalogWriter {
+    let database: Database
+
+    init(_ database: Database) { self.database = database }
+
+    /// What is there, uncommitted changes included.
+    public var reader: CatalogReader { CatalogReader(database) }
+
+    public func begin() throws { try run("BEGIN IMMEDIATE") }
+    public func commit() throws { try run("COMMIT") }
+    public func rollback() throws { try run("ROLLBACK") }
+
+    func run(_ sql: String, _ arguments: StatementArguments = []) throws {
+        try database.cachedStatement(sql: sql).execute(arguments: arguments)
+    }
+
+    /// Applies the event that follows the last one applied.
+    /// - Throws: ``CatalogError`` if the event contradicts the rows or is of a kind that is not known.
+    public func apply(_ event: LoggedEvent) throws {
+        let position = try reader.position()
+        guard event.sequence == position.sequence.next else {
+            throw CatalogError.contradiction(event.sequence, "the last event applied is \(position.sequence)")
+        }
+        switch event.record.change {
+        case .epochOpened: break
+        case .bucketCreated(let change): try apply(change, event)
+        case .bucketDeleted(let change): try apply(change, event)
+        case .bucketConfigured(let change): try apply(change, event)
+        case .versionPublished(let change): try apply(change, event)
+        case .versionRemoved(let change): try apply(change, event)
+        case .versionAmended(let change): try apply(change, event)
+        case .uploadCreated(let change): try apply(change, event)
+        case .partPublished(let change): try apply(change, event)
+        case .uploadAborted(let change): try endUpload(change.uploadID, keeping: [], event)
+        case .uploadsConfirmed(let change):
+            try run("UPDATE meta SET confirmed = ?", [Int64(change.throughSequence)])
+        case .findingRecorded(let change): try record(change.finding, repaired: false, event)
+        case .replicaRepaired(let change): try record(change.finding, repaired: true, event)
+        case .volumeSetAside(let change): try note(change.volume, "set aside", change.reason, event)
+        case .volumeReturned(let change): try note(change.volume, "returned", "", event)
+        case .volumeReplaced(let change): try note(change.volume, "replaced", "", event)
+        case .reclaimPlanned(let change): try apply(change, event)
+        case .reclaimed(let change): try apply(change)
+        case nil: throw CatalogError.unknownChange(event.sequence)
+        }
+        try run(
+            "UPDATE meta SET sequence = ?, chain = ?",
+            [Int64(event.sequence.rawValue), Data(event.chain.bytes)])
+    }
+
+    // MARK: Buckets
+
+    private func apply(_ change: EventBucketCreated, _ event: LoggedEvent) throws {
+        try run(
+            "INSERT INTO buckets (name, sequence, created, owner, region, versioning) VALUES (?, ?, ?, ?, ?, '')",
+            [Data(change.bucket.utf8), event.number, event.moment, change.owner, change.region])
+    }
+
+    private func apply(_ change: EventBucketDeleted, _ event: LoggedEvent) throws {
+        let name = Data(change.bucket.utf8)
+        for row in try reader.rows("SELECT id FROM uploads WHERE bucket = ?", [name]) {
+            try endUpload(row[0], keeping: [], event)
+        }
+        try run("DELETE FROM settings WHERE bucket = ?", [name])
+        try run("DELETE FROM buckets WHERE name = ?", [name])
+        try expectOne(event, "there is no bucket \(change.bucket)")
+    }
+
+    private func apply(_ change: EventBucketConfigured, _ event: LoggedEvent) throws {
+        let name = Data(change.bucket.utf8)
+        if change.setting == "versioning" {
+            try run(
+                "UPDATE buckets SET versioning = ? WHERE name = ?",
+                [String(decoding: change.value, as: UTF8.self), name])
+            try expectOne(event, "there is no bucket \(change.bucket)")
+        } else if change.removed {
+            try run("DELETE FROM settings WHERE bucket = ? AND name = ?", [name, change.setting])
+        } else {
+            try run("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", [name, change.setting, change.value])
+        }
+    }
+
+    // MARK: Versions
+
+    private func apply(_ change: EventVersionPublished, _ event: LoggedEvent) throws {
+        let place: [(any DatabaseValueConvertible)?] = [Data(change.bucket.utf8), Data(change.key.utf8)]
+        if change.replacedSequence != 0 {
+            try removeRow(place, sequence: Int64(change.replacedSequence), event)
+        }
+        try retireNewest(place)
+        var record = change
+        for index in record.pieces.indices {
+            let isOwn = record.pieces[index].blobID.isEmpty && record.pieces[index].payloadSequence == 0
+            if isOwn { record.pieces[index].payloadSequence = event.sequence.rawValue }
+        }
+        if change.uploadID.isEmpty {
+            try record.pieces.forEach { try use($0, bucket: change.bucket, key: change.key, event) }
+        } else {
+            // The parts' bytes become the version's: their references move.
+            try endUpload(change.uploadID, keeping: record.pieces.map(\.partNumber), event)
+        }
+        let values = place + [
+            event.number, event.moment, change.versionID, change.nullVersion, try encoded(record),
+        ]
+        if change.deleteMarker {
+            try run("INSERT INTO archive VALUES (?, ?, ?, ?, ?, ?, ?, 1)", StatementArguments(values))
+        } else {
+            try run("INSERT INTO current VALUES (?, ?, ?, ?, ?, ?, ?)", StatementArguments(values))
+        }
+    }
+
+    /// The newest version so far becomes an older one.
+    private func retireNewest(_ place: [(any DatabaseValueConvertible)?]) throws {
+        let arguments = StatementArguments(place)
+        try run(
+            "INSERT INTO archive SELECT bucket, key, sequence, time, version, is_null, record, 0 FROM current WHERE bucket = ? AND key = ?",
+            arguments)
+        if database.changesCount > 0 {
+            try run("DELETE FROM current WHERE bucket = ? AND key = ?", arguments)
+        } else {
+            try run("UPDATE archive SET newest = 0 WHERE bucket = ? AND key = ? AND newest = 1", arguments)
+        }
+    }
+
+    private func apply(_ change: EventVersionRemoved, _ event: LoggedEvent) throws {
+        let place: [(any DatabaseValueConvertible)?] = [Data(change.bucket.utf8), Data(change.key.utf8)]
+        let wasNewest = try removeRow(place, sequence: Int64(change.publishedSequence), event)
+        guard wasNewest else { return }
+        // The version before it comes to the front.
+        let arguments = StatementArguments(place)
+        guard
+            let next = try reader.row(
+                "SELECT \(CatalogReader.columns) FROM archive WHERE bucket = ? AND key = ? ORDER BY sequence DESC LIMIT 1",
+                arguments)
+        else { return }
+        let version = try CatalogReader.version(next)
+        let sequence = StatementArguments(place + [Int64(version.sequence.rawValue)])
+        if version.isDeleteMarker {
+            try run("UPDATE archive SET newest = 1 WHERE bucket = ? AND key = ? AND sequence = ?", sequence)
+        } else {
+            try run(
+                "INSERT INTO current SELECT bucket, key, sequence, time, version, is_null, record FROM archive WHERE bucket = ? AND key = ? AND sequence = ?",
+                sequence)
+            try run("DELETE FROM archive WHERE bucket = ? AND key = ? AND sequence = ?", sequence)
+        }
+    }
+
+    /// Removes a version's row and its references.
+    /// - Returns: whether it was the newest of its key.
+    @discardableResult
+    private func removeRow(
+        _ place: [(any DatabaseValueConvertible)?], sequence: Int64, _ event: LoggedEvent
+    ) throws -> Bool {
+        let arguments = StatementArguments(place + [sequence])
+        let fromCurrent = try reader.row(
+            "SELECT \(CatalogReader.columns), 1 FROM current WHERE bucket = ? AND key = ? AND sequence = ?", arguments)
+        let row =
+            try fromCurrent
+            ?? reader.row(
+                "SELECT \(CatalogReader.columns), newest FROM archive WHERE bucket = ? AND key = ? AND sequence = ?",
+                arguments)
+        guard let row else {
+            throw CatalogError.contradiction(event.sequence, "there is no version that event \(sequence) published")
+        }
+        let table = fromCurrent == nil ? "archive" : "current"
+        try run("DELETE FROM \(table) WHERE bucket = ? AND key = ? AND sequence = ?", arguments)
+        for piece in try CatalogReader.version(row).record.pieces { try release(piece, event) }
+        return row[5] as Int == 1
+    }
+
+    private func apply(_ change: EventVersionAmended, _ event: LoggedEvent) throws {
+        let key = try ObjectKey(change.key)
+        let bucket = try BucketName(change.bucket)
+        guard let id = VersionID(bytes: change.versionID),
+            let version = try reader.version(bucket, key, .id(id)),
+            version.sequence.rawValue == change.publishedSequence
+        else { throw CatalogError.contradiction(event.sequence, "the version it amends is not there") }
+        var record = version.record
+        record.metadata = change.metadata
+        let arguments: StatementArguments = [
+            try encoded(record), bucket.data, key.data, Int64(change.publishedSequence),
+        ]
+        try run("UPDATE current SET record = ? WHERE bucket = ? AND key = ? AND sequence = ?", arguments)
+        if database.changesCount == 0 {
+            try run("UPDATE archive SET record = ? WHERE bucket = ? AND key = ? AND sequence = ?", arguments)
+        }
+    }
+
+    // MARK: Uploads
+
+    private func apply(_ change: EventUploadCreated, _ event: LoggedEvent) throws {
+        try run(
+            "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID, event.number, event.moment,
+                try encoded(change),
+            ])
+    }
+
+    private func apply(_ change: EventPartPublished, _ event: LoggedEvent) throws {
+        if change.replacedSequence != 0 {
+            guard let id = UploadID(bytes: change.uploadID),
+                let old = try reader.part(id, Int(change.partNumber)),
+                old.sequence.rawValue == change.replacedSequence
+            else { throw CatalogError.contradiction(event.sequence, "the part it replaces is not there") }
+            try release(old.piece, event)
+            try run(
+                "DELETE FROM parts WHERE upload = ? AND number = ?", [change.uploadID, Int64(change.partNumber)])
+        }
+        var piece = change.piece
+        if piece.blobID.isEmpty { piece.payloadSequence = event.sequence.rawValue }
+        try use(piece, bucket: change.bucket, key: change.key, event)
+        try run(
+            "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                change.uploadID, Int64(change.partNumber), event.number, event.moment, change.etag,
+                try encoded(piece),
+            ])
+    }
+
+    /// Ends an upload; the parts that are not kept lose their bytes.
+    private func endUpload(_ id: Data, keeping kept: [UInt32], _ event: LoggedEvent) throws {
+        let kept = Set(kept)
+        for row in try reader.rows("SELECT number, piece FROM parts WHERE upload = ?", [id])
+        where !kept.contains(UInt32(row[0] as Int64)) {
+            try release(try EventPiece(serializedBytes: row[1] as Data), event)
+        }
+        try run("DELETE FROM parts WHERE upload = ?", [id])
+        try run("DELETE FROM uploads WHERE id = ?", [id])
+        try expectOne(event, "there is no upload \(Array(id).hexadecimal)")
+    }
+
+    // MARK: References
+
+    private func use(_ piece: EventPiece, bucket: String, key: String, _ event: LoggedEvent) throws {
+        guard !piece.blobID.isEmpty else { return }  // bytes in the log belong to the event that has them
+        try run(
+            """
+            INSERT INTO blobs VALUES (?, ?, ?, 1, ?, ?, ?, NULL, NULL, 0)
+            ON CONFLICT (id) DO UPDATE SET uses = uses + 1, died = NULL, died_time = NULL WHERE reclaiming = 0
+            """,
+            [
+                piece.blobID, Int64(piece.length), piece.sha256, event.number, Data(bucket.utf8),
+                Data(key.utf8),
+            ])
+        try expectOne(event, "blob \(Array(piece.blobID).hexadecimal) is being reclaimed")
+    }
+
+    private func release(_ piece: EventPiece, _ event: LoggedEvent) throws {
+        if piece.blobID.isEmpty {
+            guard piece.length > 0 else { return }
+            return try run(
+                "INSERT INTO payloads VALUES (?, ?, ?, ?, 0)",
+                [Int64(piece.payloadSequence), Int64(piece.length), event.number, event.moment])
+        }
+        try run("UPDATE blobs SET uses = uses - 1 WHERE id = ? AND uses > 0", [piece.blobID])
+        try expectOne(event, "blob \(Array(piece.blobID).hexadecimal) has no reference to lose")
+        try run(
+            "UPDATE blobs SET died = ?, died_time = ? WHERE id = ? AND uses = 0",
+            [event.number, event.moment, piece.blobID])
+    }
+
+    private func apply(_ change: EventReclaimPlanned, _ event: LoggedEvent) throws {
+        for id in change.blobIds {
+            try run("UPDATE blobs SET reclaiming = 1 WHERE id = ? AND uses = 0", [id])
+            try expectOne(event, "blob \(Array(id).hexadecimal) is not dead")
+        }
+        for sequence in change.payloadSequences {
+            try run("UPDATE payloads SET reclaiming = 1 WHERE sequence = ?", [Int64(sequence)])
+            try expectOne(event, "the payload of event \(sequence) is not dead")
+        }
+    }
+
+    private func apply(_ change: EventReclaimed) throws {
+        for id in change.blobIds { try run("DELETE FROM blobs WHERE id = ? AND reclaiming = 1", [id]) }
+        for sequence in change.payloadSequences {
+            try run("DELETE FROM payloads WHERE sequence = ? AND reclaiming = 1", [Int64(sequence)])
+        }
+    }
+
+    // MARK: The rest
+
+    private func record(_ finding: EventFinding, repaired: Bool, _ event: LoggedEvent) throws {
+        try run("INSERT INTO findings VALUES (?, ?, ?)", [event.number, repaired, try encoded(finding)])
+    }
+
+    private func note(_ volume: UInt32, _ state: String, _ reason: String, _ event: LoggedEvent) throws {
+        try run(
+            "INSERT OR REPLACE INTO volumes VALUES (?, ?, ?, ?)", [Int64(volume), state, event.number, reason])
+    }
+
+    private func expectOne(_ event: LoggedEvent, _ reason: String) throws {
+        if database.changesCount != 1 { throw CatalogError.contradiction(event.sequence, reason) }
+    }
+
+    private func encoded(_ message: some SwiftProtobuf.Message) throws -> Data {
+        var options = BinaryEncodingOptions()
+        options.useDeterministicOrdering = true
+        return try message.serializedBytes(options: options)
+    }
+}
+
+extension LoggedEvent {
+    var number: Int64 { Int64(sequence.rawValue) }
+    var moment: Int64 { Int64(time.microseconds) }
+}
