@@ -13,6 +13,7 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {  // calls come on
     private let file: any File
     private var offset: UInt64 = 0
     private var isFinished = false
+    private var isLinked = false
 
     init(_ id: BlobID, expectedLength: UInt64?, replacing: String?, volume: DirectoryVolume) throws {
         self.id = id
@@ -70,6 +71,7 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {  // calls come on
             _ = try volume.quarantine(volume.path(of: id), reason: replacing)
         }
         try fileSystem.link(volume.incomingPath(id), to: path)
+        isLinked = true
         // Both names durable before the event: DESIGN invariant 1 for the one in blobs/; without the one in incoming/ a crash could leave
         // a blob that no event names and nothing tells of.
         try fileSystem.syncDirectory(volume.directory + "/incoming")
@@ -79,6 +81,7 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {  // calls come on
 
     func abort() throws {
         file.close()
-        try volume.removeBlob(id)
+        // A name in blobs/ that this sink did not give is another replica's.
+        if isLinked { try volume.removeBlob(id) } else { try volume.settle(id) }
     }
 }

@@ -46,29 +46,25 @@ public struct Proposal<Outcome: Sendable>: Sendable {
     let operation: OperationID
     /// Bytes that stand in the log with the event.
     let payload: [UInt8]
-    /// The blobs that the change publishes first, with the volumes that hold each: every volume in good standing must, or
-    /// the proposal comes back with ``ReplicaMissing``.
-    let newBlob: NewBlob?
+    /// The volumes that were made ready for the change: hold the blob it publishes, lost the one it buries. Every volume in service
+    /// must be among them, or the proposal comes back with ``ReplicaMissing``. `nil` if no volume has to be.
+    let preparedVolumes: Set<Int>?
     let decide: @Sendable (any LedgerView) throws -> Decision<Outcome>
 
-    struct NewBlob: Sendable {
-        let id: BlobID
-        let holders: Set<Int>
-    }
-
     init(
-        actor: Actor, operation: OperationID = .random(), payload: [UInt8] = [], newBlob: NewBlob? = nil,
+        actor: Actor, operation: OperationID = .random(), payload: [UInt8] = [],
+        preparedVolumes: Set<Int>? = nil,
         decide: @escaping @Sendable (any LedgerView) throws -> Decision<Outcome>
     ) {
         self.actor = actor
         self.operation = operation
         self.payload = payload
-        self.newBlob = newBlob
+        self.preparedVolumes = preparedVolumes
         self.decide = decide
     }
 }
 
-/// A volume came into good standing after the blob was written: the blob must be copied there before it is published.
+/// A volume came into service after the change was prepared: what the change needs there must be done first.
 struct ReplicaMissing: Error, Sendable {
     let volumes: Set<Int>
 }
@@ -89,6 +85,8 @@ public protocol Ledger: Sendable {
     func events(from sequence: SequenceNumber, limit: Int) throws -> [LoggedEvent]
     /// Returns when there is an event after `sequence`, or when the ledger closes.
     func waitForEvents(after sequence: SequenceNumber) async
-    /// The verified payload of an event, from whichever mirror has it.
-    func payload(of sequence: SequenceNumber, length: Int) async throws -> [UInt8]
+    /// The verified payload of an event, if nothing has to wait for a device.
+    func payloadIfCached(of sequence: SequenceNumber) -> [UInt8]?
+    /// The verified payload of an event, from whichever replica has it. May wait for a device.
+    func payload(of sequence: SequenceNumber) throws -> [UInt8]
 }

@@ -1,0 +1,54 @@
+import Model
+
+/// What a change to a bucket comes to, given what is true when it is committed. Nothing here writes.
+enum BucketDecisions {
+    static func create(
+        _ name: BucketName, region: String, actor: Actor, in view: any LedgerView
+    ) throws -> Decision<Bucket> {
+        if let existing = try view.bucket(name) { throw StoreError.bucketExists(existing) }
+        var change = EventBucketCreated()
+        change.bucket = name.rawValue
+        change.owner = actor.id
+        change.region = region
+        return .append(.bucketCreated(change)) { sequence, time in
+            Bucket(
+                name: name, owner: actor.id, region: region, created: time, createdSequence: sequence,
+                versioning: .off, settings: [:])
+        }
+    }
+
+    /// Unfinished uploads do not keep a bucket: they end with it.
+    static func delete(_ name: BucketName, in view: any LedgerView) throws -> Decision<Void> {
+        guard let bucket = try view.bucket(name) else { throw StoreError.noSuchBucket(name) }
+        guard try view.isEmpty(name) else { throw StoreError.bucketNotEmpty(name) }
+        var change = EventBucketDeleted()
+        change.bucket = name.rawValue
+        change.createdSequence = bucket.createdSequence.rawValue
+        return .append(.bucketDeleted(change)) { _, _ in }
+    }
+
+    /// - Throws: ``StoreError/invalidState(_:)`` for a versioning state other than "Enabled" and "Suspended": once enabled,
+    ///   versioning can be suspended and never switched off (Amazon S3 User Guide, "Using versioning in S3 buckets").
+    static func configure(
+        _ name: BucketName, setting: String, value: [UInt8]?, in view: any LedgerView
+    ) throws -> Decision<Void> {
+        guard let bucket = try view.bucket(name) else { throw StoreError.noSuchBucket(name) }
+        if setting == versioning {
+            let state = value.map { String(decoding: $0, as: UTF8.self) } ?? ""
+            guard state == VersioningState.enabled.rawValue || state == VersioningState.suspended.rawValue else {
+                throw StoreError.invalidState(
+                    "versioning of bucket \(name) cannot become '\(state)': only Enabled or Suspended")
+            }
+            if bucket.versioning.rawValue == state { return .nothing(()) }
+        } else if bucket.settings[setting] == value {
+            return .nothing(())
+        }
+        var change = EventBucketConfigured()
+        change.bucket = name.rawValue
+        change.setting = setting
+        if let value { change.value = .init(value) } else { change.removed = true }
+        return .append(.bucketConfigured(change)) { _, _ in }
+    }
+
+    static let versioning = "versioning"
+}

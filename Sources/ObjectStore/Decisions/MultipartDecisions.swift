@@ -1,0 +1,123 @@
+import Digests
+import Foundation
+import Model
+
+/// What a step of a multipart upload comes to, given what is true when it is committed. Nothing here writes.
+///
+/// Source: Amazon S3 API Reference, "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload".
+enum MultipartDecisions {
+    static func create(
+        _ draft: EventUploadCreated, in view: any LedgerView
+    ) throws -> Decision<MultipartUpload> {
+        let bucket = try BucketName(draft.bucket)
+        guard try view.bucket(bucket) != nil else { throw StoreError.noSuchBucket(bucket) }
+        return .append(.uploadCreated(draft)) { sequence, time in
+            MultipartUpload(sequence: sequence, initiated: time, record: draft)
+        }
+    }
+
+    static func publishPart(
+        _ draft: EventPartPublished, upload id: UploadID, in view: any LedgerView
+    ) throws -> Decision<UploadedPart> {
+        _ = try find(id, draft.bucket, draft.key, in: view)
+        var change = draft
+        change.replacedSequence = try view.part(id, number: Int(draft.partNumber))?.sequence.rawValue ?? 0
+        let part = change
+        return .append(.partPublished(part)) { sequence, time in
+            var piece = part.piece
+            if piece.blobID.isEmpty { piece.payloadSequence = sequence.rawValue }
+            return UploadedPart(
+                sequence: sequence, modified: time, number: Int(part.partNumber), etag: part.etag,
+                piece: piece)
+        }
+    }
+
+    static func abort(
+        _ bucket: BucketName, _ key: ObjectKey, _ id: UploadID, in view: any LedgerView
+    ) throws -> Decision<Void> {
+        _ = try find(id, bucket.rawValue, key.rawValue, in: view)
+        var change = EventUploadAborted()
+        change.bucket = bucket.rawValue
+        change.key = key.rawValue
+        change.uploadID = Data(id.bytes)
+        return .append(.uploadAborted(change)) { _, _ in }
+    }
+
+    /// A completion that was carried out already, and whose answer the client may have missed, comes to the same version.
+    static func complete(
+        _ bucket: BucketName, _ key: ObjectKey, _ id: UploadID, parts: [CompletedPart],
+        checksums: [EventChecksum], conditions: WriteConditions, in view: any LedgerView
+    ) throws -> Decision<ObjectVersion> {
+        guard let upload = try view.upload(bucket, key, id) else {
+            if let done = try view.version(bucket, key, .id(id)), done.record.uploadID == Data(id.bytes) {
+                return .nothing(done)
+            }
+            throw StoreError.noSuchUpload(id)
+        }
+        let chosen = try choose(parts, of: id, in: view)
+        var draft = EventVersionPublished()
+        draft.bucket = bucket.rawValue
+        draft.key = key.rawValue
+        draft.versionID = upload.record.uploadID
+        draft.uploadID = upload.record.uploadID
+        draft.owner = upload.record.owner
+        draft.ownerDisplayName = upload.record.ownerDisplayName
+        draft.metadata = upload.record.metadata
+        draft.checksums = checksums
+        draft.etag = try etag(of: chosen)
+        for part in chosen {
+            var piece = part.piece
+            piece.partNumber = UInt32(part.number)
+            draft.size += piece.length
+            draft.pieces.append(piece)
+        }
+        guard draft.size <= Limits.objectByteCount else {
+            throw StoreError.entityTooLarge(limit: Limits.objectByteCount)
+        }
+        return try VersionDecisions.publish(draft, conditions: conditions, in: view)
+    }
+
+    private static func find(
+        _ id: UploadID, _ bucket: String, _ key: String, in view: any LedgerView
+    ) throws -> MultipartUpload {
+        let name = try BucketName(bucket)
+        guard try view.bucket(name) != nil else { throw StoreError.noSuchBucket(name) }
+        guard let upload = try view.upload(name, try ObjectKey(key), id) else {
+            throw StoreError.noSuchUpload(id)
+        }
+        return upload
+    }
+
+    private static func choose(
+        _ parts: [CompletedPart], of id: UploadID, in view: any LedgerView
+    ) throws -> [UploadedPart] {
+        var chosen: [UploadedPart] = []
+        chosen.reserveCapacity(parts.count)
+        for (index, named) in parts.enumerated() {
+            if index > 0, named.number <= parts[index - 1].number { throw StoreError.invalidPartOrder }
+            guard let part = try view.part(id, number: named.number), part.etag == named.etag else {
+                throw StoreError.invalidPart(number: named.number)
+            }
+            let isLast = index == parts.count - 1
+            guard isLast || part.piece.length >= Limits.minimumPartByteCount else {
+                throw StoreError.partTooSmall(number: named.number, size: part.piece.length)
+            }
+            chosen.append(part)
+        }
+        guard !chosen.isEmpty else { throw StoreError.invalidPart(number: 1) }
+        return chosen
+    }
+
+    /// The MD5 of the parts' MD5s, and their count, as every S3 client expects it.
+    private static func etag(of parts: [UploadedPart]) throws -> String {
+        var md5s: [UInt8] = []
+        md5s.reserveCapacity(parts.count * 16)
+        for part in parts {
+            guard let digest = UniqueID<Never>(part.etag) else {
+                throw StoreError.internalFault("part \(part.number) has the ETag '\(part.etag)', which is no MD5")
+            }
+            md5s += digest.bytes
+        }
+        return "\(MD5.hash(md5s).hexadecimal)-\(parts.count)"
+    }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import Model
+
+/// What putting, copying, amending or deleting a version comes to, given what is true when it is committed. Nothing here writes.
+///
+/// Source of the rules of versioning: Amazon S3 User Guide, "How S3 Versioning works", "Deleting object versions".
+enum VersionDecisions {
+    /// Publishes `draft`, whose bucket's versioning decides whether it is the null version and which version it replaces.
+    static func publish(
+        _ draft: EventVersionPublished, conditions: WriteConditions, in view: any LedgerView
+    ) throws -> Decision<ObjectVersion> {
+        let name = try BucketName(draft.bucket)
+        let key = try ObjectKey(draft.key)
+        guard let bucket = try view.bucket(name) else { throw StoreError.noSuchBucket(name) }
+        if conditions != .none {
+            try conditions.check(against: try view.newestVersion(name, key), key: key)
+        }
+        return try place(draft, key: key, in: bucket, view)
+    }
+
+    private static func place(
+        _ draft: EventVersionPublished, key: ObjectKey, in bucket: Bucket, _ view: any LedgerView
+    ) throws -> Decision<ObjectVersion> {
+        var record = draft
+        record.nullVersion = bucket.versioning != .enabled
+        record.replacedSequence =
+            record.nullVersion ? try view.version(bucket.name, key, .null)?.sequence.rawValue ?? 0 : 0
+        let change = record
+        return .append(.versionPublished(change)) { sequence, time in
+            ObjectVersion(sequence: sequence, published: time, record: change.located(at: sequence))
+        }
+    }
+
+    /// A copy by reference: the copy's pieces are the source's blobs; bytes in the log were read before and stand in the
+    /// copy's own event. `source` must still be there, else its blobs may be on their way out.
+    static func copy(
+        of source: ObjectVersion, as draft: EventVersionPublished, conditions: WriteConditions,
+        in view: any LedgerView
+    ) throws -> Decision<ObjectVersion> {
+        let key = try ObjectKey(source.key)
+        let bucket = try BucketName(source.record.bucket)
+        guard let present = try view.version(bucket, key, .id(source.versionID)),
+            present.sequence == source.sequence
+        else { throw StoreError.noSuchKey(key, deleteMarker: nil) }
+        return try publish(draft, conditions: conditions, in: view)
+    }
+
+    static func amend(
+        _ version: ObjectVersion, metadata: EventMetadata, in view: any LedgerView
+    ) throws -> Decision<Void> {
+        let key = try ObjectKey(version.key)
+        let bucket = try BucketName(version.record.bucket)
+        guard let present = try view.version(bucket, key, .id(version.versionID)),
+            present.sequence == version.sequence
+        else { throw StoreError.noSuchVersion(key, version.wireVersionID) }
+        if present.record.metadata == metadata { return .nothing(()) }
+        var change = EventVersionAmended()
+        change.bucket = version.record.bucket
+        change.key = version.key
+        change.versionID = version.record.versionID
+        change.publishedSequence = version.sequence.rawValue
+        change.metadata = metadata
+        return .append(.versionAmended(change)) { _, _ in }
+    }
+
+    /// What a delete came to, before its place in the log is known.
+    typealias Outcome = (versionID: String?, isDeleteMarker: Bool)
+
+    static func delete(
+        _ name: BucketName, _ key: ObjectKey, _ selector: VersionSelector, conditions: WriteConditions,
+        actor: Actor, in view: any LedgerView
+    ) throws -> Decision<Outcome> {
+        guard let bucket = try view.bucket(name) else { throw StoreError.noSuchBucket(name) }
+        let target = try view.version(name, key, selector)
+        if conditions != .none { try conditions.check(against: target, key: key) }
+        guard selector == .current else {
+            let wire = selector.wire
+            guard let target else { return .nothing((wire, false)) }
+            let isMarker = target.isDeleteMarker
+            return .append(.versionRemoved(removal(of: target))) { _, _ in (wire, isMarker) }
+        }
+        if bucket.versioning == .off {
+            guard let target else { return .nothing((nil, false)) }
+            return .append(.versionRemoved(removal(of: target))) { _, _ in (nil, false) }
+        }
+        var marker = EventVersionPublished()
+        marker.bucket = name.rawValue
+        marker.key = key.rawValue
+        marker.versionID = Data(VersionID.random().bytes)
+        marker.deleteMarker = true
+        marker.owner = actor.id
+        marker.ownerDisplayName = actor.displayName
+        switch try place(marker, key: key, in: bucket, view) {
+        case .append(let change, let outcome):
+            return .append(change) { (outcome($0, $1).wireVersionID, true) }
+        case .nothing(let version):
+            return .nothing((version.wireVersionID, true))
+        }
+    }
+
+    private static func removal(of version: ObjectVersion) -> EventVersionRemoved {
+        var change = EventVersionRemoved()
+        change.bucket = version.record.bucket
+        change.key = version.key
+        change.versionID = version.record.versionID
+        change.publishedSequence = version.sequence.rawValue
+        return change
+    }
+}
+
+extension EventVersionPublished {
+    /// The record as the catalog has it: bytes that stand in the event's own payload name its sequence.
+    func located(at sequence: SequenceNumber) -> EventVersionPublished {
+        var record = self
+        for index in record.pieces.indices
+        where record.pieces[index].blobID.isEmpty && record.pieces[index].payloadSequence == 0 {
+            record.pieces[index].payloadSequence = sequence.rawValue
+        }
+        return record
+    }
+}
+
+extension VersionSelector {
+    /// The name on the wire; `nil` for the current version.
+    var wire: String? {
+        switch self {
+        case .current: nil
+        case .null: "null"
+        case .id(let id): id.description
+        }
+    }
+}

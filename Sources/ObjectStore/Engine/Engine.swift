@@ -1,0 +1,98 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// A store that is open: volumes, ledger, threads.
+final class Engine: Sendable {
+    let storeID: StoreID
+    let settings: StoreSettings
+    let environment: StoreEnvironment
+    let volumes: VolumeSet
+    let ledger: EmbeddedLedger
+    let watch: OperationWatch
+    let uploadBuffers: BufferPool
+    let readBuffers: BufferPool
+    /// For copying blobs between volumes within a request.
+    let background: any Lane
+    private let digestPairs: [(any Lane, any Lane)]
+    private let nextPair = Atomic<Int>(0)
+    private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
+
+    init(
+        storeID: StoreID, settings: StoreSettings, environment: StoreEnvironment, volumes: VolumeSet,
+        log: EventLog, catalog: Catalog
+    ) {
+        self.storeID = storeID
+        self.settings = settings
+        self.environment = environment
+        self.volumes = volumes
+        watch = OperationWatch(limit: settings.operationDeadline)
+        uploadBuffers = BufferPool(bufferSize: 1024 * 1024, limit: settings.uploadBufferCount)
+        readBuffers = BufferPool(bufferSize: 1024 * 1024, limit: 32)
+        background = environment.makeLane("background", 1, 256)
+        let cores = max(2, ProcessInfo.processInfo.activeProcessorCount)
+        // A queue holds every buffer of the pool, so that it is never full.
+        let capacity = settings.uploadBufferCount + 1
+        digestPairs = (0..<cores / 2).map { number in
+            (
+                environment.makeLane("md5-\(number)", 1, capacity),
+                environment.makeLane("sha256-\(number)", 1, capacity)
+            )
+        }
+        ledger = EmbeddedLedger(
+            log: log, catalog: catalog, volumes: volumes, lane: environment.makeLane("commit", 1, 4))
+    }
+
+    var clock: @Sendable () -> Timestamp { environment.clock }
+
+    func digestLanes() -> (any Lane, any Lane) {
+        let number = nextPair.add(1, ordering: .relaxed).newValue
+        return digestPairs[number % digestPairs.count]
+    }
+
+    /// Told of each replica that a read found damaged.
+    func onDamage(_ body: @escaping @Sendable (BlobID, Int, BlobFlaw) -> Void) {
+        damage.withLock { $0 = body }
+    }
+
+    func report(_ id: BlobID, volume: Int, _ flaw: BlobFlaw) { damage.withLock { $0 }?(id, volume, flaw) }
+
+    /// Volumes in service, the one that a blob's reads go to first at the front: a third of the blobs each.
+    func readOrder(_ id: BlobID) -> [VolumeHandle] {
+        let handles = volumes.inService
+        guard handles.count > 1 else { return handles }
+        let first = Int(id.low % UInt64(handles.count))
+        return Array(handles[first...] + handles[..<first])
+    }
+
+    /// A volume that left service leaves the log too, and an event says so.
+    func followVolumes() {
+        volumes.onSetAside { [weak self] index, reason in
+            guard let self else { return }
+            _ = ledger.exclude { [ledger] in ledger.log.takeOutOfService(index) }
+            var change = EventVolumeSetAside()
+            change.volume = UInt32(index)
+            change.reason = reason
+            let event = change
+            ledger.propose(
+                Proposal(actor: .holdfast) { _ in .append(.volumeSetAside(event)) { _, _ in } }
+            ) { _ in }  // without a quorum there is nowhere to say it; the standing of the volume says it too
+        }
+    }
+
+    func close() {
+        ledger.close()
+        for handle in volumes.inService {
+            handle.finishLanes()
+            (handle.volume as? DirectoryVolume)?.close()
+        }
+        background.finish()
+        for pair in digestPairs {
+            pair.0.finish()
+            pair.1.finish()
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import EventLog
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// The thread that looks after the volumes: notices operations past their deadline and directories that are gone, and brings volumes
+/// back from the log (DESIGN invariant 9).
+final class Maintenance: Sendable {
+    static let interval = 0.25
+
+    private let engine: Engine
+    private let isRunning = Mutex(false)
+
+    init(_ engine: Engine) { self.engine = engine }
+
+    func start() {
+        let first = isRunning.withLock { running in
+            defer { running = true }
+            return !running
+        }
+        guard first else { return }
+        let thread = Thread { [self] in
+            while isRunning.withLock({ $0 }) {
+                tick()
+                Thread.sleep(forTimeInterval: Self.interval)
+            }
+        }
+        thread.name = "maintenance"
+        thread.start()
+    }
+
+    func stop() { isRunning.withLock { $0 = false } }
+
+    /// One round.
+    func tick() {
+        engine.watch.tick()
+        for handle in engine.volumes.inService where !handle.volume.isPresent() {
+            engine.volumes.fail(handle, reason: "\(handle.volume.name) is not the directory that was opened any more")
+        }
+        for (index, _) in engine.volumes.setAside {
+            do { try VolumeReturn(engine: engine).run(index) } catch {
+                engine.volumes.note(index, reason: "\(error)")
+            }
+        }
+    }
+}
+
+/// Brings a volume that was set aside back to good standing, from the log alone.
+///
+/// The directory is opened afresh. Blobs begun and never published are removed. Then the volume's mirror is caught up with the others, each event's
+/// blobs brought before the event; the last events under the commit thread's exclusion, so that the volume takes part in every commit after.
+struct VolumeReturn {
+    let engine: Engine
+
+    func run(_ index: Int) throws {
+        let path = engine.volumes.path(of: index)
+        let volume = try DirectoryVolume.open(
+            path, fileSystem: engine.environment.fileSystem, clock: engine.clock)
+        do {
+            guard volume.identity.storeID == engine.storeID else {
+                throw VolumeError.foreignStore(
+                    path: path, found: volume.identity.storeID, expected: engine.storeID)
+            }
+            guard volume.index == index else {
+                throw VolumeError.wrongIndex(path: path, found: volume.index, expected: index)
+            }
+            try bring(volume)
+        } catch {
+            volume.close()
+            throw error
+        }
+    }
+
+    private func bring(_ volume: DirectoryVolume) throws {
+        let ledger = engine.ledger
+        let handle = Opening.handle(volume, engine.environment)
+        let mirror = Opening.mirror(of: volume, lane: handle.log)
+        engine.volumes.place(handle, inService: false)
+        do {
+            _ = try Opening.clearIncoming(volume, ledger.catalog)
+            let copier = BlobCopier(sources: engine.volumes.inService.map(\.volume))
+            let bringEvent: (LoggedEvent) throws -> Void = {
+                try Opening.bring($0, to: volume, ledger.catalog, copier)
+            }
+            var report = try ledger.log.catchUp(mirror, before: bringEvent)
+            let last = try finish(handle, mirror, copier)
+            report.events += last.events
+            report.bytes += last.bytes
+            announce(handle.index, report)
+        } catch {
+            engine.volumes.fail(handle, reason: "bringing it back: \(error)")
+            throw error
+        }
+    }
+
+    private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ copier: BlobCopier) throws -> CatchUpReport {
+        let outcome = Mutex<Result<CatchUpReport, any Error>?>(nil)
+        let box = OutcomeBox(outcome)
+        let done = DispatchSemaphore(value: 0)
+        let engine = engine
+        let accepted = engine.ledger.exclude {
+            let result = Result {
+                let report = try engine.ledger.log.catchUp(mirror) {
+                    try Opening.bring($0, to: handle.volume, engine.ledger.catalog, copier)
+                }
+                try engine.ledger.log.putInService(mirror)
+                engine.volumes.place(handle, inService: true)
+                return report
+            }
+            box.value.withLock { $0 = result }
+            done.signal()
+        }
+        guard accepted else { throw StoreError.busy("the commit queue") }
+        done.wait()
+        guard let result = box.value.withLock({ $0 }) else { preconditionFailure("the exclusion ran") }
+        return try result.get()
+    }
+
+    private func announce(_ index: Int, _ report: CatchUpReport) {
+        var change = EventVolumeReturned()
+        change.volume = UInt32(index)
+        change.events = report.events
+        change.bytes = report.bytes
+        let event = change
+        engine.ledger.propose(
+            Proposal(actor: .holdfast) { _ in .append(.volumeReturned(event)) { _, _ in } }
+        ) { _ in }  // the volume is back whether or not the event that says so is
+    }
+}
+
+private final class OutcomeBox: Sendable {
+    let value: Mutex<Result<CatchUpReport, any Error>?>
+    init(_ value: consuming Mutex<Result<CatchUpReport, any Error>?>) { self.value = value }
+}

@@ -1,0 +1,182 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import Volumes
+
+/// What opening a store found and did.
+public struct OpeningReport: Sendable {
+    public let log: LogRecovery
+    /// Events that the catalog did not have.
+    public let eventsReplayed: Int
+    public let catalogWasRebuilt: Bool
+    /// Blobs removed whose event was never committed.
+    public let unpublishedBlobs: Int
+}
+
+/// How a store is made and opened (DESIGN, "How a store opens").
+enum Opening {
+    static func create(_ settings: StoreSettings, _ environment: StoreEnvironment) throws {
+        let fileSystem = environment.fileSystem
+        let storeID = StoreID.random()
+        var mirrors: [LogMirror] = []
+        var volumes: [DirectoryVolume] = []
+        for (offset, path) in settings.volumePaths.enumerated() {
+            let identity = VolumeIdentity(
+                storeID: storeID, volumeID: .random(), index: offset + 1, created: environment.clock())
+            let volume = try DirectoryVolume.create(identity, at: path, fileSystem: fileSystem, clock: environment.clock)
+            volumes.append(volume)
+            mirrors.append(mirror(of: volume, lane: InlineLane()))
+        }
+        try EventLog.create(
+            storeID: storeID, mirrors: mirrors, settings: LogSettings(segmentByteCount: settings.segmentByteCount))
+        for volume in volumes { volume.close() }
+    }
+
+    static func open(
+        _ settings: StoreSettings, _ environment: StoreEnvironment
+    ) throws -> (Engine, OpeningReport) {
+        let volumes = VolumeSet(paths: settings.volumePaths, clock: environment.clock)
+        let opened = try openVolumes(settings, environment, volumes)
+        guard opened.count >= Limits.writeQuorum, let first = opened.first else {
+            let reasons = volumes.statuses.compactMap(\.reason).joined(separator: "; ")
+            throw StoreError.unavailable("\(opened.count) of \(settings.volumePaths.count) volumes can be used: \(reasons)")
+        }
+        let storeID = first.volume.identity.storeID
+        let mirrors = opened.map { handle in
+            guard let volume = handle.volume as? DirectoryVolume else { preconditionFailure("volumes are directories here") }
+            return mirror(of: volume, lane: handle.log)
+        }
+        let (log, recovery) = try EventLog.open(
+            storeID: storeID, mirrors: mirrors,
+            settings: LogSettings(
+                segmentByteCount: settings.segmentByteCount, deadline: settings.operationDeadline),
+            clock: environment.clock)
+        let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
+        var unpublished = 0
+        for handle in opened {
+            unpublished += try clearIncoming(handle.volume, catalog)
+            if let lagging = mirrors.first(where: { $0.index == handle.index }), recovery.lagging.contains(handle.index) {
+                let copier = BlobCopier(sources: opened.filter { $0.index != handle.index }.map(\.volume))
+                _ = try log.catchUp(lagging) { try bring($0, to: handle.volume, catalog, copier) }
+                try log.putInService(lagging)
+            }
+            volumes.place(handle, inService: true)
+        }
+        let engine = Engine(
+            storeID: storeID, settings: settings, environment: environment, volumes: volumes, log: log,
+            catalog: catalog)
+        engine.followVolumes()
+        let report = OpeningReport(
+            log: recovery, eventsReplayed: replayed, catalogWasRebuilt: rebuilt, unpublishedBlobs: unpublished)
+        return (engine, report)
+    }
+
+    static func mirror(of volume: DirectoryVolume, lane: any Lane) -> LogMirror {
+        LogMirror(
+            fileSystem: volume.fileSystem, directory: volume.logDirectory,
+            quarantine: volume.quarantineDirectory, index: volume.index, lane: lane)
+    }
+
+    static func handle(_ volume: DirectoryVolume, _ environment: StoreEnvironment) -> VolumeHandle {
+        VolumeHandle(
+            volume: volume, log: environment.makeLane("log-\(volume.index)", 1, 64),
+            writer: environment.makeLane("writer-\(volume.index)", 1, 1024),
+            reader: environment.makeLane("reader-\(volume.index)", 2, 1024))
+    }
+
+    /// A directory that belongs elsewhere is the operator's mistake and refused; one that is missing, empty or cannot be read is set aside.
+    private static func openVolumes(
+        _ settings: StoreSettings, _ environment: StoreEnvironment, _ volumes: VolumeSet
+    ) throws -> [VolumeHandle] {
+        var opened: [VolumeHandle] = []
+        do {
+            for (offset, path) in settings.volumePaths.enumerated() {
+                do throws(VolumeError) {
+                    let volume = try DirectoryVolume.open(
+                        path, fileSystem: environment.fileSystem, clock: environment.clock)
+                    opened.append(handle(volume, environment))
+                    let expected = opened[0].volume.identity.storeID
+                    guard volume.identity.storeID == expected else {
+                        throw .foreignStore(path: path, found: volume.identity.storeID, expected: expected)
+                    }
+                    guard volume.index == offset + 1 else {
+                        throw .wrongIndex(path: path, found: volume.index, expected: offset + 1)
+                    }
+                } catch {
+                    switch error {
+                    case .missing, .empty, .fileSystem: volumes.note(offset + 1, reason: "\(error)")
+                    default: throw error
+                    }
+                }
+            }
+        } catch {
+            for handle in opened {
+                handle.finishLanes()
+                (handle.volume as? DirectoryVolume)?.close()
+            }
+            throw error
+        }
+        return opened
+    }
+
+    /// The catalog as of the log's head. One that cannot be read, is of another store, or is ahead of the log is made anew.
+    private static func openCatalog(
+        _ settings: StoreSettings, _ storeID: StoreID, _ log: EventLog
+    ) throws -> (Catalog, replayed: Int, rebuilt: Bool) {
+        var rebuilt = false
+        if let catalog = try? Catalog(path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders),
+            let position = try? catalog.read({ try $0.position() }), position.sequence <= log.head.sequence,
+            try log.chainHash(at: position.sequence) == position.chain
+        {
+            return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
+        }
+        rebuilt = FileManager.default.fileExists(atPath: settings.catalogPath)
+        for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: settings.catalogPath + suffix) {
+            try FileManager.default.removeItem(atPath: settings.catalogPath + suffix)
+        }
+        let catalog = try Catalog(path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders)
+        return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
+    }
+
+    /// Whatever is in incoming/ was begun by a process that ended: a blob that the catalog knows is settled, any other was never published.
+    static func clearIncoming(_ volume: any Volume, _ catalog: Catalog) throws -> Int {
+        var removed = 0
+        for id in try volume.incoming().blobs {
+            if try catalog.read({ try $0.blob(id) }) != nil {
+                try volume.settle(id)
+            } else {
+                try volume.removeBlob(id)
+                removed += 1
+            }
+        }
+        return removed
+    }
+
+    /// Does for a volume that missed `event` what the event says of blobs: copies those that are still needed, removes those that are gone.
+    static func bring(
+        _ event: LoggedEvent, to volume: any Volume, _ catalog: Catalog, _ copier: BlobCopier
+    ) throws {
+        var wanted: [EventPiece] = []
+        switch event.record.change {
+        case .versionPublished(let change): wanted = change.pieces
+        case .partPublished(let change): wanted = [change.piece]
+        case .reclaimed(let change):
+            for bytes in change.blobIds {
+                if let id = BlobID(bytes: bytes), try catalog.read({ try $0.blob(id) }) == nil {
+                    try volume.removeBlob(id)
+                }
+            }
+        default: break
+        }
+        for piece in wanted {
+            guard let id = BlobID(bytes: piece.blobID), let row = try catalog.read({ try $0.blob(id) }),
+                !row.isReclaiming
+            else { continue }
+            let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
+            if flaws.isEmpty { continue }
+            let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
+            try copier.copy(id, to: volume, replacing: reason)
+        }
+    }
+}

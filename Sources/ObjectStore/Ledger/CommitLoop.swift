@@ -1,0 +1,221 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// The one place where anything changes (DESIGN, "How a write commits").
+///
+/// Changes wait in a bounded queue. The commit thread takes all that wait, up to a batch; opens one catalog transaction;
+/// decides each change against what the ones before it made; applies it and stages its event. Then the batch is appended to
+/// every mirror of the log and synced, in parallel. With a quorum stable the catalog transaction commits and each caller is answered;
+/// without it everything rolls back and nobody hears of success. While a batch is being synced the next one gathers, so the
+/// cost of a sync is shared by all who came in the meantime.
+///
+/// Failure modes: a change that its conditions refuse leaves no trace and does not disturb its neighbours. A mirror that fails is
+/// set aside. If the catalog cannot commit what the log already holds, the log is right: the catalog is brought up to it
+/// before the next batch, and the callers, whose changes are durable and will be seen, are told that the outcome is not known.
+final class CommitLoop: Sendable {
+    static let batchCount = 256
+    static let batchByteCount = 4 * 1024 * 1024
+    static let queueCount = 4096
+
+    enum Item {
+        case change(any PendingChange)
+        /// Runs by itself on the commit thread, with nothing staged.
+        case control(@Sendable () -> Void)
+    }
+
+    private struct State {
+        var queue: [Item] = []
+        var isRunning = false
+        var isClosed = false
+    }
+
+    private let log: EventLog
+    private let catalog: Catalog
+    private let volumes: VolumeSet
+    private let lane: any Lane
+    private let state = Mutex(State())
+    /// Set when the catalog lags behind the log; owned by the commit thread.
+    private let catalogIsBehind = Mutex(false)
+
+    init(log: EventLog, catalog: Catalog, volumes: VolumeSet, lane: any Lane) {
+        self.log = log
+        self.catalog = catalog
+        self.volumes = volumes
+        self.lane = lane
+    }
+
+    /// - Returns: whether the item was taken; it is not when the queue is full or the store closes.
+    func submit(_ item: Item) -> Bool {
+        let start: Bool? = state.withLock { state in
+            guard !state.isClosed, state.queue.count < Self.queueCount else { return nil }
+            state.queue.append(item)
+            guard !state.isRunning else { return false }
+            state.isRunning = true
+            return true
+        }
+        guard let start else { return false }
+        if start, !lane.submit({ self.drain() }) {
+            preconditionFailure("the commit thread has one item at most, so its queue takes it")
+        }
+        return true
+    }
+
+    /// Lets what is queued be committed; refuses what comes later.
+    func close() {
+        state.withLock { $0.isClosed = true }
+        lane.finish()
+    }
+
+    var depth: Int { state.withLock { $0.queue.count } }
+
+    private func drain() {
+        while let items = take() { run(items) }
+    }
+
+    private func take() -> ArraySlice<Item>? {
+        state.withLock { state in
+            guard !state.queue.isEmpty else {
+                state.isRunning = false
+                return nil
+            }
+            var count = 0
+            var bytes = 0
+            loop: for item in state.queue {
+                switch item {
+                case .control:
+                    if count == 0 { count = 1 }
+                    break loop
+                case .change(let change):
+                    guard count < Self.batchCount, bytes < Self.batchByteCount else { break loop }
+                    count += 1
+                    bytes += change.payloadByteCount
+                }
+            }
+            let batch = state.queue.prefix(count)
+            state.queue.removeFirst(count)
+            return batch
+        }
+    }
+
+    private func run(_ items: ArraySlice<Item>) {
+        if case .control(let body) = items.first {
+            precondition(items.count == 1, "a control runs by itself")
+            return body()
+        }
+        let changes = items.compactMap { item -> (any PendingChange)? in
+            if case .change(let change) = item { change } else { nil }
+        }
+        do {
+            try catchUpCatalog()
+            try catalog.withWriter { try commit(changes, $0) }
+        } catch {
+            for change in changes { change.fail(error) }
+        }
+    }
+
+    private func commit(_ changes: [any PendingChange], _ writer: CatalogWriter) throws {
+        try writer.begin()
+        var staged: [any PendingChange] = []
+        var unchanged: [any PendingChange] = []
+        do {
+            for change in changes {
+                if try decide(change, writer) { staged.append(change) } else { unchanged.append(change) }
+            }
+        } catch {
+            log.discard()
+            try writer.rollback()
+            throw error
+        }
+        guard !staged.isEmpty else {
+            try writer.rollback()
+            answer(unchanged, replicas: log.inService.count)
+            return
+        }
+        let outcome = log.flush()
+        setAside(outcome)
+        guard outcome.stable.count >= Limits.writeQuorum else {
+            try writer.rollback()
+            let reason = "the log is stable on \(outcome.stable.count) of \(Limits.volumeCount) volumes"
+            throw StoreError.unavailable(reason)
+        }
+        do {
+            try writer.commit()
+        } catch {
+            catalogIsBehind.withLock { $0 = true }
+            throw StoreError.unavailable("the catalog did not commit (\(error)): the outcome is not known")
+        }
+        answer(staged + unchanged, replicas: outcome.stable.count)
+    }
+
+    /// - Returns: whether an event was staged. A change that is refused has been told so and stages none.
+    /// - Throws: only what spoils the whole batch.
+    private func decide(_ change: any PendingChange, _ writer: CatalogWriter) throws -> Bool {
+        let record: EventRecord?
+        do {
+            record = try change.decide(CatalogView(writer.reader), inService: log.inService)
+        } catch {
+            change.fail(error)
+            return false
+        }
+        guard let record else { return false }
+        let event = try log.stage(record, payload: change.payload)
+        try writer.apply(
+            LoggedEvent(
+                sequence: event.sequence, epoch: event.epoch, time: event.time, chain: event.chain,
+                record: record, payloadLength: change.payloadByteCount))
+        change.staged(event.sequence, event.time)
+        return true
+    }
+
+    private func answer(_ changes: [any PendingChange], replicas: Int) {
+        let head = log.head.sequence
+        for change in changes { change.succeed(replicas: replicas, head: head) }
+    }
+
+    private func setAside(_ outcome: FlushOutcome) {
+        for (index, error) in outcome.failed {
+            if let handle = volumes.handle(index) {
+                volumes.fail(handle, reason: "appending to the log: \(error)")
+            }
+        }
+    }
+
+    private func catchUpCatalog() throws {
+        guard catalogIsBehind.withLock({ $0 }) else { return }
+        try CatalogReplay.run(log: log, catalog: catalog)
+        catalogIsBehind.withLock { $0 = false }
+    }
+}
+
+/// Brings a catalog up to its log.
+enum CatalogReplay {
+    static let batchCount = 4096
+
+    /// - Returns: the number of events applied.
+    @discardableResult
+    static func run(log: EventLog, catalog: Catalog) throws -> Int {
+        var count = 0
+        while true {
+            let applied = try catalog.withWriter { writer -> Int in
+                let position = try writer.reader.position()
+                let events = try log.events(from: position.sequence.next, limit: batchCount)
+                guard !events.isEmpty else { return 0 }
+                try writer.begin()
+                do {
+                    for event in events { try writer.apply(event) }
+                    try writer.commit()
+                } catch {
+                    try writer.rollback()
+                    throw error
+                }
+                return events.count
+            }
+            if applied == 0 { return count }
+            count += applied
+        }
+    }
+}

@@ -1,0 +1,175 @@
+import Model
+import Volumes
+
+/// Reads a range of a version's bytes, every block verified before it is handed out (DESIGN invariant 3).
+///
+/// A block that is bad or cannot be read on one volume is read from another, block by block. What is in memory is read on the caller's thread;
+/// what is not, on the volume's readers. One task at a time calls it.
+public final class ObjectReader: @unchecked Sendable {  // every property belongs to the one task that calls
+    private let engine: Engine
+    private let version: ObjectVersion
+    private var position: UInt64
+    private let end: UInt64
+    private var piece: (index: Int, start: UInt64)
+    private var payload: [UInt8]?
+    private var block: (index: Int, piece: Int, count: Int)?
+    private var blockBuffer: AlignedBuffer?
+
+    init(_ version: ObjectVersion, range: Range<UInt64>, engine: Engine) {
+        precondition(range.upperBound <= version.size, "a range lies within its object")
+        self.version = version
+        self.engine = engine
+        position = range.lowerBound
+        end = range.upperBound
+        piece = (0, 0)
+    }
+
+    /// Bytes not read yet.
+    public var remaining: UInt64 { end - position }
+
+    /// Reads the next bytes, as many as the buffer takes or fewer.
+    /// - Returns: 0 at the end of the range.
+    /// - Throws: ``StoreError/lost(_:evidence:)`` if no volume has a good replica of some block.
+    public func read(into buffer: UnsafeMutableRawBufferPointer) async throws -> Int {
+        guard position < end, buffer.count > 0 else { return 0 }
+        while position >= piece.start + version.record.pieces[piece.index].length {
+            piece = (piece.index + 1, piece.start + version.record.pieces[piece.index].length)
+            payload = nil
+        }
+        let current = version.record.pieces[piece.index]
+        let offset = position - piece.start
+        let count = Int(min(UInt64(buffer.count), end - position, current.length - offset))
+        let room = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
+        let read =
+            current.blobID.isEmpty
+            ? try await readPayload(current, offset: Int(offset), into: room)
+            : try await readBlob(current, offset: offset, into: room)
+        position += UInt64(read)
+        return read
+    }
+
+    private func readPayload(
+        _ current: EventPiece, offset: Int, into room: UnsafeMutableRawBufferPointer
+    ) async throws -> Int {
+        let bytes: [UInt8]
+        if let payload { bytes = payload } else {
+            bytes = try await fetch(SequenceNumber(current.payloadSequence))
+            guard bytes.count == Int(current.length) else {
+                throw StoreError.lost(version, evidence: "event \(current.payloadSequence) has \(bytes.count) bytes, not \(current.length)")
+            }
+            payload = bytes
+        }
+        bytes.withUnsafeBytes { source in
+            room.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + room.count]))
+        }
+        return room.count
+    }
+
+    private func fetch(_ sequence: SequenceNumber) async throws -> [UInt8] {
+        if let bytes = engine.ledger.payloadIfCached(of: sequence) { return bytes }
+        var evidence = "no volume is in service"
+        for handle in engine.volumes.inService {
+            do {
+                return try await WatchedJob.run(on: handle.reader, watch: engine.watch) { [ledger = engine.ledger] in
+                    try ledger.payload(of: sequence)
+                }
+            } catch { evidence = "\(error)" }
+        }
+        throw StoreError.lost(version, evidence: evidence)
+    }
+
+    private func readBlob(
+        _ current: EventPiece, offset: UInt64, into room: UnsafeMutableRawBufferPointer
+    ) async throws -> Int {
+        guard let id = BlobID(bytes: current.blobID) else { preconditionFailure("a piece names a blob") }
+        let size = UInt64(Limits.blockSize)
+        let first = Int(offset / size)
+        let isWhole = offset % size == 0
+        // Whole blocks go straight to the caller's memory; the last one of a blob is whole when the rest of it is wanted.
+        let last = (offset + UInt64(room.count)) == current.length ? BlockMath.count(current.length) : Int((offset + UInt64(room.count)) / size)
+        if isWhole, last > first {
+            return try await readBlocks(id, current.length, first..<last, into: room)
+        }
+        let buffer = blockBuffer ?? AlignedBuffer(capacity: Limits.blockSize)
+        blockBuffer = buffer
+        if block?.index != first || block?.piece != piece.index {
+            block = nil
+            let count = try await readBlocks(id, current.length, first..<first + 1, into: buffer.bytes)
+            block = (first, piece.index, count)
+        }
+        guard let block else { preconditionFailure("the block was just read") }
+        let start = Int(offset % size)
+        let count = min(room.count, block.count - start)
+        room.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer.bytes[start..<start + count]))
+        return count
+    }
+
+    private func readBlocks(
+        _ id: BlobID, _ length: UInt64, _ blocks: Range<Int>, into room: UnsafeMutableRawBufferPointer
+    ) async throws -> Int {
+        let handles = engine.readOrder(id)
+        guard let primary = handles.first else {
+            throw StoreError.lost(version, evidence: "no volume is in service")
+        }
+        do throws(BlobFlaw) {
+            if let count = try primary.volume.readBlocksIfCached(id, length: length, blocks: blocks, into: room) {
+                return count
+            }
+        } catch {
+            // Met again, and reported, below.
+        }
+        var done = 0
+        for chunk in BlockMath.chunks(blocks) {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: room[done...])
+            done += try await readChunk(id, length, chunk, from: handles, into: rest)
+        }
+        return done
+    }
+
+    /// Reads up to 1 MiB on a volume's readers, into memory of the pool: a read that its deadline gives up may still be writing there.
+    private func readChunk(
+        _ id: BlobID, _ length: UInt64, _ blocks: Range<Int>, from handles: [VolumeHandle],
+        into room: UnsafeMutableRawBufferPointer
+    ) async throws -> Int {
+        var evidence: [String] = []
+        for handle in handles {
+            let shared = SharedBuffer(await engine.readBuffers.take(), of: engine.readBuffers)
+            do {
+                let count = try await WatchedJob.run(on: handle.reader, watch: engine.watch) {
+                    try handle.volume.readBlocks(id, length: length, blocks: blocks, into: shared.buffer.bytes)
+                }
+                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: shared.buffer.bytes[0..<count]))
+                return count
+            } catch let flaw as BlobFlaw {
+                engine.report(id, volume: handle.index, flaw)
+                evidence.append("volume \(handle.index): \(flaw)")
+            } catch let late as DeadlinePassed {
+                engine.volumes.fail(handle, reason: "reading blob \(id): \(late)")
+                evidence.append("volume \(handle.index): \(late)")
+            }
+        }
+        guard blocks.count > 1 else {
+            throw StoreError.lost(version, evidence: "blob \(id) block \(blocks.lowerBound): \(evidence.joined(separator: "; "))")
+        }
+        // No volume has all of these blocks; together they may.
+        var done = 0
+        for block in blocks {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: room[done...])
+            done += try await readChunk(id, length, block..<block + 1, from: handles, into: rest)
+        }
+        return done
+    }
+}
+
+enum BlockMath {
+    static func count(_ length: UInt64) -> Int {
+        Int((length + UInt64(Limits.blockSize) - 1) / UInt64(Limits.blockSize))
+    }
+
+    /// Runs of at most 1 MiB.
+    static func chunks(_ blocks: Range<Int>) -> [Range<Int>] {
+        stride(from: blocks.lowerBound, to: blocks.upperBound, by: 16).map {
+            $0..<min($0 + 16, blocks.upperBound)
+        }
+    }
+}

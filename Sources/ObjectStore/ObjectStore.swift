@@ -1,0 +1,193 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// Buckets and objects, stored three times.
+///
+/// Reads of metadata may read the catalog's file: call them on a thread that may wait. Everything else is asynchronous and waits for no disk on the
+/// caller's thread.
+public final class ObjectStore: Sendable {
+    let engine: Engine
+    private let lock: any File
+    private let maintenance: Maintenance
+    public let opening: OpeningReport
+
+    private init(
+        engine: Engine, lock: any File, opening: OpeningReport, maintenance: Maintenance
+    ) {
+        self.engine = engine
+        self.lock = lock
+        self.opening = opening
+        self.maintenance = maintenance
+    }
+
+    /// Makes the volumes of a new store.
+    /// - Throws: ``VolumeError/notEmpty(path:)`` if a directory has something in it.
+    public static func create(_ settings: StoreSettings, _ environment: StoreEnvironment = .real) throws {
+        try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
+        let lock = try takeLock(settings, environment)
+        defer { lock.close() }
+        try Opening.create(settings, environment)
+    }
+
+    /// Opens a store and begins a new epoch of its log.
+    /// - Throws: ``VolumeError`` for a directory that is not what it should be, ``StoreError/unavailable(_:)`` with fewer than two volumes.
+    public static func open(
+        _ settings: StoreSettings, _ environment: StoreEnvironment = .real
+    ) async throws -> ObjectStore {
+        try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
+        let lock = try takeLock(settings, environment)
+        do {
+            let (engine, report) = try Opening.open(settings, environment)
+            let store = ObjectStore(
+                engine: engine, lock: lock, opening: report, maintenance: Maintenance(engine))
+            try await store.beginEpoch()
+            return store
+        } catch {
+            lock.close()
+            throw error
+        }
+    }
+
+    private static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws -> any File {
+        let path = settings.stateDirectory + "/lock"
+        guard let lock = try environment.fileSystem.lock(path) else {
+            throw StoreError.unavailable("another process has the store: \(path) is locked")
+        }
+        return lock
+    }
+
+    private func beginEpoch() async throws {
+        let number = engine.ledger.log.lastEpoch + 1
+        engine.ledger.log.beginEpoch(number)
+        var change = EventEpochOpened()
+        change.epoch = number
+        change.storeID = Data(engine.storeID.bytes)
+        change.software = Release.name
+        change.volumes = engine.volumes.inService.map { UInt32($0.index) }
+        let event = change
+        _ = try await engine.ledger.commit(
+            Proposal(actor: .holdfast) { _ in .append(.epochOpened(event)) { _, _ in } })
+    }
+
+    /// Starts the thread that notices slow and missing volumes and brings them back.
+    public func startMaintenance() { maintenance.start() }
+
+    /// Lets what is queued end, and closes every file.
+    public func close() {
+        maintenance.stop()
+        engine.close()
+        lock.close()
+    }
+
+    public var storeID: StoreID { engine.storeID }
+    public var head: LogPosition { engine.ledger.head }
+    public var volumeStatuses: [VolumeStatus] { engine.volumes.statuses }
+    public var commitQueueDepth: Int { engine.ledger.queueDepth }
+    public func confirmedThrough() throws -> SequenceNumber { try engine.ledger.catalog.read { try $0.confirmedThrough() } }
+
+    // MARK: Looking up
+
+    public func buckets() throws -> [Bucket] { try engine.ledger.read { try $0.buckets() } }
+
+    /// - Throws: ``StoreError/noSuchBucket(_:)``.
+    public func bucket(_ name: BucketName) throws -> Bucket {
+        guard let bucket = try engine.ledger.read({ try $0.bucket(name) }) else { throw StoreError.noSuchBucket(name) }
+        return bucket
+    }
+
+    /// - Throws: ``StoreError/noSuchBucket(_:)``, ``StoreError/noSuchKey(_:deleteMarker:)``, ``StoreError/noSuchVersion(_:_:)``,
+    ///   ``StoreError/isDeleteMarker(_:)``.
+    public func version(
+        _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector
+    ) throws -> ObjectVersion {
+        let found = try engine.ledger.read { view -> ObjectVersion? in
+            if let version = try view.version(bucket, key, selector) { return version }
+            guard try view.bucket(bucket) != nil else { throw StoreError.noSuchBucket(bucket) }
+            return nil
+        }
+        guard let found else {
+            if let wire = selector.wire { throw StoreError.noSuchVersion(key, wire) }
+            throw StoreError.noSuchKey(key, deleteMarker: nil)
+        }
+        guard !found.isDeleteMarker else {
+            if selector == .current { throw StoreError.noSuchKey(key, deleteMarker: found) }
+            throw StoreError.isDeleteMarker(found)
+        }
+        return found
+    }
+
+    public func listCurrent(
+        _ bucket: BucketName, prefix: String, delimiter: String, after: String, limit: Int
+    ) throws -> ListingPage {
+        try listing(of: bucket) {
+            try $0.listCurrent(bucket, prefix: prefix, delimiter: delimiter, after: after, limit: limit)
+        }
+    }
+
+    public func listVersions(
+        _ bucket: BucketName, prefix: String, delimiter: String, keyMarker: String,
+        versionMarker: VersionSelector?, limit: Int
+    ) throws -> ListingPage {
+        try listing(of: bucket) {
+            try $0.listVersions(
+                bucket, prefix: prefix, delimiter: delimiter, keyMarker: keyMarker,
+                versionMarker: versionMarker, limit: limit)
+        }
+    }
+
+    public func listUploads(
+        _ bucket: BucketName, prefix: String, delimiter: String, keyMarker: String,
+        uploadMarker: UploadID?, limit: Int
+    ) throws -> UploadsPage {
+        try listing(of: bucket) {
+            try $0.listUploads(
+                bucket, prefix: prefix, delimiter: delimiter, keyMarker: keyMarker,
+                uploadMarker: uploadMarker, limit: limit)
+        }
+    }
+
+    private func listing<Page>(
+        of bucket: BucketName, _ body: (any LedgerView) throws -> Page
+    ) throws -> Page {
+        try engine.ledger.read { view in
+            guard try view.bucket(bucket) != nil else { throw StoreError.noSuchBucket(bucket) }
+            return try body(view)
+        }
+    }
+
+    /// - Throws: ``StoreError/noSuchUpload(_:)``.
+    public func upload(_ bucket: BucketName, _ key: ObjectKey, _ id: UploadID) throws -> MultipartUpload {
+        guard let upload = try engine.ledger.read({ try $0.upload(bucket, key, id) }) else {
+            throw StoreError.noSuchUpload(id)
+        }
+        return upload
+    }
+
+    public func parts(of id: UploadID, after number: Int, limit: Int) throws -> [UploadedPart] {
+        try engine.ledger.read { try $0.parts(of: id, after: number, limit: limit) }
+    }
+
+    /// - Precondition: `range` lies within the version.
+    public func reader(of version: ObjectVersion, range: Range<UInt64>) -> ObjectReader {
+        ObjectReader(version, range: range, engine: engine)
+    }
+
+    // MARK: The log
+
+    public func events(from sequence: SequenceNumber, limit: Int) throws -> [LoggedEvent] {
+        try engine.ledger.events(from: sequence, limit: limit)
+    }
+
+    public func waitForEvents(after sequence: SequenceNumber) async {
+        await engine.ledger.waitForEvents(after: sequence)
+    }
+}
+
+/// What this program is called in the log.
+public enum Release {
+    public static let name = "holdfast 0.1.0"
+}

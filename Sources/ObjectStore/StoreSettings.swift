@@ -1,0 +1,51 @@
+import Foundation
+import Model
+import Volumes
+
+/// What a store is made of and how it behaves.
+public struct StoreSettings: Sendable {
+    /// Where the catalog and the socket are.
+    public var stateDirectory: String
+    /// The volumes, in the order of their indexes.
+    public var volumePaths: [String]
+    /// A disk that does not answer for so long is set aside.
+    public var operationDeadline: Duration = .seconds(10)
+    /// How long what was overwritten or deleted for good is kept before its space is reclaimed.
+    public var historySeconds: UInt64 = 7 * 86_400
+    /// Objects up to this size stand in the log.
+    public var inlineByteCount = Limits.inlineByteCount
+    public var segmentByteCount = Limits.segmentByteCount
+    /// Buffers of 1 MiB that all large uploads share.
+    public var uploadBufferCount = 64
+    /// Connections that read the catalog.
+    public var catalogReaders = 6
+
+    public init(stateDirectory: String, volumePaths: [String]) {
+        self.stateDirectory = stateDirectory
+        self.volumePaths = volumePaths
+    }
+
+    public var catalogPath: String { stateDirectory + "/catalog.sqlite" }
+}
+
+/// What a store stands on: replaced in simulations.
+public struct StoreEnvironment: Sendable {
+    public var fileSystem: any FileSystem
+    public var clock: @Sendable () -> Timestamp
+    /// Makes a lane of so many threads with so long a queue.
+    public var makeLane: @Sendable (_ name: String, _ threads: Int, _ capacity: Int) -> any Lane
+
+    public init(
+        fileSystem: any FileSystem, clock: @escaping @Sendable () -> Timestamp,
+        makeLane: @escaping @Sendable (_ name: String, _ threads: Int, _ capacity: Int) -> any Lane
+    ) {
+        self.fileSystem = fileSystem
+        self.clock = clock
+        self.makeLane = makeLane
+    }
+
+    /// The machine's file system, clock and threads.
+    public static let real = StoreEnvironment(
+        fileSystem: RealFileSystem(), clock: { .now() },
+        makeLane: { ThreadLane(name: $0, threads: $1, capacity: $2) })
+}

@@ -1,0 +1,93 @@
+import Digests
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// Bytes being uploaded, for an object or a part: kept in memory while they may fit the log, streamed to every volume beyond that.
+///
+/// One task at a time calls it. It ends with ``ObjectStore/publish(_:conditions:checksums:)``,
+/// ``ObjectStore/publishPart(_:checksum:)`` or ``discard()``; nothing of it can be seen before, and nothing stays after a discard.
+public final class Upload: @unchecked Sendable {  // every property belongs to the one task that calls
+    public let target: UploadTarget
+    let versionID: VersionID
+    let engine: Engine
+    private(set) var content: ContentDigests?
+    private(set) var payload: [UInt8] = []
+    private(set) var large: BlobUpload?
+    private var isOver = false
+
+    init(_ target: UploadTarget, engine: Engine) {
+        self.target = target
+        self.engine = engine
+        versionID = target.part?.uploadID ?? .random()
+        if let expected = target.expectedLength, expected <= UInt64(engine.settings.inlineByteCount) {
+            payload.reserveCapacity(Int(expected))
+        }
+    }
+
+    /// Takes the next bytes; returns when there is room for more.
+    /// - Throws: ``StoreError/entityTooLarge(limit:)`` beyond 5 GiB, ``StoreError/unavailable(_:)`` if too few volumes take it.
+    public func write(_ chunk: any ByteChunk) async throws {
+        precondition(content == nil && !isOver, "an upload that has ended takes no bytes")
+        let length = (large?.length ?? UInt64(payload.count)) + UInt64(chunk.count)
+        guard length <= Limits.uploadByteCount else {
+            throw StoreError.entityTooLarge(limit: Limits.uploadByteCount)
+        }
+        if let large { return try await large.write(chunk) }
+        if length <= UInt64(engine.settings.inlineByteCount) {
+            chunk.withUnsafeBytes { payload.append(contentsOf: $0) }
+            return
+        }
+        let large = BlobUpload(
+            target: target, versionID: versionID, expectedLength: target.expectedLength, engine: engine)
+        self.large = large
+        if !payload.isEmpty { try await large.write(payload) }
+        payload = []
+        try await large.write(chunk)
+    }
+
+    /// All bytes are there: computes what they come to, and makes a large upload stable on its volumes. Nothing is published.
+    public func finish() async throws -> ContentDigests {
+        precondition(content == nil && !isOver, "an upload is finished once")
+        let digests: ContentDigests
+        if let large {
+            digests = try await large.finish()
+        } else {
+            digests = payload.withUnsafeBytes { bytes in
+                let sha256 = SHA256.hash(bytes)
+                var client = ClientChecksum.make(target.checksum)
+                client?.update(bytes)
+                return ContentDigests(
+                    length: UInt64(bytes.count), md5: MD5.hash(bytes), sha256: sha256,
+                    checksum: target.checksum == .sha256 ? sha256 : client?.finalize())
+            }
+        }
+        content = digests
+        return digests
+    }
+
+    /// Gives the upload up: what was written of it goes from every volume.
+    public func discard() async {
+        guard !isOver else { return }
+        isOver = true
+        payload = []
+        if let large { await large.discard() }
+    }
+
+    /// The upload's bytes are part of what is published.
+    func end() {
+        isOver = true
+        large?.blob.settle()
+    }
+
+    /// The piece that an event names.
+    var piece: EventPiece {
+        guard let content else { preconditionFailure("an upload is finished before it is published") }
+        var piece = EventPiece()
+        if let large { piece.blobID = Data(large.blob.id.bytes) }
+        piece.length = content.length
+        piece.sha256 = Data(content.sha256)
+        return piece
+    }
+}
