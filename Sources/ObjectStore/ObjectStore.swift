@@ -76,6 +76,9 @@ public final class ObjectStore: Sendable {
     /// Starts the thread that notices slow and missing volumes and brings them back.
     public func startMaintenance() { maintenance.start() }
 
+    /// One round of what the maintenance thread does, on the caller's.
+    package func maintain() { maintenance.tick() }
+
     /// Lets what is queued end, and closes every file.
     public func close() {
         maintenance.stop()

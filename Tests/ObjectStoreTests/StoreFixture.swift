@@ -1,0 +1,110 @@
+import Foundation
+import Model
+import ObjectStore
+import Synchronization
+import TestSupport
+import Volumes
+
+/// A store on a simulated file system, its lanes run inline, its catalog in a temporary directory.
+final class StoreFixture: Sendable {
+    let settings: StoreSettings
+    private let clockReading = Mutex<UInt64>(1_000_000)
+
+    init() throws {
+        let state = FileManager.default.temporaryDirectory.path + "/holdfast-test-\(UniqueID<Never>.random())"
+        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+        var settings = StoreSettings(
+            stateDirectory: state, volumePaths: ["/volume-1", "/volume-2", "/volume-3"])
+        settings.segmentByteCount = 512 * 1024
+        settings.uploadBufferCount = 8
+        settings.catalogReaders = 1
+        self.settings = settings
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: settings.stateDirectory) }
+
+    func environment(_ fileSystem: any FileSystem) -> StoreEnvironment {
+        StoreEnvironment(
+            fileSystem: fileSystem,
+            clock: { [self] in
+                Timestamp(
+                    microseconds: clockReading.withLock {
+                        $0 += 1
+                        return $0
+                    })
+            }, makeLane: { _, _, _ in InlineLane() })
+    }
+
+    func create(_ fileSystem: any FileSystem) throws { try ObjectStore.create(settings, environment(fileSystem)) }
+
+    func open(_ fileSystem: any FileSystem) async throws -> ObjectStore {
+        try await ObjectStore.open(settings, environment(fileSystem))
+    }
+
+    func forgetCatalog() throws {
+        for suffix in ["", "-wal", "-shm"] {
+            let path = settings.catalogPath + suffix
+            if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+        }
+    }
+}
+
+extension SimulatedFileSystem {
+    func files(below directory: String) throws -> [String] {
+        try paths(below: directory).filter { !$0.hasSuffix("/") }
+    }
+}
+
+let tester = Actor(id: "tester", displayName: "Tester", requestID: "r1")
+
+func bucketName(_ name: String) throws -> BucketName { try BucketName(name) }
+
+extension ObjectStore {
+    @discardableResult
+    func put(
+        _ bucket: BucketName, _ key: String, _ bytes: [UInt8], conditions: WriteConditions = .none
+    ) async throws -> Committed<ObjectVersion> {
+        let target = UploadTarget(
+            bucket: bucket, key: try ObjectKey(key), metadata: EventMetadata(), actor: tester, part: nil,
+            expectedLength: UInt64(bytes.count), checksum: nil)
+        let upload = beginUpload(target)
+        do {
+            try await upload.write(bytes)
+            _ = try await upload.finish()
+            return try await publish(upload, conditions: conditions, checksums: [])
+        } catch {
+            await upload.discard()
+            throw error
+        }
+    }
+
+    func putPart(_ bucket: BucketName, _ key: String, _ id: UploadID, _ number: Int, _ bytes: [UInt8]) async throws -> UploadedPart {
+        let target = UploadTarget(
+            bucket: bucket, key: try ObjectKey(key), metadata: EventMetadata(), actor: tester,
+            part: .init(uploadID: id, number: number), expectedLength: UInt64(bytes.count), checksum: nil)
+        let upload = beginUpload(target)
+        do {
+            try await upload.write(bytes)
+            _ = try await upload.finish()
+            return try await publishPart(upload, checksum: nil).value
+        } catch {
+            await upload.discard()
+            throw error
+        }
+    }
+
+    func read(_ version: ObjectVersion, _ range: Range<UInt64>? = nil, step: Int = 100_000) async throws -> [UInt8] {
+        let reader = reader(of: version, range: range ?? 0..<version.size)
+        var bytes: [UInt8] = []
+        let buffer = AlignedBuffer(capacity: (step + 4095) / 4096 * 4096)
+        while true {
+            let count = try await reader.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[0..<step]))
+            if count == 0 { return bytes }
+            bytes += buffer.bytes[0..<count]
+        }
+    }
+
+    func get(_ bucket: BucketName, _ key: String, _ selector: VersionSelector = .current) async throws -> [UInt8] {
+        try await read(try version(bucket, try ObjectKey(key), selector))
+    }
+}
