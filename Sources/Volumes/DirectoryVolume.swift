@@ -139,15 +139,19 @@ public final class DirectoryVolume: Volume {
 
     public func removeBlob(_ id: BlobID) throws {
         openBlobs.forget(id)
-        // The name in blobs/ first: a crash between the two leaves a name in incoming/, which recovery understands.
-        try removeIfPresent(directory + "/" + path(of: id))
+        // The name in blobs/ goes first, for good: while the one in incoming/ is there, recovery knows of the blob.
+        let file = directory + "/" + path(of: id)
+        if try removeIfPresent(file) { try fileSystem.syncDirectory(parent(of: file)) }
         try removeIfPresent(incomingPath(id))
     }
 
-    private func removeIfPresent(_ path: String) throws(FileSystemError) {
+    @discardableResult
+    private func removeIfPresent(_ path: String) throws(FileSystemError) -> Bool {
         do { try fileSystem.remove(path) } catch {
             guard error.code == ENOENT else { throw error }
+            return false
         }
+        return true
     }
 
     func forget(_ id: BlobID) { openBlobs.forget(id) }

@@ -57,7 +57,7 @@ private struct Workload {
     @Test func whateverWasAcknowledgedSurvivesACrashAtEveryOperation() async throws {
         let seed = SeededGenerator.seed(standard: 20_261_124)
         var points = 0
-        for round in 0..<UInt64(3) {
+        for round in 0..<UInt64(36) {
             let fixture = try StoreFixture()
             let fresh = SimulatedFileSystem()
             try fixture.create(fresh)
@@ -69,11 +69,11 @@ private struct Workload {
                 let finished = try await crash(fixture, disk, seed: seed &+ round, at: point)
                 points += 1
                 if finished { break }
-                point += round == 0 ? 1 : 3
+                point += round < 3 ? 1 : 7
             }
         }
         print("HOLDFAST_SEED=\(seed): \(points) crash points")
-        #expect(points > 500)
+        #expect(points > 2000)
     }
 
     /// - Returns: whether the workload ended before the crash.
