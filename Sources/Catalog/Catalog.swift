@@ -5,8 +5,9 @@ import Synchronization
 
 /// The view that is computed from the event log: a SQLite database that can be deleted and rebuilt.
 ///
-/// One writer, the commit thread; a pool of readers, each a connection of its own with its statements prepared, used by whichever thread takes it.
-/// The log is the truth, so the catalog is not synced with each commit; it must only stay uncorrupted, which WAL with `synchronous = NORMAL` gives.
+/// One writer, the commit thread; a pool of readers, each a connection of its own with its statements
+/// prepared, used by whichever thread takes it. The log is the truth, so the catalog is not synced with each
+/// commit; it must only stay uncorrupted, which WAL with `synchronous = NORMAL` gives.
 public final class Catalog: Sendable {
     public let path: String
     private let writer: CatalogConnection
@@ -57,12 +58,14 @@ public final class Catalog: Sendable {
         }
         return try connection.use { database in
             try database.execute(sql: "BEGIN")
-            defer { _ = try? database.execute(sql: "COMMIT") }  // nothing was written: there is nothing to lose
+            // Nothing was written: there is nothing to lose.
+            defer { _ = try? database.execute(sql: "COMMIT") }
             return try body(CatalogReader(database))
         }
     }
 
-    /// Moves what was committed from the write-ahead log into the database file. Takes its time; not for the commit thread.
+    /// Moves what was committed from the write-ahead log into the database file. Takes its time; not for the
+    /// commit thread.
     public func checkpoint() throws {
         let connection = try CatalogConnection(path: path, isReader: false)
         try connection.use { database in
@@ -78,7 +81,8 @@ public final class Catalog: Sendable {
     }
 }
 
-/// One connection, used by one thread at a time: the writer by whoever has the writing session, a reader by who took it from the pool.
+/// One connection, used by one thread at a time: the writer by whoever has the writing session, a reader by
+/// who took it from the pool.
 private final class CatalogConnection: Sendable {
     private let queue: DatabaseQueue
 

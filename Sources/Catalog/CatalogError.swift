@@ -16,9 +16,11 @@ extension CatalogError: CustomStringConvertible {
         switch self {
         case .unknownSchema(let path, let found):
             "catalog \(path) has schema \(found); this Holdfast knows schema \(CatalogSchema.version): delete it and it is rebuilt from the log"
-        case .foreignStore(let path): "catalog \(path) belongs to another store: delete it and it is rebuilt from the log"
+        case .foreignStore(let path):
+            "catalog \(path) belongs to another store: delete it and it is rebuilt from the log"
         case .contradiction(let sequence, let reason): "event \(sequence) contradicts the catalog: \(reason)"
-        case .unknownChange(let sequence): "event \(sequence) is a change that this Holdfast does not know: a newer one wrote it"
+        case .unknownChange(let sequence):
+            "event \(sequence) is a change that this Holdfast does not know: a newer one wrote it"
         case .unreadable(let reason): "the catalog cannot be read: \(reason)"
         }
     }

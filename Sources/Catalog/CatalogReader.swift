@@ -30,7 +30,8 @@ public struct UploadListing: Sendable {
     public let isTruncated: Bool
 }
 
-/// Reads of one consistent state. Lives inside ``Catalog/read(_:)`` or a writing session, whose uncommitted changes it sees.
+/// Reads of one consistent state. Lives inside ``Catalog/read(_:)`` or a writing session, whose uncommitted
+/// changes it sees.
 public struct CatalogReader {
     let database: Database
 
@@ -63,7 +64,9 @@ public struct CatalogReader {
         try row("SELECT * FROM buckets WHERE name = ?", [name.data]).map(bucket)
     }
 
-    public func buckets() throws -> [Bucket] { try rows("SELECT * FROM buckets ORDER BY name", []).map(bucket) }
+    public func buckets() throws -> [Bucket] {
+        try rows("SELECT * FROM buckets ORDER BY name", []).map(bucket)
+    }
 
     private func bucket(_ row: Row) throws -> Bucket {
         let name: Data = row["name"]
@@ -100,7 +103,8 @@ public struct CatalogReader {
             switch selector {
             case .current:
                 try row(current, StatementArguments(place))
-                    ?? row(archive + " AND newest = 1 ORDER BY sequence DESC LIMIT 1", StatementArguments(place))
+                    ?? row(
+                        archive + " AND newest = 1 ORDER BY sequence DESC LIMIT 1", StatementArguments(place))
             case .null:
                 try row(current + " AND is_null = 1", StatementArguments(place))
                     ?? row(archive + " AND is_null = 1", StatementArguments(place))
@@ -184,7 +188,9 @@ public struct CatalogReader {
     }
 
     /// Blobs that nothing refers to since before `sequence` and `time`.
-    public func deadBlobs(diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int) throws -> [BlobRow] {
+    public func deadBlobs(diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int) throws
+        -> [BlobRow]
+    {
         try rows(
             "SELECT * FROM blobs WHERE died < ? AND died_time < ? ORDER BY died LIMIT ?",
             [Int64(sequence.rawValue), Int64(time.microseconds), limit]
@@ -202,7 +208,9 @@ public struct CatalogReader {
     }
 
     static func blob(_ row: Row) throws -> BlobRow {
-        guard let id = BlobID(bytes: row.bytes("id")) else { throw CatalogError.unreadable("a blob has no id") }
+        guard let id = BlobID(bytes: row.bytes("id")) else {
+            throw CatalogError.unreadable("a blob has no id")
+        }
         return BlobRow(
             id: id, length: UInt64(row["length"] as Int64), sha256: row.bytes("sha256"), uses: row["uses"],
             born: row.sequence("born"), bucket: String(decoding: row.bytes("bucket"), as: UTF8.self),
@@ -211,8 +219,10 @@ public struct CatalogReader {
             isReclaiming: row["reclaiming"] as Int == 1)
     }
 
-    /// What each volume's last event says of it: its state ("set aside", "returned", "replaced"), since when, why.
-    public func volumeStates() throws -> [(index: Int, state: String, since: SequenceNumber, reason: String)] {
+    /// What each volume's last event says of it: its state ("set aside", "returned", "replaced"), since when,
+    /// why.
+    public func volumeStates() throws -> [(index: Int, state: String, since: SequenceNumber, reason: String)]
+    {
         try rows("SELECT number, state, sequence, reason FROM volumes ORDER BY number", []).map {
             ($0[0], $0[1], $0.sequence(2), $0[3])
         }

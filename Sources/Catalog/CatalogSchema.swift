@@ -1,7 +1,8 @@
 import GRDB
 import Model
 
-/// The tables. Keys are blobs of UTF-8, so that SQLite orders them by their bytes; every table is clustered by what is listed.
+/// The tables. Keys are blobs of UTF-8, so that SQLite orders them by their bytes; every table is clustered
+/// by what is listed.
 enum CatalogSchema {
     static let version = 1
 

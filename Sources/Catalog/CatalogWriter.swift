@@ -3,8 +3,8 @@ import GRDB
 import Model
 import SwiftProtobuf
 
-/// The writing session: the one place where an event becomes rows. What an event does depends on the rows and the event alone, so that
-/// a replay of the log gives the same catalog.
+/// The writing session: the one place where an event becomes rows. What an event does depends on the rows and
+/// the event alone, so that a replay of the log gives the same catalog.
 public struct CatalogWriter {
     let database: Database
 
@@ -106,9 +106,10 @@ public struct CatalogWriter {
             // The parts' bytes become the version's: their references move.
             try endUpload(change.uploadID, keeping: record.pieces.map(\.partNumber), event)
         }
-        let values = place + [
-            event.number, event.moment, change.versionID, change.nullVersion, try encoded(record),
-        ]
+        let values =
+            place + [
+                event.number, event.moment, change.versionID, change.nullVersion, try encoded(record),
+            ]
         if change.deleteMarker {
             try run("INSERT INTO archive VALUES (?, ?, ?, ?, ?, ?, ?, 1)", StatementArguments(values))
         } else {
@@ -160,14 +161,16 @@ public struct CatalogWriter {
     ) throws -> Bool {
         let arguments = StatementArguments(place + [sequence])
         let fromCurrent = try reader.row(
-            "SELECT \(CatalogReader.columns), 1 FROM current WHERE bucket = ? AND key = ? AND sequence = ?", arguments)
+            "SELECT \(CatalogReader.columns), 1 FROM current WHERE bucket = ? AND key = ? AND sequence = ?",
+            arguments)
         let row =
             try fromCurrent
             ?? reader.row(
                 "SELECT \(CatalogReader.columns), newest FROM archive WHERE bucket = ? AND key = ? AND sequence = ?",
                 arguments)
         guard let row else {
-            throw CatalogError.contradiction(event.sequence, "there is no version that event \(sequence) published")
+            throw CatalogError.contradiction(
+                event.sequence, "there is no version that event \(sequence) published")
         }
         let table = fromCurrent == nil ? "archive" : "current"
         try run("DELETE FROM \(table) WHERE bucket = ? AND key = ? AND sequence = ?", arguments)
@@ -212,7 +215,8 @@ public struct CatalogWriter {
             else { throw CatalogError.contradiction(event.sequence, "the part it replaces is not there") }
             try release(old.piece, event)
             try run(
-                "DELETE FROM parts WHERE upload = ? AND number = ?", [change.uploadID, Int64(change.partNumber)])
+                "DELETE FROM parts WHERE upload = ? AND number = ?",
+                [change.uploadID, Int64(change.partNumber)])
         }
         var piece = change.piece
         if piece.blobID.isEmpty { piece.payloadSequence = event.sequence.rawValue }
@@ -293,7 +297,8 @@ public struct CatalogWriter {
 
     private func note(_ volume: UInt32, _ state: String, _ reason: String, _ event: LoggedEvent) throws {
         try run(
-            "INSERT OR REPLACE INTO volumes VALUES (?, ?, ?, ?)", [Int64(volume), state, event.number, reason])
+            "INSERT OR REPLACE INTO volumes VALUES (?, ?, ?, ?)",
+            [Int64(volume), state, event.number, reason])
     }
 
     private func expectOne(_ event: LoggedEvent, _ reason: String) throws {

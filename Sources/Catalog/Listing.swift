@@ -3,8 +3,9 @@ import GRDB
 import Model
 import SwiftProtobuf
 
-/// How a listing walks a table that is ordered by the keys' bytes: rows are read a page at a time, and when one falls under a common prefix the
-/// walk goes on behind everything that begins with it, so a listing costs what it shows, not what the prefixes hide.
+/// How a listing walks a table that is ordered by the keys' bytes: rows are read a page at a time, and when
+/// one falls under a common prefix the walk goes on behind everything that begins with it, so a listing costs
+/// what it shows, not what the prefixes hide.
 struct ListingWalk {
     let prefix: [UInt8]
     let delimiter: [UInt8]
@@ -35,7 +36,8 @@ struct ListingWalk {
         return nil
     }
 
-    /// Where a listing that goes on behind the key or common prefix `marker` begins: `(bytes, inclusive)`; `nil` if nothing can follow.
+    /// Where a listing that goes on behind the key or common prefix `marker` begins: `(bytes, inclusive)`;
+    /// `nil` if nothing can follow.
     func start(after marker: [UInt8]) -> (key: [UInt8], isInclusive: Bool)? {
         guard !marker.isEmpty, !marker.lexicographicallyPrecedes(prefix) else { return (prefix, true) }
         if marker.starts(with: prefix), let common = commonPrefix(of: marker), common == marker {
@@ -48,7 +50,8 @@ struct ListingWalk {
 extension CatalogReader {
     private static let pageCount = 256
 
-    /// Current objects whose keys begin with `prefix`, behind `after` (a key, or a common prefix that an earlier page ended with).
+    /// Current objects whose keys begin with `prefix`, behind `after` (a key, or a common prefix that an
+    /// earlier page ended with).
     public func listCurrent(
         _ bucket: BucketName, prefix: String, delimiter: String, after: String, limit: Int
     ) throws -> ListingPage {
@@ -66,7 +69,9 @@ extension CatalogReader {
             while let row = try cursor.next() {
                 count += 1
                 let key = row.bytes(5)
-                guard key.starts(with: walk.prefix) else { return ListingPage(items: items, isTruncated: false) }
+                guard key.starts(with: walk.prefix) else {
+                    return ListingPage(items: items, isTruncated: false)
+                }
                 if items.count == limit { return ListingPage(items: items, isTruncated: true) }
                 if let common = walk.commonPrefix(of: key) {
                     items.append(.prefix(String(decoding: common, as: UTF8.self)))
@@ -119,7 +124,9 @@ extension CatalogReader {
             while let row = try cursor.next() {
                 count += 1
                 let key = row.bytes(5)
-                guard key.starts(with: walk.prefix) else { return ListingPage(items: items, isTruncated: false) }
+                guard key.starts(with: walk.prefix) else {
+                    return ListingPage(items: items, isTruncated: false)
+                }
                 if items.count == limit { return ListingPage(items: items, isTruncated: true) }
                 if let common = walk.commonPrefix(of: key) {
                     items.append(.prefix(String(decoding: common, as: UTF8.self)))
@@ -157,7 +164,9 @@ extension CatalogReader {
             start = nil
             for row in found {
                 let key = row.bytes(3)
-                guard key.starts(with: walk.prefix) else { return UploadListing(items: items, isTruncated: false) }
+                guard key.starts(with: walk.prefix) else {
+                    return UploadListing(items: items, isTruncated: false)
+                }
                 if items.count == limit { return UploadListing(items: items, isTruncated: true) }
                 if let common = walk.commonPrefix(of: key) {
                     items.append(.prefix(String(decoding: common, as: UTF8.self)))

@@ -1,6 +1,7 @@
 import COpenSSL
 
-/// An algorithm of OpenSSL's, fetched once: a fetch for each digest costs three times as much as hashing 64 bytes.
+/// An algorithm of OpenSSL's, fetched once: a fetch for each digest costs three times as much as hashing 64
+/// bytes.
 struct FetchedAlgorithm: @unchecked Sendable {  // an EVP_MD is immutable once fetched, and is never freed
     let pointer: OpaquePointer
     let byteCount: Int
@@ -68,7 +69,8 @@ final class OpenSSLContext {
 }
 
 /// MD5 (RFC 1321): the ETag of an object put in one request, and `Content-MD5`. It guards nothing.
-public struct MD5: StreamingDigest, @unchecked Sendable {  // the context has one owner at a time, as the protocol says
+public struct MD5: StreamingDigest, @unchecked Sendable {
+    // Unchecked: The context has one owner at a time, as the protocol says.
     private let context = OpenSSLContext(.md5)
     public init() {}
     public mutating func update(_ bytes: UnsafeRawBufferPointer) { context.update(bytes) }
@@ -93,7 +95,9 @@ public struct SHA256: StreamingDigest, @unchecked Sendable {  // as MD5
     public init() {}
     public mutating func update(_ bytes: UnsafeRawBufferPointer) { context.update(bytes) }
     public mutating func finalize() -> [UInt8] { context.finalize() }
-    public static func hash(_ bytes: UnsafeRawBufferPointer) -> [UInt8] { FetchedAlgorithm.sha256.hash(bytes) }
+    public static func hash(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        FetchedAlgorithm.sha256.hash(bytes)
+    }
     public static func hash(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { hash($0) } }
     /// The digest of the pieces one after the other.
     public static func hash(of pieces: UnsafeRawBufferPointer...) -> [UInt8] {

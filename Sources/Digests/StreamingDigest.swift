@@ -1,7 +1,8 @@
 /// A digest computed over bytes that come in pieces; every way of cutting the bytes gives the same digest.
 public protocol StreamingDigest: Sendable {
     mutating func update(_ bytes: UnsafeRawBufferPointer)
-    /// The digest's bytes, most significant first: the form that S3's base64 headers carry. Called once; then the digest is spent.
+    /// The digest's bytes, most significant first: the form that S3's base64 headers carry. Called once; then
+    /// the digest is spent.
     mutating func finalize() -> [UInt8]
 }
 

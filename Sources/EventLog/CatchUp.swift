@@ -12,11 +12,14 @@ public struct CatchUpReport: Sendable {
 extension EventLog {
     /// Brings a mirror up to the committed head, from those in service, on the caller's thread.
     ///
-    /// The mirror's last segments are compared with the log; the segment in which it leaves the log, and every one behind, is written afresh: what
-    /// an append that failed has left in a file is not trusted. Events that are no part of the log are kept in quarantine.
+    /// The mirror's last segments are compared with the log; the segment in which it leaves the log, and
+    /// every one behind, is written afresh: what an append that failed has left in a file is not trusted.
+    /// Events that are no part of the log are kept in quarantine.
     ///
-    /// Called again under the commit thread's exclusion it adds what was appended meanwhile; then ``putInService(_:)``.
-    /// - Parameter before: called for each event that the mirror does not hold, before it is written there: so that a volume whose log has
+    /// Called again under the commit thread's exclusion it adds what was appended meanwhile; then
+    /// ``putInService(_:)``.
+    /// - Parameter before: called for each event that the mirror does not hold, before it is written there:
+    ///   so that a volume whose log has
     ///   an event has the event's blobs.
     public func catchUp(_ mirror: LogMirror, before: (LoggedEvent) throws -> Void) throws -> CatchUpReport {
         var report = CatchUpReport()
@@ -28,7 +31,8 @@ extension EventLog {
         while index < places.count {
             // More segments may have begun meanwhile: the caller calls again.
             let place = places[index]
-            let last = index + 1 < places.count ? places[index + 1].first.rawValue - 1 : head.sequence.rawValue
+            let last =
+                index + 1 < places.count ? places[index + 1].first.rawValue - 1 : head.sequence.rawValue
             let held = try heldThrough(mirror, place)
             if last > held.rawValue {
                 try forEachFrame(from: held.next, limit: Int(last - held.rawValue)) { frame, bytes in
@@ -36,7 +40,8 @@ extension EventLog {
                 }
                 report.events += last - held.rawValue
             }
-            report.bytes += try rewrite(mirror, place, last: SequenceNumber(last), isActive: index + 1 == places.count)
+            report.bytes += try rewrite(
+                mirror, place, last: SequenceNumber(last), isActive: index + 1 == places.count)
             index += 1
         }
         return report
@@ -45,13 +50,15 @@ extension EventLog {
     /// Puts a mirror that is caught up with the head to use. On the commit thread, with nothing staged.
     public func putInService(_ mirror: LogMirror) throws {
         try state.withLock { state in
-            guard let active = mirror.active, active.first == state.segments.last?.first, active.end == state.end
+            guard let active = mirror.active, active.first == state.segments.last?.first,
+                active.end == state.end
             else { throw LogError.broken("volume \(mirror.index) is not up to date") }
             state.mirrors[mirror.index] = mirror
         }
     }
 
-    /// Adds the frames that were committed since the last call to the mirror's fresh active segment; `nil` if the log has begun another one.
+    /// Adds the frames that were committed since the last call to the mirror's fresh active segment; `nil` if
+    /// the log has begun another one.
     private func extend(
         _ mirror: LogMirror, _ active: LogMirror.Active, _ before: (LoggedEvent) throws -> Void
     ) throws -> CatchUpReport? {
@@ -76,14 +83,16 @@ extension EventLog {
         return CatchUpReport(events: count, bytes: UInt64(bytes.count))
     }
 
-    /// The first segment that the mirror does not have sealed as the log has it. The active one is always in doubt.
+    /// The first segment that the mirror does not have sealed as the log has it. The active one is always in
+    /// doubt.
     private func firstDoubtfulSegment(_ mirror: LogMirror, _ places: [SegmentPlace]) throws -> Int {
         for (index, place) in places.dropLast().enumerated() {
             let count = places[index + 1].first.rawValue - place.first.rawValue
             guard let file = try? SegmentFile.open(mirror.path(place.first), fileSystem: mirror.fileSystem),
                 file.header == Segment.Header(storeID: storeID, first: place.first, chain: place.chain),
                 let seal = file.seal, UInt64(seal.count) == count,
-                // A sealed segment of the right length can still end another way; the header of the next one tells.
+                // A sealed segment of the right length can still end another way; the header of the next one
+                // tells.
                 try isFollowed(mirror, by: places[index + 1])
                     || heldThrough(mirror, place).rawValue == place.first.rawValue + count - 1
             else { return index }
@@ -105,14 +114,16 @@ extension EventLog {
             let used = bytes.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
             try mirror.quarantine(
                 Array(bytes.prefix(used)), as: "log-\(first)",
-                reason: "volume \(mirror.index): log/\(Segment.name(first)): events that are no part of the log")
+                reason:
+                    "volume \(mirror.index): log/\(Segment.name(first)): events that are no part of the log")
             try mirror.fileSystem.remove(mirror.path(first))
             try mirror.fileSystem.syncDirectory(mirror.directory)
             mirror.forgetSealed(first)
         }
     }
 
-    /// The last event that the mirror's segment shares with the log; the one before the segment's first if none.
+    /// The last event that the mirror's segment shares with the log; the one before the segment's first if
+    /// none.
     private func heldThrough(_ mirror: LogMirror, _ place: SegmentPlace) throws -> SequenceNumber {
         let before = SequenceNumber(place.first.rawValue - 1)
         let header = Segment.Header(storeID: storeID, first: place.first, chain: place.chain)
@@ -141,7 +152,9 @@ extension EventLog {
             if let rest = try Recovery.rest(of: file.file, from: from, size: size) {
                 try mirror.quarantine(
                     rest, as: "log-\(place.first)-tail-\(from)",
-                    reason: "volume \(mirror.index): log/\(Segment.name(place.first)) from byte \(from): events that are no part of the log")
+                    reason:
+                        "volume \(mirror.index): log/\(Segment.name(place.first)) from byte \(from): events that are no part of the log"
+                )
             }
         }
         return SequenceNumber(low)
@@ -163,7 +176,9 @@ extension EventLog {
         return chains
     }
 
-    private func offsetOf(_ target: SequenceNumber, in file: SegmentFile, _ place: SegmentPlace) throws -> UInt64 {
+    private func offsetOf(_ target: SequenceNumber, in file: SegmentFile, _ place: SegmentPlace) throws
+        -> UInt64
+    {
         var offset = UInt64(Segment.headerByteCount)
         var sequence = place.first
         while sequence < target {

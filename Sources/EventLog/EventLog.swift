@@ -60,8 +60,8 @@ public struct LogSettings: Sendable {
 
 /// The mirrored event log.
 ///
-/// The commit thread stages events, which gives each its number, time and chain hash, and flushes them: one write and one sync on each mirror in
-/// service, in parallel. Readers see what a quorum has.
+/// The commit thread stages events, which gives each its number, time and chain hash, and flushes them: one
+/// write and one sync on each mirror in service, in parallel. Readers see what a quorum has.
 public final class EventLog: Sendable {
     struct SegmentPlace: Sendable {
         let first: SequenceNumber
@@ -196,9 +196,10 @@ public final class EventLog: Sendable {
     /// Forgets what is staged.
     public func discard() { batch.withLock { $0 = nil } }
 
-    /// Appends what is staged to every mirror in service and makes it durable there. A mirror that fails, or is late, is out of service from
-    /// then on. With fewer than the quorum stable nothing has happened as far as readers are concerned, and the log must be opened again: a
-    /// mirror may hold the tail, so its numbers cannot be given to other events.
+    /// Appends what is staged to every mirror in service and makes it durable there. A mirror that fails, or
+    /// is late, is out of service from then on. With fewer than the quorum stable nothing has happened as far
+    /// as readers are concerned, and the log must be opened again: a mirror may hold the tail, so its numbers
+    /// cannot be given to other events.
     public func flush() -> FlushOutcome {
         guard let batch = batch.withLock({ $0.take() }) else {
             return FlushOutcome(stable: inService, failed: [:])
@@ -261,7 +262,8 @@ public final class EventLog: Sendable {
 
     // MARK: Following
 
-    /// Returns when a quorum has an event after `sequence`, when the log closes, or when the task is cancelled.
+    /// Returns when a quorum has an event after `sequence`, when the log closes, or when the task is
+    /// cancelled.
     public func waitForEvents(after sequence: SequenceNumber) async {
         let token = state.withLock { state in
             state.nextWaiter += 1
@@ -318,7 +320,9 @@ private final class FlushResults: Sendable {
 
     func wait(deadline: Duration) -> FlushOutcome {
         let parts = deadline.components
-        let limit = DispatchTime.now() + .milliseconds(Int(parts.seconds) * 1000 + Int(parts.attoseconds / 1_000_000_000_000_000))
+        let limit =
+            DispatchTime.now()
+            + .milliseconds(Int(parts.seconds) * 1000 + Int(parts.attoseconds / 1_000_000_000_000_000))
         while state.withLock({ !$0.waiting.isEmpty }) {
             if done.wait(timeout: limit) == .timedOut { break }
         }

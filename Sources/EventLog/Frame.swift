@@ -3,10 +3,11 @@ import Foundation
 import Model
 import SwiftProtobuf
 
-/// One event in the log: header, body (the protobuf record), payload, padding to eight bytes. `Documentation/formats.md` has every byte.
+/// One event in the log: header, body (the protobuf record), payload, padding to eight bytes.
+/// `Documentation/formats.md` has every byte.
 ///
-/// The chain hash covers everything but the flags, so that a payload can be dropped later without breaking the chain; the body
-/// has the payload's SHA-256.
+/// The chain hash covers everything but the flags, so that a payload can be dropped later without breaking
+/// the chain; the body has the payload's SHA-256.
 package struct Frame: Sendable {
     package static let headerByteCount = 88
     static let magic: UInt32 = 0x5645_4648  // "HFEV"
@@ -52,7 +53,9 @@ package struct Frame: Sendable {
         batch.store(CRC32C.checksum(payload), at: start + 40)
         batch.store(CRC32C.checksum(body), at: start + 44)
         let chain = batch.withUnsafeBytes { bytes in
-            body.withUnsafeBytes { body in chainHash(after: previous, header: slice(bytes, start..<start + 48), body: body) }
+            body.withUnsafeBytes { body in
+                chainHash(after: previous, header: slice(bytes, start..<start + 48), body: body)
+            }
         }
         for (offset, byte) in chain.bytes.enumerated() { batch[start + 48 + offset] = byte }
         let checksum = batch.withUnsafeBytes { CRC32C.checksum(slice($0, start..<start + 84)) }
@@ -88,7 +91,9 @@ package struct Frame: Sendable {
     package init(header bytes: UnsafeRawBufferPointer) throws(FrameFlaw) {
         guard bytes.count >= Self.headerByteCount else { throw .cutOff }
         guard load(bytes, 0) as UInt32 == Self.magic else { throw .noFrame }
-        guard load(bytes, 84) as UInt32 == CRC32C.checksum(slice(bytes, 0..<84)) else { throw .headerChecksum }
+        guard load(bytes, 84) as UInt32 == CRC32C.checksum(slice(bytes, 0..<84)) else {
+            throw .headerChecksum
+        }
         let version: UInt16 = load(bytes, 4)
         guard version == Self.version else { throw .unknownVersion(version) }
         let flags: UInt16 = load(bytes, 6)
@@ -107,8 +112,8 @@ package struct Frame: Sendable {
         }
     }
 
-    /// A whole frame at the beginning of `bytes`: header, body and payload verified against their checksums, the chain against
-    /// `previous`.
+    /// A whole frame at the beginning of `bytes`: header, body and payload verified against their checksums,
+    /// the chain against `previous`.
     package static func decode(
         _ bytes: UnsafeRawBufferPointer, after previous: LogPosition?
     ) throws(FrameFlaw) -> Frame {
@@ -166,7 +171,8 @@ package enum FrameFlaw: Error, Hashable, Sendable, CustomStringConvertible {
         case .noFrame: "no frame begins here"
         case .cutOff: "the frame is cut off"
         case .headerChecksum: "the header does not match its checksum"
-        case .unknownVersion(let version): "the frame has format \(version); this Holdfast knows format \(Frame.version)"
+        case .unknownVersion(let version):
+            "the frame has format \(version); this Holdfast knows format \(Frame.version)"
         case .unknownFlags(let flags): "the frame has flags \(flags), which this Holdfast does not know"
         case .tooLarge: "the frame is larger than a frame can be"
         case .bodyChecksum: "the event does not match its checksum"

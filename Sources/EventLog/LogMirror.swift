@@ -5,7 +5,8 @@ import Volumes
 
 /// One volume's mirror of the log: a directory of segments.
 ///
-/// Appending, sealing and making the next segment ready run on the mirror's lane, one after the other. Reading runs on any thread.
+/// Appending, sealing and making the next segment ready run on the mirror's lane, one after the other.
+/// Reading runs on any thread.
 public final class LogMirror: Sendable {
     static let zeroChunk = 1024 * 1024
     static let openLimit = 16
@@ -69,7 +70,8 @@ public final class LogMirror: Sendable {
         var bytes: [UInt8]
     }
 
-    /// Appends and makes durable. On an error the mirror must not be appended to again: what the file holds is not known.
+    /// Appends and makes durable. On an error the mirror must not be appended to again: what the file holds
+    /// is not known.
     func append(_ chunks: [Chunk], segmentByteCount: UInt64) throws(FileSystemError) {
         for chunk in chunks {
             if let begins = chunk.begins {
@@ -85,7 +87,8 @@ public final class LogMirror: Sendable {
         }
     }
 
-    /// Ends the active segment. Durable before the next segment gets its name, so that only the last segment can be unsealed.
+    /// Ends the active segment. Durable before the next segment gets its name, so that only the last segment
+    /// can be unsealed.
     private func seal(_ seal: [UInt8]) throws(FileSystemError) {
         guard let active else { preconditionFailure("a mirror in service has an active segment") }
         try active.file.write(seal, at: active.end)
@@ -94,7 +97,8 @@ public final class LogMirror: Sendable {
         setActive(nil)
     }
 
-    /// Begins a segment in the file that was made ready: header and frames are durable before the file gets its name.
+    /// Begins a segment in the file that was made ready: header and frames are durable before the file gets
+    /// its name.
     func begin(
         _ header: Segment.Header, segmentByteCount: UInt64, with bytes: [UInt8]
     ) throws(FileSystemError) {
@@ -112,8 +116,9 @@ public final class LogMirror: Sendable {
                 end: UInt64(Segment.headerByteCount + bytes.count)))
     }
 
-    /// One step of making the next segment ready: allocated, then zeroed a chunk at a time, so that a commit that comes meanwhile waits
-    /// for one chunk at most. A sync into zeroed space costs half of one that makes a file grow.
+    /// One step of making the next segment ready: allocated, then zeroed a chunk at a time, so that a commit
+    /// that comes meanwhile waits for one chunk at most. A sync into zeroed space costs half of one that
+    /// makes a file grow.
     /// - Returns: whether it is ready.
     func prepareNext(segmentByteCount: UInt64) throws(FileSystemError) -> Bool {
         var next: Next
@@ -181,9 +186,12 @@ public final class LogMirror: Sendable {
 
     // MARK: Replacing
 
-    /// Puts a segment in place of the one that is there, or where none is: written beside, synced, renamed, directory synced.
+    /// Puts a segment in place of the one that is there, or where none is: written beside, synced, renamed,
+    /// directory synced.
     /// - Parameter size: zeros follow the bytes up to here, for an active segment.
-    func replace(_ first: SequenceNumber, with bytes: [UInt8], size: UInt64? = nil) throws(FileSystemError) -> any File {
+    func replace(_ first: SequenceNumber, with bytes: [UInt8], size: UInt64? = nil) throws(FileSystemError)
+        -> any File
+    {
         let beside = directory + "/copy"
         if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
         let file = try fileSystem.open(beside, [.write, .createNew], permissions: 0o600)

@@ -9,15 +9,16 @@ extension EventLog {
     /// Where some frames of one segment stand.
     struct Span {
         let segment: SegmentPlace
-        /// For the active segment: where each frame begins, and where the last one ends. `nil` for a sealed one, whose mirrors have tables
-        /// of their own.
+        /// For the active segment: where each frame begins, and where the last one ends. `nil` for a sealed
+        /// one, whose mirrors have tables of their own.
         let bounds: [UInt64]?
         let firstSequence: SequenceNumber
         var count: Int
         var firstIndex: Int { Int(firstSequence.rawValue - segment.first.rawValue) }
     }
 
-    /// The span of at most `limit` committed events from `sequence` on, all in one segment; `nil` past the head.
+    /// The span of at most `limit` committed events from `sequence` on, all in one segment; `nil` past the
+    /// head.
     func span(from sequence: SequenceNumber, limit: Int) -> Span? {
         state.withLock { state in
             guard sequence.rawValue > 0, sequence <= state.head.sequence, limit > 0 else { return nil }
@@ -42,13 +43,15 @@ extension EventLog {
     }
 
     /// Where frame `number` of the span stands on a mirror, and the file.
-    private func place(_ number: Int, of span: Span, on mirror: LogMirror) throws -> (any File, Range<UInt64>) {
+    private func place(_ number: Int, of span: Span, on mirror: LogMirror) throws -> (any File, Range<UInt64>)
+    {
         if let bounds = span.bounds {
             if let active = mirror.active, active.first == span.segment.first {
                 return (active.file, bounds[number]..<bounds[number + 1])
             }
         }
-        // Sealed, or sealed since the span was made: offsets of the active segment stay good until payloads are dropped.
+        // Sealed, or sealed since the span was made: offsets of the active segment stay good until payloads
+        // are dropped.
         let file = try mirror.sealed(span.segment.first)
         let index = span.firstIndex + number
         guard index < file.offsets.count else { throw SegmentFlaw.badTable }
@@ -90,11 +93,13 @@ extension EventLog {
         }
     }
 
-    /// Reads as many frames as fit one read, from one mirror; a frame that is bad there is taken from another.
+    /// Reads as many frames as fit one read, from one mirror; a frame that is bad there is taken from
+    /// another.
     private func readRun(
         of span: Span, from number: Int, _ body: (Frame, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Int {
-        guard let mirror = mirrors().first, let (file, first) = try? place(number, of: span, on: mirror) else {
+        guard let mirror = mirrors().first, let (file, first) = try? place(number, of: span, on: mirror)
+        else {
             return try readOne(of: span, number, body)
         }
         var ranges = [first]
@@ -153,7 +158,8 @@ extension EventLog {
         return Array(bytes[frame.payloadRange])
     }
 
-    /// As ``payload(of:)``, but `nil` if that would wait for a device, or if the first mirror has no good copy.
+    /// As ``payload(of:)``, but `nil` if that would wait for a device, or if the first mirror has no good
+    /// copy.
     public func payloadIfCached(of sequence: SequenceNumber) -> [UInt8]? {
         guard let span = span(from: sequence, limit: 1) else { return nil }
         let mirrors = mirrors()
@@ -161,7 +167,9 @@ extension EventLog {
         let mirror = mirrors[Int(sequence.rawValue % UInt64(mirrors.count))]
         guard let (file, range) = try? place(0, of: span, on: mirror) else { return nil }
         var bytes = [UInt8](repeating: 0, count: range.count)
-        let count = try? bytes.withUnsafeMutableBytes { try file.readIfCached(into: $0, at: range.lowerBound) }
+        let count = try? bytes.withUnsafeMutableBytes {
+            try file.readIfCached(into: $0, at: range.lowerBound)
+        }
         guard count == range.count,
             let frame = try? bytes.withUnsafeBytes({ try Frame.decode($0, after: nil) }),
             frame.sequence == sequence, !frame.isPayloadDropped

@@ -5,7 +5,8 @@ import Volumes
 
 extension EventLog {
     /// Begins the log of a new store on every mirror.
-    public static func create(storeID: StoreID, mirrors: [LogMirror], settings: LogSettings) throws(LogError) {
+    public static func create(storeID: StoreID, mirrors: [LogMirror], settings: LogSettings) throws(LogError)
+    {
         let header = Segment.Header(storeID: storeID, first: SequenceNumber(1), chain: .genesis)
         for mirror in mirrors {
             do {
@@ -15,14 +16,17 @@ extension EventLog {
         }
     }
 
-    /// Finds out what the log is and makes the mirrors that hold all of it agree to the byte. Mirrors that lag are left as they are.
+    /// Finds out what the log is and makes the mirrors that hold all of it agree to the byte. Mirrors that
+    /// lag are left as they are.
     /// - Throws: ``LogError/tooFewMirrors(present:)`` with fewer than two mirrors that have a log.
     public static func open(
         storeID: StoreID, mirrors: [LogMirror], settings: LogSettings,
         clock: @escaping @Sendable () -> Timestamp
     ) throws -> (EventLog, LogRecovery) {
         var recovery = LogRecovery()
-        let tails = try mirrors.compactMap { try findTail($0, storeID: storeID, settings: settings, &recovery) }
+        let tails = try mirrors.compactMap {
+            try findTail($0, storeID: storeID, settings: settings, &recovery)
+        }
         guard tails.count >= Limits.writeQuorum else {
             throw LogError.tooFewMirrors(present: tails.map(\.mirror.index))
         }
@@ -35,7 +39,8 @@ extension EventLog {
         }
         for mirror in mirrors where inService[mirror.index] == nil {
             recovery.lagging.append(mirror.index)
-            recovery.notes.append("volume \(mirror.index): its log does not reach event \(walk.position.sequence)")
+            recovery.notes.append(
+                "volume \(mirror.index): its log does not reach event \(walk.position.sequence)")
         }
         precondition(!inService.isEmpty, "the last frame of the log was read from some mirror")
         let places = try segmentPlaces(inService.values.sorted { $0.index < $1.index }, last: group[0].header)
@@ -56,7 +61,8 @@ extension EventLog {
         }
         for first in try mirror.list().reversed() {
             do {
-                let segment = try SegmentFile.open(mirror.path(first), fileSystem: mirror.fileSystem, options: .write)
+                let segment = try SegmentFile.open(
+                    mirror.path(first), fileSystem: mirror.fileSystem, options: .write)
                 guard segment.header.storeID == storeID else {
                     throw LogError.foreignStore(
                         mirror: mirror.index, found: segment.header.storeID, expected: storeID)
@@ -87,7 +93,8 @@ extension EventLog {
         return walked.dropFirst().reduce(walked[0]) { $1.1.isBetter(than: $0.1) ? $1 : $0 }
     }
 
-    /// Makes a mirror that reaches the end of the log equal to it: damaged frames rewritten, what follows the end cut.
+    /// Makes a mirror that reaches the end of the log equal to it: damaged frames rewritten, what follows the
+    /// end cut.
     private static func settle(
         _ tail: Recovery.Tail, _ walk: Recovery.Walk, settings: LogSettings, _ recovery: inout LogRecovery
     ) throws {
@@ -104,10 +111,13 @@ extension EventLog {
             if isFrame {
                 try mirror.quarantine(
                     rest, as: "log-\(tail.header.first)-tail-\(walk.end)",
-                    reason: "volume \(mirror.index): log/\(name) from byte \(walk.end): events that are no part of the log")
+                    reason:
+                        "volume \(mirror.index): log/\(name) from byte \(walk.end): events that are no part of the log"
+                )
             }
             recovery.notes.append(
-                "volume \(mirror.index): \(isFrame ? "events that no quorum has" : "a torn write") after event \(walk.position.sequence) cut off")
+                "volume \(mirror.index): \(isFrame ? "events that no quorum has" : "a torn write") after event \(walk.position.sequence) cut off"
+            )
         }
         let wanted = max(UInt64(settings.segmentByteCount), walk.end)
         if rest != nil || size < wanted {
@@ -137,7 +147,8 @@ extension EventLog {
                 }
             }.first
             guard let header else {
-                throw LogError.damaged(first, "segment \(Segment.name(first)): \(reasons.joined(separator: "; "))")
+                throw LogError.damaged(
+                    first, "segment \(Segment.name(first)): \(reasons.joined(separator: "; "))")
             }
             places.append(SegmentPlace(first: first, chain: header.chain))
         }
@@ -150,7 +161,8 @@ extension EventLog {
 }
 
 extension Recovery {
-    /// Finds, for each tail, the frames it shares with the log: which of them are damaged, and where it leaves the log.
+    /// Finds, for each tail, the frames it shares with the log: which of them are damaged, and where it
+    /// leaves the log.
     static func compare(_ tails: [Tail], with walk: Walk) throws {
         guard let first = tails.first else { return }
         var position = LogPosition(
@@ -173,7 +185,9 @@ extension Recovery {
             for tail in tails {
                 do {
                     let (frame, _) = try tail.window.frame(at: offset, after: position)
-                    if frame.chain == good.frame.chain { holders.append((tail, frame)) } else {
+                    if frame.chain == good.frame.chain {
+                        holders.append((tail, frame))
+                    } else {
                         flaws.append((tail, FrameFlaw.brokenChain))
                     }
                 } catch { flaws.append((tail, error)) }

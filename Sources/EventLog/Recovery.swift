@@ -14,12 +14,14 @@ public struct LogRecovery: Sendable {
 
 /// How a log is opened (DESIGN, "How a store opens").
 ///
-/// Only the last segment of a mirror can be in question: a segment gets its name when the one before it is sealed and stable. Mirrors are
-/// grouped by the last segment they have. In each group the frames are walked from the front, each taken from whichever mirror has it whole
-/// and chained; where two mirrors go different ways, both are followed. The group and the way that reach the highest epoch, and in it the
-/// highest sequence, are the log. Then each mirror of the group is compared with it: a damaged frame with good ones behind it is
-/// rewritten; what follows the last common frame is cut, and kept in quarantine if it was more than a torn write. A mirror that ends early,
-/// or belongs to another group, lags: it is brought up to date by ``EventLog/catchUp(_:before:)`` before it takes appends.
+/// Only the last segment of a mirror can be in question: a segment gets its name when the one before it is
+/// sealed and stable. Mirrors are grouped by the last segment they have. In each group the frames are walked
+/// from the front, each taken from whichever mirror has it whole and chained; where two mirrors go different
+/// ways, both are followed. The group and the way that reach the highest epoch, and in it the highest
+/// sequence, are the log. Then each mirror of the group is compared with it: a damaged frame with good ones
+/// behind it is rewritten; what follows the last common frame is cut, and kept in quarantine if it was more
+/// than a torn write. A mirror that ends early, or belongs to another group, lags: it is brought up to date
+/// by ``EventLog/catchUp(_:before:)`` before it takes appends.
 enum Recovery {
     /// The last segment of one mirror.
     final class Tail {
@@ -88,13 +90,16 @@ enum Recovery {
         }
     }
 
-    /// Follows the frames as far as some tail has them. Where tails part, every way is followed and the best kept.
+    /// Follows the frames as far as some tail has them. Where tails part, every way is followed and the best
+    /// kept.
     static func walk(_ tails: [Tail], from start: Walk) -> Walk {
         var walk = start
         while true {
             var ways: [ChainHash: (frame: Frame, tails: [Tail])] = [:]
             for tail in tails {
-                guard let (frame, _) = try? tail.window.frame(at: walk.end, after: walk.position) else { continue }
+                guard let (frame, _) = try? tail.window.frame(at: walk.end, after: walk.position) else {
+                    continue
+                }
                 ways[frame.chain, default: (frame, [])].tails.append(tail)
             }
             guard let way = ways.values.first else { return walk }

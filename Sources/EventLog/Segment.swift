@@ -3,8 +3,8 @@ import Foundation
 import Model
 import Volumes
 
-/// A segment file: a header of one page, frames, and, once sealed, a table of their offsets and a footer. `Documentation/formats.md` has
-/// every byte.
+/// A segment file: a header of one page, frames, and, once sealed, a table of their offsets and a footer.
+/// `Documentation/formats.md` has every byte.
 package enum Segment {
     package static let headerByteCount = 4096
     package static let footerByteCount = 64
@@ -92,7 +92,9 @@ package enum Segment {
         init(_ bytes: [UInt8], fileSize: UInt64) throws(SegmentFlaw) {
             guard bytes.count == footerByteCount, bytes.starts(with: sealMagic) else { throw .notSealed }
             let checksum: UInt32 = bytes.withUnsafeBytes { load($0, 60) }
-            guard checksum == CRC32C.checksum(bytes.bytes(0..<60)) else { throw .badFooter("its checksum is wrong") }
+            guard checksum == CRC32C.checksum(bytes.bytes(0..<60)) else {
+                throw .badFooter("its checksum is wrong")
+            }
             tableOffset = bytes.withUnsafeBytes { load($0, 8) }
             first = SequenceNumber(bytes.withUnsafeBytes { load($0, 16) })
             count = Int(bytes.withUnsafeBytes { load($0, 24) } as UInt64)
@@ -169,8 +171,11 @@ final class SegmentFile: Sendable {
         let table = try readable { () throws(FileSystemError) in
             try file.bytes(seal.count * 4, at: seal.tableOffset)
         }
-        guard table.count == seal.count * 4, CRC32C.checksum(table) == seal.tableChecksum else { throw .badTable }
-        let offsets = table.withUnsafeBytes { bytes in (0..<seal.count).map { load(bytes, $0 * 4) as UInt32 } }
+        guard table.count == seal.count * 4, CRC32C.checksum(table) == seal.tableChecksum else {
+            throw .badTable
+        }
+        let offsets = table.withUnsafeBytes { bytes in (0..<seal.count).map { load(bytes, $0 * 4) as UInt32 }
+        }
         return SegmentFile(file: file, header: header, seal: seal, offsets: offsets)
     }
 

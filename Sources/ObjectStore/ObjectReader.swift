@@ -3,8 +3,8 @@ import Volumes
 
 /// Reads a range of a version's bytes, every block verified before it is handed out (DESIGN invariant 3).
 ///
-/// A block that is bad or cannot be read on one volume is read from another, block by block. What is in memory is read on the caller's thread;
-/// what is not, on the volume's readers. One task at a time calls it.
+/// A block that is bad or cannot be read on one volume is read from another, block by block. What is in
+/// memory is read on the caller's thread; what is not, on the volume's readers. One task at a time calls it.
 public final class ObjectReader: @unchecked Sendable {  // every property belongs to the one task that calls
     private let engine: Engine
     private let version: ObjectVersion
@@ -52,10 +52,15 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         _ current: EventPiece, offset: Int, into room: UnsafeMutableRawBufferPointer
     ) async throws -> Int {
         let bytes: [UInt8]
-        if let payload { bytes = payload } else {
+        if let payload {
+            bytes = payload
+        } else {
             bytes = try await fetch(SequenceNumber(current.payloadSequence))
             guard bytes.count == Int(current.length) else {
-                throw StoreError.lost(version, evidence: "event \(current.payloadSequence) has \(bytes.count) bytes, not \(current.length)")
+                throw StoreError.lost(
+                    version,
+                    evidence:
+                        "event \(current.payloadSequence) has \(bytes.count) bytes, not \(current.length)")
             }
             payload = bytes
         }
@@ -70,7 +75,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         var evidence = "no volume is in service"
         for handle in engine.volumes.inService {
             do {
-                return try await WatchedJob.run(on: handle.reader, watch: engine.watch) { [ledger = engine.ledger] in
+                return try await WatchedJob.run(on: handle.reader, watch: engine.watch) {
+                    [ledger = engine.ledger] in
                     try ledger.payload(of: sequence)
                 }
             } catch { evidence = "\(error)" }
@@ -85,8 +91,11 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         let size = UInt64(Limits.blockSize)
         let first = Int(offset / size)
         let isWhole = offset % size == 0
-        // Whole blocks go straight to the caller's memory; the last one of a blob is whole when the rest of it is wanted.
-        let last = (offset + UInt64(room.count)) == current.length ? BlockMath.count(current.length) : Int((offset + UInt64(room.count)) / size)
+        // Whole blocks go straight to the caller's memory; the last one of a blob is whole when the rest of
+        // it is wanted.
+        let last =
+            (offset + UInt64(room.count)) == current.length
+            ? BlockMath.count(current.length) : Int((offset + UInt64(room.count)) / size)
         if isWhole, last > first {
             return try await readBlocks(id, current.length, first..<last, into: room)
         }
@@ -112,7 +121,9 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             throw StoreError.lost(version, evidence: "no volume is in service")
         }
         do throws(BlobFlaw) {
-            if let count = try primary.volume.readBlocksIfCached(id, length: length, blocks: blocks, into: room) {
+            if let count = try primary.volume.readBlocksIfCached(
+                id, length: length, blocks: blocks, into: room)
+            {
                 return count
             }
         } catch {
@@ -126,7 +137,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         return done
     }
 
-    /// Reads up to 1 MiB on a volume's readers, into memory of the pool: a read that its deadline gives up may still be writing there.
+    /// Reads up to 1 MiB on a volume's readers, into memory of the pool: a read that its deadline gives up
+    /// may still be writing there.
     private func readChunk(
         _ id: BlobID, _ length: UInt64, _ blocks: Range<Int>, from handles: [VolumeHandle],
         into room: UnsafeMutableRawBufferPointer
@@ -136,7 +148,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             let shared = SharedBuffer(await engine.readBuffers.take(), of: engine.readBuffers)
             do {
                 let count = try await WatchedJob.run(on: handle.reader, watch: engine.watch) {
-                    try handle.volume.readBlocks(id, length: length, blocks: blocks, into: shared.buffer.bytes)
+                    try handle.volume.readBlocks(
+                        id, length: length, blocks: blocks, into: shared.buffer.bytes)
                 }
                 room.copyMemory(from: UnsafeRawBufferPointer(rebasing: shared.buffer.bytes[0..<count]))
                 return count
@@ -149,7 +162,9 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             }
         }
         guard blocks.count > 1 else {
-            throw StoreError.lost(version, evidence: "blob \(id) block \(blocks.lowerBound): \(evidence.joined(separator: "; "))")
+            throw StoreError.lost(
+                version,
+                evidence: "blob \(id) block \(blocks.lowerBound): \(evidence.joined(separator: "; "))")
         }
         // No volume has all of these blocks; together they may.
         var done = 0

@@ -17,7 +17,8 @@ extension ObjectStore {
 
     /// - Throws: ``StoreError/bucketNotEmpty(_:)``.
     public func deleteBucket(_ name: BucketName, actor: Actor) async throws -> Commit {
-        try await engine.ledger.commit(Proposal(actor: actor) { try BucketDecisions.delete(name, in: $0) }).commit
+        try await engine.ledger.commit(Proposal(actor: actor) { try BucketDecisions.delete(name, in: $0) })
+            .commit
     }
 
     /// Sets, or with a `nil` value removes, a setting. "versioning" takes "Enabled" and "Suspended".
@@ -39,7 +40,9 @@ extension ObjectStore {
     public func publish(
         _ upload: Upload, conditions: WriteConditions, checksums: [EventChecksum]
     ) async throws -> Committed<ObjectVersion> {
-        guard let content = upload.content else { preconditionFailure("an upload is finished before it is published") }
+        guard let content = upload.content else {
+            preconditionFailure("an upload is finished before it is published")
+        }
         var record = EventVersionPublished()
         record.bucket = upload.target.bucket.rawValue
         record.key = upload.target.key.rawValue
@@ -58,7 +61,9 @@ extension ObjectStore {
     }
 
     /// Makes a finished upload a part of its multipart upload.
-    public func publishPart(_ upload: Upload, checksum: EventChecksum?) async throws -> Committed<UploadedPart> {
+    public func publishPart(_ upload: Upload, checksum: EventChecksum?) async throws -> Committed<
+        UploadedPart
+    > {
         guard let content = upload.content, let part = upload.target.part else {
             preconditionFailure("a part's upload is finished before it is published")
         }
@@ -77,7 +82,8 @@ extension ObjectStore {
         }
     }
 
-    /// Commits what an upload publishes. A volume that came into service after the upload began is given the blob first.
+    /// Commits what an upload publishes. A volume that came into service after the upload began is given the
+    /// blob first.
     private func commit<Outcome: Sendable>(
         _ upload: Upload, _ decide: @escaping @Sendable (any LedgerView) throws -> Decision<Outcome>
     ) async throws -> Committed<Outcome> {
@@ -105,7 +111,8 @@ extension ObjectStore {
         for handle in missing.sorted().compactMap({ engine.volumes.handle($0) }) {
             do {
                 _ = try await WatchedJob.run(on: engine.background, watch: engine.watch) {
-                    try BlobCopier(sources: sources).copy(id, to: handle.volume, replacing: "an unfinished copy")
+                    try BlobCopier(sources: sources).copy(
+                        id, to: handle.volume, replacing: "an unfinished copy")
                 }
             } catch {
                 engine.volumes.fail(handle, reason: "copying blob \(id): \(error)")
@@ -113,22 +120,24 @@ extension ObjectStore {
         }
     }
 
-    /// Deletes a version for good, or puts a delete marker: what the bucket's versioning and `selector` ask for.
+    /// Deletes a version for good, or puts a delete marker: what the bucket's versioning and `selector` ask
+    /// for.
     public func delete(
         _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector, conditions: WriteConditions,
         actor: Actor
     ) async throws -> Deletion {
         let result = try await engine.ledger.commit(
             Proposal(actor: actor) {
-                try VersionDecisions.delete(bucket, key, selector, conditions: conditions, actor: actor, in: $0)
+                try VersionDecisions.delete(
+                    bucket, key, selector, conditions: conditions, actor: actor, in: $0)
             })
         return Deletion(
             commit: result.commit, versionID: result.value.versionID,
             isDeleteMarker: result.value.isDeleteMarker)
     }
 
-    /// Copies an object without copying its blobs. Bytes that stand in the log are read, verified and appended again: each event's payload
-    /// belongs to one version.
+    /// Copies an object without copying its blobs. Bytes that stand in the log are read, verified and
+    /// appended again: each event's payload belongs to one version.
     public func copy(
         _ source: ObjectVersion, to bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
         checksums: [EventChecksum], conditions: WriteConditions, actor: Actor
@@ -166,13 +175,15 @@ extension ObjectStore {
         let buffer = AlignedBytes(count: range.count)
         var done = 0
         while done < range.count {
-            done += try await reader.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[done...]))
+            done += try await reader.read(
+                into: UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[done...]))
         }
         return Array(buffer.bytes)
     }
 
     /// Changes what is kept with a version beside its bytes.
-    public func amend(_ version: ObjectVersion, metadata: EventMetadata, actor: Actor) async throws -> Commit {
+    public func amend(_ version: ObjectVersion, metadata: EventMetadata, actor: Actor) async throws -> Commit
+    {
         try await engine.ledger.commit(
             Proposal(actor: actor) { try VersionDecisions.amend(version, metadata: metadata, in: $0) }
         ).commit
@@ -198,7 +209,8 @@ extension ObjectStore {
             Proposal(actor: actor) { try MultipartDecisions.create(draft, in: $0) })
     }
 
-    /// Publishes the parts named, in order, as one object. The caller has verified `checksums` against the parts.
+    /// Publishes the parts named, in order, as one object. The caller has verified `checksums` against the
+    /// parts.
     public func completeUpload(
         _ bucket: BucketName, _ key: ObjectKey, _ id: UploadID, parts: [CompletedPart],
         checksums: [EventChecksum], conditions: WriteConditions, actor: Actor

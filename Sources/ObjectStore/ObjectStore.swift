@@ -7,8 +7,8 @@ import Volumes
 
 /// Buckets and objects, stored three times.
 ///
-/// Reads of metadata may read the catalog's file: call them on a thread that may wait. Everything else is asynchronous and waits for no disk on the
-/// caller's thread.
+/// Reads of metadata may read the catalog's file: call them on a thread that may wait. Everything else is
+/// asynchronous and waits for no disk on the caller's thread.
 public final class ObjectStore: Sendable {
     let engine: Engine
     private let lock: any File
@@ -34,7 +34,8 @@ public final class ObjectStore: Sendable {
     }
 
     /// Opens a store and begins a new epoch of its log.
-    /// - Throws: ``VolumeError`` for a directory that is not what it should be, ``StoreError/unavailable(_:)`` with fewer than two volumes.
+    /// - Throws: ``VolumeError`` for a directory that is not what it should be,
+    ///   ``StoreError/unavailable(_:)`` with fewer than two volumes.
     public static func open(
         _ settings: StoreSettings, _ environment: StoreEnvironment = .real
     ) async throws -> ObjectStore {
@@ -52,7 +53,9 @@ public final class ObjectStore: Sendable {
         }
     }
 
-    private static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws -> any File {
+    private static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws
+        -> any File
+    {
         let path = settings.stateDirectory + "/lock"
         guard let lock = try environment.fileSystem.lock(path) else {
             throw StoreError.unavailable("another process has the store: \(path) is locked")
@@ -90,7 +93,9 @@ public final class ObjectStore: Sendable {
     public var head: LogPosition { engine.ledger.head }
     public var volumeStatuses: [VolumeStatus] { engine.volumes.statuses }
     public var commitQueueDepth: Int { engine.ledger.queueDepth }
-    public func confirmedThrough() throws -> SequenceNumber { try engine.ledger.catalog.read { try $0.confirmedThrough() } }
+    public func confirmedThrough() throws -> SequenceNumber {
+        try engine.ledger.catalog.read { try $0.confirmedThrough() }
+    }
 
     // MARK: Looking up
 
@@ -98,11 +103,14 @@ public final class ObjectStore: Sendable {
 
     /// - Throws: ``StoreError/noSuchBucket(_:)``.
     public func bucket(_ name: BucketName) throws -> Bucket {
-        guard let bucket = try engine.ledger.read({ try $0.bucket(name) }) else { throw StoreError.noSuchBucket(name) }
+        guard let bucket = try engine.ledger.read({ try $0.bucket(name) }) else {
+            throw StoreError.noSuchBucket(name)
+        }
         return bucket
     }
 
-    /// - Throws: ``StoreError/noSuchBucket(_:)``, ``StoreError/noSuchKey(_:deleteMarker:)``, ``StoreError/noSuchVersion(_:_:)``,
+    /// - Throws: ``StoreError/noSuchBucket(_:)``, ``StoreError/noSuchKey(_:deleteMarker:)``,
+    ///   ``StoreError/noSuchVersion(_:_:)``,
     ///   ``StoreError/isDeleteMarker(_:)``.
     public func version(
         _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector

@@ -58,7 +58,8 @@ public enum ETagCondition: Hashable, Sendable {
     }
 }
 
-/// Conditions on the current version that a write must find true when it is committed, not merely when it came in.
+/// Conditions on the current version that a write must find true when it is committed, not merely when it
+/// came in.
 ///
 /// Source: Amazon S3 User Guide, "Add preconditions to S3 operations with conditional requests".
 public struct WriteConditions: Hashable, Sendable {
@@ -153,7 +154,8 @@ public struct CompletedPart: Hashable, Sendable {
 /// What a delete came to.
 public struct Deletion: Hashable, Sendable {
     public let commit: Commit
-    /// The version removed, or the delete marker made; `nil` where versioning was never enabled, or nothing was there.
+    /// The version removed, or the delete marker made; `nil` where versioning was never enabled, or nothing
+    /// was there.
     public let versionID: String?
     /// A marker was made, or the version removed was one.
     public let isDeleteMarker: Bool

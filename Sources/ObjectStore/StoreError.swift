@@ -1,6 +1,7 @@
 import Model
 
-/// Why the store did not do what it was asked. Each case says what a person or a protocol needs to answer with.
+/// Why the store did not do what it was asked. Each case says what a person or a protocol needs to answer
+/// with.
 public enum StoreError: Error, Sendable {
     case noSuchBucket(BucketName)
     case bucketExists(Bucket)

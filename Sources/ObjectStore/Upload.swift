@@ -4,10 +4,12 @@ import Model
 import Synchronization
 import Volumes
 
-/// Bytes being uploaded, for an object or a part: kept in memory while they may fit the log, streamed to every volume beyond that.
+/// Bytes being uploaded, for an object or a part: kept in memory while they may fit the log, streamed to
+/// every volume beyond that.
 ///
 /// One task at a time calls it. It ends with ``ObjectStore/publish(_:conditions:checksums:)``,
-/// ``ObjectStore/publishPart(_:checksum:)`` or ``discard()``; nothing of it can be seen before, and nothing stays after a discard.
+/// ``ObjectStore/publishPart(_:checksum:)`` or ``discard()``; nothing of it can be seen before, and nothing
+/// stays after a discard.
 public final class Upload: @unchecked Sendable {  // every property belongs to the one task that calls
     public let target: UploadTarget
     let versionID: VersionID
@@ -27,7 +29,8 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
     }
 
     /// Takes the next bytes; returns when there is room for more.
-    /// - Throws: ``StoreError/entityTooLarge(limit:)`` beyond 5 GiB, ``StoreError/unavailable(_:)`` if too few volumes take it.
+    /// - Throws: ``StoreError/entityTooLarge(limit:)`` beyond 5 GiB, ``StoreError/unavailable(_:)`` if too
+    ///   few volumes take it.
     public func write(_ chunk: any ByteChunk) async throws {
         precondition(content == nil && !isOver, "an upload that has ended takes no bytes")
         let length = (large?.length ?? UInt64(payload.count)) + UInt64(chunk.count)
@@ -47,7 +50,8 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
         try await large.write(chunk)
     }
 
-    /// All bytes are there: computes what they come to, and makes a large upload stable on its volumes. Nothing is published.
+    /// All bytes are there: computes what they come to, and makes a large upload stable on its volumes.
+    /// Nothing is published.
     public func finish() async throws -> ContentDigests {
         precondition(content == nil && !isOver, "an upload is finished once")
         let digests: ContentDigests

@@ -26,7 +26,8 @@ extension BlobFlaw: CustomStringConvertible {
         case .missing: "the file is missing"
         case .truncated(let expected, let found):
             "the file has \(found) bytes, where at least \(expected) are needed"
-        case .extended(let expected, let found): "the file has \(found) bytes, where its trailer ends at \(expected)"
+        case .extended(let expected, let found):
+            "the file has \(found) bytes, where its trailer ends at \(expected)"
         case .badFooter(let reason): "the footer is damaged: \(reason)"
         case .badTable: "the block table does not match its checksum"
         case .badDescriptor(let reason): "the descriptor is damaged: \(reason)"

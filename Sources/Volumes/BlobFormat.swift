@@ -31,7 +31,8 @@ public struct BlobInfo: Sendable {
     public let blockChecksums: [UInt32]
 }
 
-/// The blob file: data · padding to 4 · block table · descriptor · padding · footer. `Documentation/formats.md` has every byte.
+/// The blob file: data · padding to 4 · block table · descriptor · padding · footer.
+/// `Documentation/formats.md` has every byte.
 package enum BlobFormat {
     package static let footerByteCount = 128
     static let version: UInt32 = 1
@@ -98,14 +99,17 @@ package enum BlobFormat {
         /// - Throws: ``BlobFlaw/badFooter(_:)``.
         init(_ bytes: UnsafeRawBufferPointer) throws(BlobFlaw) {
             precondition(bytes.count == footerByteCount, "a footer has \(footerByteCount) bytes")
-            guard bytes.prefix(8).elementsEqual(magic) else { throw .badFooter("it does not begin with HFBLOB") }
+            guard bytes.prefix(8).elementsEqual(magic) else {
+                throw .badFooter("it does not begin with HFBLOB")
+            }
             let checksum = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[0..<124]))
             guard checksum == load(bytes, 124) as UInt32 else { throw .badFooter("its checksum is wrong") }
             let version: UInt32 = load(bytes, 8)
             guard version == BlobFormat.version else {
                 throw .badFooter("format \(version); this Holdfast knows format \(BlobFormat.version)")
             }
-            guard load(bytes, 12) as UInt32 == UInt32(Limits.blockSize), let id = BlobID(bytes: bytes[16..<32])
+            guard load(bytes, 12) as UInt32 == UInt32(Limits.blockSize),
+                let id = BlobID(bytes: bytes[16..<32])
             else { throw .badFooter("blocks of \(load(bytes, 12) as UInt32) bytes") }
             self.id = id
             length = load(bytes, 32)
@@ -137,10 +141,13 @@ package enum BlobFormat {
         let wanted = 4 * footer.tableCount + footer.descriptorByteCount
         let bytes = try read(file, wanted, at: footer.tableOffset)
         guard bytes.count == wanted else { throw .truncated(expected: footer.fileSize, found: size) }
-        return try bytes.withUnsafeBytes { bytes in Result { () throws(BlobFlaw) in try decode(bytes, footer) } }.get()
+        return try bytes.withUnsafeBytes { bytes in
+            Result { () throws(BlobFlaw) in try decode(bytes, footer) }
+        }.get()
     }
 
-    private static func decode(_ bytes: UnsafeRawBufferPointer, _ footer: Footer) throws(BlobFlaw) -> BlobInfo {
+    private static func decode(_ bytes: UnsafeRawBufferPointer, _ footer: Footer) throws(BlobFlaw) -> BlobInfo
+    {
         let table = UnsafeRawBufferPointer(rebasing: bytes[0..<4 * footer.tableCount])
         guard CRC32C.checksum(table) == footer.tableChecksum else { throw .badTable }
         let encoded = UnsafeRawBufferPointer(rebasing: bytes[(4 * footer.tableCount)...])
@@ -160,7 +167,8 @@ package enum BlobFormat {
             blockChecksums: checksums)
     }
 
-    /// The footer stands at the end; where it does not, it is looked for where a file that something was appended to has it.
+    /// The footer stands at the end; where it does not, it is looked for where a file that something was
+    /// appended to has it.
     private static func findFooter(
         _ file: any File, size: UInt64, length: UInt64?
     ) throws(BlobFlaw) -> Footer {
@@ -181,7 +189,8 @@ package enum BlobFormat {
         guard bytes.count == footerByteCount else {
             throw .truncated(expected: end, found: end - UInt64(footerByteCount))
         }
-        return try bytes.withUnsafeBytes { bytes in Result { () throws(BlobFlaw) in try Footer(bytes) } }.get()
+        return try bytes.withUnsafeBytes { bytes in Result { () throws(BlobFlaw) in try Footer(bytes) } }
+            .get()
     }
 
     private static func read(_ file: any File, _ count: Int, at offset: UInt64) throws(BlobFlaw) -> [UInt8] {

@@ -3,7 +3,8 @@ import Model
 import Synchronization
 
 /// Memory that direct reads and writes can use.
-public final class AlignedBuffer: @unchecked Sendable {  // raw memory; who holds the buffer decides who writes it
+public final class AlignedBuffer: @unchecked Sendable {
+    // Unchecked: Raw memory; who holds the buffer decides who writes it.
     public let bytes: UnsafeMutableRawBufferPointer
     public var capacity: Int { bytes.count }
 
@@ -37,7 +38,8 @@ public final class BufferPool: Sendable {
         self.limit = limit
     }
 
-    /// A buffer, when one is free; first come, first served. Whoever holds one gives it back in a bounded time, so the wait ends.
+    /// A buffer, when one is free; first come, first served. Whoever holds one gives it back in a bounded
+    /// time, so the wait ends.
     public func take() async -> AlignedBuffer {
         await withUnsafeContinuation { continuation in
             let buffer = state.withLock { state -> AlignedBuffer? in

@@ -3,10 +3,12 @@ import Model
 
 /// Writes one blob file.
 ///
-/// The bytes go to `incoming/<id>`, past the page cache. When all are there the file and its name are synced, then it is linked to its name in
-/// `blobs/`, and that is synced: so the name in `blobs/` is durable only for a file that is. The name in `incoming/` stays until the
-/// blob's event is in the log; after a crash it says which blobs may have no event.
-final class DirectoryBlobSink: BlobSink, @unchecked Sendable {  // calls come one at a time, as the protocol says
+/// The bytes go to `incoming/<id>`, past the page cache. When all are there the file and its name are synced,
+/// then it is linked to its name in `blobs/`, and that is synced: so the name in `blobs/` is durable only for
+/// a file that is. The name in `incoming/` stays until the blob's event is in the log; after a crash it says
+/// which blobs may have no event.
+final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
+    // Unchecked: Calls come one at a time, as the protocol says.
     private let id: BlobID
     private let volume: DirectoryVolume
     private let replacing: String?
@@ -70,7 +72,8 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {  // calls come on
             guard let replacing else { throw VolumeError.blobExists(path: path) }
             _ = try volume.quarantine(volume.path(of: id), reason: replacing)
         }
-        // The name in incoming/ durable before the other can be: a crash must not leave a blob that no event names and nothing tells of.
+        // The name in incoming/ durable before the other can be: a crash must not leave a blob that no event
+        // names and nothing tells of.
         try fileSystem.syncDirectory(volume.directory + "/incoming")
         try fileSystem.link(volume.incomingPath(id), to: path)
         isLinked = true

@@ -34,7 +34,8 @@ public final class DirectoryVolume: Volume {
         directoryPlace = parent
     }
 
-    /// Makes an empty or missing directory a volume. `volume.json` comes last: a directory that has it is complete.
+    /// Makes an empty or missing directory a volume. `volume.json` comes last: a directory that has it is
+    /// complete.
     /// - Throws: ``VolumeError/notEmpty(path:)``.
     public static func create(
         _ identity: VolumeIdentity, at directory: String, fileSystem: any FileSystem,
@@ -48,14 +49,16 @@ public final class DirectoryVolume: Volume {
             try fileSystem.createDirectory(directory + "/" + name, permissions: 0o700)
         }
         try fileSystem.syncDirectory(directory)
-        try fileSystem.replaceFile(directory + "/" + VolumeFile.name, with: try VolumeFile(identity).encoded())
+        try fileSystem.replaceFile(
+            directory + "/" + VolumeFile.name, with: try VolumeFile(identity).encoded())
         return try open(directory, fileSystem: fileSystem, clock: clock)
     }
 
     /// Opens a volume and locks it until it is closed.
     /// - Throws: ``VolumeError`` if the directory is not a volume that can be used, by name.
     public static func open(
-        _ directory: String, fileSystem: any FileSystem, clock: @escaping @Sendable () -> Timestamp = { .now() }
+        _ directory: String, fileSystem: any FileSystem,
+        clock: @escaping @Sendable () -> Timestamp = { .now() }
     ) throws(VolumeError) -> DirectoryVolume {
         do {
             let identity = try readIdentity(directory, fileSystem: fileSystem)
@@ -139,7 +142,8 @@ public final class DirectoryVolume: Volume {
 
     public func removeBlob(_ id: BlobID) throws {
         openBlobs.forget(id)
-        // The name in blobs/ goes first, for good: while the one in incoming/ is there, recovery knows of the blob.
+        // The name in blobs/ goes first, for good: while the one in incoming/ is there, recovery knows of the
+        // blob.
         let file = directory + "/" + path(of: id)
         if try removeIfPresent(file) { try fileSystem.syncDirectory(parent(of: file)) }
         try removeIfPresent(incomingPath(id))
@@ -205,7 +209,9 @@ public final class DirectoryVolume: Volume {
             let end = min(start + Limits.blockSize, bytes.count)
             let found = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
             let expected = blob.info.blockChecksums[block]
-            guard found == expected else { throw .corruptBlock(index: block, expected: expected, found: found) }
+            guard found == expected else {
+                throw .corruptBlock(index: block, expected: expected, found: found)
+            }
         }
     }
 
@@ -270,7 +276,8 @@ public final class DirectoryVolume: Volume {
         var items: [BlobListItem] = []
         for second in try fileSystem.list(root) {
             let branch = "blobs/\(first)/\(second)"
-            guard second.utf8.count == 2, try fileSystem.status(of: directory + "/" + branch)?.kind == .directory
+            guard second.utf8.count == 2,
+                try fileSystem.status(of: directory + "/" + branch)?.kind == .directory
             else {
                 items.append(.foreign(branch))
                 continue
@@ -311,7 +318,8 @@ public final class DirectoryVolume: Volume {
     }
 }
 
-/// Reads every byte of a replica, past the page cache where the file system can: what is proved is the device, not memory.
+/// Reads every byte of a replica, past the page cache where the file system can: what is proved is the
+/// device, not memory.
 enum BlobScan {
     static let chunkByteCount = 1024 * 1024
 

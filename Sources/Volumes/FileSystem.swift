@@ -84,8 +84,8 @@ public protocol File: AnyObject, Sendable {
     /// Writes all of `buffer` at `offset`, extending the file as needed.
     func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(FileSystemError)
 
-    /// Reserves space for `0 ..< size` and makes the file at least that long; a file system that cannot reserve
-    /// only makes it long.
+    /// Reserves space for `0 ..< size` and makes the file at least that long; a file system that cannot
+    /// reserve only makes it long.
     func allocate(size: UInt64) throws(FileSystemError)
 
     func truncate(to size: UInt64) throws(FileSystemError)
@@ -106,8 +106,8 @@ public protocol File: AnyObject, Sendable {
 
 /// The calls that the store makes of a file system: the real one, or a simulated one that fails on demand.
 ///
-/// Paths are absolute. What is created, linked, renamed or removed is durable once ``syncDirectory(_:)`` has returned
-/// for the directory that names it.
+/// Paths are absolute. What is created, linked, renamed or removed is durable once ``syncDirectory(_:)`` has
+/// returned for the directory that names it.
 public protocol FileSystem: Sendable {
     func open(_ path: String, _ options: OpenOptions, permissions: UInt16) throws(FileSystemError)
         -> any File
@@ -125,8 +125,8 @@ public protocol FileSystem: Sendable {
     func remove(_ path: String) throws(FileSystemError)
     /// Makes the directory's entries durable.
     func syncDirectory(_ path: String) throws(FileSystemError)
-    /// Takes an exclusive lock that lasts until the returned file is closed or the process ends; `nil` if another
-    /// process, or another lock of this one, holds it. Creates the file if it is missing.
+    /// Takes an exclusive lock that lasts until the returned file is closed or the process ends; `nil` if
+    /// another process, or another lock of this one, holds it. Creates the file if it is missing.
     func lock(_ path: String) throws(FileSystemError) -> (any File)?
     /// Bytes that can still be written below `path`, and the size of its file system.
     func space(at path: String) throws(FileSystemError) -> (free: UInt64, total: UInt64)

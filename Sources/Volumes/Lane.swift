@@ -1,7 +1,8 @@
 import Model
 import Synchronization
 
-/// Where a volume's work is done: a thread of its own behind a bounded queue, or, in simulation, the caller itself.
+/// Where a volume's work is done: a thread of its own behind a bounded queue, or, in simulation, the caller
+/// itself.
 public protocol Lane: Sendable {
     /// Queues `work` behind what is queued already.
     /// - Returns: `false` if the queue is full or the lane has ended, and `work` will not run.
@@ -30,8 +31,8 @@ public struct LaneRefused: Error, Hashable, Sendable {
     public init() {}
 }
 
-/// Runs what is submitted at once, on the caller's thread: the deterministic lane of simulations and of commands
-/// that need no second thread.
+/// Runs what is submitted at once, on the caller's thread: the deterministic lane of simulations and of
+/// commands that need no second thread.
 public struct InlineLane: Lane {
     public init() {}
     public func submit(_ work: @escaping @Sendable () -> Void) -> Bool {

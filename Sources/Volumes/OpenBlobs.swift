@@ -12,7 +12,8 @@ final class OpenBlob: Sendable {
     }
 }
 
-/// The replicas read lately, kept open with their block tables. A file is closed when its last reader lets go of it.
+/// The replicas read lately, kept open with their block tables. A file is closed when its last reader lets go
+/// of it.
 final class OpenBlobs: Sendable {
     static let fileLimit = 256
     /// Bytes of block tables.

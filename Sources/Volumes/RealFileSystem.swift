@@ -5,7 +5,8 @@ import Synchronization
 
 /// The machine's own file system, through Linux system calls.
 ///
-/// Interrupted calls are made again and short reads and writes continued; nothing else is retried, a failed sync least of all.
+/// Interrupted calls are made again and short reads and writes continued; nothing else is retried, a failed
+/// sync least of all.
 public struct RealFileSystem: FileSystem {
     public init() {}
 
@@ -18,7 +19,8 @@ public struct RealFileSystem: FileSystem {
         let direct = options.contains(.direct) ? holdfast_o_direct : 0
         var descriptor = retrying { Glibc.open(path, flags | direct, mode_t(permissions)) }
         if descriptor < 0, errno == EINVAL, direct != 0 {
-            // The file system has no direct access (tmpfs before Linux 6.5). O_EXCL may have created the file already.
+            // The file system has no direct access (tmpfs before Linux 6.5). O_EXCL may have created the file
+            // already.
             let again = options.contains(.createNew) ? flags & ~O_EXCL : flags
             descriptor = retrying { Glibc.open(path, again, mode_t(permissions)) }
         }
@@ -210,7 +212,9 @@ final class RealFile: File {
     }
 
     func truncate(to size: UInt64) throws(FileSystemError) {
-        guard retrying({ ftruncate(number, off_t(size)) }) == 0 else { throw FileSystemError("ftruncate", path) }
+        guard retrying({ ftruncate(number, off_t(size)) }) == 0 else {
+            throw FileSystemError("ftruncate", path)
+        }
     }
 
     func size() throws(FileSystemError) -> UInt64 {

@@ -20,8 +20,8 @@ public struct VolumeIdentity: Sendable, Equatable {
 public protocol BlobSink: AnyObject, Sendable {
     /// Appends at an aligned address a multiple of ``FileSystemAlignment/bytes``.
     func append(_ bytes: UnsafeRawBufferPointer) throws
-    /// Appends the rest of the data, of any count, and the trailer. When it returns, the blob is durable under its name;
-    /// the name in `incoming/` stays until ``Volume/settle(_:)``.
+    /// Appends the rest of the data, of any count, and the trailer. When it returns, the blob is durable
+    /// under its name; the name in `incoming/` stays until ``Volume/settle(_:)``.
     func finish(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws
     /// Removes all that was written, also after ``finish(tail:trailer:)``.
     func abort() throws
@@ -43,11 +43,12 @@ public protocol Volume: Sendable {
     var name: String { get }
 
     /// Begins a blob.
-    /// - Parameter replacing: the reason for which a replica that is there already goes to quarantine when the new one is complete;
+    /// - Parameter replacing: the reason for which a replica that is there already goes to quarantine when
+    ///   the new one is complete;
     ///   without one, it is an error that it is there.
     func beginBlob(_ id: BlobID, expectedLength: UInt64?, replacing: String?) throws -> any BlobSink
-    /// The blob's event is in the log: the name in `incoming/` goes. Not synced: a name that a crash brings back names a blob that
-    /// the catalog knows.
+    /// The blob's event is in the log: the name in `incoming/` goes. Not synced: a name that a crash brings
+    /// back names a blob that the catalog knows.
     func settle(_ id: BlobID) throws
     /// Blobs that were begun and not settled; and what else is in `incoming/`, by name.
     func incoming() throws -> (blobs: [BlobID], foreign: [String])
@@ -66,7 +67,8 @@ public protocol Volume: Sendable {
     ) throws(BlobFlaw) -> Int?
     /// What the replica's trailer says, verified.
     func info(of id: BlobID, length: UInt64?) throws(BlobFlaw) -> BlobInfo
-    /// Every flaw that shows: of the trailer, and with `deep` of every block and of the whole. None if the replica is good.
+    /// Every flaw that shows: of the trailer, and with `deep` of every block and of the whole. None if the
+    /// replica is good.
     func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], deep: Bool) -> [BlobFlaw]
     /// Blobs in the order of their ids, from `directory` (the first byte of the id) on.
     func listBlobs(firstByte: UInt8) throws -> [BlobListItem]

@@ -18,7 +18,8 @@ public enum VolumeError: Error, Sendable, Equatable {
 extension VolumeError: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .missing(let path): "volume \(path) does not exist: mount its disk, or replace it with 'holdfast volume replace'"
+        case .missing(let path):
+            "volume \(path) does not exist: mount its disk, or replace it with 'holdfast volume replace'"
         case .empty(let path):
             "volume \(path) is empty: mount its disk if it is not mounted, or replace it with 'holdfast volume replace'"
         case .notEmpty(let path): "\(path) is not empty: a new volume needs an empty directory"

@@ -32,7 +32,9 @@ package struct VolumeFile: Codable {
         let file: VolumeFile
         do {
             let head = try JSONDecoder().decode(Head.self, from: Data(bytes))
-            guard head.format == format else { throw VolumeError.unknownFormat(path: path, format: head.format) }
+            guard head.format == format else {
+                throw VolumeError.unknownFormat(path: path, format: head.format)
+            }
             file = try JSONDecoder().decode(VolumeFile.self, from: Data(bytes))
         } catch let error as VolumeError {
             throw error
@@ -56,8 +58,11 @@ extension FileSystem {
         return try file.bytes(Int(try file.size()), at: 0)
     }
 
-    /// Writes a small file so that after a crash it is either as it was or whole: beside, synced, renamed, directory synced.
-    package func replaceFile(_ path: String, with bytes: [UInt8], permissions: UInt16 = 0o600) throws(FileSystemError) {
+    /// Writes a small file so that after a crash it is either as it was or whole: beside, synced, renamed,
+    /// directory synced.
+    package func replaceFile(_ path: String, with bytes: [UInt8], permissions: UInt16 = 0o600)
+        throws(FileSystemError)
+    {
         let beside = path + ".new"
         if try status(of: beside) != nil { try remove(beside) }
         let file = try open(beside, [.write, .createNew], permissions: permissions)

@@ -3,7 +3,8 @@ import Foundation
 import Testing
 
 private func seed() -> UInt64 {
-    let seed = ProcessInfo.processInfo.environment["HOLDFAST_SEED"].flatMap(UInt64.init) ?? .random(in: 0...(.max))
+    let seed =
+        ProcessInfo.processInfo.environment["HOLDFAST_SEED"].flatMap(UInt64.init) ?? .random(in: 0...(.max))
     print("HOLDFAST_SEED=\(seed)")
     return seed
 }
@@ -75,9 +76,12 @@ private let check = Array("123456789".utf8)
         for cut in [0, 1, 7, 64, 1000, 4999, 5000] {
             let (a, b) = (Array(bytes[..<cut]), Array(bytes[cut...]))
             let count = UInt64(b.count)
-            #expect(CRC32.combine(CRC32.checksum(a), CRC32.checksum(b), lengthOfB: count) == CRC32.checksum(bytes))
             #expect(
-                CRC32C.combine(CRC32C.checksum(a), CRC32C.checksum(b), lengthOfB: count) == CRC32C.checksum(bytes))
+                CRC32.combine(CRC32.checksum(a), CRC32.checksum(b), lengthOfB: count) == CRC32.checksum(bytes)
+            )
+            #expect(
+                CRC32C.combine(CRC32C.checksum(a), CRC32C.checksum(b), lengthOfB: count)
+                    == CRC32C.checksum(bytes))
             #expect(
                 CRC64NVME.combine(CRC64NVME.checksum(a), CRC64NVME.checksum(b), lengthOfB: count)
                     == CRC64NVME.checksum(bytes))
@@ -104,7 +108,8 @@ private let check = Array("123456789".utf8)
 
     @Test func hmacGivesTheVectorsOfRFC4231() {
         #expect(
-            hexadecimal(HMACSHA256.authenticate(Array("Hi There".utf8), key: [UInt8](repeating: 0x0B, count: 20)))
+            hexadecimal(
+                HMACSHA256.authenticate(Array("Hi There".utf8), key: [UInt8](repeating: 0x0B, count: 20)))
                 == "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")
         let long = HMACSHA256.authenticate(
             Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
@@ -129,7 +134,9 @@ private let check = Array("123456789".utf8)
                 var digest = make()
                 var offset = 0
                 while offset < bytes.count {
-                    let count = min(bytes.count - offset, Int.random(in: 0...(Bool.random(using: &random) ? 200 : 30_000), using: &random))
+                    let count = min(
+                        bytes.count - offset,
+                        Int.random(in: 0...(Bool.random(using: &random) ? 200 : 30_000), using: &random))
                     digest.update(Array(bytes[offset..<offset + count]))
                     offset += count
                 }

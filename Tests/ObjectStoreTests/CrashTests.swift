@@ -35,17 +35,22 @@ private struct Workload {
             } else if let bytes {
                 try await store.put(bucket, key, bytes)
             } else {
-                _ = try await store.delete(bucket, try ObjectKey(key), .current, conditions: .none, actor: tester)
+                _ = try await store.delete(
+                    bucket, try ObjectKey(key), .current, conditions: .none, actor: tester)
             }
             expectation.certain[key] = .some(bytes)
             expectation.doubtful = nil
         }
     }
 
-    private func multipart(_ store: ObjectStore, _ bucket: BucketName, _ key: String, _ bytes: [UInt8]) async throws {
+    private func multipart(_ store: ObjectStore, _ bucket: BucketName, _ key: String, _ bytes: [UInt8])
+        async throws
+    {
         let name = try ObjectKey(key)
         let upload = try await store.createUpload(
-            bucket, name, metadata: EventMetadata(), checksumAlgorithm: .unspecified, composite: false, actor: tester).value
+            bucket, name, metadata: EventMetadata(), checksumAlgorithm: .unspecified, composite: false,
+            actor: tester
+        ).value
         let part = try await store.putPart(bucket, key, upload.uploadID, 1, bytes)
         _ = try await store.completeUpload(
             bucket, name, upload.uploadID, parts: [.init(number: 1, etag: part.etag)], checksums: [],
@@ -121,11 +126,15 @@ private struct Workload {
     /// Nothing is half there: every volume has exactly the same blobs, none is in incoming/.
     private func checkFiles(_ disk: SimulatedFileSystem, _ store: ObjectStore, _ context: String) throws {
         let blobs = try (1...3).map { volume in
-            try disk.files(below: "/volume-\(volume)/blobs").map { $0.split(separator: "/").last.map(String.init) ?? "" }
+            try disk.files(below: "/volume-\(volume)/blobs").map {
+                $0.split(separator: "/").last.map(String.init) ?? ""
+            }
         }
         #expect(blobs[0] == blobs[1] && blobs[1] == blobs[2], "\(context): the volumes hold different blobs")
         for volume in 1...3 {
-            #expect(try disk.files(below: "/volume-\(volume)/incoming").isEmpty, "\(context): incoming of volume \(volume)")
+            #expect(
+                try disk.files(below: "/volume-\(volume)/incoming").isEmpty,
+                "\(context): incoming of volume \(volume)")
         }
         for status in store.volumeStatuses { #expect(status.standing == .inService, "\(context): \(status)") }
     }

@@ -39,8 +39,12 @@ import Volumes
         let key = try ObjectKey("k")
         try await store.put(bucket, "k", [1])
         try await store.put(bucket, "k", [2])
-        #expect(try store.listVersions(bucket, prefix: "", delimiter: "", keyMarker: "", versionMarker: nil, limit: 10).items.count == 1)
-        _ = try await store.configureBucket(bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
+        #expect(
+            try store.listVersions(
+                bucket, prefix: "", delimiter: "", keyMarker: "", versionMarker: nil, limit: 10
+            ).items.count == 1)
+        _ = try await store.configureBucket(
+            bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
         let third = try await store.put(bucket, "k", [3]).value
         #expect(try await store.get(bucket, "k") == [3])
         #expect(try await store.get(bucket, "k", .null) == [2])
@@ -52,10 +56,14 @@ import Volumes
         let markerID = try #require(marker.versionID.flatMap { VersionSelector(wire: $0) })
         _ = try await store.delete(bucket, key, markerID, conditions: .none, actor: tester)
         #expect(try await store.get(bucket, "k") == [3])
-        _ = try await store.configureBucket(bucket, setting: "versioning", value: Array("Suspended".utf8), actor: tester)
+        _ = try await store.configureBucket(
+            bucket, setting: "versioning", value: Array("Suspended".utf8), actor: tester)
         try await store.put(bucket, "k", [4])
         #expect(try await store.get(bucket, "k", .null) == [4])
-        #expect(try store.listVersions(bucket, prefix: "", delimiter: "", keyMarker: "", versionMarker: nil, limit: 10).items.count == 2)
+        #expect(
+            try store.listVersions(
+                bucket, prefix: "", delimiter: "", keyMarker: "", versionMarker: nil, limit: 10
+            ).items.count == 2)
         await #expect(throws: StoreError.self) {
             try await store.configureBucket(bucket, setting: "versioning", value: [], actor: tester)
         }
@@ -67,7 +75,9 @@ import Volumes
         let (fixture, disk, store, bucket) = try await started()
         let key = try ObjectKey("big")
         let upload = try await store.createUpload(
-            bucket, key, metadata: EventMetadata(), checksumAlgorithm: .unspecified, composite: false, actor: tester).value
+            bucket, key, metadata: EventMetadata(), checksumAlgorithm: .unspecified, composite: false,
+            actor: tester
+        ).value
         var random = SeededGenerator(seed: 5)
         let parts = [random.bytes(5 << 20), random.bytes(5 << 20), random.bytes(1000)]
         var named: [CompletedPart] = []
@@ -164,9 +174,13 @@ import Volumes
 
     @Test func withTwoVolumesFailingNothingIsAcknowledged() async throws {
         let (fixture, disk, store, bucket) = try await started()
-        for volume in [1, 2] { disk.inject(Fault(.fail(EIO), on: [.sync], times: nil) { $0.hasPrefix("/volume-\(volume)/") }) }
+        for volume in [1, 2] {
+            disk.inject(Fault(.fail(EIO), on: [.sync], times: nil) { $0.hasPrefix("/volume-\(volume)/") })
+        }
         await #expect(throws: StoreError.self) { try await store.put(bucket, "k", [1]) }
-        await #expect(throws: StoreError.self) { try await store.put(bucket, "l", [UInt8](repeating: 1, count: 100_000)) }
+        await #expect(throws: StoreError.self) {
+            try await store.put(bucket, "l", [UInt8](repeating: 1, count: 100_000))
+        }
         store.close()
         disk.removeFaults()
         let again = try await fixture.open(disk)

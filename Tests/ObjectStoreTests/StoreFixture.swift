@@ -35,7 +35,9 @@ final class StoreFixture: Sendable {
             }, makeLane: { _, _, _ in InlineLane() })
     }
 
-    func create(_ fileSystem: any FileSystem) throws { try ObjectStore.create(settings, environment(fileSystem)) }
+    func create(_ fileSystem: any FileSystem) throws {
+        try ObjectStore.create(settings, environment(fileSystem))
+    }
 
     func open(_ fileSystem: any FileSystem) async throws -> ObjectStore {
         try await ObjectStore.open(settings, environment(fileSystem))
@@ -44,7 +46,9 @@ final class StoreFixture: Sendable {
     func forgetCatalog() throws {
         for suffix in ["", "-wal", "-shm"] {
             let path = settings.catalogPath + suffix
-            if FileManager.default.fileExists(atPath: path) { try FileManager.default.removeItem(atPath: path) }
+            if FileManager.default.fileExists(atPath: path) {
+                try FileManager.default.removeItem(atPath: path)
+            }
         }
     }
 }
@@ -78,7 +82,9 @@ extension ObjectStore {
         }
     }
 
-    func putPart(_ bucket: BucketName, _ key: String, _ id: UploadID, _ number: Int, _ bytes: [UInt8]) async throws -> UploadedPart {
+    func putPart(_ bucket: BucketName, _ key: String, _ id: UploadID, _ number: Int, _ bytes: [UInt8])
+        async throws -> UploadedPart
+    {
         let target = UploadTarget(
             bucket: bucket, key: try ObjectKey(key), metadata: EventMetadata(), actor: tester,
             part: .init(uploadID: id, number: number), expectedLength: UInt64(bytes.count), checksum: nil)
@@ -93,18 +99,23 @@ extension ObjectStore {
         }
     }
 
-    func read(_ version: ObjectVersion, _ range: Range<UInt64>? = nil, step: Int = 100_000) async throws -> [UInt8] {
+    func read(_ version: ObjectVersion, _ range: Range<UInt64>? = nil, step: Int = 100_000) async throws
+        -> [UInt8]
+    {
         let reader = reader(of: version, range: range ?? 0..<version.size)
         var bytes: [UInt8] = []
         let buffer = AlignedBuffer(capacity: (step + 4095) / 4096 * 4096)
         while true {
-            let count = try await reader.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[0..<step]))
+            let count = try await reader.read(
+                into: UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[0..<step]))
             if count == 0 { return bytes }
             bytes += buffer.bytes[0..<count]
         }
     }
 
-    func get(_ bucket: BucketName, _ key: String, _ selector: VersionSelector = .current) async throws -> [UInt8] {
+    func get(_ bucket: BucketName, _ key: String, _ selector: VersionSelector = .current) async throws
+        -> [UInt8]
+    {
         try await read(try version(bucket, try ObjectKey(key), selector))
     }
 }

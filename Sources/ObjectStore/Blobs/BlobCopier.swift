@@ -2,15 +2,16 @@ import Digests
 import Model
 import Volumes
 
-/// Writes a blob to a volume from a sibling's replica, every block verified on the way and the whole against its SHA-256.
-/// Synchronous: runs on a thread that may wait for disks.
+/// Writes a blob to a volume from a sibling's replica, every block verified on the way and the whole against
+/// its SHA-256. Synchronous: runs on a thread that may wait for disks.
 struct BlobCopier: Sendable {
     static let chunkBlocks = 16
 
     /// Volumes to read from.
     let sources: [any Volume]
 
-    /// - Throws: ``BlobFlaw`` if no source has a good replica of some block, or what writing throws; nothing of the copy stays then.
+    /// - Throws: ``BlobFlaw`` if no source has a good replica of some block, or what writing throws; nothing
+    ///   of the copy stays then.
     /// - Returns: bytes of data written.
     /// - Parameter replacing: why a replica that is there goes to quarantine; `nil` if none is.
     @discardableResult

@@ -6,13 +6,14 @@ import Volumes
 
 /// The bytes of an upload that is too large for the log, on their way to a blob.
 ///
-/// Bytes are gathered in aligned buffers of 1 MiB. A full buffer is handed to five threads at once: the writers of the three
-/// volumes, one that computes the MD5 (the slowest), one that computes everything else. An upload has at most
-/// ``buffersInFlight`` buffers on their way, all uploads together what the pool holds, and whoever brings more bytes waits:
-/// memory is bounded whatever the size and however slow a disk.
+/// Bytes are gathered in aligned buffers of 1 MiB. A full buffer is handed to five threads at once: the
+/// writers of the three volumes, one that computes the MD5 (the slowest), one that computes everything else.
+/// An upload has at most ``buffersInFlight`` buffers on their way, all uploads together what the pool holds,
+/// and whoever brings more bytes waits: memory is bounded whatever the size and however slow a disk.
 ///
 /// One task at a time calls it.
-final class BlobUpload: @unchecked Sendable {  // `current` and `length` belong to the task that calls; the rest is Sendable
+final class BlobUpload: @unchecked Sendable {
+    // Unchecked: `current` and `length` belong to the task that calls; the rest is Sendable.
     static let buffersInFlight = 4
 
     let blob: ReplicatedBlob
@@ -40,7 +41,8 @@ final class BlobUpload: @unchecked Sendable {  // `current` and `length` belong 
             let shared = try await currentBuffer()
             let count = min(bytes.count - offset, shared.buffer.capacity - filled)
             bytes.withUnsafeBytes { source in
-                let room = UnsafeMutableRawBufferPointer(rebasing: shared.buffer.bytes[filled..<filled + count])
+                let room = UnsafeMutableRawBufferPointer(
+                    rebasing: shared.buffer.bytes[filled..<filled + count])
                 room.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + count]))
             }
             filled += count

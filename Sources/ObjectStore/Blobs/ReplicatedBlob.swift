@@ -2,8 +2,8 @@ import Model
 import Synchronization
 import Volumes
 
-/// A filled buffer that several threads read: each volume's writer and the digests. It goes back to the pool when the last of
-/// them lets go of it, which for a volume that hangs may be long after the upload has ended.
+/// A filled buffer that several threads read: each volume's writer and the digests. It goes back to the pool
+/// when the last of them lets go of it, which for a volume that hangs may be long after the upload has ended.
 final class SharedBuffer: Sendable {
     let buffer: AlignedBuffer
     private let pool: BufferPool
@@ -18,8 +18,8 @@ final class SharedBuffer: Sendable {
 
 /// One blob on its way to every volume that was in service when it began.
 ///
-/// Each volume's calls run in order on its own writer thread; none waits for another volume. A volume that fails or is late
-/// is set aside by the volume set, and the blob goes on with the others.
+/// Each volume's calls run in order on its own writer thread; none waits for another volume. A volume that
+/// fails or is late is set aside by the volume set, and the blob goes on with the others.
 final class ReplicatedBlob: Sendable {
     let id: BlobID
     private let replicas: [Replica]
@@ -38,7 +38,8 @@ final class ReplicatedBlob: Sendable {
     /// Volumes on which nothing has failed so far.
     var holders: Set<Int> { Set(replicas.filter(\.isSound).map(\.handle.index)) }
 
-    /// Appends bytes `range` of the buffer: a multiple of the alignment. `done` is called once for each volume, on any thread.
+    /// Appends bytes `range` of the buffer: a multiple of the alignment. `done` is called once for each
+    /// volume, on any thread.
     func append(_ shared: SharedBuffer, _ range: Range<Int>, done: @escaping @Sendable () -> Void) {
         for replica in replicas {
             replica.perform(watch) { sink in
@@ -51,7 +52,8 @@ final class ReplicatedBlob: Sendable {
 
     var replicaCount: Int { replicas.count }
 
-    /// Writes the rest of the bytes and the trailer, and makes the blob durable under its name on each volume.
+    /// Writes the rest of the bytes and the trailer, and makes the blob durable under its name on each
+    /// volume.
     func finish(_ shared: SharedBuffer?, _ range: Range<Int>, trailer: BlobTrailer) async {
         await each { replica, ended in
             replica.perform(watch) { sink in
@@ -70,8 +72,8 @@ final class ReplicatedBlob: Sendable {
         await each { replica, ended in replica.abort(watch, ended: ended) }
     }
 
-    /// The blob's event is committed: the names in incoming/ go, without a sync, because a name that a crash brings back is
-    /// recognised by the catalog.
+    /// The blob's event is committed: the names in incoming/ go, without a sync, because a name that a crash
+    /// brings back is recognised by the catalog.
     func settle() {
         for replica in replicas where replica.isSound { replica.settle() }
     }
@@ -137,7 +139,8 @@ private final class Replica: Sendable {
         WatchedJob.submit(to: handle.writer, watch: watch) { [self] in
             if let sink = state.withLock({ $0.sink.take() }) { try sink.abort() }
         } ended: { [self] error in
-            // What cannot be removed now is an unknown name in incoming/, which the volume loses when it returns.
+            // What cannot be removed now is an unknown name in incoming/, which the volume loses when it
+            // returns.
             if let error { volumes.fail(handle, reason: "removing unfinished blob \(id): \(error)") }
             ended()
         }

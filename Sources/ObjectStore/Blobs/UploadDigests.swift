@@ -16,8 +16,8 @@ enum ClientChecksum {
     }
 }
 
-/// Everything that is computed over the bytes of a large upload while it is written, on two threads: the MD5, which is the
-/// slowest, beside the SHA-256, the block CRCs and the client's checksum.
+/// Everything that is computed over the bytes of a large upload while it is written, on two threads: the MD5,
+/// which is the slowest, beside the SHA-256, the block CRCs and the client's checksum.
 final class UploadDigests: Sendable {
     /// Calls of `done` for each update.
     static let chains = 2
@@ -61,7 +61,8 @@ final class UploadDigests: Sendable {
         }
     }
 
-    /// One lane's queue holds every buffer of the pool, so it cannot be full; when the store closes, the work is done here.
+    /// One lane's queue holds every buffer of the pool, so it cannot be full; when the store closes, the work
+    /// is done here.
     private func perform(_ lane: any Lane, _ work: @escaping @Sendable () -> Void) {
         if !lane.submit(work) { work() }
     }

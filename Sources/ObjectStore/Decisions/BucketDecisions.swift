@@ -27,15 +27,18 @@ enum BucketDecisions {
         return .append(.bucketDeleted(change)) { _, _ in }
     }
 
-    /// - Throws: ``StoreError/invalidState(_:)`` for a versioning state other than "Enabled" and "Suspended": once enabled,
-    ///   versioning can be suspended and never switched off (Amazon S3 User Guide, "Using versioning in S3 buckets").
+    /// - Throws: ``StoreError/invalidState(_:)`` for a versioning state other than "Enabled" and "Suspended":
+    ///   once enabled,
+    ///   versioning can be suspended and never switched off (Amazon S3 User Guide, "Using versioning in S3
+    ///   buckets").
     static func configure(
         _ name: BucketName, setting: String, value: [UInt8]?, in view: any LedgerView
     ) throws -> Decision<Void> {
         guard let bucket = try view.bucket(name) else { throw StoreError.noSuchBucket(name) }
         if setting == versioning {
             let state = value.map { String(decoding: $0, as: UTF8.self) } ?? ""
-            guard state == VersioningState.enabled.rawValue || state == VersioningState.suspended.rawValue else {
+            guard state == VersioningState.enabled.rawValue || state == VersioningState.suspended.rawValue
+            else {
                 throw StoreError.invalidState(
                     "versioning of bucket \(name) cannot become '\(state)': only Enabled or Suspended")
             }

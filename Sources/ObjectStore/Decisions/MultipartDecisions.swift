@@ -43,7 +43,8 @@ enum MultipartDecisions {
         return .append(.uploadAborted(change)) { _, _ in }
     }
 
-    /// A completion that was carried out already, and whose answer the client may have missed, comes to the same version.
+    /// A completion that was carried out already, and whose answer the client may have missed, comes to the
+    /// same version.
     static func complete(
         _ bucket: BucketName, _ key: ObjectKey, _ id: UploadID, parts: [CompletedPart],
         checksums: [EventChecksum], conditions: WriteConditions, in view: any LedgerView
@@ -114,7 +115,8 @@ enum MultipartDecisions {
         md5s.reserveCapacity(parts.count * 16)
         for part in parts {
             guard let digest = UniqueID<Never>(part.etag) else {
-                throw StoreError.internalFault("part \(part.number) has the ETag '\(part.etag)', which is no MD5")
+                throw StoreError.internalFault(
+                    "part \(part.number) has the ETag '\(part.etag)', which is no MD5")
             }
             md5s += digest.bytes
         }

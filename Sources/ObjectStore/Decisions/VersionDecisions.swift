@@ -1,11 +1,14 @@
 import Foundation
 import Model
 
-/// What putting, copying, amending or deleting a version comes to, given what is true when it is committed. Nothing here writes.
+/// What putting, copying, amending or deleting a version comes to, given what is true when it is committed.
+/// Nothing here writes.
 ///
-/// Source of the rules of versioning: Amazon S3 User Guide, "How S3 Versioning works", "Deleting object versions".
+/// Source of the rules of versioning: Amazon S3 User Guide, "How S3 Versioning works", "Deleting object
+/// versions".
 enum VersionDecisions {
-    /// Publishes `draft`, whose bucket's versioning decides whether it is the null version and which version it replaces.
+    /// Publishes `draft`, whose bucket's versioning decides whether it is the null version and which version
+    /// it replaces.
     static func publish(
         _ draft: EventVersionPublished, conditions: WriteConditions, in view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
@@ -31,8 +34,8 @@ enum VersionDecisions {
         }
     }
 
-    /// A copy by reference: the copy's pieces are the source's blobs; bytes in the log were read before and stand in the
-    /// copy's own event. `source` must still be there, else its blobs may be on their way out.
+    /// A copy by reference: the copy's pieces are the source's blobs; bytes in the log were read before and
+    /// stand in the copy's own event. `source` must still be there, else its blobs may be on their way out.
     static func copy(
         of source: ObjectVersion, as draft: EventVersionPublished, conditions: WriteConditions,
         in view: any LedgerView

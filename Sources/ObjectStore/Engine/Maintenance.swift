@@ -4,8 +4,8 @@ import Model
 import Synchronization
 import Volumes
 
-/// The thread that looks after the volumes: notices operations past their deadline and directories that are gone, and brings volumes
-/// back from the log (DESIGN invariant 9).
+/// The thread that looks after the volumes: notices operations past their deadline and directories that are
+/// gone, and brings volumes back from the log (DESIGN invariant 9).
 final class Maintenance: Sendable {
     static let interval = 0.25
 
@@ -36,7 +36,8 @@ final class Maintenance: Sendable {
     func tick() {
         engine.watch.tick()
         for handle in engine.volumes.inService where !handle.volume.isPresent() {
-            engine.volumes.fail(handle, reason: "\(handle.volume.name) is not the directory that was opened any more")
+            engine.volumes.fail(
+                handle, reason: "\(handle.volume.name) is not the directory that was opened any more")
         }
         for (index, _) in engine.volumes.setAside {
             do { try VolumeReturn(engine: engine).run(index) } catch {
@@ -48,8 +49,9 @@ final class Maintenance: Sendable {
 
 /// Brings a volume that was set aside back to good standing, from the log alone.
 ///
-/// The directory is opened afresh. Blobs begun and never published are removed. Then the volume's mirror is caught up with the others, each event's
-/// blobs brought before the event; the last events under the commit thread's exclusion, so that the volume takes part in every commit after.
+/// The directory is opened afresh. Blobs begun and never published are removed. Then the volume's mirror is
+/// caught up with the others, each event's blobs brought before the event; the last events under the commit
+/// thread's exclusion, so that the volume takes part in every commit after.
 struct VolumeReturn {
     let engine: Engine
 
@@ -94,7 +96,9 @@ struct VolumeReturn {
         }
     }
 
-    private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ copier: BlobCopier) throws -> CatchUpReport {
+    private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ copier: BlobCopier) throws
+        -> CatchUpReport
+    {
         let outcome = Mutex<Result<CatchUpReport, any Error>?>(nil)
         let box = OutcomeBox(outcome)
         let done = DispatchSemaphore(value: 0)

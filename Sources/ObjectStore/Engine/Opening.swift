@@ -24,12 +24,14 @@ enum Opening {
         for (offset, path) in settings.volumePaths.enumerated() {
             let identity = VolumeIdentity(
                 storeID: storeID, volumeID: .random(), index: offset + 1, created: environment.clock())
-            let volume = try DirectoryVolume.create(identity, at: path, fileSystem: fileSystem, clock: environment.clock)
+            let volume = try DirectoryVolume.create(
+                identity, at: path, fileSystem: fileSystem, clock: environment.clock)
             volumes.append(volume)
             mirrors.append(mirror(of: volume, lane: InlineLane()))
         }
         try EventLog.create(
-            storeID: storeID, mirrors: mirrors, settings: LogSettings(segmentByteCount: settings.segmentByteCount))
+            storeID: storeID, mirrors: mirrors,
+            settings: LogSettings(segmentByteCount: settings.segmentByteCount))
         for volume in volumes { volume.close() }
     }
 
@@ -40,11 +42,14 @@ enum Opening {
         let opened = try openVolumes(settings, environment, volumes)
         guard opened.count >= Limits.writeQuorum, let first = opened.first else {
             let reasons = volumes.statuses.compactMap(\.reason).joined(separator: "; ")
-            throw StoreError.unavailable("\(opened.count) of \(settings.volumePaths.count) volumes can be used: \(reasons)")
+            throw StoreError.unavailable(
+                "\(opened.count) of \(settings.volumePaths.count) volumes can be used: \(reasons)")
         }
         let storeID = first.volume.identity.storeID
         let mirrors = opened.map { handle in
-            guard let volume = handle.volume as? DirectoryVolume else { preconditionFailure("volumes are directories here") }
+            guard let volume = handle.volume as? DirectoryVolume else {
+                preconditionFailure("volumes are directories here")
+            }
             return mirror(of: volume, lane: handle.log)
         }
         let (log, recovery) = try EventLog.open(
@@ -56,7 +61,9 @@ enum Opening {
         var unpublished = 0
         for handle in opened {
             unpublished += try clearIncoming(handle.volume, catalog)
-            if let lagging = mirrors.first(where: { $0.index == handle.index }), recovery.lagging.contains(handle.index) {
+            if let lagging = mirrors.first(where: { $0.index == handle.index }),
+                recovery.lagging.contains(handle.index)
+            {
                 let copier = BlobCopier(sources: opened.filter { $0.index != handle.index }.map(\.volume))
                 _ = try log.catchUp(lagging) { try bring($0, to: handle.volume, catalog, copier) }
                 try log.putInService(lagging)
@@ -68,7 +75,8 @@ enum Opening {
             catalog: catalog)
         engine.followVolumes()
         let report = OpeningReport(
-            log: recovery, eventsReplayed: replayed, catalogWasRebuilt: rebuilt, unpublishedBlobs: unpublished)
+            log: recovery, eventsReplayed: replayed, catalogWasRebuilt: rebuilt, unpublishedBlobs: unpublished
+        )
         return (engine, report)
     }
 
@@ -85,7 +93,8 @@ enum Opening {
             reader: environment.makeLane("reader-\(volume.index)", 2, 1024))
     }
 
-    /// A directory that belongs elsewhere is the operator's mistake and refused; one that is missing, empty or cannot be read is set aside.
+    /// A directory that belongs elsewhere is the operator's mistake and refused; one that is missing, empty
+    /// or cannot be read is set aside.
     private static func openVolumes(
         _ settings: StoreSettings, _ environment: StoreEnvironment, _ volumes: VolumeSet
     ) throws -> [VolumeHandle] {
@@ -120,26 +129,31 @@ enum Opening {
         return opened
     }
 
-    /// The catalog as of the log's head. One that cannot be read, is of another store, or is ahead of the log is made anew.
+    /// The catalog as of the log's head. One that cannot be read, is of another store, or is ahead of the log
+    /// is made anew.
     private static func openCatalog(
         _ settings: StoreSettings, _ storeID: StoreID, _ log: EventLog
     ) throws -> (Catalog, replayed: Int, rebuilt: Bool) {
         var rebuilt = false
-        if let catalog = try? Catalog(path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders),
+        if let catalog = try? Catalog(
+            path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders),
             let position = try? catalog.read({ try $0.position() }), position.sequence <= log.head.sequence,
             try log.chainHash(at: position.sequence) == position.chain
         {
             return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
         }
         rebuilt = FileManager.default.fileExists(atPath: settings.catalogPath)
-        for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: settings.catalogPath + suffix) {
+        for suffix in ["", "-wal", "-shm"]
+        where FileManager.default.fileExists(atPath: settings.catalogPath + suffix) {
             try FileManager.default.removeItem(atPath: settings.catalogPath + suffix)
         }
-        let catalog = try Catalog(path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders)
+        let catalog = try Catalog(
+            path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders)
         return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
     }
 
-    /// Whatever is in incoming/ was begun by a process that ended: a blob that the catalog knows is settled, any other was never published.
+    /// Whatever is in incoming/ was begun by a process that ended: a blob that the catalog knows is settled,
+    /// any other was never published.
     static func clearIncoming(_ volume: any Volume, _ catalog: Catalog) throws -> Int {
         var removed = 0
         for id in try volume.incoming().blobs {
@@ -153,7 +167,8 @@ enum Opening {
         return removed
     }
 
-    /// Does for a volume that missed `event` what the event says of blobs: copies those that are still needed, removes those that are gone.
+    /// Does for a volume that missed `event` what the event says of blobs: copies those that are still
+    /// needed, removes those that are gone.
     static func bring(
         _ event: LoggedEvent, to volume: any Volume, _ catalog: Catalog, _ copier: BlobCopier
     ) throws {

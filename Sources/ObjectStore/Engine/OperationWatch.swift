@@ -2,10 +2,12 @@ import Model
 import Synchronization
 import Volumes
 
-/// Notices what takes longer than a disk in good standing would: an operation that is still under way when its deadline
-/// passes is given up by the one who waits for it, and its volume is set aside (DESIGN invariant 9).
+/// Notices what takes longer than a disk in good standing would: an operation that is still under way when
+/// its deadline passes is given up by the one who waits for it, and its volume is set aside (DESIGN invariant
+/// 9).
 ///
-/// The watch has no thread of its own: ``tick(now:)`` is called by the maintenance thread, and never in a simulation.
+/// The watch has no thread of its own: ``tick(now:)`` is called by the maintenance thread, and never in a
+/// simulation.
 final class OperationWatch: Sendable {
     private struct Entry {
         let deadline: ContinuousClock.Instant
@@ -56,8 +58,8 @@ struct DeadlinePassed: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// Work on a lane that someone waits for, but not for ever.
 ///
-/// It ends exactly once for the one who waits: when it has run, when the lane refuses it, or when its deadline passes. Work that
-/// has not started by then never starts, and lets go of what it holds.
+/// It ends exactly once for the one who waits: when it has run, when the lane refuses it, or when its
+/// deadline passes. Work that has not started by then never starts, and lets go of what it holds.
 final class WatchedJob: Sendable {
     private struct State {
         var work: (@Sendable () throws -> Void)?
@@ -76,7 +78,8 @@ final class WatchedJob: Sendable {
         state = Mutex(State(work: work, ended: ended))
     }
 
-    /// - Parameter ended: called once, with the error if there was one: what `work` threw, ``LaneRefused`` or ``DeadlinePassed``.
+    /// - Parameter ended: called once, with the error if there was one: what `work` threw, ``LaneRefused`` or
+    ///   ``DeadlinePassed``.
     static func submit(
         to lane: any Lane, watch: OperationWatch, work: @escaping @Sendable () throws -> Void,
         ended: @escaping @Sendable ((any Error)?) -> Void

@@ -2,8 +2,8 @@ import Model
 import Synchronization
 import Volumes
 
-/// A volume that is open, with the threads that work on it. A volume that was set aside and returns gets a new handle, so that
-/// what is still under way on the old one cannot be held against the new.
+/// A volume that is open, with the threads that work on it. A volume that was set aside and returns gets a
+/// new handle, so that what is still under way on the old one cannot be held against the new.
 final class VolumeHandle: Sendable {
     let index: Int
     let volume: any Volume
@@ -120,7 +120,8 @@ final class VolumeSet: Sendable {
         }
     }
 
-    /// Sets the volume aside because of what `handle` met. Does nothing if the volume has another handle by now.
+    /// Sets the volume aside because of what `handle` met. Does nothing if the volume has another handle by
+    /// now.
     func fail(_ handle: VolumeHandle, reason: String) {
         let now = clock()
         let wasInService: Bool? = places.withLock { places in
@@ -137,7 +138,8 @@ final class VolumeSet: Sendable {
             return inService
         }
         guard let wasInService else { return }
-        // What runs on the lanes now may be stuck in the kernel for ever: the lanes end when they can, nobody waits.
+        // What runs on the lanes now may be stuck in the kernel for ever: the lanes end when they can, nobody
+        // waits.
         handle.finishLanes()
         if wasInService { listener.withLock { $0 }?(handle.index, reason) }
     }

@@ -7,15 +7,17 @@ import Volumes
 
 /// The one place where anything changes (DESIGN, "How a write commits").
 ///
-/// Changes wait in a bounded queue. The commit thread takes all that wait, up to a batch; opens one catalog transaction;
-/// decides each change against what the ones before it made; applies it and stages its event. Then the batch is appended to
-/// every mirror of the log and synced, in parallel. With a quorum stable the catalog transaction commits and each caller is answered;
-/// without it everything rolls back and nobody hears of success. While a batch is being synced the next one gathers, so the
-/// cost of a sync is shared by all who came in the meantime.
+/// Changes wait in a bounded queue. The commit thread takes all that wait, up to a batch; opens one catalog
+/// transaction; decides each change against what the ones before it made; applies it and stages its event.
+/// Then the batch is appended to every mirror of the log and synced, in parallel. With a quorum stable the
+/// catalog transaction commits and each caller is answered; without it everything rolls back and nobody hears
+/// of success. While a batch is being synced the next one gathers, so the cost of a sync is shared by all who
+/// came in the meantime.
 ///
-/// Failure modes: a change that its conditions refuse leaves no trace and does not disturb its neighbours. A mirror that fails is
-/// set aside. If the catalog cannot commit what the log already holds, the log is right: the catalog is brought up to it
-/// before the next batch, and the callers, whose changes are durable and will be seen, are told that the outcome is not known.
+/// Failure modes: a change that its conditions refuse leaves no trace and does not disturb its neighbours. A
+/// mirror that fails is set aside. If the catalog cannot commit what the log already holds, the log is right:
+/// the catalog is brought up to it before the next batch, and the callers, whose changes are durable and will
+/// be seen, are told that the outcome is not known.
 final class CommitLoop: Sendable {
     static let batchCount = 256
     static let batchByteCount = 4 * 1024 * 1024

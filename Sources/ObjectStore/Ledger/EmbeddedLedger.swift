@@ -3,7 +3,8 @@ import EventLog
 import Model
 import Volumes
 
-/// The ledger of one process: the mirrored event log, and the SQLite catalog computed from it. Nothing else knows both.
+/// The ledger of one process: the mirrored event log, and the SQLite catalog computed from it. Nothing else
+/// knows both.
 final class EmbeddedLedger: Ledger {
     let log: EventLog
     let catalog: Catalog

@@ -28,7 +28,8 @@ public protocol LedgerView {
     ) throws -> UploadsPage
     /// Whether an event that is not yet reclaimed refers, or referred, to the blob.
     func knowsBlob(_ id: BlobID) throws -> Bool
-    /// Whether some version or part refers to the blob, or history can still see it, and it is not being reclaimed.
+    /// Whether some version or part refers to the blob, or history can still see it, and it is not being
+    /// reclaimed.
     func needsBlob(_ id: BlobID) throws -> Bool
 }
 
@@ -46,8 +47,9 @@ public struct Proposal<Outcome: Sendable>: Sendable {
     let operation: OperationID
     /// Bytes that stand in the log with the event.
     let payload: [UInt8]
-    /// The volumes that were made ready for the change: hold the blob it publishes, lost the one it buries. Every volume in service
-    /// must be among them, or the proposal comes back with ``ReplicaMissing``. `nil` if no volume has to be.
+    /// The volumes that were made ready for the change: hold the blob it publishes, lost the one it buries.
+    /// Every volume in service must be among them, or the proposal comes back with ``ReplicaMissing``. `nil`
+    /// if no volume has to be.
     let preparedVolumes: Set<Int>?
     let decide: @Sendable (any LedgerView) throws -> Decision<Outcome>
 
@@ -71,11 +73,12 @@ struct ReplicaMissing: Error, Sendable {
 
 /// Where truth is kept: commits changes one after the other, and shows what they came to.
 ///
-/// The embedded ledger is the mirrored event log with the SQLite catalog; nothing above may assume that there is only one
-/// process behind it.
+/// The embedded ledger is the mirrored event log with the SQLite catalog; nothing above may assume that there
+/// is only one process behind it.
 public protocol Ledger: Sendable {
     /// Decides and commits; returns when the event is stable on a quorum of volumes.
-    /// - Throws: what `decide` threw, ``StoreError/busy(_:)`` if too many commits wait, ``StoreError/unavailable(_:)`` without quorum.
+    /// - Throws: what `decide` threw, ``StoreError/busy(_:)`` if too many commits wait,
+    ///   ``StoreError/unavailable(_:)`` without quorum.
     func commit<Outcome: Sendable>(_ proposal: Proposal<Outcome>) async throws -> Committed<Outcome>
     /// Reads one consistent state.
     func read<Result>(_ body: (any LedgerView) throws -> Result) throws -> Result

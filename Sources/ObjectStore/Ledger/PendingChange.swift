@@ -16,8 +16,8 @@ protocol PendingChange: Sendable {
 
 /// A proposal on its way through the commit loop.
 ///
-/// Ends exactly once, with ``succeed(replicas:head:)`` or ``fail(_:)``; later calls do nothing, so that a batch that fails as a whole can
-/// fail everything in it.
+/// Ends exactly once, with ``succeed(replicas:head:)`` or ``fail(_:)``; later calls do nothing, so that a
+/// batch that fails as a whole can fail everything in it.
 final class PendingProposal<Outcome: Sendable>: PendingChange, @unchecked Sendable {
     // Invariant: `outcome` and `place` are used by the commit thread alone.
     private let proposal: Proposal<Outcome>
@@ -41,7 +41,8 @@ final class PendingProposal<Outcome: Sendable>: PendingChange, @unchecked Sendab
             let missing = inService.subtracting(prepared)
             guard missing.isEmpty else { throw ReplicaMissing(volumes: missing) }
             guard inService.count >= Limits.writeQuorum else {
-                throw StoreError.unavailable("\(inService.count) of \(Limits.volumeCount) volumes are in service")
+                throw StoreError.unavailable(
+                    "\(inService.count) of \(Limits.volumeCount) volumes are in service")
             }
         }
         switch try proposal.decide(view) {

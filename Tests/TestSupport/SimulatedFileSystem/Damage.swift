@@ -1,8 +1,8 @@
 import Synchronization
 import Volumes
 
-// What befalls a disk behind the back of the programs that use it. None of this is counted, struck by faults or
-// undone by a crash.
+// What befalls a disk behind the back of the programs that use it. None of this is counted, struck by faults
+// or undone by a crash.
 extension SimulatedFileSystem {
     private func behindTheBack<Value: Sendable>(
         _ path: String,

@@ -3,9 +3,9 @@ import Volumes
 
 /// The state of a simulated file system: a value, so that a clone costs nothing until it is changed.
 ///
-/// Changes of directories are kept as a list of operations on names that are not yet durable. Syncing a directory makes
-/// those durable that put a name into it or take one from it (a rename counts where it leads to, not where it
-/// comes from), with the earlier operations on the same names that these rest on.
+/// Changes of directories are kept as a list of operations on names that are not yet durable. Syncing a
+/// directory makes those durable that put a name into it or take one from it (a rename counts where it leads
+/// to, not where it comes from), with the earlier operations on the same names that these rest on.
 struct SimulatedDisk: Sendable {
     typealias Inode = UInt64
     static let root: Inode = 1

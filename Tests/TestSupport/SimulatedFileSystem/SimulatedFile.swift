@@ -42,7 +42,8 @@ final class SimulatedFile: File {
     ) throws(FileSystemError) {
         let unit = FileSystemAlignment.bytes
         let isAligned =
-            Int(bitPattern: buffer.baseAddress) % unit == 0 && buffer.count % unit == 0 && offset % UInt64(unit) == 0
+            Int(bitPattern: buffer.baseAddress) % unit == 0 && buffer.count % unit == 0
+            && offset % UInt64(unit) == 0
         guard options.contains(.direct), !isAligned else { return }
         throw failure(operation, EINVAL, "\(buffer.count) bytes at \(offset): direct I/O must be aligned")
     }

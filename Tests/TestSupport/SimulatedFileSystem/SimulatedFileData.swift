@@ -2,9 +2,9 @@ import Volumes
 
 /// The bytes of one simulated file, as programs see them and as the device has them.
 ///
-/// Both are sparse maps of pages; a page that is not there is zeros. Pages are arrays that both maps, and every clone of
-/// the file system, share until one of them is written to. What was written and not synced is `dirty`; after a crash
-/// each of its sectors is found old or new.
+/// Both are sparse maps of pages; a page that is not there is zeros. Pages are arrays that both maps, and
+/// every clone of the file system, share until one of them is written to. What was written and not synced is
+/// `dirty`; after a crash each of its sectors is found old or new.
 struct SimulatedFileData: Sendable {
     static let pageSize = 4096
     static let sectorSize = 512

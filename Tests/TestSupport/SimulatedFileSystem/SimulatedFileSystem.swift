@@ -4,10 +4,11 @@ import Volumes
 
 /// A file system in memory that loses what was not synced, and fails when it is told to.
 ///
-/// Data, sizes and names that were not synced are kept apart from those that were. ``crash(atOperation:)`` lets the n-th
-/// change fail with everything after it; ``recovered(seed:)`` is then the disk as the machine finds it: any part of the
-/// un-synced lost, sector by sector and name by name, the same for the same seed. Its promises are the least that
-/// journaling file systems keep: a name is durable only once its directory was synced, also after a sync of the file.
+/// Data, sizes and names that were not synced are kept apart from those that were. ``crash(atOperation:)``
+/// lets the n-th change fail with everything after it; ``recovered(seed:)`` is then the disk as the machine
+/// finds it: any part of the un-synced lost, sector by sector and name by name, the same for the same seed.
+/// Its promises are the least that journaling file systems keep: a name is durable only once its directory
+/// was synced, also after a sync of the file.
 public final class SimulatedFileSystem: FileSystem {
     struct State: Sendable {
         var disk: SimulatedDisk
@@ -47,12 +48,14 @@ public final class SimulatedFileSystem: FileSystem {
 
     public var hasCrashed: Bool { state.withLock { $0.hasCrashed } }
 
-    /// What the machine finds when it is started again, were it to die now: a new file system, without faults and locks.
+    /// What the machine finds when it is started again, were it to die now: a new file system, without faults
+    /// and locks.
     public func recovered(seed: UInt64) -> SimulatedFileSystem {
         SimulatedFileSystem(disk: state.withLock { $0.disk }.recovered(seed: seed))
     }
 
-    /// The same contents, synced and not, without faults and locks. Shares all memory until one of the two changes.
+    /// The same contents, synced and not, without faults and locks. Shares all memory until one of the two
+    /// changes.
     public func clone() -> SimulatedFileSystem { SimulatedFileSystem(disk: state.withLock { $0.disk }) }
 
     /// From now on, keeps a line for every change: see ``operationLog``.
@@ -79,7 +82,8 @@ public final class SimulatedFileSystem: FileSystem {
     public func removeFaults() { state.withLock { $0.faults.removeAll() } }
 
     /// Accounts for a call and finds what befalls it.
-    /// - Returns: a fault other than failure and stall, which are dealt with here, and whether the machine dies at this
+    /// - Returns: a fault other than failure and stall, which are dealt with here, and whether the machine
+    ///   dies at this
     ///   very call: its effect is then left un-synced on the disk, and the caller throws ``dead``.
     func begin(_ operation: SimulatedOperation, _ path: String) throws(FileSystemError) -> (
         effect: FaultEffect?, dies: Bool
