@@ -75,7 +75,7 @@ let package = Package(
 
         // Tests: units beside each target, and the simulated file system they share.
         .target(
-            name: "TestSupport", dependencies: ["Model", "Digests", "Volumes"],
+            name: "TestSupport", dependencies: ["Model", "Digests", "Volumes", "ObjectStore"],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"], swiftSettings: strict),

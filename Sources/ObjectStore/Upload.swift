@@ -83,6 +83,7 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
     func end() {
         isOver = true
         large?.blob.settle()
+        large?.end()
     }
 
     /// The piece that an event names.

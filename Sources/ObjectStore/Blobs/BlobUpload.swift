@@ -32,6 +32,8 @@ final class BlobUpload: @unchecked Sendable {
         self.engine = engine
         blob = ReplicatedBlob(
             id: .random(), expectedLength: expectedLength, volumes: engine.volumes, watch: engine.watch)
+        let id = blob.id
+        engine.blobsBeingWritten.withLock { _ = $0.insert(id) }
         digests = UploadDigests(checksum: target.checksum, lanes: engine.digestLanes())
     }
 
@@ -73,6 +75,13 @@ final class BlobUpload: @unchecked Sendable {
     func discard() async {
         await slots.waitUntilFree()
         await blob.abort()
+        end()
+    }
+
+    /// The blob is published, or gone.
+    func end() {
+        let id = blob.id
+        engine.blobsBeingWritten.withLock { _ = $0.remove(id) }
     }
 
     private func currentBuffer() async throws -> SharedBuffer {

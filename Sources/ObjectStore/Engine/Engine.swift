@@ -19,6 +19,8 @@ final class Engine: Sendable {
     let background: any Lane
     private let digestPairs: [(any Lane, any Lane)]
     private let nextPair = Atomic<Int>(0)
+    /// Blobs that uploads of this process are writing: their files are no leftovers.
+    let blobsBeingWritten = Mutex<Set<BlobID>>([])
     private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
 
     init(

@@ -2,15 +2,14 @@ import Foundation
 import Model
 import ObjectStore
 import Synchronization
-import TestSupport
 import Volumes
 
 /// A store on a simulated file system, its lanes run inline, its catalog in a temporary directory.
-final class StoreFixture: Sendable {
-    let settings: StoreSettings
+package final class StoreFixture: Sendable {
+    package let settings: StoreSettings
     private let clockReading = Mutex<UInt64>(1_000_000)
 
-    init() throws {
+    package init() throws {
         let state = FileManager.default.temporaryDirectory.path + "/holdfast-test-\(UniqueID<Never>.random())"
         try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
         var settings = StoreSettings(
@@ -23,7 +22,7 @@ final class StoreFixture: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: settings.stateDirectory) }
 
-    func environment(_ fileSystem: any FileSystem) -> StoreEnvironment {
+    package func environment(_ fileSystem: any FileSystem) -> StoreEnvironment {
         StoreEnvironment(
             fileSystem: fileSystem,
             clock: { [self] in
@@ -35,15 +34,15 @@ final class StoreFixture: Sendable {
             }, makeLane: { _, _, _ in InlineLane() })
     }
 
-    func create(_ fileSystem: any FileSystem) throws {
+    package func create(_ fileSystem: any FileSystem) throws {
         try ObjectStore.create(settings, environment(fileSystem))
     }
 
-    func open(_ fileSystem: any FileSystem) async throws -> ObjectStore {
+    package func open(_ fileSystem: any FileSystem) async throws -> ObjectStore {
         try await ObjectStore.open(settings, environment(fileSystem))
     }
 
-    func forgetCatalog() throws {
+    package func forgetCatalog() throws {
         for suffix in ["", "-wal", "-shm"] {
             let path = settings.catalogPath + suffix
             if FileManager.default.fileExists(atPath: path) {
@@ -54,18 +53,18 @@ final class StoreFixture: Sendable {
 }
 
 extension SimulatedFileSystem {
-    func files(below directory: String) throws -> [String] {
+    package func files(below directory: String) throws -> [String] {
         try paths(below: directory).filter { !$0.hasSuffix("/") }
     }
 }
 
-let tester = Actor(id: "tester", displayName: "Tester", requestID: "r1")
+package let tester = Actor(id: "tester", displayName: "Tester", requestID: "r1")
 
-func bucketName(_ name: String) throws -> BucketName { try BucketName(name) }
+package func bucketName(_ name: String) throws -> BucketName { try BucketName(name) }
 
 extension ObjectStore {
     @discardableResult
-    func put(
+    package func put(
         _ bucket: BucketName, _ key: String, _ bytes: [UInt8], conditions: WriteConditions = .none
     ) async throws -> Committed<ObjectVersion> {
         let target = UploadTarget(
@@ -82,7 +81,7 @@ extension ObjectStore {
         }
     }
 
-    func putPart(_ bucket: BucketName, _ key: String, _ id: UploadID, _ number: Int, _ bytes: [UInt8])
+    package func putPart(_ bucket: BucketName, _ key: String, _ id: UploadID, _ number: Int, _ bytes: [UInt8])
         async throws -> UploadedPart
     {
         let target = UploadTarget(
@@ -99,7 +98,8 @@ extension ObjectStore {
         }
     }
 
-    func read(_ version: ObjectVersion, _ range: Range<UInt64>? = nil, step: Int = 100_000) async throws
+    package func read(_ version: ObjectVersion, _ range: Range<UInt64>? = nil, step: Int = 100_000)
+        async throws
         -> [UInt8]
     {
         let reader = reader(of: version, range: range ?? 0..<version.size)
@@ -113,7 +113,7 @@ extension ObjectStore {
         }
     }
 
-    func get(_ bucket: BucketName, _ key: String, _ selector: VersionSelector = .current) async throws
+    package func get(_ bucket: BucketName, _ key: String, _ selector: VersionSelector = .current) async throws
         -> [UInt8]
     {
         try await read(try version(bucket, try ObjectKey(key), selector))

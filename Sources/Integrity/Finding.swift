@@ -1,0 +1,93 @@
+import Foundation
+import Model
+import Volumes
+
+/// What kind of mismatch a finding is. The raw value is the stable code that scripts match.
+public enum FindingCode: String, Sendable, CaseIterable {
+    case missingReplica = "replica.missing"
+    case corruptBlock = "replica.corrupt-block"
+    case truncatedFile = "replica.truncated"
+    case extendedFile = "replica.extended"
+    case damagedTrailer = "replica.damaged-trailer"
+    case wrongIdentity = "replica.wrong-identity"
+    case wrongContent = "replica.wrong-content"
+    case unreadable = "replica.unreadable"
+    case orphanFile = "file.orphan"
+    case foreignFile = "file.foreign"
+    case danglingMetadata = "metadata.dangling"
+    case leftover = "incoming.leftover"
+    case volumeOut = "volume.out"
+
+    /// The kind of thing that is wrong: "replica", "file", "metadata" …
+    public var faultClass: String { String(rawValue.prefix { $0 != "." }) }
+
+    init(_ flaw: BlobFlaw) {
+        self =
+            switch flaw {
+            case .missing: .missingReplica
+            case .truncated: .truncatedFile
+            case .extended: .extendedFile
+            case .badFooter, .badTable, .badDescriptor: .damagedTrailer
+            case .wrongIdentity: .wrongIdentity
+            case .wrongContent, .wrongSHA256: .wrongContent
+            case .corruptBlock: .corruptBlock
+            case .unreadable: .unreadable
+            }
+    }
+}
+
+/// One mismatch: what, where, the evidence, and what would mend it.
+public struct Finding: Sendable, Equatable {
+    public let code: FindingCode
+    /// 1, 2, 3; 0 where no one volume is meant.
+    public let volume: Int
+    /// Relative to the volume.
+    public let path: String
+    public var bucket = ""
+    public var key = ""
+    public var versionID = ""
+    public var blobID: BlobID?
+    public let evidence: String
+    /// The repair proposed, in words; empty if there is none.
+    public var repair: String
+    public var isRepaired = false
+
+    public init(_ code: FindingCode, volume: Int, path: String, evidence: String, repair: String) {
+        self.code = code
+        self.volume = volume
+        self.path = path
+        self.evidence = evidence
+        self.repair = repair
+    }
+
+    /// As the log records it.
+    var event: EventFinding {
+        var event = EventFinding()
+        event.code = code.rawValue
+        event.faultClass = code.faultClass
+        event.volume = UInt32(volume)
+        event.path = path
+        event.bucket = bucket
+        event.key = key
+        event.versionID = versionID
+        if let blobID { event.blobID = .init(blobID.bytes) }
+        event.evidence = evidence
+        return event
+    }
+}
+
+/// How a check came out, with the exit statuses of fsck(8).
+public struct CheckSummary: Sendable {
+    /// The check speaks of the store as it was at this event.
+    public var sequence: SequenceNumber = .zero
+    public var blobs = 0
+    public var replicas = 0
+    public var bytes: UInt64 = 0
+    public var findings = 0
+    public var repaired = 0
+
+    public init() {}
+
+    /// 0 clean, 1 all corrected, 4 damage left.
+    public var exitStatus: Int32 { findings == 0 ? 0 : findings == repaired ? 1 : 4 }
+}

@@ -1,0 +1,260 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import ObjectStore
+import Volumes
+
+/// Compares the replicas on every volume in service with the catalog, in both directions: each blob that is
+/// needed has a good replica on each volume, and each file is a replica of a blob that is known.
+///
+/// The check is pinned to the log's head at its start: a blob that is younger is not looked for, and a file
+/// that an upload is writing is no orphan (DESIGN invariant 8). What changes while the check runs is looked
+/// at again before it is called a finding: a replica that is missing because its blob was reclaimed meanwhile
+/// is none.
+public struct ReplicaCheck: Sendable {
+    public struct Options: Sendable {
+        /// Read every byte, not only presence and trailers.
+        public var isDeep = false
+        public var repairs = false
+        public init(isDeep: Bool = false, repairs: Bool = false) {
+            self.isDeep = isDeep
+            self.repairs = repairs
+        }
+    }
+
+    private let inspection: StoreInspection
+    private let options: Options
+    private let statuses: [VolumeStatus]
+    private static let pageCount = 1024
+
+    public init(_ store: ObjectStore, _ options: Options) {
+        inspection = store.inspection
+        self.options = options
+        statuses = store.volumeStatuses
+    }
+
+    /// - Parameters:
+    ///   - report: called with each finding as it is made, after its repair was tried.
+    ///   - progress: called with the part of the blobs that is done, from 0 to 1.
+    public func run(
+        report: (Finding) throws -> Void, progress: (Double) -> Void = { _ in }
+    ) async throws -> CheckSummary {
+        var summary = CheckSummary()
+        summary.sequence = inspection.log.head.sequence
+        let volumes = inspection.volumes
+        for status in statuses where status.standing != .inService {
+            let finding = Finding(
+                .volumeOut, volume: status.index, path: "",
+                evidence: "\(status.path): \(status.reason ?? status.standing.rawValue)",
+                repair: "it is brought back from the log when it can be used again")
+            try count(finding, &summary, report)
+        }
+        for volume in volumes { try await checkIncoming(volume, &summary, report) }
+        for byte in UInt8.min...UInt8.max {
+            try await check(byte, volumes, &summary, report)
+            progress(Double(byte) / 255)
+        }
+        return summary
+    }
+
+    private func count(
+        _ finding: Finding, _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+    ) throws {
+        summary.findings += 1
+        if finding.isRepaired { summary.repaired += 1 }
+        try report(finding)
+    }
+
+    // MARK: Blobs of one first byte
+
+    private func check(
+        _ byte: UInt8, _ volumes: [any Volume], _ summary: inout CheckSummary,
+        _ report: (Finding) throws -> Void
+    ) async throws {
+        let rows = try neededBlobs(byte, pinnedTo: summary.sequence)
+        for row in rows.values.sorted(by: { $0.id < $1.id }) {
+            try await check(row, volumes, &summary, report)
+        }
+        for volume in volumes {
+            for item in try volume.listBlobs(firstByte: byte) {
+                switch item {
+                case .foreign(let path):
+                    try await strange(
+                        .foreignFile, path, volume, "it is not named as a blob is", &summary, report)
+                case .blob(let id) where rows[id] == nil:
+                    try await checkOrphan(id, volume, &summary, report)
+                case .blob: break
+                }
+            }
+        }
+    }
+
+    private func neededBlobs(_ byte: UInt8, pinnedTo pin: SequenceNumber) throws -> [BlobID: BlobRow] {
+        var rows: [BlobID: BlobRow] = [:]
+        let base = UInt64(byte) << 56
+        var after: BlobID? = byte == 0 ? nil : BlobID(high: base - 1, low: .max)
+        while true {
+            let page = try inspection.catalog.read { try $0.blobs(after: after, limit: Self.pageCount) }
+            for row in page where row.id.high >> 56 == UInt64(byte) && row.born <= pin && !row.isReclaiming {
+                rows[row.id] = row
+            }
+            guard page.count == Self.pageCount, let last = page.last, last.id.high >> 56 == UInt64(byte)
+            else {
+                return rows
+            }
+            after = last.id
+        }
+    }
+
+    private func check(
+        _ row: BlobRow, _ volumes: [any Volume], _ summary: inout CheckSummary,
+        _ report: (Finding) throws -> Void
+    ) async throws {
+        summary.blobs += 1
+        var damaged: [(volume: any Volume, flaws: [BlobFlaw])] = []
+        for volume in volumes {
+            let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, deep: options.isDeep)
+            summary.replicas += 1
+            summary.bytes += options.isDeep ? row.length : 0
+            if !flaws.isEmpty, inspection.isInService(volume.index) { damaged.append((volume, flaws)) }
+        }
+        guard !damaged.isEmpty, try isStillNeeded(row.id) else { return }
+        let owner = try owner(of: row)
+        for (volume, flaws) in damaged {
+            var findings = flaws.map { flaw in
+                var finding = Finding(
+                    FindingCode(flaw), volume: volume.index, path: volume.path(of: row.id),
+                    evidence: flaw.description, repair: "copy the replica from the other volumes")
+                finding.bucket = owner.bucket
+                finding.key = owner.key
+                finding.versionID = owner.versionID
+                finding.blobID = row.id
+                return finding
+            }
+            if options.repairs { await mend(&findings, row.id, volume) }
+            for finding in findings { try count(finding, &summary, report) }
+        }
+        if damaged.count == volumes.count, !(try isReadable(row)) {
+            var finding = Finding(
+                .danglingMetadata, volume: 0, path: volumes.first?.path(of: row.id) ?? "",
+                evidence: "no volume has a good replica of some block of blob \(row.id)",
+                repair: "restore the object from a snapshot")
+            finding.bucket = owner.bucket
+            finding.key = owner.key
+            finding.versionID = owner.versionID
+            finding.blobID = row.id
+            try count(finding, &summary, report)
+        }
+    }
+
+    private func isStillNeeded(_ id: BlobID) throws -> Bool {
+        guard let row = try inspection.catalog.read({ try $0.blob(id) }) else { return false }
+        return !row.isReclaiming
+    }
+
+    /// Whether every block is good on some volume.
+    private func isReadable(_ row: BlobRow) throws -> Bool {
+        let buffer = AlignedBuffer(capacity: Limits.blockSize)
+        let count = Int((row.length + UInt64(Limits.blockSize) - 1) / UInt64(Limits.blockSize))
+        return (0..<count).allSatisfy { block in
+            inspection.volumes.contains { volume in
+                let read = Result { () throws(BlobFlaw) in
+                    try volume.readBlocks(
+                        row.id, length: row.length, blocks: block..<block + 1, into: buffer.bytes)
+                }
+                if case .success = read { return true }
+                return false
+            }
+        }
+    }
+
+    /// The version that has the blob now, else the one it was written for.
+    private func owner(of row: BlobRow) throws -> (bucket: String, key: String, versionID: String) {
+        let bucket = try BucketName(row.bucket)
+        let key = try ObjectKey(row.key)
+        let page = try inspection.catalog.read {
+            try $0.listVersions(
+                bucket, prefix: row.key, delimiter: "", keyMarker: "", versionMarker: nil, limit: 1000)
+        }
+        for case .version(let listed) in page.items where listed.key == key {
+            let version = try inspection.catalog.read { try $0.version(bucket, key, .id(listed.versionID)) }
+            let blob = Data(row.id.bytes)
+            if version?.record.pieces.contains(where: { $0.blobID == blob }) == true {
+                return (row.bucket, row.key, listed.wireVersionID)
+            }
+        }
+        return (row.bucket, row.key, "")
+    }
+
+    private func mend(_ findings: inout [Finding], _ id: BlobID, _ volume: any Volume) async {
+        let reason = findings.map(\.evidence).joined(separator: "; ")
+        do {
+            try inspection.restoreReplica(of: id, on: volume.index, reason: reason)
+            for index in findings.indices { findings[index].isRepaired = true }
+            for finding in findings { try await record(finding, source: "the other volumes") }
+        } catch {
+            for index in findings.indices where !findings[index].isRepaired {
+                findings[index].repair += "; that failed: \(error)"
+            }
+        }
+    }
+
+    private func record(_ finding: Finding, source: String, quarantined: String = "") async throws {
+        var change = EventReplicaRepaired()
+        change.finding = finding.event
+        change.source = source
+        change.quarantined = quarantined
+        _ = try await inspection.record(.replicaRepaired(change))
+    }
+
+    // MARK: Files that no blob explains
+
+    /// The order of the questions matters: a blob whose name in incoming/ was gone before the catalog was
+    /// asked is published or removed, so one that the catalog does not know and that is still there is an
+    /// orphan.
+    private func checkOrphan(
+        _ id: BlobID, _ volume: any Volume, _ summary: inout CheckSummary,
+        _ report: (Finding) throws -> Void
+    ) async throws {
+        if inspection.isBeingWritten(id) { return }
+        if try volume.incoming().blobs.contains(id) { return }
+        if try inspection.catalog.read({ try $0.blob(id) }) != nil { return }
+        guard try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id)) else { return }
+        try await strange(
+            .orphanFile, volume.path(of: id), volume, "no event in the log publishes blob \(id)", &summary,
+            report)
+    }
+
+    private func checkIncoming(
+        _ volume: any Volume, _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+    ) async throws {
+        let found = try volume.incoming()
+        for path in found.foreign {
+            try await strange(.foreignFile, path, volume, "it is not named as a blob is", &summary, report)
+        }
+        let suspects = found.blobs.filter { !inspection.isBeingWritten($0) }
+        guard !suspects.isEmpty else { return }
+        // A blob that was published just now loses this name on the writer's thread.
+        try await inspection.waitForWriter(of: volume.index)
+        let still = Set(try volume.incoming().blobs)
+        for id in suspects where still.contains(id) && !inspection.isBeingWritten(id) {
+            try await strange(
+                .leftover, "incoming/\(id)", volume, "no upload is writing blob \(id)", &summary, report)
+        }
+    }
+
+    private func strange(
+        _ code: FindingCode, _ path: String, _ volume: any Volume, _ evidence: String,
+        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+    ) async throws {
+        var finding = Finding(
+            code, volume: volume.index, path: path, evidence: evidence, repair: "move the file to quarantine")
+        if options.repairs {
+            let place = try volume.quarantine(path, reason: "\(code.rawValue): \(evidence)")
+            finding.isRepaired = true
+            try await record(finding, source: "", quarantined: place)
+        }
+        try count(finding, &summary, report)
+    }
+}
