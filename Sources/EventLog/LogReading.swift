@@ -43,8 +43,7 @@ extension EventLog {
     }
 
     /// Where frame `number` of the span stands on a mirror, and the file.
-    private func place(_ number: Int, of span: Span, on mirror: LogMirror) throws -> (any File, Range<UInt64>)
-    {
+    func place(_ number: Int, of span: Span, on mirror: LogMirror) throws -> (any File, Range<UInt64>) {
         if let bounds = span.bounds {
             if let active = mirror.active, active.first == span.segment.first {
                 return (active.file, bounds[number]..<bounds[number + 1])

@@ -16,6 +16,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case foreignFile = "file.foreign"
     case danglingMetadata = "metadata.dangling"
     case leftover = "incoming.leftover"
+    case damagedFrame = "log.damaged-frame"
     case volumeOut = "volume.out"
 
     /// The kind of thing that is wrong: "replica", "file", "metadata" …

@@ -62,7 +62,7 @@ private struct Workload {
     @Test func whateverWasAcknowledgedSurvivesACrashAtEveryOperation() async throws {
         let seed = SeededGenerator.seed(standard: 20_261_124)
         var points = 0
-        for round in 0..<UInt64(36) {
+        for round in 0..<UInt64(24) {
             let fixture = try StoreFixture()
             let fresh = SimulatedFileSystem()
             try fixture.create(fresh)
@@ -74,7 +74,7 @@ private struct Workload {
                 let finished = try await crash(fixture, disk, seed: seed &+ round, at: point)
                 points += 1
                 if finished { break }
-                point += round < 3 ? 1 : 7
+                point += round < 8 ? 1 : 7
             }
         }
         print("HOLDFAST_SEED=\(seed): \(points) crash points")
