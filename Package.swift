@@ -71,7 +71,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "holdfast", dependencies: ["HoldfastServer", arguments], swiftSettings: strict),
+            name: "holdfast",
+            dependencies: ["Model", "Volumes", "EventLog", "ObjectStore", "Integrity", "HoldfastServer", protobuf, arguments], swiftSettings: strict),
 
         // Tests: units beside each target, and the simulated file system they share.
         .target(

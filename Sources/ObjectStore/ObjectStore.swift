@@ -53,6 +53,15 @@ public final class ObjectStore: Sendable {
         }
     }
 
+    /// Deletes the catalog of a store that is not running: the next opening computes it from the log.
+    public static func deleteCatalog(
+        _ settings: StoreSettings, _ environment: StoreEnvironment = .real
+    ) throws {
+        let lock = try takeLock(settings, environment)
+        defer { lock.close() }
+        try Opening.deleteCatalog(settings)
+    }
+
     private static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws
         -> any File
     {

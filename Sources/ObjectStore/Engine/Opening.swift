@@ -143,13 +143,17 @@ enum Opening {
             return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
         }
         rebuilt = FileManager.default.fileExists(atPath: settings.catalogPath)
-        for suffix in ["", "-wal", "-shm"]
-        where FileManager.default.fileExists(atPath: settings.catalogPath + suffix) {
-            try FileManager.default.removeItem(atPath: settings.catalogPath + suffix)
-        }
+        try deleteCatalog(settings)
         let catalog = try Catalog(
             path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders)
         return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
+    }
+
+    static func deleteCatalog(_ settings: StoreSettings) throws {
+        for path in ["", "-wal", "-shm"].map({ settings.catalogPath + $0 })
+        where FileManager.default.fileExists(atPath: path) {
+            try FileManager.default.removeItem(atPath: path)
+        }
     }
 
     /// Whatever is in incoming/ was begun by a process that ended: a blob that the catalog knows is settled,
