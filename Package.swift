@@ -72,7 +72,10 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",
-            dependencies: ["Model", "Volumes", "EventLog", "ObjectStore", "Integrity", "HoldfastServer", protobuf, arguments], swiftSettings: strict),
+            dependencies: [
+                "Model", "Volumes", "EventLog", "ObjectStore", "Integrity", "HoldfastServer", protobuf,
+                arguments,
+            ], swiftSettings: strict),
 
         // Tests: units beside each target, and the simulated file system they share.
         .target(
