@@ -72,6 +72,9 @@ public final class BufferPool: Sendable {
         waiter?.resume(returning: buffer)
     }
 
+    /// Tasks that wait for a buffer.
+    public var waiting: Int { state.withLock { $0.waiters.count } }
+
     /// Buffers in use.
     public var inUse: Int { state.withLock { $0.made - $0.free.count } }
 }

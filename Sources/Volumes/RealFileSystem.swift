@@ -137,11 +137,8 @@ final class RealFile: File {
 
     deinit { close() }
 
-    private var number: Int32 {
-        let number = descriptor.load(ordering: .relaxed)
-        precondition(number >= 0, "a closed file is not used: \(path)")
-        return number
-    }
+    /// -1 once the file is closed: the kernel then answers every call with `EBADF`.
+    private var number: Int32 { descriptor.load(ordering: .relaxed) }
 
     func close() {
         let number = descriptor.exchange(-1, ordering: .relaxed)

@@ -1,0 +1,78 @@
+import Foundation
+import Synchronization
+import Testing
+import Volumes
+
+/// Threads behind a bounded queue.
+@Suite struct ThreadLaneTests {
+    @Test func aLaneOfOneThreadKeepsTheOrder() async throws {
+        let lane = ThreadLane(name: "writer", threads: 1, capacity: 2001)
+        let seen = Mutex<[Int]>([])
+        for number in 0..<2000 { #expect(lane.submit { seen.withLock { $0.append(number) } }) }
+        let last = DispatchSemaphore(value: 0)
+        #expect(lane.submit { last.signal() })
+        lane.finish()
+        Self.wait(last)
+        #expect(seen.withLock { $0 } == Array(0..<2000))
+    }
+
+    @Test func finishLetsQueuedWorkRunAndRefusesMore() {
+        let lane = ThreadLane(name: "writer", threads: 3, capacity: 100)
+        let done = DispatchSemaphore(value: 0)
+        for _ in 0..<100 { #expect(lane.submit { done.signal() }) }
+        lane.finish()
+        for _ in 0..<100 { Self.wait(done) }
+        #expect(!lane.submit {})
+        lane.finish()
+    }
+
+    @Test func aFullQueueRefuses() async throws {
+        let lane = ThreadLane(name: "writer", threads: 1, capacity: 2)
+        let (gate, started) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        #expect(
+            lane.submit {
+                started.signal()
+                gate.wait()
+            })
+        Self.wait(started)
+        #expect(lane.submit {} && lane.submit {})
+        #expect(!lane.submit {})
+        #expect(lane.depth == 3)
+        await #expect(throws: LaneRefused.self) { try await lane.run { 1 } }
+        gate.signal()
+        lane.finish()
+    }
+
+    @Test func severalThreadsWorkAtOnce() {
+        let lane = ThreadLane(name: "reader", threads: 4, capacity: 8)
+        let (arrived, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        for _ in 0..<4 {
+            #expect(
+                lane.submit {
+                    arrived.signal()
+                    gate.wait()
+                })
+        }
+        // Would hang if one thread did the work of all.
+        for _ in 0..<4 { Self.wait(arrived) }
+        for _ in 0..<4 { gate.signal() }
+        lane.finish()
+    }
+
+    @Test func workReturnsItsValueOrItsError() async throws {
+        let lane = ThreadLane(name: "reader", threads: 1, capacity: 8)
+        #expect(try await lane.run { 42 } == 42)
+        await #expect(throws: VolumeError.self) {
+            try await lane.run { throw VolumeError.missing(path: "/v") }
+        }
+        lane.finish()
+    }
+
+    @Test func aLaneThatIsFinishedFromWithinDoesNotWaitForItself() async throws {
+        let lane = ThreadLane(name: "reader", threads: 1, capacity: 8)
+        try await lane.run { lane.finish() }
+        #expect(!lane.submit {})
+    }
+
+    static func wait(_ semaphore: DispatchSemaphore) { semaphore.wait() }
+}
