@@ -1,0 +1,209 @@
+import Digests
+import HTTPTypes
+import Model
+
+/// What `x-amz-content-sha256` says of a body.
+///
+/// Source: Amazon S3 API Reference, "Signature Calculations for the Authorization Header".
+enum PayloadForm: Sendable {
+    /// `UNSIGNED-PAYLOAD`
+    case unsigned
+    /// 32 bytes that the body must hash to.
+    case hash([UInt8])
+    /// `aws-chunked`, each chunk signed or none, with or without trailing headers.
+    case chunks(ChunkSigner?, hasTrailer: Bool)
+
+    /// Whether the body stands in frames that are no part of the object.
+    var isChunked: Bool { if case .chunks = self { true } else { false } }
+}
+
+/// What the signatures of a streamed body's chunks are computed with.
+struct ChunkSigner: Sendable {
+    let key: [UInt8]
+    let time: String
+    let scope: String
+    /// The signature of the request's head.
+    let seed: String
+}
+
+/// Finds out who sent a request, and that nothing of its head was changed on the way.
+struct Authenticator: Sendable {
+    /// Seconds by which a request's clock may be off.
+    static let skewLimit: UInt64 = 15 * 60
+
+    let identities: any IdentitySource
+    let region: String
+    let clock: @Sendable () -> Timestamp
+    private let keys = SigningKeyCache()
+
+    init(identities: any IdentitySource, region: String, clock: @escaping @Sendable () -> Timestamp) {
+        self.identities = identities
+        self.region = region
+        self.clock = clock
+    }
+
+    func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm) {
+        let claim = try claim(of: head, target)
+        try checkTime(claim)
+        try checkScope(claim)
+        guard let identity = identities.identity(accessKey: claim.accessKey) else {
+            throw S3Error(
+                .invalidAccessKeyID, "The AWS Access Key Id you provided does not exist in our records.",
+                details: [("AWSAccessKeyId", claim.accessKey)])
+        }
+        guard head.headerFields[.amzSecurityToken] == nil, !target.query.has("X-Amz-Security-Token") else {
+            throw S3Error(
+                S3ErrorCode("InvalidToken", 400),
+                "The provided token is malformed or otherwise invalid: this store issues no session tokens.")
+        }
+        try checkSignedHeaders(head, claim)
+        let isPresigned = claim.expires != nil
+        let hash = try payloadHash(head, isPresigned: isPresigned)
+        let request = try SignatureV4.canonicalRequest(
+            head, target: target, signedHeaders: claim.signedHeaders, payloadHash: hash,
+            isPresigned: isPresigned)
+        let text = SignatureV4.stringToSign(claim, canonicalRequest: request)
+        let key = keys.key(for: identity, claim)
+        let expected = HMACSHA256.authenticate(text, key: key).hexadecimal
+        guard constantTimeEqual(Array(expected.utf8), Array(claim.signature.utf8)) else {
+            throw S3Error(
+                .signatureDoesNotMatch,
+                "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+                details: [
+                    ("AWSAccessKeyId", claim.accessKey),
+                    ("StringToSign", String(decoding: text, as: UTF8.self)),
+                    ("SignatureProvided", claim.signature),
+                    ("CanonicalRequest", String(decoding: request, as: UTF8.self)),
+                ])
+        }
+        let signer = ChunkSigner(key: key, time: claim.time, scope: claim.scope, seed: claim.signature)
+        return (identity, try payloadForm(hash, signer))
+    }
+
+    private func claim(of head: HTTPRequest, _ target: RequestTarget) throws -> SignatureClaim {
+        let isPresigned = target.query.has("X-Amz-Algorithm") || target.query.has("X-Amz-Signature")
+        if let authorization = head.headerFields[.authorization] {
+            guard !isPresigned else {
+                throw S3Error.invalidArgument(
+                    "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
+                    name: "Authorization", value: authorization)
+            }
+            return try SignatureClaim(authorization: authorization, head: head)
+        }
+        if isPresigned { return try SignatureClaim(query: target.query) }
+        if target.query.has("AWSAccessKeyId") {
+            throw S3Error(
+                .invalidRequest,
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+        }
+        throw S3Error(.accessDenied, "Access Denied")
+    }
+
+    private func checkTime(_ claim: SignatureClaim) throws {
+        guard claim.time.utf8.count == 16, let sent = HTTPDate.compactSeconds(claim.time) else {
+            throw S3Error(
+                claim.expires == nil ? .accessDenied : .authorizationQueryParametersError,
+                "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+        }
+        let now = clock().seconds
+        if let expires = claim.expires {
+            guard now <= sent + expires else {
+                throw S3Error(
+                    .accessDenied, "Request has expired",
+                    details: [
+                        ("X-Amz-Expires", String(expires)),
+                        ("Expires", Timestamp(microseconds: (sent + expires) * 1_000_000).description),
+                        ("ServerTime", clock().description),
+                    ])
+            }
+            guard sent <= now + Self.skewLimit else {
+                throw S3Error(.accessDenied, "Request is not yet valid")
+            }
+        } else {
+            guard (now > sent ? now - sent : sent - now) <= Self.skewLimit else {
+                throw S3Error(
+                    .requestTimeTooSkewed,
+                    "The difference between the request time and the current time is too large.",
+                    details: [
+                        ("RequestTime", claim.time), ("ServerTime", clock().description),
+                        ("MaxAllowedSkewMilliseconds", String(Self.skewLimit * 1000)),
+                    ])
+            }
+        }
+    }
+
+    private func checkScope(_ claim: SignatureClaim) throws {
+        let code: S3ErrorCode =
+            claim.expires == nil ? .authorizationHeaderMalformed : .authorizationQueryParametersError
+        guard claim.service == "s3" else {
+            throw S3Error(
+                code,
+                "The authorization header is malformed; incorrect service \"\(claim.service)\". This endpoint belongs to \"s3\"."
+            )
+        }
+        guard claim.region == region else {
+            throw S3Error(
+                code,
+                "The authorization header is malformed; the region '\(claim.region)' is wrong; expecting '\(region)'",
+                details: [("Region", region)])
+        }
+    }
+
+    /// A header that changes what a request means must be under the signature.
+    private func checkSignedHeaders(_ head: HTTPRequest, _ claim: SignatureClaim) throws {
+        for field in head.headerFields {
+            let name = field.name.canonicalName
+            guard name.hasPrefix("x-amz-"), !claim.signedHeaders.contains(name) else {
+                continue
+            }
+            throw S3Error(
+                .accessDenied, "There were headers present in the request which were not signed",
+                details: [("HeadersNotSigned", name)])
+        }
+    }
+
+    private func payloadHash(_ head: HTTPRequest, isPresigned: Bool) throws -> String {
+        if let hash = head.headerFields[.amzContentSHA256] { return hash }
+        guard isPresigned else {
+            throw S3Error(
+                .invalidRequest, "Missing required header for this request: x-amz-content-sha256")
+        }
+        return "UNSIGNED-PAYLOAD"
+    }
+
+    private func payloadForm(_ hash: String, _ signer: ChunkSigner) throws -> PayloadForm {
+        switch hash {
+        case "UNSIGNED-PAYLOAD": return .unsigned
+        case "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": return .chunks(signer, hasTrailer: false)
+        case "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER": return .chunks(signer, hasTrailer: true)
+        case "STREAMING-UNSIGNED-PAYLOAD-TRAILER": return .chunks(nil, hasTrailer: true)
+        case "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER":
+            throw S3Error.notImplemented("Signature Version 4A")
+        default:
+            guard let bytes = Hexadecimal.bytes(hash), bytes.count == 32 else {
+                throw S3Error.invalidArgument(
+                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+                    name: "x-amz-content-sha256", value: hash)
+            }
+            return .hash(bytes)
+        }
+    }
+}
+
+enum Hexadecimal {
+    /// The bytes that the digits spell; `nil` for anything but pairs of hexadecimal digits.
+    static func bytes(_ text: some StringProtocol) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var high: UInt8?
+        for digit in text.utf8 {
+            guard let value = Character(UnicodeScalar(digit)).hexDigitValue.map(UInt8.init) else { return nil }
+            if let first = high {
+                bytes.append(first << 4 | value)
+                high = nil
+            } else {
+                high = value
+            }
+        }
+        return high == nil ? bytes : nil
+    }
+}

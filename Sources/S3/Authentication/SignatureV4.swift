@@ -1,0 +1,143 @@
+import Digests
+import HTTPTypes
+import Synchronization
+
+/// What a request's signature says of itself: "Credential", "SignedHeaders" and "Signature".
+struct SignatureClaim: Sendable {
+    let accessKey: String
+    /// `20130524`
+    let date: String
+    let region: String
+    let service: String
+    let signedHeaders: [String]
+    let signature: String
+    /// `20130524T000000Z`
+    let time: String
+    /// Set for a presigned request: seconds from `time` for which it is good.
+    let expires: UInt64?
+
+    var scope: String { "\(date)/\(region)/\(service)/aws4_request" }
+}
+
+/// Signature Version 4.
+///
+/// Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
+enum SignatureV4 {
+    static let algorithm = "AWS4-HMAC-SHA256"
+    static let emptyHash = SHA256.hash([UInt8]()).hexadecimal
+
+    /// Everything that is signed of a request, but its body.
+    static func canonicalRequest(
+        _ head: HTTPRequest, target: RequestTarget, signedHeaders: [String], payloadHash: String,
+        isPresigned: Bool
+    ) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(1024)
+        bytes += head.method.rawValue.utf8
+        bytes.append(0x0A)
+        PercentEncoding.append(target.path, keepsSlash: true, to: &bytes)
+        bytes.append(0x0A)
+        appendQuery(target.query, isPresigned: isPresigned, to: &bytes)
+        bytes.append(0x0A)
+        for name in signedHeaders {
+            bytes += name.utf8
+            bytes.append(UInt8(ascii: ":"))
+            try appendHeader(name, head, to: &bytes)
+            bytes.append(0x0A)
+        }
+        bytes.append(0x0A)
+        bytes += signedHeaders.joined(separator: ";").utf8
+        bytes.append(0x0A)
+        bytes += payloadHash.utf8
+        return bytes
+    }
+
+    private static func appendQuery(_ query: Query, isPresigned: Bool, to bytes: inout [UInt8]) {
+        guard !query.items.isEmpty else { return }
+        var items: [(name: [UInt8], value: [UInt8])] = []
+        for item in query.items where !(isPresigned && item.name == "X-Amz-Signature") {
+            var name: [UInt8] = []
+            var value: [UInt8] = []
+            PercentEncoding.append(item.name, keepsSlash: false, to: &name)
+            PercentEncoding.append(item.value, keepsSlash: false, to: &value)
+            items.append((name, value))
+        }
+        items.sort {
+            $0.name == $1.name
+                ? $0.value.lexicographicallyPrecedes($1.value) : $0.name.lexicographicallyPrecedes($1.name)
+        }
+        for (index, item) in items.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: "&")) }
+            bytes += item.name
+            bytes.append(UInt8(ascii: "="))
+            bytes += item.value
+        }
+    }
+
+    private static func appendHeader(_ name: String, _ head: HTTPRequest, to bytes: inout [UInt8]) throws {
+        if name == "host" {
+            bytes += (head.authority ?? "").utf8
+            return
+        }
+        guard let field = HTTPField.Name(name) else {
+            throw S3Error(
+                .authorizationHeaderMalformed, "SignedHeaders names '\(name)', which is no header.")
+        }
+        for (index, value) in head.headerFields[values: field].enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            appendTrimmed(value, to: &bytes)
+        }
+    }
+
+    /// Blanks at the ends go, runs of them within become one.
+    private static func appendTrimmed(_ value: String, to bytes: inout [UInt8]) {
+        var blanks = false
+        let start = bytes.count
+        for byte in value.utf8 {
+            if byte == 0x20 || byte == 0x09 {
+                blanks = true
+            } else {
+                if blanks, bytes.count > start { bytes.append(0x20) }
+                blanks = false
+                bytes.append(byte)
+            }
+        }
+    }
+
+    static func stringToSign(_ claim: SignatureClaim, canonicalRequest: [UInt8]) -> [UInt8] {
+        Array(
+            "\(algorithm)\n\(claim.time)\n\(claim.scope)\n\(SHA256.hash(canonicalRequest).hexadecimal)".utf8)
+    }
+
+    static func signingKey(secret: String, date: String, region: String, service: String) -> [UInt8] {
+        let dateKey = HMACSHA256.authenticate(Array(date.utf8), key: Array("AWS4\(secret)".utf8))
+        let regionKey = HMACSHA256.authenticate(Array(region.utf8), key: dateKey)
+        let serviceKey = HMACSHA256.authenticate(Array(service.utf8), key: regionKey)
+        return HMACSHA256.authenticate(Array("aws4_request".utf8), key: serviceKey)
+    }
+}
+
+/// Signing keys that were computed before: a key is good for a day, and costs four HMACs.
+final class SigningKeyCache: Sendable {
+    private struct Entry: Hashable {
+        let accessKey: String
+        let secretKey: String
+        let scope: String
+    }
+
+    private static let limit = 1024
+    private let keys = Mutex<[Entry: [UInt8]]>([:])
+
+    func key(for identity: Identity, _ claim: SignatureClaim) -> [UInt8] {
+        let entry = Entry(
+            accessKey: identity.accessKey, secretKey: identity.secretKey, scope: claim.scope)
+        if let key = keys.withLock({ $0[entry] }) { return key }
+        let key = SignatureV4.signingKey(
+            secret: identity.secretKey, date: claim.date, region: claim.region, service: claim.service)
+        keys.withLock {
+            if $0.count >= Self.limit { $0.removeAll() }
+            $0[entry] = key
+        }
+        return key
+    }
+}

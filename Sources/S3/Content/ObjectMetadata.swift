@@ -1,0 +1,111 @@
+import HTTPTypes
+import Model
+
+/// What the writer of an object says of it, between headers and the store's form.
+///
+/// Source: Amazon S3 User Guide, "Working with object metadata".
+enum ObjectMetadata {
+    static let userPrefix = "x-amz-meta-"
+    /// Bytes of user metadata, names and values together.
+    static let userByteLimit = 2048
+
+    /// Headers that would change what is stored, and that this store does not act on: better refused than
+    /// dropped.
+    private static let unsupported: [(prefix: String, feature: String)] = [
+        ("x-amz-server-side-encryption", "Server-side encryption"),
+        ("x-amz-object-lock-", "Object Lock"),
+        ("x-amz-tagging", "Object tagging"),
+        ("x-amz-grant-", "Access control lists"),
+        ("x-amz-write-offset-bytes", "Appending to an object"),
+    ]
+
+    /// - Throws: `NotImplemented`, `MetadataTooLarge`, `InvalidStorageClass`.
+    static func parse(_ headers: HTTPFields) throws -> EventMetadata {
+        var metadata = EventMetadata()
+        metadata.contentType = headers[.contentType] ?? ""
+        metadata.contentEncoding = contentEncoding(headers)
+        metadata.contentLanguage = headers[.contentLanguage] ?? ""
+        metadata.contentDisposition = headers[.contentDisposition] ?? ""
+        metadata.cacheControl = headers[.cacheControl] ?? ""
+        metadata.expires = headers[.expires] ?? ""
+        metadata.websiteRedirectLocation = headers[.amzWebsiteRedirect] ?? ""
+        metadata.storageClass = try storageClass(headers)
+        var byteCount = 0
+        for field in headers {
+            let name = field.name.canonicalName
+            guard name.hasPrefix("x-amz-") else { continue }
+            if name.hasPrefix(userPrefix) {
+                let key = String(name.dropFirst(userPrefix.count))
+                byteCount += key.utf8.count + field.value.utf8.count
+                metadata.user[key] = metadata.user[key].map { "\($0),\(field.value)" } ?? field.value
+            } else if let match = unsupported.first(where: { name.hasPrefix($0.prefix) }) {
+                throw S3Error.notImplemented("\(match.feature) (header \(name))")
+            }
+        }
+        guard byteCount <= userByteLimit else {
+            throw S3Error(
+                .metadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size",
+                details: [("Size", String(byteCount)), ("MaxSizeAllowed", String(userByteLimit))])
+        }
+        try checkACL(headers)
+        return metadata
+    }
+
+    /// Without `aws-chunked`, which is how the body travels and not what it is.
+    private static func contentEncoding(_ headers: HTTPFields) -> String {
+        guard let text = headers[.contentEncoding] else { return "" }
+        guard text.contains("aws-chunked") else { return text }
+        return text.split(separator: ",").map { $0.trimmingBlanks() }
+            .filter { $0 != "aws-chunked" && !$0.isEmpty }.joined(separator: ",")
+    }
+
+    private static func storageClass(_ headers: HTTPFields) throws -> String {
+        guard let name = headers[.amzStorageClass] else { return "STANDARD" }
+        let known = [
+            "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
+        ]
+        guard known.contains(name) else {
+            throw S3Error(
+                .invalidStorageClass, "The storage class you specified is not valid",
+                details: [("StorageClassRequested", name)])
+        }
+        return name
+    }
+
+    /// Every bucket is "bucket owner enforced", as new ones are on Amazon S3: the ACLs that say so pass.
+    static func checkACL(_ headers: HTTPFields) throws {
+        guard let acl = headers[.amzACL], acl != "private", acl != "bucket-owner-full-control" else { return }
+        throw S3Error(
+            S3ErrorCode("AccessControlListNotSupported", 400), "The bucket does not allow ACLs",
+            details: [("ACL", acl)])
+    }
+
+    /// The headers that show a version.
+    static func headers(of version: ObjectVersion, isVersioned: Bool) -> HTTPFields {
+        let metadata = version.record.metadata
+        var headers = HTTPFields()
+        headers.append(HTTPField(name: .eTag, value: "\"\(version.etag)\""))
+        headers.append(HTTPField(name: .lastModified, value: HTTPDate.string(version.published)))
+        headers.append(HTTPField(name: .acceptRanges, value: "bytes"))
+        headers.append(
+            HTTPField(
+                name: .contentType,
+                value: metadata.contentType.isEmpty ? "binary/octet-stream" : metadata.contentType))
+        func add(_ name: HTTPField.Name, _ value: String) {
+            if !value.isEmpty { headers.append(HTTPField(name: name, value: value)) }
+        }
+        add(.contentEncoding, metadata.contentEncoding)
+        add(.contentLanguage, metadata.contentLanguage)
+        add(.contentDisposition, metadata.contentDisposition)
+        add(.cacheControl, metadata.cacheControl)
+        add(.expires, metadata.expires)
+        add(.amzWebsiteRedirect, metadata.websiteRedirectLocation)
+        if metadata.storageClass != "STANDARD" { add(.amzStorageClass, metadata.storageClass) }
+        for (key, value) in metadata.user {
+            guard let name = HTTPField.Name(userPrefix + key) else { continue }  // came as a header's name
+            headers.append(HTTPField(name: name, value: value))
+        }
+        if isVersioned { add(.amzVersionID, version.wireVersionID) }
+        return headers
+    }
+}

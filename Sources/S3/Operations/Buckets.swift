@@ -1,0 +1,131 @@
+import HTTPTypes
+import Model
+import ObjectStore
+
+/// Source: Amazon S3 API Reference, the actions named by each method.
+extension S3Service {
+    func listBuckets(_ call: S3Call) throws -> S3Response {
+        let buckets = try store.buckets()
+        let xml = XMLWriter("ListAllMyBucketsResult") { xml in
+            Self.owner(call.identity.userID, call.identity.displayName, "Owner", &xml)
+            xml.element("Buckets") { xml in
+                for bucket in buckets {
+                    xml.element("Bucket") { xml in
+                        xml.element("Name", bucket.name.rawValue)
+                        xml.element("CreationDate", bucket.created)
+                        xml.element("BucketRegion", bucket.region)
+                    }
+                }
+            }
+        }
+        return S3Response(xml: xml)
+    }
+
+    static func owner(_ id: String, _ name: String, _ element: StaticString, _ xml: inout XMLWriter) {
+        xml.element(element) { xml in
+            xml.element("ID", id)
+            if !name.isEmpty { xml.element("DisplayName", name) }
+        }
+    }
+
+    func createBucket(_ call: S3Call) async throws -> S3Response {
+        let name = try call.bucket()
+        try ObjectMetadata.checkACL(call.headers)
+        let lock = HTTPField.Name.fixed("x-amz-bucket-object-lock-enabled")
+        guard call.headers[lock]?.lowercased() != "true" else {
+            throw S3Error.notImplemented("Object Lock (header \(lock.canonicalName))")
+        }
+        let body = try await call.document()
+        if !body.isEmpty {
+            let document = try XMLElement.parse(body, root: "CreateBucketConfiguration")
+            let constraint = document.value("LocationConstraint") ?? settings.region
+            guard constraint == settings.region || constraint.isEmpty else {
+                throw S3Error(
+                    .illegalLocationConstraint,
+                    "The specified location-constraint is not valid: this store is in \(settings.region).",
+                    details: [("LocationConstraint", constraint)])
+            }
+        }
+        let made = try await store.createBucket(name, region: settings.region, actor: call.actor)
+        var response = S3Response(.ok, headers: [.location: "/\(name)"])
+        response.stamp(made.commit)
+        return response
+    }
+
+    func deleteBucket(_ call: S3Call) async throws -> S3Response {
+        let commit = try await store.deleteBucket(try call.bucket(), actor: call.actor)
+        var response = S3Response(.noContent)
+        response.stamp(commit)
+        return response
+    }
+
+    func headBucket(_ call: S3Call) throws -> S3Response {
+        let bucket = try store.bucket(try call.bucket())
+        return S3Response(.ok, headers: [.amzBucketRegion: bucket.region, .contentType: "application/xml"])
+    }
+
+    func getBucketLocation(_ call: S3Call) throws -> S3Response {
+        let bucket = try store.bucket(try call.bucket())
+        // us-east-1 is told by an empty constraint, for reasons of S3's history.
+        return S3Response(
+            xml: XMLWriter("LocationConstraint") { xml in
+                if bucket.region != "us-east-1" { xml.text(bucket.region) }
+            })
+    }
+
+    func getBucketVersioning(_ call: S3Call) throws -> S3Response {
+        let bucket = try store.bucket(try call.bucket())
+        return S3Response(
+            xml: XMLWriter("VersioningConfiguration") { xml in
+                if bucket.versioning != .off { xml.element("Status", bucket.versioning.rawValue) }
+            })
+    }
+
+    func putBucketVersioning(_ call: S3Call) async throws -> S3Response {
+        let name = try call.bucket()
+        let document = try XMLElement.parse(try await call.document(), root: "VersioningConfiguration")
+        if let mfa = document.value("MfaDelete"), mfa != "Disabled" {
+            throw S3Error.notImplemented("MFA delete")
+        }
+        guard let status = document.value("Status"), ["Enabled", "Suspended"].contains(status) else {
+            throw S3Error(
+                .illegalVersioningConfiguration,
+                "The Versioning element must be specified: Enabled or Suspended.")
+        }
+        let commit = try await store.configureBucket(
+            name, setting: "versioning", value: Array(status.utf8), actor: call.actor)
+        var response = S3Response(.ok)
+        response.stamp(commit)
+        return response
+    }
+
+    func getBucketACL(_ call: S3Call) throws -> S3Response {
+        let bucket = try store.bucket(try call.bucket())
+        return S3Response(xml: Self.ownersACL(bucket.owner))
+    }
+
+    /// The ACL of everything in a bucket whose owner is enforced.
+    static func ownersACL(_ owner: String) -> XMLWriter {
+        XMLWriter("AccessControlPolicy") { xml in
+            Self.owner(owner, "", "Owner", &xml)
+            xml.element("AccessControlList") { xml in
+                xml.element("Grant") { xml in
+                    xml.grantee(owner)
+                    xml.element("Permission", "FULL_CONTROL")
+                }
+            }
+        }
+    }
+
+    func getBucketSetting(_ call: S3Call) throws -> S3Response {
+        _ = try store.bucket(try call.bucket())
+        for item in call.query.items {
+            if let absent = Operation.absentSettings[item.name] {
+                throw S3Error(
+                    S3ErrorCode(absent.code, 404), absent.message,
+                    details: [("BucketName", call.target.bucket ?? "")])
+            }
+        }
+        preconditionFailure("the operation was chosen for one of these settings")
+    }
+}

@@ -1,0 +1,240 @@
+import HTTPTypes
+import Model
+import ObjectStore
+
+/// Source: Amazon S3 API Reference, the actions named by each method.
+extension S3Service {
+    // MARK: Putting
+
+    func putObject(_ call: S3Call) async throws -> S3Response {
+        let bucket = try call.bucket()
+        let key = try call.key()
+        let metadata = try ObjectMetadata.parse(call.headers)
+        let claims = try BodyClaims(call.headers, call.payload)
+        let versioning = try store.bucket(bucket).versioning
+        // Without a checksum of the client's, Amazon S3 adds this one.
+        let algorithm = claims.checksum?.algorithm ?? .crc64Nvme
+        let target = UploadTarget(
+            bucket: bucket, key: key, metadata: metadata, actor: call.actor, part: nil,
+            expectedLength: claims.length, checksum: algorithm)
+        let (upload, digests) = try await call.receive(claims, target, store)
+        let checksums = digests.checksum.map { [EventChecksum(algorithm, $0)] } ?? []
+        do {
+            let published = try await store.publish(
+                upload, conditions: WriteConditions(call.headers), checksums: checksums)
+            var response = S3Response(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
+            Self.showChecksums(of: published.value, in: &response.headers)
+            if versioning != .off { response.headers[.amzVersionID] = published.value.wireVersionID }
+            response.stamp(published.commit)
+            return response
+        } catch {
+            await upload.discard()
+            throw error
+        }
+    }
+
+    static func showChecksums(of version: ObjectVersion, in headers: inout HTTPFields) {
+        for checksum in version.record.checksums where !checksum.algorithm.wireName.isEmpty {
+            headers[checksum.algorithm.header] = checksum.text(partCount: version.record.pieces.count)
+            headers[.amzChecksumType] = checksum.typeName
+        }
+    }
+
+    // MARK: Getting
+
+    func getObject(_ call: S3Call) throws -> S3Response { try object(call, sendsBody: true) }
+    func headObject(_ call: S3Call) throws -> S3Response { try object(call, sendsBody: false) }
+
+    private func object(_ call: S3Call, sendsBody: Bool) throws -> S3Response {
+        let bucket = try store.bucket(try call.bucket())
+        let version = try store.version(bucket.name, try call.key(), try call.version())
+        var headers = ObjectMetadata.headers(of: version, isVersioned: bucket.versioning != .off)
+        switch ReadConditions(call.headers).check(version) {
+        case .holds: break
+        case .failed(let condition): throw StoreError.preconditionFailed(condition)
+        case .notModified:
+            headers[.contentType] = nil
+            return S3Response(.notModified, headers: headers)
+        }
+        let part = try call.number("partNumber", in: 1...Limits.partCount)
+        let asked = call.headers[.range]
+        let range: Range<UInt64>?
+        if let part {
+            guard asked == nil else {
+                throw S3Error(.invalidRequest, "Cannot specify both Range header and partNumber query parameter")
+            }
+            range = try Self.range(ofPart: part, of: version, &headers)
+        } else {
+            range = try ByteRange.parse(asked, size: version.size)
+        }
+        let bytes = range ?? 0..<version.size
+        if let range, !range.isEmpty {
+            headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(version.size)"
+        }
+        // A checksum is of the whole: a client would check a range against it and fail.
+        if call.headers[.amzChecksumMode]?.uppercased() == "ENABLED", bytes.count == version.size {
+            Self.showChecksums(of: version, in: &headers)
+        }
+        try Self.override(&headers, call.query)
+        let length = UInt64(bytes.count)
+        headers[.contentLength] = String(length)
+        let body: S3Response.Body =
+            sendsBody && length > 0
+            ? .object(store.reader(of: version, range: bytes), length: length) : .none
+        return S3Response(range == nil ? .ok : .partialContent, headers: headers, body: body)
+    }
+
+    private static func range(
+        ofPart number: Int, of version: ObjectVersion, _ headers: inout HTTPFields
+    ) throws -> Range<UInt64> {
+        let parts = version.record.pieces.filter { $0.partNumber > 0 }
+        guard !parts.isEmpty else {
+            guard number == 1 else { throw noSuchPart(number) }
+            return 0..<version.size
+        }
+        // Parts are counted from 1 in the order of the object, whatever numbers they were uploaded with.
+        guard number <= parts.count else { throw noSuchPart(number) }
+        headers[.amzPartsCount] = String(parts.count)
+        let start = parts[..<(number - 1)].reduce(UInt64(0)) { $0 + $1.length }
+        return start..<start + parts[number - 1].length
+    }
+
+    private static func noSuchPart(_ number: Int) -> S3Error {
+        S3Error(
+            S3ErrorCode("InvalidPartNumber", 416), "The requested partnumber is not satisfiable",
+            details: [("PartNumberRequested", String(number))])
+    }
+
+    private static let overrides: [(item: String, name: HTTPField.Name)] = [
+        ("response-content-type", .contentType), ("response-content-language", .contentLanguage),
+        ("response-expires", .expires), ("response-cache-control", .cacheControl),
+        ("response-content-disposition", .contentDisposition),
+        ("response-content-encoding", .contentEncoding),
+    ]
+
+    private static func override(_ headers: inout HTTPFields, _ query: Query) throws {
+        guard !query.items.isEmpty else { return }
+        for (item, name) in overrides {
+            guard let value = query[item] else { continue }
+            guard HTTPField.isValidValue(value) else {
+                throw S3Error.invalidArgument("\(item) is no header's value.", name: item, value: value)
+            }
+            headers[name] = value
+        }
+    }
+
+    func getObjectACL(_ call: S3Call) throws -> S3Response {
+        let version = try store.version(try call.bucket(), try call.key(), try call.version())
+        return S3Response(xml: Self.ownersACL(version.record.owner))
+    }
+
+    // MARK: Deleting
+
+    func deleteObject(_ call: S3Call) async throws -> S3Response {
+        let deletion = try await store.delete(
+            try call.bucket(), try call.key(), try call.version(),
+            conditions: WriteConditions(call.headers), actor: call.actor)
+        var response = S3Response(.noContent)
+        if let version = deletion.versionID { response.headers[.amzVersionID] = version }
+        if deletion.isDeleteMarker { response.headers[.amzDeleteMarker] = "true" }
+        response.stamp(deletion.commit)
+        return response
+    }
+
+    func deleteObjects(_ call: S3Call) async throws -> S3Response {
+        let bucket = try call.bucket()
+        guard call.headers[.contentMD5] != nil || (try AnnouncedChecksum(call.headers)) != nil else {
+            throw S3Error(
+                .invalidRequest,
+                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+        }
+        let document = try XMLElement.parse(try await call.document(), root: "Delete")
+        let objects = document.all("Object")
+        guard (1...1000).contains(objects.count) else {
+            throw S3Error(
+                .malformedXML,
+                "The XML you provided was not well-formed or did not validate against our published schema: it names \(objects.count) objects, not 1 to 1000."
+            )
+        }
+        _ = try store.bucket(bucket)
+        let isQuiet = document.value("Quiet") == "true"
+        let outcomes = await delete(objects, from: bucket, call)
+        var last: Commit?
+        let xml = XMLWriter("DeleteResult") { xml in
+            for (object, outcome) in zip(objects, outcomes) {
+                switch outcome {
+                case .success(let deletion):
+                    if last.map({ $0.sequence < deletion.commit.sequence }) ?? true { last = deletion.commit }
+                    if !isQuiet { Self.write(deletion, of: object, &xml) }
+                case .failure(let error): write(error, of: object, call, &xml)
+                }
+            }
+        }
+        var response = S3Response(xml: xml)
+        if let last { response.stamp(last) }
+        return response
+    }
+
+    /// Deletes many keys, so many at a time that they share commits.
+    private func delete(
+        _ objects: [XMLElement], from bucket: BucketName, _ call: S3Call
+    ) async -> [Result<Deletion, any Error>] {
+        let width = 64
+        var outcomes: [Result<Deletion, any Error>] = []
+        outcomes.reserveCapacity(objects.count)
+        for start in stride(from: 0, to: objects.count, by: width) {
+            let group = objects[start..<min(start + width, objects.count)]
+            outcomes += await withTaskGroup(of: (Int, Result<Deletion, any Error>).self) { tasks in
+                for (index, object) in group.enumerated() {
+                    tasks.addTask {
+                        do { return (index, .success(try await delete(object, from: bucket, call))) } catch {
+                            return (index, .failure(error))
+                        }
+                    }
+                }
+                var results = [Result<Deletion, any Error>?](repeating: nil, count: group.count)
+                for await (index, result) in tasks { results[index] = result }
+                return results.compactMap { $0 }
+            }
+        }
+        return outcomes
+    }
+
+    private func delete(
+        _ object: XMLElement, from bucket: BucketName, _ call: S3Call
+    ) async throws -> Deletion {
+        let key = try ObjectKey(object.child("Key")?.text ?? "")
+        var selector = VersionSelector.current
+        if let wire = object.value("VersionId"), !wire.isEmpty {
+            guard let named = VersionSelector(wire: wire) else { throw StoreError.noSuchVersion(key, wire) }
+            selector = named
+        }
+        let conditions = WriteConditions(ifMatch: object.value("ETag").map { ETagCondition(header: $0) })
+        return try await store.delete(bucket, key, selector, conditions: conditions, actor: call.actor)
+    }
+
+    private static func write(_ deletion: Deletion, of object: XMLElement, _ xml: inout XMLWriter) {
+        xml.element("Deleted") { xml in
+            xml.element("Key", object.child("Key")?.text ?? "")
+            let named = object.value("VersionId") ?? ""
+            if !named.isEmpty { xml.element("VersionId", named) }
+            if deletion.isDeleteMarker {
+                xml.element("DeleteMarker", true)
+                if let version = deletion.versionID { xml.element("DeleteMarkerVersionId", version) }
+            }
+        }
+    }
+
+    private func write(
+        _ error: any Error, of object: XMLElement, _ call: S3Call, _ xml: inout XMLWriter
+    ) {
+        if S3Error.isFault(error) { onFault(call.requestID, "DeleteObjects", "\(error)") }
+        let told = S3Error(error)
+        xml.element("Error") { xml in
+            xml.element("Key", object.child("Key")?.text ?? "")
+            if let version = object.value("VersionId") { xml.element("VersionId", version) }
+            xml.element("Code", told.code.name)
+            xml.element("Message", told.message)
+        }
+    }
+}

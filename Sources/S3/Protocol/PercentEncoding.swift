@@ -1,0 +1,64 @@
+/// Percent-encoding as Signature V4 defines it.
+///
+/// Source: Amazon S3 API Reference, "Create a signed request", `UriEncode()`.
+package enum PercentEncoding {
+    private static let digits = Array("0123456789ABCDEF".utf8)
+
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+            UInt8(ascii: "_"), UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+
+    /// Appends `text` with everything but unreserved characters, and `/` if it is kept, as `%XX`.
+    package static func append(_ text: some StringProtocol, keepsSlash: Bool, to bytes: inout [UInt8]) {
+        for byte in text.utf8 {
+            if isUnreserved(byte) || (keepsSlash && byte == UInt8(ascii: "/")) {
+                bytes.append(byte)
+            } else {
+                bytes.append(UInt8(ascii: "%"))
+                bytes.append(digits[Int(byte >> 4)])
+                bytes.append(digits[Int(byte & 15)])
+            }
+        }
+    }
+
+    package static func encode(_ text: some StringProtocol, keepsSlash: Bool) -> String {
+        var bytes: [UInt8] = []
+        append(text, keepsSlash: keepsSlash, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The text whose encoding this is; `nil` if a `%` is not followed by two hexadecimal digits, or the
+    /// result is not UTF-8.
+    /// - Parameter plusIsSpace: as in a query.
+    package static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count)
+        var iterator = text.utf8.makeIterator()
+        while let byte = iterator.next() {
+            if byte == UInt8(ascii: "%") {
+                guard let high = iterator.next().flatMap(value), let low = iterator.next().flatMap(value) else {
+                    return nil
+                }
+                bytes.append(high << 4 | low)
+            } else {
+                bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,64 @@
+/// The items of a query, decoded, in the order they came.
+package struct Query: Sendable {
+    package let items: [(name: String, value: String)]
+
+    /// - Throws: `InvalidURI` for a bad escape.
+    package init(_ text: some StringProtocol) throws {
+        var items: [(name: String, value: String)] = []
+        for item in text.split(separator: "&") {
+            let halves = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = PercentEncoding.decode(halves[0], plusIsSpace: true),
+                let value = PercentEncoding.decode(halves.count > 1 ? halves[1] : "", plusIsSpace: true)
+            else { throw S3Error(.invalidURI, "Couldn't parse the specified URI.") }
+            items.append((name, value))
+        }
+        self.items = items
+    }
+
+    package subscript(_ name: String) -> String? { items.first { $0.name == name }?.value }
+    package func has(_ name: String) -> Bool { items.contains { $0.name == name } }
+}
+
+/// What a request is addressed to: the service, a bucket, or a key in a bucket.
+package struct RequestTarget: Sendable {
+    /// The path, decoded: what is signed.
+    package let path: String
+    package let query: Query
+    package let bucket: String?
+    package let key: String?
+
+    /// - Parameters:
+    ///   - domains: names under which the first label of the host is a bucket ("virtual-hosted style").
+    /// - Throws: `InvalidURI` for a bad escape.
+    package init(uri: String, host: String?, domains: [String]) throws {
+        let halves = uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let path = PercentEncoding.decode(halves.first ?? "", plusIsSpace: false),
+            path.utf8.first == UInt8(ascii: "/")
+        else { throw S3Error(.invalidURI, "Couldn't parse the specified URI.") }
+        self.path = path
+        query = try Query(halves.count > 1 ? halves[1] : "")
+        let rest = path.dropFirst()
+        if let bucket = host.flatMap({ Self.bucket(ofHost: $0, domains: domains) }) {
+            self.bucket = bucket
+            key = rest.isEmpty ? nil : String(rest)
+        } else if rest.isEmpty {
+            bucket = nil
+            key = nil
+        } else if let slash = rest.utf8.firstIndex(of: UInt8(ascii: "/")) {
+            bucket = String(rest[..<slash])
+            let name = rest[rest.utf8.index(after: slash)...]
+            key = name.isEmpty ? nil : String(name)
+        } else {
+            bucket = String(rest)
+            key = nil
+        }
+    }
+
+    private static func bucket(ofHost host: String, domains: [String]) -> String? {
+        let name = host.split(separator: ":", maxSplits: 1).first.map { $0.lowercased() } ?? ""
+        for domain in domains where name.hasSuffix("." + domain) {
+            return String(name.dropLast(domain.count + 1))
+        }
+        return nil
+    }
+}

@@ -1,0 +1,80 @@
+import HTTPTypes
+import Model
+import ObjectStore
+
+/// The bytes of a request as they come in. One task at a time asks.
+public protocol RequestBody: AnyObject, Sendable {
+    /// The next bytes; `nil` at the end.
+    /// - Throws: ``S3Error`` with `IncompleteBody` if the connection ends before the body does.
+    func next() async throws -> (any ByteChunk)?
+}
+
+/// A request as the transport hands it over.
+public struct S3Request: Sendable {
+    public let head: HTTPRequest
+    public let body: any RequestBody
+
+    public init(head: HTTPRequest, body: any RequestBody) {
+        self.head = head
+        self.body = body
+    }
+}
+
+/// A request that was parsed and whose sender is known: what the operations work on.
+struct S3Call: Sendable {
+    let head: HTTPRequest
+    let target: RequestTarget
+    let identity: Identity
+    let requestID: String
+    let payload: PayloadForm
+    let body: any RequestBody
+
+    var headers: HTTPFields { head.headerFields }
+    var query: Query { target.query }
+    var actor: Actor {
+        Actor(id: identity.userID, displayName: identity.displayName, requestID: requestID)
+    }
+
+    /// - Throws: `InvalidBucketName`.
+    func bucket() throws -> BucketName {
+        do { return try BucketName(target.bucket ?? "") } catch {
+            throw S3Error(.invalidBucketName, "\(error).", details: [("BucketName", target.bucket ?? "")])
+        }
+    }
+
+    /// - Throws: `KeyTooLongError`, `InvalidURI`.
+    func key() throws -> ObjectKey {
+        let key = target.key ?? ""
+        guard key.utf8.count <= ObjectKey.maximumByteCount else {
+            throw S3Error(
+                .keyTooLong, "Your key is too long.",
+                details: [
+                    ("Size", String(key.utf8.count)), ("MaxSizeAllowed", String(ObjectKey.maximumByteCount)),
+                ])
+        }
+        do { return try ObjectKey(key) } catch { throw S3Error(.invalidURI, "\(error).") }
+    }
+
+    /// The version that the query names.
+    func version() throws -> VersionSelector {
+        guard let wire = query["versionId"] else { return .current }
+        guard let selector = VersionSelector(wire: wire) else {
+            throw S3Error(
+                .invalidArgument, "Invalid version id specified",
+                details: [("ArgumentName", "versionId"), ("ArgumentValue", wire)])
+        }
+        return selector
+    }
+
+    /// - Throws: `InvalidArgument` for anything but a number in `range`.
+    func number(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
+        guard let text = query[name] else { return nil }
+        guard let value = Int(text), range.contains(value) else {
+            throw S3Error(
+                .invalidArgument,
+                "\(name) must be a number from \(range.lowerBound) to \(range.upperBound).",
+                details: [("ArgumentName", name), ("ArgumentValue", text)])
+        }
+        return value
+    }
+}

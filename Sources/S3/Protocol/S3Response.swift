@@ -1,0 +1,40 @@
+import HTTPTypes
+import Model
+import ObjectStore
+
+/// What a request comes to.
+public struct S3Response: Sendable {
+    public enum Body: Sendable {
+        case none
+        case bytes([UInt8])
+        /// Bytes of an object, `length` of them, each verified as it is read.
+        case object(ObjectReader, length: UInt64)
+    }
+
+    public var status: HTTPResponse.Status
+    public var headers: HTTPFields
+    public var body: Body
+    /// The S3 API's name of what was asked for: for logs and metrics.
+    public var operation: String
+    /// The S3 error code; `nil` for a success.
+    public var errorCode: String?
+
+    public init(_ status: HTTPResponse.Status, headers: HTTPFields = [:], body: Body = .none) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+        operation = ""
+        errorCode = nil
+    }
+
+    /// An XML document.
+    init(_ status: HTTPResponse.Status = .ok, xml: XMLWriter) {
+        self.init(status, headers: [.contentType: "application/xml"], body: .bytes(xml.bytes))
+    }
+
+    /// Adds where the change that the response reports stands in the log, and on how many volumes.
+    mutating func stamp(_ commit: Commit) {
+        headers[.holdfastSequence] = commit.sequence.description
+        headers[.holdfastReplicas] = String(commit.replicas)
+    }
+}

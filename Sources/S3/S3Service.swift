@@ -1,0 +1,131 @@
+import HTTPTypes
+import Model
+import ObjectStore
+
+/// How the S3 protocol is spoken.
+public struct S3Settings: Sendable {
+    /// The region that signatures must name, and that buckets are in.
+    public var region = "us-east-1"
+    /// Names under which the first label of the `Host` header is a bucket.
+    public var domains = ["localhost"]
+
+    public init() {}
+}
+
+/// The S3 protocol over an object store: a request in, a response out.
+///
+/// It runs on a thread that may wait for the catalog's file; a request takes one such thread while it works,
+/// and none while it waits for bytes or for a commit.
+public struct S3Service: Sendable {
+    let store: ObjectStore
+    let settings: S3Settings
+    let authenticator: Authenticator
+    let clock: @Sendable () -> Timestamp
+    /// Told of each error whose reason a client is not shown: "request id", operation, reason.
+    let onFault: @Sendable (_ requestID: String, _ operation: String, _ reason: String) -> Void
+
+    public init(
+        store: ObjectStore, settings: S3Settings, identities: any IdentitySource,
+        clock: @escaping @Sendable () -> Timestamp = { .now() },
+        onFault: @escaping @Sendable (_ requestID: String, _ operation: String, _ reason: String) -> Void
+    ) {
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.onFault = onFault
+        authenticator = Authenticator(identities: identities, region: settings.region, clock: clock)
+    }
+
+    /// Answers a request; every error is an S3 error response.
+    public func respond(to request: S3Request) async -> S3Response {
+        let requestID = Self.newRequestID()
+        var operation: Operation?
+        var response: S3Response
+        do {
+            let target = try RequestTarget(
+                uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
+            let (identity, payload) = try authenticator.authenticate(request.head, target)
+            let found = try Operation(request.head, target)
+            operation = found
+            let call = S3Call(
+                head: request.head, target: target, identity: identity, requestID: requestID,
+                payload: payload, body: request.body)
+            response = try await perform(found, call)
+        } catch {
+            response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)
+        }
+        response.operation = operation?.rawValue ?? "Unknown"
+        response.headers[.amzRequestID] = requestID
+        response.headers[.amzHostID] = hostID
+        return response
+    }
+
+    /// The response to a request whose object turned out unreadable before a byte of it was sent.
+    public func failure(_ error: any Error, _ head: HTTPRequest, replacing response: S3Response) -> S3Response {
+        let requestID = response.headers[.amzRequestID] ?? Self.newRequestID()
+        var failure = failure(error, head, requestID: requestID, operation: response.operation)
+        failure.headers[.amzRequestID] = requestID
+        failure.headers[.amzHostID] = hostID
+        failure.operation = response.operation
+        return failure
+    }
+
+    private func failure(
+        _ error: any Error, _ head: HTTPRequest, requestID: String, operation: String?
+    ) -> S3Response {
+        let told = S3Error(error)
+        if S3Error.isFault(error) { onFault(requestID, operation ?? "Unknown", "\(error)") }
+        var response = S3Response(.init(code: told.code.status), headers: told.headers)
+        response.errorCode = told.code.name
+        if let operation { response.operation = operation }
+        guard head.method != .head, told.code.status != 304 else { return response }
+        let document = XMLWriter("Error", isNamespaced: false) { xml in
+            xml.element("Code", told.code.name)
+            xml.element("Message", told.message)
+            for detail in told.details { xml.element(named: detail.name, detail.value) }
+            xml.element("Resource", head.path?.split(separator: "?").first ?? "/")
+            xml.element("RequestId", requestID)
+            xml.element("HostId", hostID)
+        }
+        response.headers[.contentType] = "application/xml"
+        response.body = .bytes(document.bytes)
+        return response
+    }
+
+    private var hostID: String { store.storeID.description }
+
+    private static func newRequestID() -> String {
+        String(OperationID.random().description.prefix(16)).uppercased()
+    }
+
+    private func perform(_ operation: Operation, _ call: S3Call) async throws -> S3Response {
+        switch operation {
+        case .listBuckets: try listBuckets(call)
+        case .createBucket: try await createBucket(call)
+        case .deleteBucket: try await deleteBucket(call)
+        case .headBucket: try headBucket(call)
+        case .getBucketLocation: try getBucketLocation(call)
+        case .getBucketVersioning: try getBucketVersioning(call)
+        case .putBucketVersioning: try await putBucketVersioning(call)
+        case .getBucketACL: try getBucketACL(call)
+        case .getBucketSetting: try getBucketSetting(call)
+        case .listObjects: try listObjects(call)
+        case .listObjectsV2: try listObjectsV2(call)
+        case .listObjectVersions: try listObjectVersions(call)
+        case .listMultipartUploads: try listMultipartUploads(call)
+        case .deleteObjects: try await deleteObjects(call)
+        case .getObject: try getObject(call)
+        case .headObject: try headObject(call)
+        case .getObjectACL: try getObjectACL(call)
+        case .putObject: try await putObject(call)
+        case .copyObject: try await copyObject(call)
+        case .deleteObject: try await deleteObject(call)
+        case .createMultipartUpload: try await createMultipartUpload(call)
+        case .uploadPart: try await uploadPart(call)
+        case .uploadPartCopy: try await uploadPartCopy(call)
+        case .completeMultipartUpload: try await completeMultipartUpload(call)
+        case .abortMultipartUpload: try await abortMultipartUpload(call)
+        case .listParts: try listParts(call)
+        }
+    }
+}
