@@ -100,10 +100,11 @@ extension CatalogReader {
         var start: (key: [UInt8], below: Int64)? = walk.start(after: Array(keyMarker.utf8)).map {
             $0.isInclusive ? ($0.key, Int64.max) : ($0.key, 0)
         }
-        if let versionMarker, let key = try? ObjectKey(keyMarker),
-            let marker = try version(bucket, key, versionMarker)
-        {
-            start = (Array(keyMarker.utf8), Int64(marker.sequence.rawValue))
+        if let versionMarker {
+            let marker = try version(bucket, try ObjectKey(keyMarker), versionMarker)
+            // A marker that was deleted since the last page was given: what is left of its key comes again
+            // rather than not at all.
+            start = (Array(keyMarker.utf8), marker.map { Int64($0.sequence.rawValue) } ?? Int64.max)
         }
         let sql = """
             SELECT \(Self.columns), key, newest FROM (

@@ -37,10 +37,10 @@ public struct S3Service: Sendable {
     }
 
     /// Answers a request; every error is an S3 error response.
-    public func respond(to request: S3Request) async -> S3Response {
+    public func respond(to request: ServiceRequest) async -> ServiceResponse {
         let requestID = Self.newRequestID()
         var operation: Operation?
-        var response: S3Response
+        var response: ServiceResponse
         do {
             let target = try RequestTarget(
                 uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
@@ -61,7 +61,7 @@ public struct S3Service: Sendable {
     }
 
     /// The response to a request whose object turned out unreadable before a byte of it was sent.
-    public func failure(_ error: any Error, _ head: HTTPRequest, replacing response: S3Response) -> S3Response {
+    public func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse) -> ServiceResponse {
         let requestID = response.headers[.amzRequestID] ?? Self.newRequestID()
         var failure = failure(error, head, requestID: requestID, operation: response.operation)
         failure.headers[.amzRequestID] = requestID
@@ -72,10 +72,10 @@ public struct S3Service: Sendable {
 
     private func failure(
         _ error: any Error, _ head: HTTPRequest, requestID: String, operation: String?
-    ) -> S3Response {
+    ) -> ServiceResponse {
         let told = S3Error(error)
         if S3Error.isFault(error) { onFault(requestID, operation ?? "Unknown", "\(error)") }
-        var response = S3Response(.init(code: told.code.status), headers: told.headers)
+        var response = ServiceResponse(.init(code: told.code.status), headers: told.headers)
         response.errorCode = told.code.name
         if let operation { response.operation = operation }
         guard head.method != .head, told.code.status != 304 else { return response }
@@ -98,7 +98,7 @@ public struct S3Service: Sendable {
         String(OperationID.random().description.prefix(16)).uppercased()
     }
 
-    private func perform(_ operation: Operation, _ call: S3Call) async throws -> S3Response {
+    private func perform(_ operation: Operation, _ call: S3Call) async throws -> ServiceResponse {
         switch operation {
         case .listBuckets: try listBuckets(call)
         case .createBucket: try await createBucket(call)

@@ -1,5 +1,6 @@
 import Digests
 import HTTPTypes
+import Model
 import Synchronization
 
 /// What a request's signature says of itself: "Credential", "SignedHeaders" and "Signature".

@@ -4,7 +4,7 @@ import ObjectStore
 
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
-    func listBuckets(_ call: S3Call) throws -> S3Response {
+    func listBuckets(_ call: S3Call) throws -> ServiceResponse {
         let buckets = try store.buckets()
         let xml = XMLWriter("ListAllMyBucketsResult") { xml in
             Self.owner(call.identity.userID, call.identity.displayName, "Owner", &xml)
@@ -18,7 +18,7 @@ extension S3Service {
                 }
             }
         }
-        return S3Response(xml: xml)
+        return ServiceResponse(xml: xml)
     }
 
     static func owner(_ id: String, _ name: String, _ element: StaticString, _ xml: inout XMLWriter) {
@@ -28,7 +28,7 @@ extension S3Service {
         }
     }
 
-    func createBucket(_ call: S3Call) async throws -> S3Response {
+    func createBucket(_ call: S3Call) async throws -> ServiceResponse {
         let name = try call.bucket()
         try ObjectMetadata.checkACL(call.headers)
         let lock = HTTPField.Name.fixed("x-amz-bucket-object-lock-enabled")
@@ -47,41 +47,41 @@ extension S3Service {
             }
         }
         let made = try await store.createBucket(name, region: settings.region, actor: call.actor)
-        var response = S3Response(.ok, headers: [.location: "/\(name)"])
+        var response = ServiceResponse(.ok, headers: [.location: "/\(name)"])
         response.stamp(made.commit)
         return response
     }
 
-    func deleteBucket(_ call: S3Call) async throws -> S3Response {
+    func deleteBucket(_ call: S3Call) async throws -> ServiceResponse {
         let commit = try await store.deleteBucket(try call.bucket(), actor: call.actor)
-        var response = S3Response(.noContent)
+        var response = ServiceResponse(.noContent)
         response.stamp(commit)
         return response
     }
 
-    func headBucket(_ call: S3Call) throws -> S3Response {
+    func headBucket(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        return S3Response(.ok, headers: [.amzBucketRegion: bucket.region, .contentType: "application/xml"])
+        return ServiceResponse(.ok, headers: [.amzBucketRegion: bucket.region, .contentType: "application/xml"])
     }
 
-    func getBucketLocation(_ call: S3Call) throws -> S3Response {
+    func getBucketLocation(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         // us-east-1 is told by an empty constraint, for reasons of S3's history.
-        return S3Response(
+        return ServiceResponse(
             xml: XMLWriter("LocationConstraint") { xml in
                 if bucket.region != "us-east-1" { xml.text(bucket.region) }
             })
     }
 
-    func getBucketVersioning(_ call: S3Call) throws -> S3Response {
+    func getBucketVersioning(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        return S3Response(
+        return ServiceResponse(
             xml: XMLWriter("VersioningConfiguration") { xml in
                 if bucket.versioning != .off { xml.element("Status", bucket.versioning.rawValue) }
             })
     }
 
-    func putBucketVersioning(_ call: S3Call) async throws -> S3Response {
+    func putBucketVersioning(_ call: S3Call) async throws -> ServiceResponse {
         let name = try call.bucket()
         let document = try XMLElement.parse(try await call.document(), root: "VersioningConfiguration")
         if let mfa = document.value("MfaDelete"), mfa != "Disabled" {
@@ -94,14 +94,14 @@ extension S3Service {
         }
         let commit = try await store.configureBucket(
             name, setting: "versioning", value: Array(status.utf8), actor: call.actor)
-        var response = S3Response(.ok)
+        var response = ServiceResponse(.ok)
         response.stamp(commit)
         return response
     }
 
-    func getBucketACL(_ call: S3Call) throws -> S3Response {
+    func getBucketACL(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        return S3Response(xml: Self.ownersACL(bucket.owner))
+        return ServiceResponse(xml: Self.ownersACL(bucket.owner))
     }
 
     /// The ACL of everything in a bucket whose owner is enforced.
@@ -117,7 +117,7 @@ extension S3Service {
         }
     }
 
-    func getBucketSetting(_ call: S3Call) throws -> S3Response {
+    func getBucketSetting(_ call: S3Call) throws -> ServiceResponse {
         _ = try store.bucket(try call.bucket())
         for item in call.query.items {
             if let absent = Operation.absentSettings[item.name] {

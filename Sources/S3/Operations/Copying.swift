@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Model
 import ObjectStore
@@ -61,7 +62,7 @@ extension S3Service {
         return (version, bucket.versioning != .off)
     }
 
-    func copyObject(_ call: S3Call) async throws -> S3Response {
+    func copyObject(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
         let (source, isVersioned) = try source(call)
@@ -81,7 +82,7 @@ extension S3Service {
             xml.element("ETag", "\"\(copied.value.etag)\"")
             Self.writeChecksums(of: copied.value, &xml)
         }
-        var response = S3Response(xml: xml)
+        var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = copied.value.wireVersionID }
         if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
         response.stamp(copied.commit)
@@ -124,7 +125,7 @@ extension S3Service {
 
     /// A part whose bytes are read from an object, verified and written anew: it need not begin where a blob
     /// does.
-    func uploadPartCopy(_ call: S3Call) async throws -> S3Response {
+    func uploadPartCopy(_ call: S3Call) async throws -> ServiceResponse {
         let (source, isVersioned) = try source(call)
         let destination = try part(call)
         let range = try copyRange(call.headers[.amzCopySourceRange], size: source.size)
@@ -150,7 +151,7 @@ extension S3Service {
                     xml.element(named: "Checksum\(algorithm.wireName)", checksum.text(partCount: 0))
                 }
             }
-            var response = S3Response(xml: xml)
+            var response = ServiceResponse(xml: xml)
             if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
             response.stamp(published.commit)
             return response

@@ -39,7 +39,7 @@ struct ListingQuery {
 
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
-    func listObjects(_ call: S3Call) throws -> S3Response {
+    func listObjects(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try call.bucket()
         let query = try ListingQuery(call, limitName: "max-keys")
         let marker = call.query["marker"] ?? ""
@@ -54,10 +54,10 @@ extension S3Service {
             if page.isTruncated, let last = page.lastName { xml.element("NextMarker", query.name(last)) }
             write(page, query, showsOwner: true, &xml)
         }
-        return S3Response(xml: xml)
+        return ServiceResponse(xml: xml)
     }
 
-    func listObjectsV2(_ call: S3Call) throws -> S3Response {
+    func listObjectsV2(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try call.bucket()
         let query = try ListingQuery(call, limitName: "max-keys")
         let startAfter = call.query["start-after"] ?? ""
@@ -77,7 +77,7 @@ extension S3Service {
             }
             write(page, query, showsOwner: call.query["fetch-owner"] == "true", &xml)
         }
-        return S3Response(xml: xml)
+        return ServiceResponse(xml: xml)
     }
 
     /// An empty token is as bad as a damaged one: Amazon S3 never gives one.
@@ -131,7 +131,7 @@ extension S3Service {
         xml.element("ChecksumType", checksum.composite ? "COMPOSITE" : "FULL_OBJECT")
     }
 
-    func listObjectVersions(_ call: S3Call) throws -> S3Response {
+    func listObjectVersions(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try call.bucket()
         let query = try ListingQuery(call, limitName: "max-keys")
         let keyMarker = call.query["key-marker"] ?? ""
@@ -168,7 +168,7 @@ extension S3Service {
             for case .version(let version) in page.items { writeVersion(version, query, &xml) }
             writePrefixes(page, query, &xml)
         }
-        return S3Response(xml: xml)
+        return ServiceResponse(xml: xml)
     }
 
     private func writeVersion(_ version: ListedVersion, _ query: ListingQuery, _ xml: inout XMLWriter) {
@@ -187,7 +187,7 @@ extension S3Service {
         }
     }
 
-    func listMultipartUploads(_ call: S3Call) throws -> S3Response {
+    func listMultipartUploads(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try call.bucket()
         let query = try ListingQuery(call, limitName: "max-uploads")
         let keyMarker = call.query["key-marker"] ?? ""
@@ -222,7 +222,7 @@ extension S3Service {
                 }
             }
         }
-        return S3Response(xml: xml)
+        return ServiceResponse(xml: xml)
     }
 
     private func writeUpload(_ upload: MultipartUpload, _ query: ListingQuery, _ xml: inout XMLWriter) {

@@ -1,4 +1,5 @@
 import Digests
+import Foundation
 import HTTPTypes
 import Model
 import ObjectStore
@@ -13,7 +14,7 @@ struct PartDestination {
 
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
-    func createMultipartUpload(_ call: S3Call) async throws -> S3Response {
+    func createMultipartUpload(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
         let metadata = try ObjectMetadata.parse(call.headers)
@@ -26,7 +27,7 @@ extension S3Service {
             xml.element("Key", key.rawValue)
             xml.element("UploadId", created.value.uploadID.description)
         }
-        var response = S3Response(xml: xml)
+        var response = ServiceResponse(xml: xml)
         if algorithm != .unspecified {
             response.headers[.amzChecksumAlgorithm] = algorithm.wireName
             response.headers[.amzChecksumType] = isComposite ? "COMPOSITE" : "FULL_OBJECT"
@@ -92,7 +93,7 @@ extension S3Service {
         return id
     }
 
-    func uploadPart(_ call: S3Call) async throws -> S3Response {
+    func uploadPart(_ call: S3Call) async throws -> ServiceResponse {
         let destination = try part(call)
         let claims = try BodyClaims(call.headers, call.payload)
         let algorithm = Self.partAlgorithm(destination.upload, announced: claims.checksum)
@@ -110,7 +111,7 @@ extension S3Service {
         do {
             let checksum = digests.checksum.map { EventChecksum(algorithm, $0) }
             let published = try await store.publishPart(upload, checksum: checksum)
-            var response = S3Response(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
+            var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             if let checksum { response.headers[algorithm.header] = checksum.text(partCount: 0) }
             response.stamp(published.commit)
             return response
@@ -120,15 +121,15 @@ extension S3Service {
         }
     }
 
-    func abortMultipartUpload(_ call: S3Call) async throws -> S3Response {
+    func abortMultipartUpload(_ call: S3Call) async throws -> ServiceResponse {
         let commit = try await store.abortUpload(
             try call.bucket(), try call.key(), try uploadID(call), actor: call.actor)
-        var response = S3Response(.noContent)
+        var response = ServiceResponse(.noContent)
         response.stamp(commit)
         return response
     }
 
-    func listParts(_ call: S3Call) throws -> S3Response {
+    func listParts(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
         let id = try uploadID(call)
@@ -155,7 +156,7 @@ extension S3Service {
             }
             for part in parts { Self.write(part, &xml) }
         }
-        return S3Response(xml: xml)
+        return ServiceResponse(xml: xml)
     }
 
     private static func write(_ part: UploadedPart, _ xml: inout XMLWriter) {
@@ -174,7 +175,7 @@ extension S3Service {
 
     // MARK: Completing
 
-    func completeMultipartUpload(_ call: S3Call) async throws -> S3Response {
+    func completeMultipartUpload(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
         let id = try uploadID(call)
@@ -198,7 +199,7 @@ extension S3Service {
             xml.element("ETag", "\"\(completed.value.etag)\"")
             Self.writeChecksums(of: completed.value, &xml)
         }
-        var response = S3Response(xml: xml)
+        var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = completed.value.wireVersionID }
         response.stamp(completed.commit)
         return response

@@ -6,7 +6,7 @@ import ObjectStore
 extension S3Service {
     // MARK: Putting
 
-    func putObject(_ call: S3Call) async throws -> S3Response {
+    func putObject(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
         let metadata = try ObjectMetadata.parse(call.headers)
@@ -22,7 +22,7 @@ extension S3Service {
         do {
             let published = try await store.publish(
                 upload, conditions: WriteConditions(call.headers), checksums: checksums)
-            var response = S3Response(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
+            var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             Self.showChecksums(of: published.value, in: &response.headers)
             if versioning != .off { response.headers[.amzVersionID] = published.value.wireVersionID }
             response.stamp(published.commit)
@@ -42,10 +42,10 @@ extension S3Service {
 
     // MARK: Getting
 
-    func getObject(_ call: S3Call) throws -> S3Response { try object(call, sendsBody: true) }
-    func headObject(_ call: S3Call) throws -> S3Response { try object(call, sendsBody: false) }
+    func getObject(_ call: S3Call) throws -> ServiceResponse { try object(call, sendsBody: true) }
+    func headObject(_ call: S3Call) throws -> ServiceResponse { try object(call, sendsBody: false) }
 
-    private func object(_ call: S3Call, sendsBody: Bool) throws -> S3Response {
+    private func object(_ call: S3Call, sendsBody: Bool) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         let version = try store.version(bucket.name, try call.key(), try call.version())
         var headers = ObjectMetadata.headers(of: version, isVersioned: bucket.versioning != .off)
@@ -54,7 +54,7 @@ extension S3Service {
         case .failed(let condition): throw StoreError.preconditionFailed(condition)
         case .notModified:
             headers[.contentType] = nil
-            return S3Response(.notModified, headers: headers)
+            return ServiceResponse(.notModified, headers: headers)
         }
         let part = try call.number("partNumber", in: 1...Limits.partCount)
         let asked = call.headers[.range]
@@ -78,10 +78,10 @@ extension S3Service {
         try Self.override(&headers, call.query)
         let length = UInt64(bytes.count)
         headers[.contentLength] = String(length)
-        let body: S3Response.Body =
+        let body: ServiceResponse.Body =
             sendsBody && length > 0
             ? .object(store.reader(of: version, range: bytes), length: length) : .none
-        return S3Response(range == nil ? .ok : .partialContent, headers: headers, body: body)
+        return ServiceResponse(range == nil ? .ok : .partialContent, headers: headers, body: body)
     }
 
     private static func range(
@@ -123,27 +123,28 @@ extension S3Service {
         }
     }
 
-    func getObjectACL(_ call: S3Call) throws -> S3Response {
+    func getObjectACL(_ call: S3Call) throws -> ServiceResponse {
         let version = try store.version(try call.bucket(), try call.key(), try call.version())
-        return S3Response(xml: Self.ownersACL(version.record.owner))
+        return ServiceResponse(xml: Self.ownersACL(version.record.owner))
     }
 
     // MARK: Deleting
 
-    func deleteObject(_ call: S3Call) async throws -> S3Response {
+    func deleteObject(_ call: S3Call) async throws -> ServiceResponse {
         let deletion = try await store.delete(
             try call.bucket(), try call.key(), try call.version(),
             conditions: WriteConditions(call.headers), actor: call.actor)
-        var response = S3Response(.noContent)
+        var response = ServiceResponse(.noContent)
         if let version = deletion.versionID { response.headers[.amzVersionID] = version }
         if deletion.isDeleteMarker { response.headers[.amzDeleteMarker] = "true" }
         response.stamp(deletion.commit)
         return response
     }
 
-    func deleteObjects(_ call: S3Call) async throws -> S3Response {
+    func deleteObjects(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
-        guard call.headers[.contentMD5] != nil || (try AnnouncedChecksum(call.headers)) != nil else {
+        let checksum = try AnnouncedChecksum(call.headers)
+        guard call.headers[.contentMD5] != nil || checksum != nil else {
             throw S3Error(
                 .invalidRequest,
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
@@ -170,7 +171,7 @@ extension S3Service {
                 }
             }
         }
-        var response = S3Response(xml: xml)
+        var response = ServiceResponse(xml: xml)
         if let last { response.stamp(last) }
         return response
     }

@@ -3,7 +3,7 @@ import Model
 import ObjectStore
 
 /// What a request comes to.
-public struct S3Response: Sendable {
+public struct ServiceResponse: Sendable {
     public enum Body: Sendable {
         case none
         case bytes([UInt8])

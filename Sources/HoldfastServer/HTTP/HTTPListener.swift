@@ -1,0 +1,224 @@
+import Foundation
+import HTTPTypes
+import Model
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import ObjectStore
+import S3
+import Synchronization
+
+/// What answers the requests of a listener.
+protocol HTTPResponder: Sendable {
+    func respond(to request: ServiceRequest) async -> ServiceResponse
+    /// The response in place of one whose body cannot be read.
+    func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse) -> ServiceResponse
+    /// Told of each response when it has gone out.
+    func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ duration: Duration)
+}
+
+/// What the connections of a listener share.
+final class ListenerContext: Sendable {
+    let responder: any HTTPResponder
+    let workers: WorkerPool
+    let buffers = ResponseBuffers()
+    let connectionLimit: Int
+    let connections = Atomic<Int>(0)
+    let requests = Atomic<Int>(0)
+    let isStopping = Atomic<Bool>(false)
+    private let date = Mutex<(second: UInt64, text: String)>((0, ""))
+
+    init(responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int) {
+        self.responder = responder
+        self.workers = workers
+        self.connectionLimit = connectionLimit
+    }
+
+    func answer(_ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter) async {
+        let start = ContinuousClock.now
+        guard let request = HTTPRequest(head) else {
+            let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
+            return writer.send(.init(version: .http1_1, status: .badRequest, headers: headers), nil)
+        }
+        var response = await responder.respond(to: ServiceRequest(head: request, body: body))
+        defer { responder.answered(request, response, ContinuousClock.now - start) }
+        guard case .object(let reader, let length) = response.body else { return send(response, writer) }
+        var piece = buffers.take(Int(min(length, UInt64(ResponseBuffers.byteCount))))
+        do {
+            try await fill(&piece, from: reader)
+        } catch {
+            response = responder.failure(error, request, replacing: response)
+            return send(response, writer)
+        }
+        if reader.remaining == 0 { return writer.send(self.head(of: response, bodyCount: nil), piece) }
+        await stream(response, &piece, reader, writer)
+    }
+
+    private func send(_ response: ServiceResponse, _ writer: ResponseWriter) {
+        guard case .bytes(let bytes) = response.body else {
+            return writer.send(head(of: response, bodyCount: 0), nil)
+        }
+        writer.send(head(of: response, bodyCount: bytes.count), ByteBuffer(bytes: bytes))
+    }
+
+    private func fill(_ piece: inout ByteBuffer, from reader: ObjectReader) async throws {
+        piece.clear()
+        while reader.remaining > 0, piece.writableBytes > 0 {
+            let target = WritableTail(piece)
+            let count = try await reader.read(into: target.bytes)
+            piece.moveWriterIndex(forwardBy: count)
+        }
+    }
+
+    /// Sends a large body, one piece on its way while the next is read.
+    private func stream(
+        _ response: ServiceResponse, _ piece: inout ByteBuffer, _ reader: ObjectReader,
+        _ writer: ResponseWriter
+    ) async {
+        do {
+            let goesOn = try await writer.send(head(of: response, bodyCount: nil), first: piece)
+            var spare = buffers.take(ResponseBuffers.byteCount)
+            while reader.remaining > 0 {
+                try await fill(&spare, from: reader)
+                try await writer.send(spare)
+                swap(&spare, &piece)
+            }
+            buffers.give(spare)
+            buffers.give(piece)
+            writer.finish(goesOn: goesOn)
+        } catch {
+            // The client is gone, or no replica of a block is good: the status is out, so the connection ends.
+            writer.abort()
+        }
+    }
+
+    private func head(of response: ServiceResponse, bodyCount: Int?) -> HTTPResponseHead {
+        var headers = HTTPHeaders()
+        headers.reserveCapacity(response.headers.count + 3)
+        for field in response.headers { headers.add(name: field.name.rawName, value: field.value) }
+        headers.add(name: "Date", value: dateText())
+        headers.add(name: "Server", value: "Holdfast")
+        let mayHaveLength = response.status.code != 204 && response.status.code != 304
+        if let bodyCount, mayHaveLength, response.headers[.contentLength] == nil {
+            headers.add(name: "Content-Length", value: String(bodyCount))
+        }
+        return HTTPResponseHead(
+            version: .http1_1, status: .init(statusCode: response.status.code), headers: headers)
+    }
+
+    private func dateText() -> String {
+        let now = Timestamp.now()
+        return date.withLock { date in
+            if date.second != now.seconds { date = (now.seconds, HTTPDate.string(now)) }
+            return date.text
+        }
+    }
+}
+
+/// The room of a buffer that one task fills; the buffer has one owner, so its memory stays where it is.
+private struct WritableTail: @unchecked Sendable {  // used by the task that owns the buffer
+    let bytes: UnsafeMutableRawBufferPointer
+
+    init(_ buffer: ByteBuffer) {
+        bytes = buffer.withVeryUnsafeBytes { whole in
+            let tail = UnsafeRawBufferPointer(rebasing: whole[buffer.writerIndex...])
+            return UnsafeMutableRawBufferPointer(mutating: tail)
+        }
+    }
+}
+
+extension HTTPRequest {
+    /// The head as the protocol layers see it; `nil` if a header's name is no token.
+    init?(_ head: HTTPRequestHead) {
+        guard let method = HTTPRequest.Method(rawValue: head.method.rawValue) else { return nil }
+        var fields = HTTPFields()
+        fields.reserveCapacity(head.headers.count)
+        var host: String?
+        for (name, value) in head.headers {
+            guard let field = HTTPField.Name(name) else { return nil }
+            if field.canonicalName == "host" { host = value } else { fields.append(HTTPField(name: field, value: value)) }
+        }
+        // An absolute URI, as to a proxy, counts for its path.
+        var path = head.uri
+        if path.hasPrefix("http://"), let slash = path.dropFirst(7).firstIndex(of: "/") {
+            path = String(path[slash...])
+        }
+        self.init(method: method, scheme: "http", authority: host, path: path, headerFields: fields)
+    }
+}
+
+/// A socket that HTTP requests come in by.
+final class HTTPListener: Sendable {
+    private let context: ListenerContext
+    private let channel: any Channel
+    private let children: ChildChannels
+
+    /// Seconds of silence after which a client whose turn it is has its connection closed.
+    private static let idleSeconds: Int64 = 60
+
+    private init(_ context: ListenerContext, _ channel: any Channel, _ children: ChildChannels) {
+        self.context = context
+        self.channel = channel
+        self.children = children
+    }
+
+    var address: SocketAddress? { channel.localAddress }
+    var connectionCount: Int { context.connections.load(ordering: .relaxed) }
+
+    /// - Throws: `IOError` if the address cannot be bound.
+    static func bind(
+        host: String, port: Int, group: any EventLoopGroup, _ context: ListenerContext
+    ) async throws -> HTTPListener {
+        let children = ChildChannels()
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 256 * 1024)
+            )
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let count = context.connections.wrappingAdd(1, ordering: .relaxed).newValue
+                    channel.closeFuture.whenComplete { _ in
+                        context.connections.wrappingSubtract(1, ordering: .relaxed)
+                        children.remove(channel)
+                    }
+                    guard count <= context.connectionLimit else { throw TooManyConnections() }
+                    children.add(channel)
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(Self.idleSeconds)))
+                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+                    try pipeline.addHandler(HTTPConnection(context))
+                }
+            }
+            .bind(host: host, port: port).get()
+        return HTTPListener(context, channel, children)
+    }
+
+    private struct TooManyConnections: Error {}
+
+    /// Takes no more connections, lets the requests under way end until the deadline, and closes.
+    func stop(deadline: Duration) async throws {
+        context.isStopping.store(true, ordering: .relaxed)
+        try await channel.close().get()
+        let end = ContinuousClock.now + deadline
+        while context.requests.load(ordering: .relaxed) > 0, ContinuousClock.now < end {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        for child in children.all { child.close(promise: nil) }
+    }
+}
+
+/// The connections that are open.
+private final class ChildChannels: Sendable {
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    func add(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
+    func remove(_ channel: any Channel) {
+        channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+    var all: [any Channel] { channels.withLock { Array($0.values) } }
+}

@@ -1,0 +1,156 @@
+import NIOCore
+import ObjectStore
+import S3
+import Synchronization
+
+extension ByteBuffer: ByteChunk {
+    public var count: Int { readableBytes }
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try withUnsafeReadableBytes(body)
+    }
+}
+
+/// The bytes of a request between the connection that receives them and the task that works at them.
+///
+/// It holds no more than ``limit`` bytes and one read: the connection stops reading until some are taken.
+final class IncomingBody: RequestBody {
+    static let limit = 1024 * 1024
+
+    private struct State {
+        var buffers: [ByteBuffer] = []
+        var first = 0
+        var byteCount = 0
+        var isEnded = false
+        var failure: S3Error?
+        var waiter: CheckedContinuation<ByteBuffer?, any Error>?
+        /// The connection waits to be told that there is room.
+        var isPaused = false
+        /// The client waits for "100 Continue".
+        var awaitsContinue: Bool
+
+        mutating func take() -> ByteBuffer? {
+            guard first < buffers.count else { return nil }
+            let buffer = buffers[first]
+            first += 1
+            byteCount -= buffer.readableBytes
+            if first == buffers.count {
+                buffers.removeAll(keepingCapacity: true)
+                first = 0
+            }
+            return buffer
+        }
+    }
+
+    private enum Next {
+        case bytes(ByteBuffer, resume: Bool)
+        case end
+        case failed(S3Error)
+        case wait(sendContinue: Bool)
+    }
+
+    private let state: Mutex<State>
+    private let resume: @Sendable () -> Void
+    private let sendContinue: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - resume: tells the connection to read on.
+    ///   - sendContinue: tells the client to send.
+    init(
+        awaitsContinue: Bool, resume: @escaping @Sendable () -> Void,
+        sendContinue: @escaping @Sendable () -> Void
+    ) {
+        state = Mutex(State(awaitsContinue: awaitsContinue))
+        self.resume = resume
+        self.sendContinue = sendContinue
+    }
+
+    func next() async throws -> (any ByteChunk)? {
+        let next = state.withLock { state -> Next in
+            if let buffer = state.take() {
+                let resume = state.isPaused && state.byteCount < Self.limit / 2
+                if resume { state.isPaused = false }
+                return .bytes(buffer, resume: resume)
+            }
+            if let failure = state.failure { return .failed(failure) }
+            if state.isEnded { return .end }
+            let sendContinue = state.awaitsContinue
+            state.awaitsContinue = false
+            return .wait(sendContinue: sendContinue)
+        }
+        switch next {
+        case .bytes(let buffer, let isToResume):
+            if isToResume { resume() }
+            return buffer
+        case .end: return nil
+        case .failed(let error): throw error
+        case .wait(let isToContinue):
+            if isToContinue { sendContinue() }
+            return try await wait()
+        }
+    }
+
+    private func wait() async throws -> ByteBuffer? {
+        try await withCheckedThrowingContinuation { continuation in
+            // What came since is there already.
+            let outcome = state.withLock { state -> (Result<ByteBuffer?, any Error>, Bool)? in
+                if let buffer = state.take() {
+                    let resume = state.isPaused
+                    state.isPaused = false
+                    return (.success(buffer), resume)
+                }
+                if let failure = state.failure { return (.failure(failure), false) }
+                if state.isEnded { return (.success(nil), false) }
+                state.waiter = continuation
+                return nil
+            }
+            guard let (result, isToResume) = outcome else { return }
+            if isToResume { resume() }
+            continuation.resume(with: result)
+        }
+    }
+
+    // MARK: The connection's side
+
+    func push(_ buffer: ByteBuffer) {
+        let waiter = state.withLock { state -> CheckedContinuation<ByteBuffer?, any Error>? in
+            if let waiter = state.waiter {
+                state.waiter = nil
+                return waiter
+            }
+            state.buffers.append(buffer)
+            state.byteCount += buffer.readableBytes
+            return nil
+        }
+        waiter?.resume(returning: buffer)
+    }
+
+    func end() {
+        let waiter = state.withLock { state in
+            state.isEnded = true
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume(returning: nil)
+    }
+
+    func fail(_ error: S3Error) {
+        let waiter = state.withLock { state in
+            state.failure = error
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume(throwing: error)
+    }
+
+    /// Whether the connection may read on now; if not, it is told when it may.
+    func wantsMore() -> Bool {
+        state.withLock { state in
+            let wants = state.byteCount < Self.limit && !state.awaitsContinue
+            state.isPaused = !wants
+            return wants
+        }
+    }
+
+    /// The client was never asked to send what it announced.
+    var wasNotAskedFor: Bool { state.withLock { $0.awaitsContinue } }
+}

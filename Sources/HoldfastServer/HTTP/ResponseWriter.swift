@@ -1,0 +1,53 @@
+import HTTPTypes
+import Model
+import NIOCore
+import NIOHTTP1
+import S3
+
+/// Sends a response from a worker thread.
+struct ResponseWriter: Sendable {
+    let channel: any Channel
+    let connection: NIOLoopBound<HTTPConnection>
+    let context: NIOLoopBound<ChannelHandlerContext>
+
+    /// Sends a response whose body is at hand.
+    func send(_ head: HTTPResponseHead, _ body: ByteBuffer?) {
+        channel.eventLoop.execute {
+            let goesOn = begin(head)
+            if let body { connection.value.write(.body(.byteBuffer(body)), context.value) }
+            connection.value.finish(goesOn: goesOn, context.value)
+        }
+    }
+
+    /// Sends the head and the first bytes of a body; `finish` follows.
+    func send(_ head: HTTPResponseHead, first: ByteBuffer) async throws -> Bool {
+        try await channel.eventLoop.submit {
+            let goesOn = begin(head)
+            connection.value.write(.body(.byteBuffer(first)), context.value)
+            context.value.flush()
+            return goesOn
+        }.get()
+    }
+
+    /// Returns when the connection has taken the bytes.
+    func send(_ piece: ByteBuffer) async throws {
+        try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece))).get()
+    }
+
+    func finish(goesOn: Bool) {
+        channel.eventLoop.execute { connection.value.finish(goesOn: goesOn, context.value) }
+    }
+
+    /// Breaks a response off: the client sees that bytes are missing.
+    func abort() {
+        channel.eventLoop.execute { connection.value.close(context.value) }
+    }
+
+    private func begin(_ head: HTTPResponseHead) -> Bool {
+        let goesOn = connection.value.canGoOn()
+        var head = head
+        if !goesOn { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+        connection.value.write(.head(head), context.value)
+        return goesOn
+    }
+}
