@@ -67,15 +67,12 @@ let package = Package(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore", "Integrity", "S3",
-                httpTypes, logging, nioCore, nioPosix, nioHTTP1,
+                httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",
-            dependencies: [
-                "Model", "Volumes", "EventLog", "ObjectStore", "Integrity", "HoldfastServer", protobuf,
-                arguments,
-            ], swiftSettings: strict),
+            dependencies: ["EventLog", "ObjectStore", "HoldfastServer", logging, arguments], swiftSettings: strict),
 
         // Tests: units beside each target, and the simulated file system they share.
         .target(

@@ -33,4 +33,67 @@ extension EventLog {
         }
         return bad
     }
+
+    /// A frame of one mirror that is not what the log has there.
+    public struct MirrorFlaw: Sendable {
+        public let mirror: Int
+        public let sequence: SequenceNumber
+        /// The segment's file, relative to the volume.
+        public let path: String
+        public let reason: String
+        /// The frame is whole in itself, and another than on the other mirrors.
+        public let isDiverged: Bool
+    }
+
+    /// Compares the frames of all mirrors in service with the log as it is read, whose chain is checked on
+    /// the way.
+    /// - Parameter position: where the comparison begins; afterwards, `last`.
+    /// - Throws: ``LogError/damaged(_:_:)`` if an event is good on no mirror, or does not follow from the one
+    ///   before it.
+    public func compareMirrors(
+        through last: SequenceNumber, after position: inout LogPosition
+    ) throws -> [MirrorFlaw] {
+        var flaws: [MirrorFlaw] = []
+        var before = position
+        let mirrors = mirrors()
+        let limit = Int(last.rawValue - position.sequence.rawValue)
+        try forEachFrame(from: position.sequence.next, limit: limit) { frame, bytes in
+            do { _ = try Frame.decode(bytes, after: before) } catch {
+                throw LogError.damaged(frame.sequence, "it does not follow from the event before it: \(error)")
+            }
+            before = LogPosition(sequence: frame.sequence, chain: frame.chain)
+            guard let span = span(from: frame.sequence, limit: 1) else { return }
+            for mirror in mirrors {
+                if let flaw = compare(mirror, span, frame, bytes) { flaws.append(flaw) }
+            }
+        }
+        position = before
+        return flaws
+    }
+
+    private func compare(
+        _ mirror: LogMirror, _ span: Span, _ frame: Frame, _ expected: UnsafeRawBufferPointer
+    ) -> MirrorFlaw? {
+        func flaw(_ reason: String, isDiverged: Bool) -> MirrorFlaw? {
+            // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
+            guard inService.contains(mirror.index) else { return nil }
+            return MirrorFlaw(
+                mirror: mirror.index, sequence: frame.sequence,
+                path: "log/" + Segment.name(span.segment.first), reason: reason, isDiverged: isDiverged)
+        }
+        do {
+            let (file, range) = try place(0, of: span, on: mirror)
+            let bytes = try file.bytes(range.count, at: range.lowerBound)
+            let found = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
+            guard found.sequence == frame.sequence else {
+                return flaw("event \(found.sequence) stands in its place", isDiverged: true)
+            }
+            guard found.chain == frame.chain else {
+                return flaw("its chain hash is \(found.chain), not \(frame.chain)", isDiverged: true)
+            }
+            return nil
+        } catch {
+            return flaw("\(error)", isDiverged: false)
+        }
+    }
 }

@@ -17,6 +17,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case danglingMetadata = "metadata.dangling"
     case leftover = "incoming.leftover"
     case damagedFrame = "log.damaged-frame"
+    case divergedMirror = "log.diverged-mirror"
     case volumeOut = "volume.out"
 
     /// The kind of thing that is wrong: "replica", "file", "metadata" …
@@ -48,6 +49,8 @@ public struct Finding: Sendable, Equatable {
     public var key = ""
     public var versionID = ""
     public var blobID: BlobID?
+    /// The event that is meant, where one is.
+    public var sequence = SequenceNumber.zero
     public let evidence: String
     /// The repair proposed, in words; empty if there is none.
     public var repair: String
@@ -71,6 +74,7 @@ public struct Finding: Sendable, Equatable {
         event.bucket = bucket
         event.key = key
         event.versionID = versionID
+        event.sequence = sequence.rawValue
         if let blobID { event.blobID = .init(blobID.bytes) }
         event.evidence = evidence
         return event

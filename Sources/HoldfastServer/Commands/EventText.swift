@@ -1,36 +1,5 @@
-import ArgumentParser
-import Foundation
 import Model
-import ObjectStore
 import SwiftProtobuf
-
-struct LogCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "log",
-        abstract: "Show the events of a store, oldest first.",
-        discussion: "Example:\n  holdfast log /srv/holdfast --from 100 --bucket photos --json")
-
-    @OptionGroup var location: StoreLocation
-    @Option(help: "The first event to show.") var from: UInt64 = 1
-    @Option(help: "Only events of this bucket.") var bucket: String?
-    @Flag(help: "Print one JSON object for each event.") var json = false
-
-    func run() async throws {
-        try await reporting(status: 1) {
-            let store = try await ObjectStore.open(try location.settings())
-            defer { store.close() }
-            var next = SequenceNumber(max(from, 1))
-            while true {
-                let events = try store.events(from: next, limit: 1000)
-                guard let last = events.last else { break }
-                for event in events where bucket == nil || event.bucket == bucket {
-                    print(json ? try event.json() : event.text)
-                }
-                next = last.sequence.next
-            }
-        }
-    }
-}
 
 extension LoggedEvent {
     /// The bucket that the event is about, if it is about one.

@@ -1,0 +1,59 @@
+import Foundation
+
+/// Asks the server that has a store to carry out a command.
+public enum AdminClient {
+    public struct Failure: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    /// - Returns: the command's exit status; `nil` if no server listens there.
+    /// - Throws: ``Failure`` with what the server says, or if the server ends before the command does.
+    public static func run(
+        _ command: StoreCommand, socket path: String, _ output: any CommandOutput
+    ) throws -> Int32? {
+        guard let descriptor = try connect(path) else { return nil }
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        try handle.write(contentsOf: Data((try CommandJSON.line(command) + "\n").utf8))
+        var received = Data()
+        while let chunk = try handle.read(upToCount: 64 * 1024), !chunk.isEmpty {
+            received.append(chunk)
+            while let end = received.firstIndex(of: 0x0A) {
+                let message = try JSONDecoder().decode(AdminMessage.self, from: received[..<end])
+                received.removeSubrange(...end)
+                if let line = message.line { try output.line(line) }
+                if let part = message.progress { output.progress(part) }
+                if let failure = message.failure { throw Failure(description: failure) }
+                if let status = message.exit { return status }
+            }
+        }
+        throw Failure(description: "the server ended before the command did")
+    }
+
+    private static func connect(_ path: String) throws -> Int32? {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw Failure(description: "socket: \(String(cString: strerror(errno)))") }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let isSet = withUnsafeMutableBytes(of: &address.sun_path) { room in
+            guard path.utf8.count < room.count else { return false }
+            room.copyBytes(from: path.utf8)
+            return true
+        }
+        guard isSet else {
+            close(descriptor)
+            throw Failure(description: "the path of the socket is too long: \(path)")
+        }
+        let status = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard status == 0 else {
+            let code = errno
+            close(descriptor)
+            if code == ENOENT || code == ECONNREFUSED { return nil }
+            throw Failure(description: "\(path): \(String(cString: strerror(code)))")
+        }
+        return descriptor
+    }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+
+/// The Unix socket by which commands reach the server that has the store. Whoever may open the socket may
+/// command: it is for the owner of the state directory alone.
+final class AdminSocket: Sendable {
+    /// Commands that may run at once.
+    private static let threads = 4
+
+    private let channel: any Channel
+    private let workers: WorkerPool
+
+    private init(_ channel: any Channel, _ workers: WorkerPool) {
+        self.channel = channel
+        self.workers = workers
+    }
+
+    static func path(_ stateDirectory: String) -> String { stateDirectory + "/holdfast.sock" }
+
+    static func bind(
+        path: String, group: any EventLoopGroup, runner: CommandRunner, logger: Logger
+    ) async throws -> AdminSocket {
+        let workers = WorkerPool(threads: threads)
+        // The store's lock is ours: a socket that is there was left by a server that was killed.
+        let channel = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        AdminConnection(runner: runner, workers: workers, logger: logger))
+                }
+            }
+            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+        guard chmod(path, 0o600) == 0 else {
+            try await channel.close().get()
+            throw IOError(errnoCode: errno, reason: "chmod \(path)")
+        }
+        return AdminSocket(channel, workers)
+    }
+
+    func stop() async throws {
+        try await channel.close().get()
+        workers.stop()
+    }
+}
+
+/// One command: a line comes in, its output goes out, the connection ends.
+private final class AdminConnection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private static let commandLimit = 64 * 1024
+
+    private let runner: CommandRunner
+    private let workers: WorkerPool
+    private let logger: Logger
+    private var received = ByteBuffer()
+    private var task: Task<Void, Never>?
+
+    init(runner: CommandRunner, workers: WorkerPool, logger: Logger) {
+        self.runner = runner
+        self.workers = workers
+        self.logger = logger
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard task == nil else { return }
+        var buffer = unwrapInboundIn(data)
+        received.writeBuffer(&buffer)
+        guard received.readableBytes <= Self.commandLimit else { return context.close(promise: nil) }
+        guard let end = received.readableBytesView.firstIndex(of: 0x0A) else { return }
+        let bytes = Data(received.readableBytesView[..<end])
+        let channel = context.channel
+        let runner = runner
+        let logger = logger
+        task = Task(executorPreference: workers) {
+            let output = SocketOutput(channel: channel)
+            do {
+                let command = try JSONDecoder().decode(StoreCommand.self, from: bytes)
+                logger.info("command \(command)")
+                let status = try await runner.run(command, output)
+                try output.send(AdminMessage(exit: status))
+            } catch {
+                // Who asked may be gone, which ends the command and leaves nobody to tell.
+                try? output.send(AdminMessage(failure: "\(error)"))
+            }
+            channel.close(promise: nil)
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        task?.cancel()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+/// A command's output on its way to who asked. Called from worker threads, which wait until it is taken.
+private struct SocketOutput: CommandOutput {
+    let channel: any Channel
+
+    func line(_ text: String) throws { try send(AdminMessage(line: text)) }
+
+    func progress(_ part: Double) {
+        // Progress that nobody sees is no loss; the next line tells that who asked is gone.
+        try? send(AdminMessage(progress: part))
+    }
+
+    func send(_ message: AdminMessage) throws {
+        let buffer = ByteBuffer(string: try CommandJSON.line(message) + "\n")
+        try channel.writeAndFlush(buffer).wait()
+    }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import Integrity
+import Model
+import ObjectStore
+
+/// Carries out the commands of operators on an open store: the same code whether the command line opened the
+/// store itself or asks the server that has it.
+///
+/// Runs on a thread that may wait for disks.
+public struct CommandRunner: Sendable {
+    let store: ObjectStore
+    let keys: KeyStore
+
+    public init(store: ObjectStore, keys: KeyStore) {
+        self.store = store
+        self.keys = keys
+    }
+
+    /// - Returns: the exit status of the command.
+    /// - Throws: what kept the command from being carried out.
+    public func run(_ command: StoreCommand, _ output: any CommandOutput) async throws -> Int32 {
+        switch command {
+        case .fsck(let deep, let repair, let json):
+            return try await fsck(deep: deep, repair: repair, json: json, output)
+        case .log(let from, let bucket, let follow, let json):
+            try await log(from: from, bucket: bucket, follow: follow, json: json, output)
+        case .verifyLog(let json): return try verifyLog(json: json, output)
+        case .explain(let object, let version, let json):
+            return try await Explanation(store).run(object, versionID: version, json: json, output)
+        case .volumes(let json): try volumes(json: json, output)
+        case .createKey(let user, let json): try show([try keys.create(user: user)], secrets: true, json, output)
+        case .listKeys(let json): try show(keys.all, secrets: false, json, output)
+        case .deleteKey(let accessKey): try keys.delete(accessKey)
+        }
+        return 0
+    }
+
+    private func fsck(
+        deep: Bool, repair: Bool, json: Bool, _ output: any CommandOutput
+    ) async throws -> Int32 {
+        let check = ReplicaCheck(store, .init(isDeep: deep, repairs: repair))
+        let summary = try await check.run { finding in
+            try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
+        } progress: {
+            output.progress($0)
+        }
+        try output.line(json ? try CommandJSON.line(SummaryLine(summary)) : summary.text)
+        return summary.exitStatus
+    }
+
+    private func log(
+        from: UInt64, bucket: String?, follow: Bool, json: Bool, _ output: any CommandOutput
+    ) async throws {
+        var next = SequenceNumber(max(from, 1))
+        while !Task.isCancelled {
+            let events = try store.events(from: next, limit: 1000)
+            for event in events where bucket == nil || event.bucket == bucket {
+                try output.line(json ? try event.json() : event.text)
+            }
+            if let last = events.last {
+                next = last.sequence.next
+            } else {
+                guard follow else { return }
+                await store.waitForEvents(after: SequenceNumber(next.rawValue - 1))
+            }
+        }
+    }
+
+    private struct MirrorLine: Encodable {
+        let volume: Int
+        let events: UInt64
+        let head: String
+        let flaws: Int
+    }
+
+    private func verifyLog(json: Bool, _ output: any CommandOutput) throws -> Int32 {
+        let check = LogCheck(store)
+        let report = try check.run { finding in
+            try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
+        } progress: {
+            output.progress($0)
+        }
+        for mirror in report.mirrors {
+            let line = MirrorLine(
+                volume: mirror.volume, events: report.head.sequence.rawValue,
+                head: report.head.chain.description, flaws: mirror.flaws)
+            try output.line(
+                json
+                    ? try CommandJSON.line(line)
+                    : "volume \(line.volume): \(line.events) events, \(line.flaws == 0 ? "all good" : "\(line.flaws) damaged")"
+            )
+        }
+        if !json { try output.line("event \(report.head.sequence)  chain \(report.head.chain)") }
+        return report.mirrors.allSatisfy { $0.flaws == 0 } ? 0 : 4
+    }
+
+    private struct VolumeLine: Encodable {
+        let volume: Int
+        let path: String
+        let standing: String
+        let reason: String?
+    }
+
+    private func volumes(json: Bool, _ output: any CommandOutput) throws {
+        for status in store.volumeStatuses {
+            let line = VolumeLine(
+                volume: status.index, path: status.path, standing: status.standing.rawValue,
+                reason: status.reason)
+            let reason = line.reason.map { "  (\($0))" } ?? ""
+            try output.line(
+                json
+                    ? try CommandJSON.line(line)
+                    : "volume \(line.volume): \(line.standing)  \(line.path)\(reason)")
+        }
+    }
+
+    private struct KeyLine: Encodable {
+        let accessKey: String
+        let secretKey: String?
+        let user: String
+        let created: String
+        let root: Bool
+    }
+
+    private func show(
+        _ keys: [AccessKey], secrets: Bool, _ json: Bool, _ output: any CommandOutput
+    ) throws {
+        for key in keys {
+            let line = KeyLine(
+                accessKey: key.accessKey, secretKey: secrets ? key.secretKey : nil, user: key.user,
+                created: key.created, root: key.isRoot)
+            if json {
+                try output.line(try CommandJSON.line(line))
+            } else if secrets {
+                try output.line("access key: \(key.accessKey)\nsecret key: \(key.secretKey)")
+            } else {
+                try output.line("\(key.accessKey)  \(key.user)  \(key.created)")
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import Integrity
+import Model
+import ObjectStore
+
+/// Tells all that the store knows of one version: the event that published it, where its bytes are, and
+/// whether each replica of them is good at this moment.
+struct Explanation {
+    private let store: ObjectStore
+
+    init(_ store: ObjectStore) { self.store = store }
+
+    private struct Report: Encodable {
+        struct Piece: Encodable {
+            let blob: String?
+            let payloadOfEvent: UInt64?
+            let length: UInt64
+            let sha256: String
+            let part: UInt32?
+            let replicas: [Replica]
+        }
+        struct Replica: Encodable {
+            let volume: Int
+            let path: String
+            let flaws: [String]
+        }
+        let bucket: String
+        let key: String
+        let versionId: String
+        let sequence: UInt64
+        let published: String
+        let confirmed: Bool
+        let deleteMarker: Bool
+        let size: UInt64
+        let etag: String
+        let owner: String
+        let copiedFrom: String?
+        let pieces: [Piece]
+    }
+
+    /// - Returns: 0 if every replica of the version is good, 4 if not, 1 if there is no such version.
+    func run(
+        _ object: String, versionID: String?, json: Bool, _ output: any CommandOutput
+    ) async throws -> Int32 {
+        guard let slash = object.firstIndex(of: "/") else {
+            throw InvalidName(kind: "object", value: object, reason: "is not BUCKET/KEY")
+        }
+        let bucket = try BucketName(String(object[..<slash]))
+        let key = try ObjectKey(String(object[object.index(after: slash)...]))
+        var selector = VersionSelector.current
+        if let versionID {
+            guard let named = VersionSelector(wire: versionID) else {
+                throw StoreError.noSuchVersion(key, versionID)
+            }
+            selector = named
+        }
+        let version: ObjectVersion
+        do { version = try store.version(bucket, key, selector) } catch StoreError.isDeleteMarker(let marker) {
+            version = marker
+        } catch StoreError.noSuchKey(_, let marker?) {
+            version = marker
+        }
+        let report = try report(version)
+        if json { try output.line(try CommandJSON.line(report)) } else { try output.line(text(report)) }
+        return report.pieces.flatMap(\.replicas).allSatisfy(\.flaws.isEmpty) ? 0 : 4
+    }
+
+    private func report(_ version: ObjectVersion) throws -> Report {
+        let examiner = ReplicaExaminer(store)
+        let pieces = version.record.pieces.map { piece in
+            Report.Piece(
+                blob: piece.blobID.isEmpty ? nil : Array(piece.blobID).hexadecimal,
+                payloadOfEvent: piece.blobID.isEmpty ? piece.payloadSequence : nil, length: piece.length,
+                sha256: Array(piece.sha256).hexadecimal,
+                part: piece.partNumber == 0 ? nil : piece.partNumber,
+                replicas: examiner.examine(piece).map {
+                    .init(volume: $0.volume, path: $0.path, flaws: $0.flaws)
+                })
+        }
+        return Report(
+            bucket: version.record.bucket, key: version.key, versionId: version.wireVersionID,
+            sequence: version.sequence.rawValue, published: version.published.description,
+            confirmed: try store.confirmedThrough() >= version.sequence,
+            deleteMarker: version.isDeleteMarker, size: version.size, etag: version.etag,
+            owner: version.record.ownerDisplayName,
+            copiedFrom: version.record.copiedFrom.isEmpty ? nil : version.record.copiedFrom, pieces: pieces)
+    }
+
+    private func text(_ report: Report) -> String {
+        var lines = ["\(report.bucket)/\(report.key)  version \(report.versionId)"]
+        let kind = report.deleteMarker ? "delete marker" : "\(report.size) bytes, ETag \(report.etag)"
+        lines.append("  \(kind), owner \(report.owner)")
+        lines.append(
+            "  published by event \(report.sequence) at \(report.published), \(report.confirmed ? "confirmed" : "not confirmed yet")"
+        )
+        if let source = report.copiedFrom { lines.append("  copied from \(source)") }
+        for piece in report.pieces {
+            let place = piece.blob.map { "blob \($0)" } ?? "in the log, event \(piece.payloadOfEvent ?? 0)"
+            let part = piece.part.map { "part \($0): " } ?? ""
+            lines.append("  \(part)\(piece.length) bytes, \(place), SHA-256 \(piece.sha256)")
+            for replica in piece.replicas {
+                let state = replica.flaws.isEmpty ? "good" : replica.flaws.joined(separator: "; ")
+                lines.append("    volume \(replica.volume)  \(replica.path)  \(state)")
+            }
+        }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,78 @@
+import Integrity
+import Model
+
+/// A finding as `fsck --json` prints it.
+struct FindingLine: Encodable {
+    let code: String
+    let faultClass: String
+    let volume: Int
+    let path: String
+    let bucket: String
+    let key: String
+    let versionId: String
+    let evidence: String
+    let repair: String
+    let repaired: Bool
+
+    enum CodingKeys: String, CodingKey {
+        case code, volume, path, bucket, key, versionId, evidence, repair, repaired
+        case faultClass = "class"
+    }
+
+    init(_ finding: Finding) {
+        code = finding.code.rawValue
+        faultClass = finding.code.faultClass
+        volume = finding.volume
+        path = finding.path
+        bucket = finding.bucket
+        key = finding.key
+        versionId = finding.versionID
+        evidence = finding.evidence
+        repair = finding.repair
+        repaired = finding.isRepaired
+    }
+}
+
+/// The last object of `fsck --json`.
+struct SummaryLine: Encodable {
+    let summary = true
+    let sequence: UInt64
+    let blobs: Int
+    let replicas: Int
+    let bytes: UInt64
+    let findings: Int
+    let repaired: Int
+    let exitStatus: Int32
+
+    init(_ summary: CheckSummary) {
+        sequence = summary.sequence.rawValue
+        blobs = summary.blobs
+        replicas = summary.replicas
+        bytes = summary.bytes
+        findings = summary.findings
+        repaired = summary.repaired
+        exitStatus = summary.exitStatus
+    }
+}
+
+extension Finding {
+    var text: String {
+        var lines = ["\(code.rawValue)  volume \(volume)  \(path)"]
+        if !key.isEmpty { lines.append("    object: \(bucket)/\(key) version \(versionID)") }
+        lines.append("    \(evidence)")
+        lines.append("    \(isRepaired ? "repaired" : "to repair: \(repair)")")
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension CheckSummary {
+    var text: String {
+        let outcome =
+            switch exitStatus {
+            case 0: "clean"
+            case 1: "all \(findings) findings corrected"
+            default: "\(findings - repaired) of \(findings) findings left"
+            }
+        return "at event \(sequence): \(blobs) blobs, \(replicas) replicas: \(outcome)"
+    }
+}

@@ -1,0 +1,11 @@
+/// What the command line asks of a store, running or not.
+public enum StoreCommand: Codable, Sendable {
+    case fsck(deep: Bool, repair: Bool, json: Bool)
+    case log(from: UInt64, bucket: String?, follow: Bool, json: Bool)
+    case verifyLog(json: Bool)
+    case explain(object: String, versionID: String?, json: Bool)
+    case volumes(json: Bool)
+    case createKey(user: String, json: Bool)
+    case listKeys(json: Bool)
+    case deleteKey(accessKey: String)
+}

@@ -1,0 +1,105 @@
+import EventLog
+import Foundation
+import Integrity
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+import ObjectStore
+import S3
+
+/// A store that serves: listeners, the completion verifier, the admin socket.
+public final class Server: Sendable {
+    /// How long requests under way may take when the server is told to stop.
+    private static let stopDeadline = Duration.seconds(20)
+
+    private let store: ObjectStore
+    private let group: MultiThreadedEventLoopGroup
+    private let workers: WorkerPool
+    private let listener: HTTPListener
+    private let admin: HTTPListener
+    private let socket: AdminSocket
+    private let verifier: Task<Void, Never>
+    private let verifierThread: WorkerPool
+
+    private init(
+        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
+        admin: HTTPListener, socket: AdminSocket, verifier: Task<Void, Never>, verifierThread: WorkerPool
+    ) {
+        self.store = store
+        self.group = group
+        self.workers = workers
+        self.listener = listener
+        self.admin = admin
+        self.socket = socket
+        self.verifier = verifier
+        self.verifierThread = verifierThread
+    }
+
+    public var address: String { listener.address.map(Self.text) ?? "" }
+    public var adminAddress: String { admin.address.map(Self.text) ?? "" }
+
+    private static func text(_ address: SocketAddress) -> String {
+        ServerSettings.Endpoint(host: address.ipAddress ?? "", port: address.port ?? 0).description
+    }
+
+    /// Opens the store and begins to serve.
+    public static func start(
+        _ settings: ServerSettings, keys: KeyStore, logger: Logger
+    ) async throws -> Server {
+        let store = try await ObjectStore.open(settings.store)
+        for note in store.opening.log.notes { logger.notice("opening: \(note)") }
+        store.startMaintenance()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let workers = WorkerPool(threads: settings.workers)
+        var s3 = S3Settings()
+        s3.region = settings.region
+        s3.domains = settings.domains
+        let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
+            logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
+        }
+        let metrics = RequestMetrics()
+        do {
+            let listener = try await HTTPListener.bind(
+                host: settings.listen.host, port: settings.listen.port, group: group,
+                ListenerContext(
+                    responder: S3Responder(service: service, metrics: metrics, logger: logger),
+                    workers: workers, connectionLimit: settings.connectionLimit))
+            let status = StatusResponder(store: store, metrics: metrics) { listener.connectionCount }
+            let admin = try await HTTPListener.bind(
+                host: settings.admin.host, port: settings.admin.port, group: group,
+                ListenerContext(responder: status, workers: workers, connectionLimit: 64))
+            let socket = try await AdminSocket.bind(
+                path: AdminSocket.path(settings.store.stateDirectory), group: group,
+                runner: CommandRunner(store: store, keys: keys), logger: logger)
+            let verifierThread = WorkerPool(threads: 1)
+            let verifier = CompletionVerifier(store)
+            let task = Task(executorPreference: verifierThread) {
+                await verifier.run { error in
+                    logger.error("confirming uploads: \(error)")
+                }
+            }
+            return Server(
+                store: store, group: group, workers: workers, listener: listener, admin: admin,
+                socket: socket, verifier: task, verifierThread: verifierThread)
+        } catch {
+            store.close()
+            try await group.shutdownGracefully()
+            workers.stop()
+            throw error
+        }
+    }
+
+    /// Lets the requests under way end, and closes the store.
+    public func stop() async throws {
+        try await listener.stop(deadline: Self.stopDeadline)
+        try await admin.stop(deadline: .seconds(1))
+        try await socket.stop()
+        verifier.cancel()
+        store.close()
+        await verifier.value
+        try await group.shutdownGracefully()
+        workers.stop()
+        verifierThread.stop()
+    }
+}

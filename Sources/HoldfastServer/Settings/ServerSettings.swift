@@ -1,0 +1,189 @@
+import Foundation
+import Logging
+import Model
+import ObjectStore
+
+/// A setting that makes no sense, by name, with where it came from.
+public struct SettingError: Error, CustomStringConvertible {
+    public let setting: String
+    public let source: String
+    public let reason: String
+
+    public init(setting: String, source: String, reason: String) {
+        self.setting = setting
+        self.source = source
+        self.reason = reason
+    }
+
+    public var description: String { "setting '\(setting)' (\(source)) \(reason)" }
+}
+
+/// Everything about a server that can be set: by a flag, or else by the environment, or else in the settings
+/// file, or else as it stands here.
+public struct ServerSettings: Sendable {
+    public let directory: String
+    public var volumePaths: [String]
+    public var listen = Endpoint(host: "127.0.0.1", port: 9000)
+    public var admin = Endpoint(host: "127.0.0.1", port: 9001)
+    public var region = "us-east-1"
+    public var domains = ["localhost"]
+    public var historyHours = 7 * 24
+    public var deadlineSeconds = 10
+    public var workers = 8
+    public var connectionLimit = 1024
+    public var logLevel = Logger.Level.notice
+
+    public init(directory: String) {
+        self.directory = directory
+        volumePaths = (1...Limits.volumeCount).map { "\(directory)/volume-\($0)" }
+    }
+
+    public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
+        public let host: String
+        public let port: Int
+
+        public init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+
+        public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+        /// `host:port`; an IPv6 address stands in brackets. Port 0 takes a free one.
+        init?(_ text: String) {
+            guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+                (0...65_535).contains(port)
+            else { return nil }
+            var host = text[..<colon]
+            if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+            guard !host.isEmpty else { return nil }
+            self.init(host: String(host), port: port)
+        }
+    }
+
+    /// The settings file's name in a store's directory.
+    public static let fileName = "holdfast.json"
+
+    public var store: StoreSettings {
+        var settings = StoreSettings(stateDirectory: directory + "/state", volumePaths: volumePaths)
+        settings.historySeconds = UInt64(historyHours) * 3600
+        settings.operationDeadline = .seconds(deadlineSeconds)
+        return settings
+    }
+
+    /// Puts together what file, environment and flags say.
+    /// - Parameters:
+    ///   - flags: values by the names of ``SettingName``.
+    /// - Throws: ``SettingError``.
+    public static func load(
+        directory: String, environment: [String: String], flags: [(name: String, value: String)]
+    ) throws -> ServerSettings {
+        var settings = ServerSettings(directory: URL(fileURLWithPath: directory).standardizedFileURL.path)
+        let file = settings.directory + "/" + fileName
+        for (name, value) in try SettingsFile.values(file) { try settings.set(name, value, source: file) }
+        for name in SettingName.allCases {
+            guard let value = environment[name.environmentName] else { continue }
+            try settings.set(name.rawValue, value, source: name.environmentName)
+        }
+        for (name, value) in flags { try settings.set(name, value, source: "--\(name)") }
+        return settings
+    }
+
+    mutating func set(_ name: String, _ value: String, source: String) throws {
+        func fail(_ reason: String) -> SettingError {
+            SettingError(setting: name, source: source, reason: reason)
+        }
+        guard let setting = SettingName(rawValue: name) else {
+            let known = SettingName.allCases.map(\.rawValue).joined(separator: ", ")
+            throw fail("is unknown; there are \(known)")
+        }
+        func number(_ range: ClosedRange<Int>) throws -> Int {
+            guard let number = Int(value), range.contains(number) else {
+                throw fail(
+                    "is '\(value)': it must be a number from \(range.lowerBound) to \(range.upperBound)")
+            }
+            return number
+        }
+        func endpoint() throws -> Endpoint {
+            guard let endpoint = Endpoint(value) else {
+                throw fail("is '\(value)': it must be HOST:PORT, such as 127.0.0.1:9000")
+            }
+            return endpoint
+        }
+        switch setting {
+        case .volumes:
+            let base = URL(fileURLWithPath: directory)
+            let paths = Self.list(value).map { URL(fileURLWithPath: $0, relativeTo: base).standardizedFileURL.path }
+            guard paths.count == Limits.volumeCount, Set(paths).count == paths.count else {
+                throw fail(
+                    "names \(paths.count) directories: it takes \(Limits.volumeCount) different ones")
+            }
+            volumePaths = paths
+        case .listen: listen = try endpoint()
+        case .admin: admin = try endpoint()
+        case .region:
+            guard !value.isEmpty, value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x2F }) else {
+                throw fail("is '\(value)': it must be a name such as us-east-1")
+            }
+            region = value
+        case .domains: domains = Self.list(value).map { $0.lowercased() }
+        case .historyHours: historyHours = try number(0...87_600)
+        case .deadlineSeconds: deadlineSeconds = try number(1...3600)
+        case .workers: workers = try number(1...256)
+        case .connections: connectionLimit = try number(1...100_000)
+        case .logLevel:
+            guard let level = Logger.Level(rawValue: value) else {
+                let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+                throw fail("is '\(value)': it must be one of \(known)")
+            }
+            logLevel = level
+        }
+    }
+
+    private static func list(_ text: String) -> [String] {
+        text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    }
+}
+
+/// The settings, by the name that the file and the flags have for them.
+public enum SettingName: String, CaseIterable, Sendable {
+    case volumes, listen, admin, region, domains, workers, connections
+    case historyHours = "history-hours"
+    case deadlineSeconds = "deadline-seconds"
+    case logLevel = "log-level"
+
+    public var environmentName: String {
+        "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")
+    }
+}
+
+/// The settings file: one JSON object of strings, numbers and lists of strings.
+enum SettingsFile {
+    static func values(_ path: String) throws -> [(name: String, value: String)] {
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        let object: Any
+        do {
+            object = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch {
+            throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
+        }
+        guard let members = object as? [String: Any] else {
+            throw SettingError(setting: "all of them", source: path, reason: "are not one JSON object")
+        }
+        return try members.sorted { $0.key < $1.key }.map { name, value in
+            switch value {
+            case let text as String: return (name, text)
+            case let number as Int: return (name, String(number))
+            case let list as [String]: return (name, list.joined(separator: ","))
+            default:
+                throw SettingError(
+                    setting: name, source: path, reason: "is neither a string, a number nor a list of strings")
+            }
+        }
+    }
+
+    static func text(_ values: [String: [String]]) throws -> Data {
+        try JSONSerialization.data(
+            withJSONObject: values, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
+    }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import EventLog
+import Foundation
+import HoldfastServer
+import ObjectStore
+
+/// The directory of a store.
+struct StoreLocation: ParsableArguments {
+    @Argument(help: "The store's directory.", completion: .directory)
+    var directory: String
+
+    func settings(flags: [(name: String, value: String)] = []) throws -> ServerSettings {
+        try ServerSettings.load(
+            directory: directory, environment: ProcessInfo.processInfo.environment, flags: flags)
+    }
+
+    /// Carries out a command: by the server that has the store, or else on the store itself.
+    func perform(_ command: StoreCommand, failureStatus: Int32 = 1) async throws {
+        try await reporting(status: failureStatus) {
+            let settings = try settings()
+            let output = TerminalOutput()
+            let socket = settings.store.stateDirectory + "/holdfast.sock"
+            if let status = try AdminClient.run(command, socket: socket, output) {
+                guard status == 0 else { throw ExitCode(status) }
+                return
+            }
+            let store = try await ObjectStore.open(settings.store)
+            defer { store.close() }
+            for note in store.opening.log.notes { complain("opening: \(note)") }
+            let keys = try KeyStore(stateDirectory: settings.store.stateDirectory)
+            let status = try await CommandRunner(store: store, keys: keys).run(command, output)
+            guard status == 0 else { throw ExitCode(status) }
+        }
+    }
+}
+
+/// Lines to the standard output; progress to a terminal, and nowhere else.
+struct TerminalOutput: CommandOutput {
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+
+    func line(_ text: String) throws {
+        try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+    }
+
+    func progress(_ part: Double) {
+        guard isTerminal else { return }
+        let text = part < 1 ? "\r\(Int(part * 100)) % " : "\r      \r"
+        FileHandle.standardError.write(Data(text.utf8))
+    }
+}
+
+/// A sentence for the person at the terminal, on the standard error.
+func complain(_ text: String) { FileHandle.standardError.write(Data("holdfast: \(text)\n".utf8)) }
+
+/// Runs a command's work; an error is printed as a sentence, and ends the command with `status`.
+func reporting(status: Int32, _ body: () async throws -> Void) async throws {
+    do { try await body() } catch let exit as ExitCode { throw exit } catch let error as ValidationError {
+        throw error
+    } catch {
+        complain("\(error)")
+        throw ExitCode(status)
+    }
+}

@@ -1,0 +1,192 @@
+import ArgumentParser
+import Foundation
+import HoldfastServer
+import ObjectStore
+
+struct InitCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init",
+        abstract: "Make a new store of three empty directories.",
+        discussion: "Example:\n  holdfast init /srv/holdfast --volumes /disk1/hf,/disk2/hf,/disk3/hf")
+
+    @OptionGroup var location: StoreLocation
+    @Option(help: "The three volumes, comma-separated. (default: DIR/volume-1 to -3)") var volumes: String?
+    @Flag(help: "Print one JSON object.") var json = false
+
+    func run() async throws {
+        try await reporting(status: 1) {
+            var flags: [(name: String, value: String)] = []
+            if let volumes {
+                // Relative to where the command is run, and kept whole.
+                let paths = volumes.split(separator: ",").map { URL(fileURLWithPath: String($0)).path }
+                flags.append(("volumes", paths.joined(separator: ",")))
+            }
+            let settings = try location.settings(flags: flags)
+            try StoreDirectory.create(settings)
+            if json {
+                print(try CommandJSON.line(["volumes": settings.volumePaths]))
+            } else {
+                for (offset, path) in settings.volumePaths.enumerated() {
+                    print("volume \(offset + 1): \(path)")
+                }
+            }
+        }
+    }
+}
+
+struct FsckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fsck",
+        abstract: "Check log mirrors, catalog and every replica against each other, and mend what is damaged.",
+        discussion: """
+            Without --repair nothing is changed.
+            Exit status: 0 clean, 1 all corrected, 4 damage left, 8 could not run, 16 usage.
+
+            Example:
+              holdfast fsck /srv/holdfast --deep --repair
+            """)
+
+    @OptionGroup var location: StoreLocation
+    @Flag(help: "Read every byte, not only presence and trailers.") var deep = false
+    @Flag(help: "Mend replicas from their siblings; set unexplained files aside.") var repair = false
+    @Flag(help: "Print one JSON object for each finding, and a summary last.") var json = false
+
+    func run() async throws {
+        try await location.perform(.fsck(deep: deep, repair: repair, json: json), failureStatus: 8)
+    }
+}
+
+struct LogCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "log", abstract: "Show or verify the event log.",
+        discussion:
+            "Example:\n  holdfast log /srv/holdfast --from 100 --bucket photos --json\n  holdfast log verify /srv/holdfast",
+        subcommands: [Show.self, Verify.self], defaultSubcommand: Show.self)
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "show", abstract: "Show the events, oldest first.",
+            discussion: "Example:\n  holdfast log show /srv/holdfast --follow")
+
+        @OptionGroup var location: StoreLocation
+        @Option(help: "The first event to show.") var from: UInt64 = 1
+        @Option(help: "Only events of this bucket.") var bucket: String?
+        @Flag(help: "Go on with the events that come.") var follow = false
+        @Flag(help: "Print one JSON object for each event.") var json = false
+
+        func run() async throws {
+            try await location.perform(.log(from: from, bucket: bucket, follow: follow, json: json))
+        }
+    }
+
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "verify",
+            abstract: "Check every event, the chain of hashes and the mirrors; print the head hash.",
+            discussion:
+                "Exit status: 0 all good, 4 a mirror has damaged events, 1 could not run.\n\nExample:\n  holdfast log verify /srv/holdfast"
+        )
+
+        @OptionGroup var location: StoreLocation
+        @Flag(help: "Print one JSON object for each finding and mirror.") var json = false
+
+        func run() async throws { try await location.perform(.verifyLog(json: json)) }
+    }
+}
+
+struct ExplainCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain",
+        abstract: "Tell all that the store knows of one object, and whether each replica of it is good.",
+        discussion:
+            "Exit status: 0 all replicas good, 4 some are not, 1 no such object.\n\nExample:\n  holdfast explain /srv/holdfast photos/2026/cat.jpg"
+    )
+
+    @OptionGroup var location: StoreLocation
+    @Argument(help: "BUCKET/KEY") var object: String
+    @Option(name: .customLong("version"), help: "A version's id, or null; without, the current one.")
+    var version: String?
+    @Flag(help: "Print one JSON object.") var json = false
+
+    func run() async throws {
+        try await location.perform(.explain(object: object, versionID: version, json: json))
+    }
+}
+
+struct RebuildCatalogCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rebuild-catalog",
+        abstract: "Delete the catalog of a stopped store and compute it from the log again.",
+        discussion: "Example:\n  holdfast rebuild-catalog /srv/holdfast")
+
+    @OptionGroup var location: StoreLocation
+    @Flag(help: "Print one JSON object.") var json = false
+
+    func run() async throws {
+        try await reporting(status: 1) {
+            let settings = try location.settings().store
+            try ObjectStore.deleteCatalog(settings)
+            let store = try await ObjectStore.open(settings)
+            defer { store.close() }
+            let count = store.opening.eventsReplayed
+            print(
+                json ? try CommandJSON.line(["events": count]) : "catalog computed from \(count) events")
+        }
+    }
+}
+
+struct VolumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "volume", abstract: "Show the volumes of a store.", subcommands: [List.self])
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "Show how each volume stands.",
+            discussion: "Example:\n  holdfast volume list /srv/holdfast --json")
+
+        @OptionGroup var location: StoreLocation
+        @Flag(help: "Print one JSON object for each volume.") var json = false
+
+        func run() async throws { try await location.perform(.volumes(json: json)) }
+    }
+}
+
+struct KeyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "key", abstract: "Make, show and delete access keys.",
+        subcommands: [Create.self, List.self, Delete.self])
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "create", abstract: "Make an access key, and print it with its secret, once.",
+            discussion: "Example:\n  holdfast key create /srv/holdfast --user backup")
+
+        @OptionGroup var location: StoreLocation
+        @Option(help: "Who holds it: the owner of what is written with it.") var user: String = "root"
+        @Flag(help: "Print one JSON object.") var json = false
+
+        func run() async throws { try await location.perform(.createKey(user: user, json: json)) }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "Show the access keys, without their secrets.",
+            discussion: "Example:\n  holdfast key list /srv/holdfast")
+
+        @OptionGroup var location: StoreLocation
+        @Flag(help: "Print one JSON object for each key.") var json = false
+
+        func run() async throws { try await location.perform(.listKeys(json: json)) }
+    }
+
+    struct Delete: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "delete", abstract: "Delete an access key: requests signed with it are refused.",
+            discussion: "Example:\n  holdfast key delete /srv/holdfast HFXXXXXXXXXXXXXXXXXX")
+
+        @OptionGroup var location: StoreLocation
+        @Argument(help: "The access key.") var accessKey: String
+
+        func run() async throws { try await location.perform(.deleteKey(accessKey: accessKey)) }
+    }
+}
