@@ -11,6 +11,7 @@ import Synchronization
 public final class Catalog: Sendable {
     public let path: String
     private let writer: CatalogConnection
+    private let checkpointer: CatalogConnection
     private let readers: Mutex<[CatalogConnection]>
     private let free: DispatchSemaphore
 
@@ -39,6 +40,7 @@ public final class Catalog: Sendable {
                 throw CatalogError.foreignStore(path: path)
             }
         }
+        checkpointer = try CatalogConnection(path: path, isReader: false)
         self.readers = Mutex(try (0..<readers).map { _ in try CatalogConnection(path: path, isReader: true) })
         free = DispatchSemaphore(value: readers)
     }
@@ -66,12 +68,16 @@ public final class Catalog: Sendable {
 
     /// Moves what was committed from the write-ahead log into the database file. Takes its time; not for the
     /// commit thread.
-    public func checkpoint() throws {
-        let connection = try CatalogConnection(path: path, isReader: false)
-        try connection.use { database in
-            _ = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(PASSIVE)")
+    /// - Parameter waits: for writers and readers, so that the write-ahead log begins anew; without, what is
+    ///   in use stays.
+    public func checkpoint(waits: Bool) throws {
+        try checkpointer.use { database in
+            _ = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(\(waits ? "RESTART" : "PASSIVE"))")
         }
     }
+
+    /// The database's write-ahead log.
+    public var walPath: String { path + "-wal" }
 
     /// What SQLite itself finds wrong with the file; empty if nothing.
     public func integrityErrors() throws -> [String] {

@@ -43,6 +43,8 @@ extension EventLog {
         public let reason: String
         /// The frame is whole in itself, and another than on the other mirrors.
         public let isDiverged: Bool
+        /// The whole segment cannot be read, this event's frame among others.
+        public let isOfSegment: Bool
     }
 
     /// Compares the frames of all mirrors in service with the log as it is read, whose chain is checked on
@@ -54,6 +56,7 @@ extension EventLog {
         through last: SequenceNumber, after position: inout LogPosition
     ) throws -> [MirrorFlaw] {
         var flaws: [MirrorFlaw] = []
+        var skipped: Set<String> = []
         var before = position
         let mirrors = mirrors()
         let limit = Int(last.rawValue - position.sequence.rawValue)
@@ -64,7 +67,12 @@ extension EventLog {
             before = LogPosition(sequence: frame.sequence, chain: frame.chain)
             guard let span = span(from: frame.sequence, limit: 1) else { return }
             for mirror in mirrors {
-                if let flaw = compare(mirror, span, frame, bytes) { flaws.append(flaw) }
+                let segment = "\(mirror.index)/\(span.segment.first)"
+                guard !skipped.contains(segment) else { continue }
+                if let flaw = compare(mirror, span, frame, bytes) {
+                    flaws.append(flaw)
+                    if flaw.isOfSegment { skipped.insert(segment) }
+                }
             }
         }
         position = before
@@ -74,12 +82,13 @@ extension EventLog {
     private func compare(
         _ mirror: LogMirror, _ span: Span, _ frame: Frame, _ expected: UnsafeRawBufferPointer
     ) -> MirrorFlaw? {
-        func flaw(_ reason: String, isDiverged: Bool) -> MirrorFlaw? {
+        func flaw(_ reason: String, isDiverged: Bool = false, isOfSegment: Bool = false) -> MirrorFlaw? {
             // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
             guard inService.contains(mirror.index) else { return nil }
             return MirrorFlaw(
                 mirror: mirror.index, sequence: frame.sequence,
-                path: "log/" + Segment.name(span.segment.first), reason: reason, isDiverged: isDiverged)
+                path: "log/" + Segment.name(span.segment.first), reason: reason, isDiverged: isDiverged,
+                isOfSegment: isOfSegment)
         }
         do {
             let (file, range) = try place(0, of: span, on: mirror)
@@ -92,8 +101,10 @@ extension EventLog {
                 return flaw("its chain hash is \(found.chain), not \(frame.chain)", isDiverged: true)
             }
             return nil
+        } catch let error as SegmentFlaw {
+            return flaw("\(error)", isOfSegment: true)
         } catch {
-            return flaw("\(error)", isDiverged: false)
+            return flaw("\(error)")
         }
     }
 }

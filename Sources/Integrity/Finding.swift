@@ -18,6 +18,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case leftover = "incoming.leftover"
     case damagedFrame = "log.damaged-frame"
     case divergedMirror = "log.diverged-mirror"
+    case catalogDiffers = "catalog.row-differs"
     case volumeOut = "volume.out"
 
     /// The kind of thing that is wrong: "replica", "file", "metadata" …

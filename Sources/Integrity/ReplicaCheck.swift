@@ -192,20 +192,12 @@ public struct ReplicaCheck: Sendable {
         do {
             try inspection.restoreReplica(of: id, on: volume.index, reason: reason)
             for index in findings.indices { findings[index].isRepaired = true }
-            for finding in findings { try await record(finding, source: "the other volumes") }
+            for finding in findings { try await inspection.recordRepair(finding, source: "the other volumes") }
         } catch {
             for index in findings.indices where !findings[index].isRepaired {
                 findings[index].repair += "; that failed: \(error)"
             }
         }
-    }
-
-    private func record(_ finding: Finding, source: String, quarantined: String = "") async throws {
-        var change = EventReplicaRepaired()
-        change.finding = finding.event
-        change.source = source
-        change.quarantined = quarantined
-        _ = try await inspection.record(.replicaRepaired(change))
     }
 
     // MARK: Files that no blob explains
@@ -253,7 +245,7 @@ public struct ReplicaCheck: Sendable {
         if options.repairs {
             let place = try volume.quarantine(path, reason: "\(code.rawValue): \(evidence)")
             finding.isRepaired = true
-            try await record(finding, source: "", quarantined: place)
+            try await inspection.recordRepair(finding, source: "", quarantined: place)
         }
         try count(finding, &summary, report)
     }

@@ -34,6 +34,50 @@ package struct StoreInspection: Sendable {
         try BlobCopier(sources: others + [target]).copy(id, to: target, replacing: reason)
     }
 
+    package var stateDirectory: String { engine.settings.stateDirectory }
+
+    /// Applies the log's events, through one, to a catalog.
+    package func replay(to catalog: Catalog, through last: SequenceNumber) throws {
+        _ = try CatalogReplay.run(log: log, catalog: catalog, through: last)
+    }
+
+    /// Makes rows of the catalog what they are in another one, which is brought up to the log first. Nothing is
+    /// committed meanwhile.
+    package func mendCatalog(_ differences: [RowDifference], from other: Catalog) async throws {
+        try await excluding { [engine] in
+            let log = engine.ledger.log
+            _ = try CatalogReplay.run(log: log, catalog: other, through: log.head.sequence)
+            try other.read { expected in
+                try engine.ledger.catalog.withWriter { writer in
+                    try writer.begin()
+                    do {
+                        try CatalogComparison.mend(differences, in: writer, from: expected)
+                        try writer.commit()
+                    } catch {
+                        try writer.rollback()
+                        throw error
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a good frame in place of a mirror's damaged one.
+    /// - Returns: where the damaged bytes are, relative to the volume.
+    package func repairLog(_ sequence: SequenceNumber, on index: Int) async throws -> String {
+        let log = log
+        guard log.isInActiveSegment(sequence) else { return try log.repair(sequence, mirror: index) }
+        return try await excluding { try log.repair(sequence, mirror: index) }
+    }
+
+    /// Runs `body` on the commit thread, with nothing being committed.
+    private func excluding<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            let isAccepted = engine.ledger.exclude { continuation.resume(with: Result(catching: body)) }
+            if !isAccepted { continuation.resume(throwing: StoreError.busy("the commit queue")) }
+        }
+    }
+
     /// Appends an event that says what a check saw or did.
     package func record(_ change: EventRecord.OneOf_Change) async throws -> Commit {
         try await engine.ledger.commit(Proposal(actor: .holdfast) { _ in .append(change) { _, _ in } }).commit

@@ -38,7 +38,7 @@ public struct CommandRunner: Sendable {
     private func fsck(
         deep: Bool, repair: Bool, json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
-        let check = ReplicaCheck(store, .init(isDeep: deep, repairs: repair))
+        let check = StoreCheck(store, .init(isDeep: deep, repairs: repair))
         let summary = try await check.run { finding in
             try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
         } progress: {

@@ -1,3 +1,4 @@
+import Catalog
 import EventLog
 import Foundation
 import Model
@@ -8,6 +9,10 @@ import Volumes
 /// gone, and brings volumes back from the log (DESIGN invariant 9).
 final class Maintenance: Sendable {
     static let interval = 0.25
+    static let checkpointInterval = 1.0
+    /// Sizes of the catalog's write-ahead log: from the first on, what is not in use is moved into the
+    /// database; from the second on, the writer has to wait for it once.
+    static let walByteCounts: (passive: UInt64, waiting: UInt64) = (4 * 1024 * 1024, 128 * 1024 * 1024)
 
     private let engine: Engine
     private let isRunning = Mutex(false)
@@ -28,9 +33,28 @@ final class Maintenance: Sendable {
         }
         thread.name = "maintenance"
         thread.start()
+        let checkpoints = Thread { [self] in
+            while isRunning.withLock({ $0 }) {
+                checkpoint()
+                Thread.sleep(forTimeInterval: Self.checkpointInterval)
+            }
+        }
+        checkpoints.name = "checkpoint"
+        checkpoints.start()
     }
 
     func stop() { isRunning.withLock { $0 = false } }
+
+    private func checkpoint() {
+        let catalog = engine.ledger.catalog
+        do {
+            let size = try engine.environment.fileSystem.status(of: catalog.walPath)?.size ?? 0
+            guard size >= Self.walByteCounts.passive else { return }
+            try catalog.checkpoint(waits: size >= Self.walByteCounts.waiting)
+        } catch {
+            // The write-ahead log grows until a later round succeeds; what it holds is in the event log too.
+        }
+    }
 
     /// One round.
     func tick() {

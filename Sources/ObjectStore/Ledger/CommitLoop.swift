@@ -199,12 +199,14 @@ enum CatalogReplay {
 
     /// - Returns: the number of events applied.
     @discardableResult
-    static func run(log: EventLog, catalog: Catalog) throws -> Int {
+    static func run(log: EventLog, catalog: Catalog, through last: SequenceNumber? = nil) throws -> Int {
         var count = 0
         while true {
             let applied = try catalog.withWriter { writer -> Int in
                 let position = try writer.reader.position()
-                let events = try log.events(from: position.sequence.next, limit: batchCount)
+                let left = last.map { $0.rawValue - min($0.rawValue, position.sequence.rawValue) }
+                let limit = left.map { Int(min($0, UInt64(batchCount))) } ?? batchCount
+                let events = try log.events(from: position.sequence.next, limit: limit)
                 guard !events.isEmpty else { return 0 }
                 try writer.begin()
                 do {

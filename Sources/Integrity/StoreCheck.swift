@@ -1,0 +1,68 @@
+import EventLog
+import Foundation
+import Model
+import ObjectStore
+
+/// The whole check of a store, `holdfast fsck`: log mirrors against each other, the catalog against the log,
+/// and every replica against the catalog.
+public struct StoreCheck: Sendable {
+    private let store: ObjectStore
+    private let options: ReplicaCheck.Options
+
+    public init(_ store: ObjectStore, _ options: ReplicaCheck.Options) {
+        self.store = store
+        self.options = options
+    }
+
+    /// - Parameters:
+    ///   - report: called with each finding as it is made, after its repair was tried.
+    ///   - progress: called with the part of the work that is done, from 0 to 1.
+    public func run(
+        report: (Finding) throws -> Void, progress: (Double) -> Void = { _ in }
+    ) async throws -> CheckSummary {
+        var before = CheckSummary()
+        func count(_ finding: Finding) throws {
+            before.findings += 1
+            if finding.isRepaired { before.repaired += 1 }
+            try report(finding)
+        }
+        let inspection = store.inspection
+        var damaged: [Finding] = []
+        _ = try LogCheck(store).run { damaged.append($0) } progress: { progress($0 * 0.2) }
+        for var finding in damaged {
+            if options.repairs { await mend(&finding, inspection) }
+            try count(finding)
+        }
+        let catalog = CatalogCheck(
+            inspection: inspection, repairs: options.repairs, directory: inspection.stateDirectory)
+        for finding in try await catalog.run() { try count(finding) }
+        progress(0.3)
+        var summary = try await ReplicaCheck(store, options).run(report: report) {
+            progress(0.3 + 0.7 * $0)
+        }
+        summary.findings += before.findings
+        summary.repaired += before.repaired
+        return summary
+    }
+
+    private func mend(_ finding: inout Finding, _ inspection: StoreInspection) async {
+        do {
+            let place = try await inspection.repairLog(finding.sequence, on: finding.volume)
+            finding.isRepaired = true
+            try await inspection.recordRepair(finding, source: "the other mirrors", quarantined: place)
+        } catch {
+            finding.repair += "; that failed: \(error)"
+        }
+    }
+}
+
+extension StoreInspection {
+    /// Appends the event that says what a repair did.
+    func recordRepair(_ finding: Finding, source: String, quarantined: String = "") async throws {
+        var change = EventReplicaRepaired()
+        change.finding = finding.event
+        change.source = source
+        change.quarantined = quarantined
+        _ = try await record(.replicaRepaired(change))
+    }
+}
