@@ -72,7 +72,8 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",
-            dependencies: ["EventLog", "ObjectStore", "HoldfastServer", logging, arguments], swiftSettings: strict),
+            dependencies: ["EventLog", "ObjectStore", "HoldfastServer", logging, arguments],
+            swiftSettings: strict),
 
         // Tests: units beside each target, and the simulated file system they share.
         .target(

@@ -107,7 +107,8 @@ public enum CatalogComparison {
             try writer.database.execute(sql: "DELETE FROM \(table.name) WHERE \(match)", arguments: arguments)
             guard
                 let row = try Row.fetchOne(
-                    expected.database, sql: "SELECT * FROM \(table.name) WHERE \(match)", arguments: arguments)
+                    expected.database, sql: "SELECT * FROM \(table.name) WHERE \(match)", arguments: arguments
+                )
             else { continue }
             let marks = row.map { _ in "?" }.joined(separator: ", ")
             try writer.database.execute(

@@ -62,7 +62,8 @@ extension EventLog {
         let limit = Int(last.rawValue - position.sequence.rawValue)
         try forEachFrame(from: position.sequence.next, limit: limit) { frame, bytes in
             do { _ = try Frame.decode(bytes, after: before) } catch {
-                throw LogError.damaged(frame.sequence, "it does not follow from the event before it: \(error)")
+                throw LogError.damaged(
+                    frame.sequence, "it does not follow from the event before it: \(error)")
             }
             before = LogPosition(sequence: frame.sequence, chain: frame.chain)
             guard let span = span(from: frame.sequence, limit: 1) else { return }

@@ -71,7 +71,7 @@ public final class Server: Sendable {
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
-                runner: CommandRunner(store: store, keys: keys), logger: logger)
+                runner: CommandRunner(store: store, keys: keys, isStopped: false), logger: logger)
             let verifierThread = WorkerPool(threads: 1)
             let verifier = CompletionVerifier(store)
             let task = Task(executorPreference: verifierThread) {

@@ -57,6 +57,6 @@ struct CatalogCheck {
     }
 
     private func finding(_ evidence: String, repair: String) -> Finding {
-        Finding(.catalogDiffers, volume: 0, path: inspection.catalog.path, evidence: evidence, repair: repair)
+        Finding(.catalogDiffers, volume: 0, path: "state/catalog.sqlite", evidence: evidence, repair: repair)
     }
 }

@@ -34,7 +34,8 @@ public struct LogCheck: Sendable {
                 flaws[flaw.mirror, default: 0] += 1
                 var finding = Finding(
                     flaw.isDiverged ? .divergedMirror : .damagedFrame, volume: flaw.mirror, path: flaw.path,
-                    evidence: "event \(flaw.sequence): \(flaw.reason)", repair: "copy it from the other mirrors")
+                    evidence: "event \(flaw.sequence): \(flaw.reason)",
+                    repair: "copy it from the other mirrors")
                 finding.sequence = flaw.sequence
                 try report(finding)
             }

@@ -192,7 +192,9 @@ public struct ReplicaCheck: Sendable {
         do {
             try inspection.restoreReplica(of: id, on: volume.index, reason: reason)
             for index in findings.indices { findings[index].isRepaired = true }
-            for finding in findings { try await inspection.recordRepair(finding, source: "the other volumes") }
+            for finding in findings {
+                try await inspection.recordRepair(finding, source: "the other volumes")
+            }
         } catch {
             for index in findings.indices where !findings[index].isRepaired {
                 findings[index].repair += "; that failed: \(error)"

@@ -22,7 +22,8 @@ public struct ReplicaExaminer: Sendable {
         inspection.volumes.map { volume in
             if let id = BlobID(bytes: piece.blobID) {
                 let flaws = volume.verify(id, length: piece.length, sha256: Array(piece.sha256), deep: true)
-                return Replica(volume: volume.index, path: volume.path(of: id), flaws: flaws.map(\.description))
+                return Replica(
+                    volume: volume.index, path: volume.path(of: id), flaws: flaws.map(\.description))
             }
             let sequence = SequenceNumber(piece.payloadSequence)
             let bad = inspection.log.verifyFrames(from: sequence, through: sequence, mirror: volume.index)

@@ -8,10 +8,14 @@ import ObjectStore
 public struct StoreCheck: Sendable {
     private let store: ObjectStore
     private let options: ReplicaCheck.Options
+    private let includesOpening: Bool
 
-    public init(_ store: ObjectStore, _ options: ReplicaCheck.Options) {
+    /// - Parameter includesOpening: what was mended when the store was opened counts as found: for a store that
+    ///   was opened to be checked.
+    public init(_ store: ObjectStore, _ options: ReplicaCheck.Options, includesOpening: Bool) {
         self.store = store
         self.options = options
+        self.includesOpening = includesOpening
     }
 
     /// - Parameters:
@@ -27,8 +31,15 @@ public struct StoreCheck: Sendable {
             try report(finding)
         }
         let inspection = store.inspection
+        if includesOpening {
+            for finding in openingFindings() { try count(finding) }
+        }
         var damaged: [Finding] = []
-        _ = try LogCheck(store).run { damaged.append($0) } progress: { progress($0 * 0.2) }
+        _ = try LogCheck(store).run {
+            damaged.append($0)
+        } progress: {
+            progress($0 * 0.2)
+        }
         for var finding in damaged {
             if options.repairs { await mend(&finding, inspection) }
             try count(finding)
@@ -43,6 +54,27 @@ public struct StoreCheck: Sendable {
         summary.findings += before.findings
         summary.repaired += before.repaired
         return summary
+    }
+
+    private func openingFindings() -> [Finding] {
+        var findings: [Finding] = []
+        for frame in store.opening.log.repaired {
+            var finding = Finding(
+                .damagedFrame, volume: frame.mirror, path: frame.path,
+                evidence: "event \(frame.sequence): \(frame.evidence)",
+                repair: "copy it from the other mirrors")
+            finding.sequence = frame.sequence
+            findings.append(finding)
+        }
+        for (volume, id) in store.opening.unpublishedBlobs {
+            var finding = Finding(
+                .leftover, volume: volume, path: "incoming/\(id)",
+                evidence: "no event publishes blob \(id): its upload did not end", repair: "remove it")
+            finding.blobID = id
+            findings.append(finding)
+        }
+        for index in findings.indices { findings[index].isRepaired = options.repairs }
+        return findings
     }
 
     private func mend(_ finding: inout Finding, _ inspection: StoreInspection) async {

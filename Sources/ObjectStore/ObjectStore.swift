@@ -14,10 +14,14 @@ public final class ObjectStore: Sendable {
     private let lock: any File
     private let maintenance: Maintenance
     public let opening: OpeningReport
+    /// Where the catalog of a store that is only looked at is; goes when it is closed.
+    private let scratchDirectory: String?
 
     private init(
-        engine: Engine, lock: any File, opening: OpeningReport, maintenance: Maintenance
+        engine: Engine, lock: any File, opening: OpeningReport, maintenance: Maintenance,
+        scratchDirectory: String? = nil
     ) {
+        self.scratchDirectory = scratchDirectory
         self.engine = engine
         self.lock = lock
         self.opening = opening
@@ -52,6 +56,42 @@ public final class ObjectStore: Sendable {
             throw error
         }
     }
+
+    /// Opens a store that is not running to look at it: what opening mends, and every change after, stays in
+    /// memory and in a copy of the catalog, and is gone when the store is closed.
+    /// - Throws: as ``open(_:_:)``.
+    public static func openForInspection(
+        _ settings: StoreSettings, _ environment: StoreEnvironment = .real
+    ) async throws -> ObjectStore {
+        try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
+        let lock = try takeLock(settings, environment)
+        let scratch = NSTemporaryDirectory() + "/holdfast-\(OperationID.random())"
+        do {
+            try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
+            for suffix in ["", "-wal"]
+            where FileManager.default.fileExists(atPath: settings.catalogPath + suffix) {
+                try FileManager.default.copyItem(
+                    atPath: settings.catalogPath + suffix, toPath: "\(scratch)/catalog.sqlite\(suffix)")
+            }
+            var copy = settings
+            copy.stateDirectory = scratch
+            var overlaid = environment
+            overlaid.fileSystem = OverlayFileSystem(over: environment.fileSystem)
+            let (engine, report) = try Opening.open(copy, overlaid)
+            let store = ObjectStore(
+                engine: engine, lock: lock, opening: report, maintenance: Maintenance(engine),
+                scratchDirectory: scratch)
+            try await store.beginEpoch()
+            return store
+        } catch {
+            lock.close()
+            removeScratch(scratch)
+            throw error
+        }
+    }
+
+    /// What cannot be removed is a copy in the directory for temporary files.
+    private static func removeScratch(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
     /// Deletes the catalog of a store that is not running: the next opening computes it from the log.
     public static func deleteCatalog(
@@ -96,6 +136,7 @@ public final class ObjectStore: Sendable {
         maintenance.stop()
         engine.close()
         lock.close()
+        if let scratchDirectory { Self.removeScratch(scratchDirectory) }
     }
 
     public var storeID: StoreID { engine.storeID }

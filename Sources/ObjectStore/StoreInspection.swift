@@ -71,7 +71,9 @@ package struct StoreInspection: Sendable {
     }
 
     /// Runs `body` on the commit thread, with nothing being committed.
-    private func excluding<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    private func excluding<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws
+        -> Value
+    {
         try await withCheckedThrowingContinuation { continuation in
             let isAccepted = engine.ledger.exclude { continuation.resume(with: Result(catching: body)) }
             if !isAccepted { continuation.resume(throwing: StoreError.busy("the commit queue")) }

@@ -61,7 +61,9 @@ public struct S3Service: Sendable {
     }
 
     /// The response to a request whose object turned out unreadable before a byte of it was sent.
-    public func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse) -> ServiceResponse {
+    public func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse)
+        -> ServiceResponse
+    {
         let requestID = response.headers[.amzRequestID] ?? Self.newRequestID()
         var failure = failure(error, head, requestID: requestID, operation: response.operation)
         failure.headers[.amzRequestID] = requestID

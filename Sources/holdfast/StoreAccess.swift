@@ -24,11 +24,18 @@ struct StoreLocation: ParsableArguments {
                 guard status == 0 else { throw ExitCode(status) }
                 return
             }
-            let store = try await ObjectStore.open(settings.store)
+            guard !(try StoreDirectory.isNew(settings)) else {
+                throw StoreError.unavailable("there is no store in \(settings.directory)")
+            }
+            let store =
+                command.changesStore
+                ? try await ObjectStore.open(settings.store)
+                : try await ObjectStore.openForInspection(settings.store)
             defer { store.close() }
             for note in store.opening.log.notes { complain("opening: \(note)") }
             let keys = try KeyStore(stateDirectory: settings.store.stateDirectory)
-            let status = try await CommandRunner(store: store, keys: keys).run(command, output)
+            let runner = CommandRunner(store: store, keys: keys, isStopped: true)
+            let status = try await runner.run(command, output)
             guard status == 0 else { throw ExitCode(status) }
         }
     }

@@ -37,7 +37,8 @@ struct InitCommand: AsyncParsableCommand {
 struct FsckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fsck",
-        abstract: "Check log mirrors, catalog and every replica against each other, and mend what is damaged.",
+        abstract:
+            "Check log mirrors, catalog and every replica against each other, and mend what is damaged.",
         discussion: """
             Without --repair nothing is changed.
             Exit status: 0 clean, 1 all corrected, 4 damage left, 8 could not run, 16 usage.

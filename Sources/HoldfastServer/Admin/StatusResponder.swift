@@ -35,7 +35,9 @@ struct StatusResponder: HTTPResponder {
         }
     }
 
-    func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse) -> ServiceResponse {
+    func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse)
+        -> ServiceResponse
+    {
         text(.internalServerError, "\(error)\n")
     }
 

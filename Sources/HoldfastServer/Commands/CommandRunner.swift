@@ -10,10 +10,13 @@ import ObjectStore
 public struct CommandRunner: Sendable {
     let store: ObjectStore
     let keys: KeyStore
+    /// The store was opened for this command, and serves nobody.
+    let isStopped: Bool
 
-    public init(store: ObjectStore, keys: KeyStore) {
+    public init(store: ObjectStore, keys: KeyStore, isStopped: Bool) {
         self.store = store
         self.keys = keys
+        self.isStopped = isStopped
     }
 
     /// - Returns: the exit status of the command.
@@ -28,7 +31,8 @@ public struct CommandRunner: Sendable {
         case .explain(let object, let version, let json):
             return try await Explanation(store).run(object, versionID: version, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
-        case .createKey(let user, let json): try show([try keys.create(user: user)], secrets: true, json, output)
+        case .createKey(let user, let json):
+            try show([try keys.create(user: user)], secrets: true, json, output)
         case .listKeys(let json): try show(keys.all, secrets: false, json, output)
         case .deleteKey(let accessKey): try keys.delete(accessKey)
         }
@@ -38,7 +42,8 @@ public struct CommandRunner: Sendable {
     private func fsck(
         deep: Bool, repair: Bool, json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
-        let check = StoreCheck(store, .init(isDeep: deep, repairs: repair))
+        let check = StoreCheck(
+            store, .init(isDeep: deep, repairs: repair), includesOpening: isStopped)
         let summary = try await check.run { finding in
             try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
         } progress: {

@@ -55,7 +55,8 @@ struct Explanation {
             selector = named
         }
         let version: ObjectVersion
-        do { version = try store.version(bucket, key, selector) } catch StoreError.isDeleteMarker(let marker) {
+        do { version = try store.version(bucket, key, selector) } catch StoreError.isDeleteMarker(let marker)
+        {
             version = marker
         } catch StoreError.noSuchKey(_, let marker?) {
             version = marker

@@ -8,4 +8,12 @@ public enum StoreCommand: Codable, Sendable {
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String)
+
+    /// Whether a store that is not running is opened for good, or only to be looked at.
+    public var changesStore: Bool {
+        switch self {
+        case .fsck(_, let repair, _): repair
+        case .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        }
+    }
 }

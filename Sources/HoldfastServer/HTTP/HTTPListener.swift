@@ -12,7 +12,8 @@ import Synchronization
 protocol HTTPResponder: Sendable {
     func respond(to request: ServiceRequest) async -> ServiceResponse
     /// The response in place of one whose body cannot be read.
-    func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse) -> ServiceResponse
+    func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse)
+        -> ServiceResponse
     /// Told of each response when it has gone out.
     func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ duration: Duration)
 }
@@ -136,7 +137,11 @@ extension HTTPRequest {
         var host: String?
         for (name, value) in head.headers {
             guard let field = HTTPField.Name(name) else { return nil }
-            if field.canonicalName == "host" { host = value } else { fields.append(HTTPField(name: field, value: value)) }
+            if field.canonicalName == "host" {
+                host = value
+            } else {
+                fields.append(HTTPField(name: field, value: value))
+            }
         }
         // An absolute URI, as to a proxy, counts for its path.
         var path = head.uri

@@ -5,7 +5,8 @@ import Synchronization
 
 extension ByteBuffer: ByteChunk {
     public var count: Int { readableBytes }
-    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result
+    {
         try withUnsafeReadableBytes(body)
     }
 }

@@ -10,7 +10,9 @@ struct S3Responder: HTTPResponder {
 
     func respond(to request: ServiceRequest) async -> ServiceResponse { await service.respond(to: request) }
 
-    func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse) -> ServiceResponse {
+    func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse)
+        -> ServiceResponse
+    {
         service.failure(error, head, replacing: response)
     }
 

@@ -130,7 +130,9 @@ public final class KeyStore: IdentitySource {
     /// - Throws: ``KeyError/noSuchKey(_:)``.
     public func delete(_ accessKey: String) throws {
         try change { keys in
-            guard keys.contains(where: { $0.accessKey == accessKey }) else { throw KeyError.noSuchKey(accessKey) }
+            guard keys.contains(where: { $0.accessKey == accessKey }) else {
+                throw KeyError.noSuchKey(accessKey)
+            }
             keys.removeAll { $0.accessKey == accessKey }
         }
     }

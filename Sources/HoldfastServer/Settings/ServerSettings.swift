@@ -113,7 +113,9 @@ public struct ServerSettings: Sendable {
         switch setting {
         case .volumes:
             let base = URL(fileURLWithPath: directory)
-            let paths = Self.list(value).map { URL(fileURLWithPath: $0, relativeTo: base).standardizedFileURL.path }
+            let paths = Self.list(value).map {
+                URL(fileURLWithPath: $0, relativeTo: base).standardizedFileURL.path
+            }
             guard paths.count == Limits.volumeCount, Set(paths).count == paths.count else {
                 throw fail(
                     "names \(paths.count) directories: it takes \(Limits.volumeCount) different ones")
@@ -177,7 +179,8 @@ enum SettingsFile {
             case let list as [String]: return (name, list.joined(separator: ","))
             default:
                 throw SettingError(
-                    setting: name, source: path, reason: "is neither a string, a number nor a list of strings")
+                    setting: name, source: path, reason: "is neither a string, a number nor a list of strings"
+                )
             }
         }
     }

@@ -11,7 +11,9 @@ public enum StoreDirectory {
         let fileSystem = RealFileSystem()
         try fileSystem.createDirectories(settings.directory, permissions: 0o755)
         try ObjectStore.create(settings.store)
-        guard settings.volumePaths != ServerSettings(directory: settings.directory).volumePaths else { return }
+        guard settings.volumePaths != ServerSettings(directory: settings.directory).volumePaths else {
+            return
+        }
         let file = settings.directory + "/" + ServerSettings.fileName
         guard try fileSystem.status(of: file) == nil else { return }
         let bytes = Array(try SettingsFile.text(["volumes": settings.volumePaths]))

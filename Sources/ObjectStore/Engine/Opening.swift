@@ -10,8 +10,8 @@ public struct OpeningReport: Sendable {
     /// Events that the catalog did not have.
     public let eventsReplayed: Int
     public let catalogWasRebuilt: Bool
-    /// Blobs removed whose event was never committed.
-    public let unpublishedBlobs: Int
+    /// Blobs removed whose event was never committed, each with its volume.
+    public let unpublishedBlobs: [(volume: Int, id: BlobID)]
 }
 
 /// How a store is made and opened (DESIGN, "How a store opens").
@@ -58,9 +58,9 @@ enum Opening {
                 segmentByteCount: settings.segmentByteCount, deadline: settings.operationDeadline),
             clock: environment.clock)
         let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
-        var unpublished = 0
+        var unpublished: [(volume: Int, id: BlobID)] = []
         for handle in opened {
-            unpublished += try clearIncoming(handle.volume, catalog)
+            unpublished += try clearIncoming(handle.volume, catalog).map { (handle.index, $0) }
             if let lagging = mirrors.first(where: { $0.index == handle.index }),
                 recovery.lagging.contains(handle.index)
             {
@@ -158,14 +158,15 @@ enum Opening {
 
     /// Whatever is in incoming/ was begun by a process that ended: a blob that the catalog knows is settled,
     /// any other was never published.
-    static func clearIncoming(_ volume: any Volume, _ catalog: Catalog) throws -> Int {
-        var removed = 0
+    /// - Returns: the blobs removed.
+    static func clearIncoming(_ volume: any Volume, _ catalog: Catalog) throws -> [BlobID] {
+        var removed: [BlobID] = []
         for id in try volume.incoming().blobs {
             if try catalog.read({ try $0.blob(id) }) != nil {
                 try volume.settle(id)
             } else {
                 try volume.removeBlob(id)
-                removed += 1
+                removed.append(id)
             }
         }
         return removed

@@ -94,7 +94,8 @@ struct Authenticator: Sendable {
         if target.query.has("AWSAccessKeyId") {
             throw S3Error(
                 .invalidRequest,
-                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+            )
         }
         throw S3Error(.accessDenied, "Access Denied")
     }
@@ -196,7 +197,9 @@ enum Hexadecimal {
         var bytes: [UInt8] = []
         var high: UInt8?
         for digit in text.utf8 {
-            guard let value = Character(UnicodeScalar(digit)).hexDigitValue.map(UInt8.init) else { return nil }
+            guard let value = Character(UnicodeScalar(digit)).hexDigitValue.map(UInt8.init) else {
+                return nil
+            }
             if let first = high {
                 bytes.append(first << 4 | value)
                 high = nil

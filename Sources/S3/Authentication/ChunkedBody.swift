@@ -174,7 +174,9 @@ final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belong
 
     private func expectEnd() async throws {
         while let (chunk, position) = try await available() {
-            guard position == chunk.count else { throw Self.malformed("there are bytes behind the last chunk") }
+            guard position == chunk.count else {
+                throw Self.malformed("there are bytes behind the last chunk")
+            }
         }
     }
 

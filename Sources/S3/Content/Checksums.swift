@@ -52,7 +52,9 @@ extension EventChecksumAlgorithm {
     var combines: Bool { self == .crc32 || self == .crc32C || self == .crc64Nvme }
 
     init?(wireName: String) {
-        guard let known = Self.known.first(where: { $0.wireName == wireName.uppercased() }) else { return nil }
+        guard let known = Self.known.first(where: { $0.wireName == wireName.uppercased() }) else {
+            return nil
+        }
         self = known
     }
 
@@ -85,7 +87,8 @@ struct AnnouncedChecksum: Sendable {
             guard let text = headers[algorithm.header] else { continue }
             guard found == nil else {
                 throw S3Error(
-                    .invalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+                    .invalidRequest,
+                    "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
                 )
             }
             found = (algorithm, try Self.value(text, algorithm, name: algorithm.header.canonicalName))
@@ -114,7 +117,8 @@ struct AnnouncedChecksum: Sendable {
             if let found, found.0 != algorithm {
                 throw S3Error(
                     .invalidRequest,
-                    "Value for x-amz-sdk-checksum-algorithm header is invalid: the request carries \(found.0.wireName).")
+                    "Value for x-amz-sdk-checksum-algorithm header is invalid: the request carries \(found.0.wireName)."
+                )
             }
         }
         guard let found else { return nil }

@@ -61,7 +61,8 @@ extension S3Service {
 
     func headBucket(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        return ServiceResponse(.ok, headers: [.amzBucketRegion: bucket.region, .contentType: "application/xml"])
+        return ServiceResponse(
+            .ok, headers: [.amzBucketRegion: bucket.region, .contentType: "application/xml"])
     }
 
     func getBucketLocation(_ call: S3Call) throws -> ServiceResponse {

@@ -53,7 +53,8 @@ extension S3Service {
             .isDeleteMarker
         {
             throw S3Error(
-                .invalidRequest, "The source of a copy request may not specifically refer to a delete marker by version id."
+                .invalidRequest,
+                "The source of a copy request may not specifically refer to a delete marker by version id."
             )
         }
         guard case .holds = ReadConditions(copySource: call.headers).check(version) else {

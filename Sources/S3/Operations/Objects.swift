@@ -61,7 +61,8 @@ extension S3Service {
         let range: Range<UInt64>?
         if let part {
             guard asked == nil else {
-                throw S3Error(.invalidRequest, "Cannot specify both Range header and partNumber query parameter")
+                throw S3Error(
+                    .invalidRequest, "Cannot specify both Range header and partNumber query parameter")
             }
             range = try Self.range(ofPart: part, of: version, &headers)
         } else {

@@ -42,7 +42,8 @@ package enum PercentEncoding {
         var iterator = text.utf8.makeIterator()
         while let byte = iterator.next() {
             if byte == UInt8(ascii: "%") {
-                guard let high = iterator.next().flatMap(value), let low = iterator.next().flatMap(value) else {
+                guard let high = iterator.next().flatMap(value), let low = iterator.next().flatMap(value)
+                else {
                     return nil
                 }
                 bytes.append(high << 4 | low)

@@ -7,7 +7,9 @@ struct XMLWriter: Sendable {
     static let namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
     /// - Parameter isNamespaced: errors have no namespace.
-    init(_ root: StaticString, isNamespaced: Bool = true, _ content: (inout XMLWriter) throws -> Void) rethrows {
+    init(_ root: StaticString, isNamespaced: Bool = true, _ content: (inout XMLWriter) throws -> Void)
+        rethrows
+    {
         open(root)
         if isNamespaced {
             bytes.removeLast()
@@ -49,7 +51,8 @@ struct XMLWriter: Sendable {
     /// The one element of S3's documents that has attributes.
     mutating func grantee(_ id: String) {
         bytes +=
-            "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\">".utf8
+            "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\">"
+            .utf8
         element("ID", id)
         close("Grantee")
     }
