@@ -192,7 +192,7 @@ public struct CatalogReader {
         -> [BlobRow]
     {
         try rows(
-            "SELECT * FROM blobs WHERE died < ? AND died_time < ? ORDER BY died LIMIT ?",
+            "SELECT * FROM blobs WHERE died < ? AND died_time < ? AND reclaiming = 0 ORDER BY died LIMIT ?",
             [Int64(sequence.rawValue), Int64(time.microseconds), limit]
         ).map(Self.blob)
     }
@@ -202,9 +202,26 @@ public struct CatalogReader {
         diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int
     ) throws -> [(sequence: SequenceNumber, length: Int)] {
         try rows(
-            "SELECT sequence, length FROM payloads WHERE died < ? AND died_time < ? ORDER BY sequence LIMIT ?",
+            """
+            SELECT sequence, length FROM payloads WHERE died < ? AND died_time < ? AND reclaiming = 0
+            ORDER BY sequence LIMIT ?
+            """,
             [Int64(sequence.rawValue), Int64(time.microseconds), limit]
         ).map { ($0.sequence(0), $0[1]) }
+    }
+
+    /// Blobs that a plan to reclaim names and that may still be there.
+    public func reclaimingBlobs(limit: Int) throws -> [BlobRow] {
+        try rows(
+            "SELECT * FROM blobs WHERE died IS NOT NULL AND reclaiming = 1 ORDER BY died LIMIT ?", [limit]
+        ).map(Self.blob)
+    }
+
+    /// Payloads that a plan to reclaim names and that may still be there.
+    public func reclaimingPayloads() throws -> [SequenceNumber] {
+        try rows("SELECT sequence FROM payloads WHERE reclaiming = 1 ORDER BY sequence", []).map {
+            $0.sequence(0)
+        }
     }
 
     static func blob(_ row: Row) throws -> BlobRow {

@@ -1,6 +1,5 @@
 import EventLog
 import Foundation
-import Integrity
 import Logging
 import Model
 import NIOCore
@@ -19,12 +18,11 @@ public final class Server: Sendable {
     private let listener: HTTPListener
     private let admin: HTTPListener
     private let socket: AdminSocket
-    private let verifier: Task<Void, Never>
-    private let verifierThread: WorkerPool
+    private let housekeeping: Housekeeping
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
-        admin: HTTPListener, socket: AdminSocket, verifier: Task<Void, Never>, verifierThread: WorkerPool
+        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping
     ) {
         self.store = store
         self.group = group
@@ -32,8 +30,7 @@ public final class Server: Sendable {
         self.listener = listener
         self.admin = admin
         self.socket = socket
-        self.verifier = verifier
-        self.verifierThread = verifierThread
+        self.housekeeping = housekeeping
     }
 
     public var address: String { listener.address.map(Self.text) ?? "" }
@@ -72,16 +69,9 @@ public final class Server: Sendable {
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(store: store, keys: keys, isStopped: false), logger: logger)
-            let verifierThread = WorkerPool(threads: 1)
-            let verifier = CompletionVerifier(store)
-            let task = Task(executorPreference: verifierThread) {
-                await verifier.run { error in
-                    logger.error("confirming uploads: \(error)")
-                }
-            }
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, verifier: task, verifierThread: verifierThread)
+                socket: socket, housekeeping: Housekeeping(store, logger))
         } catch {
             store.close()
             try await group.shutdownGracefully()
@@ -95,11 +85,10 @@ public final class Server: Sendable {
         try await listener.stop(deadline: Self.stopDeadline)
         try await admin.stop(deadline: .seconds(1))
         try await socket.stop()
-        verifier.cancel()
+        housekeeping.cancel()
         store.close()
-        await verifier.value
+        await housekeeping.wait()
         try await group.shutdownGracefully()
         workers.stop()
-        verifierThread.stop()
     }
 }

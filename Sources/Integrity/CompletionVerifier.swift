@@ -11,8 +11,7 @@ import Volumes
 /// commits", step 5).
 ///
 /// Uploads are confirmed in batches: a confirmation is an event too, and one for each upload would double the
-/// log. A confirmation alone is nothing to confirm. An exception is recorded as a finding, which a check or a
-/// repair takes up.
+/// log. A confirmation alone is nothing to confirm. An exception is recorded as a finding, and reported for repair.
 public final class CompletionVerifier: Sendable {
     /// Events that one confirmation covers at most.
     static let batchCount = 4096
@@ -111,6 +110,7 @@ public final class CompletionVerifier: Sendable {
                 guard !flaws.isEmpty, try isNeeded(id) else { continue }
                 for flaw in flaws {
                     except(event, FindingCode(flaw), path: volume.path(of: id), flaw.description, id)
+                    inspection.reportDamage(id, volume: volume.index, flaw)
                 }
             }
         }

@@ -22,7 +22,10 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         position = range.lowerBound
         end = range.upperBound
         piece = (0, 0)
+        engine.readPins.pin(version.sequence)
     }
+
+    deinit { engine.readPins.unpin(version.sequence) }
 
     /// Bytes not read yet.
     public var remaining: UInt64 { end - position }

@@ -128,8 +128,18 @@ public final class ObjectStore: Sendable {
     /// Starts the thread that notices slow and missing volumes and brings them back.
     public func startMaintenance() { maintenance.start() }
 
+    /// Makes a new volume in the empty directory of one that is set aside; maintenance then fills it.
+    /// - Throws: ``VolumeError/notEmpty(path:)``, ``StoreError/invalidState(_:)``.
+    public func replaceVolume(_ index: Int) async throws -> VolumeID {
+        try await VolumeReplacement(engine: engine).run(index)
+    }
+
+    /// Gives back space that nothing refers to and that history does not see any more, a part at a time.
+    /// - Returns: whether there may be more to give back at once.
+    public func reclaim() async throws -> Bool { try await Reclaimer(engine).run() }
+
     /// One round of what the maintenance thread does, on the caller's.
-    package func maintain() { maintenance.tick() }
+    public func maintain() { maintenance.tick() }
 
     /// Lets what is queued end, and closes every file.
     public func close() {

@@ -34,6 +34,15 @@ package struct StoreInspection: Sendable {
         try BlobCopier(sources: others + [target]).copy(id, to: target, replacing: reason)
     }
 
+    /// Told of each replica that was found damaged while it was read.
+    package func onDamage(_ body: @escaping @Sendable (BlobID, Int) -> Void) {
+        engine.onDamage { blob, volume, _ in body(blob, volume) }
+    }
+
+    package func reportDamage(_ id: BlobID, volume: Int, _ flaw: BlobFlaw) {
+        engine.report(id, volume: volume, flaw)
+    }
+
     package var stateDirectory: String { engine.settings.stateDirectory }
 
     /// Applies the log's events, through one, to a catalog.

@@ -102,12 +102,9 @@ public final class DirectoryVolume: Volume {
         return found?.inode == place.inode && found?.device == place.device
     }
 
-    /// Whether this very directory, not another mounted over it or in its place, has been emptied.
-    public func wasEmptied() -> Bool {
-        guard let status = try? fileSystem.status(of: directory), status.inode == directoryPlace.inode,
-            status.device == directoryPlace.device, let names = try? fileSystem.list(directory)
-        else { return false }
-        return !names.contains { $0 != "lost+found" }
+    /// What tells this directory from another in its place.
+    public var departure: DepartedVolume {
+        DepartedVolume(volumeID: identity.volumeID, directory: directory, place: directoryPlace)
     }
 
     public func space() throws -> (free: UInt64, total: UInt64) { try fileSystem.space(at: directory) }
@@ -360,5 +357,21 @@ enum BlobScan {
         }
         if flaws.isEmpty, sha256.finalize() != info.sha256 { flaws.append(.wrongSHA256) }
         return flaws
+    }
+}
+
+/// A volume that left service, as far as it matters for its return.
+public struct DepartedVolume: Sendable {
+    public let volumeID: VolumeID
+    let directory: String
+    let place: FileStatus
+
+    /// Whether the very directory, not another mounted over it or in its place, has nothing in it any more: it
+    /// was emptied, and can be filled again. An empty mount point whose disk is missing is another directory.
+    public func wasEmptied(_ fileSystem: any FileSystem) throws(FileSystemError) -> Bool {
+        guard let status = try fileSystem.status(of: directory), status.inode == place.inode,
+            status.device == place.device
+        else { return false }
+        return try fileSystem.list(directory).allSatisfy { $0 == "lost+found" }
     }
 }

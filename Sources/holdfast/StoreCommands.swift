@@ -138,7 +138,8 @@ struct RebuildCatalogCommand: AsyncParsableCommand {
 
 struct VolumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "volume", abstract: "Show the volumes of a store.", subcommands: [List.self])
+        commandName: "volume", abstract: "Show and replace the volumes of a store.",
+        subcommands: [List.self, Replace.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -149,6 +150,23 @@ struct VolumeCommand: AsyncParsableCommand {
         @Flag(help: "Print one JSON object for each volume.") var json = false
 
         func run() async throws { try await location.perform(.volumes(json: json)) }
+    }
+}
+
+extension VolumeCommand {
+    struct Replace: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "replace",
+            abstract: "Make a new volume in the empty directory of a lost one, and fill it from the others.",
+            discussion: "Example:\n  holdfast volume replace /srv/holdfast 2")
+
+        @OptionGroup var location: StoreLocation
+        @Argument(help: "The volume: 1, 2 or 3.") var number: Int
+        @Flag(help: "Print one JSON object for each volume.") var json = false
+
+        func run() async throws {
+            try await location.perform(.replaceVolume(number: number, json: json))
+        }
     }
 }
 

@@ -31,6 +31,7 @@ public struct CommandRunner: Sendable {
         case .explain(let object, let version, let json):
             return try await Explanation(store).run(object, versionID: version, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
+        case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createKey(let user, let json):
             try show([try keys.create(user: user)], secrets: true, json, output)
         case .listKeys(let json): try show(keys.all, secrets: false, json, output)
@@ -117,6 +118,25 @@ public struct CommandRunner: Sendable {
                     ? try CommandJSON.line(line)
                     : "volume \(line.volume): \(line.standing)  \(line.path)\(reason)")
         }
+    }
+
+    /// Returns when the new volume holds what the others do.
+    private func replace(_ number: Int, _ json: Bool, _ output: any CommandOutput) async throws {
+        guard (1...Limits.volumeCount).contains(number) else {
+            throw StoreError.invalidState("there is no volume \(number): they are 1 to \(Limits.volumeCount)")
+        }
+        _ = try await store.replaceVolume(number)
+        var patience = 50
+        while let status = store.volumeStatuses.first(where: { $0.index == number }),
+            status.standing != .inService
+        {
+            if status.standing == .setAside { patience -= isStopped ? 25 : 1 }
+            guard patience > 0 else {
+                throw StoreError.unavailable("volume \(number) is not filled: \(status.reason ?? "")")
+            }
+            if isStopped { store.maintain() } else { try await Task.sleep(for: .milliseconds(100)) }
+        }
+        try volumes(json: json, output)
     }
 
     private struct KeyLine: Encodable {

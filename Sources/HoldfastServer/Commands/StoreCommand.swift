@@ -5,6 +5,7 @@ public enum StoreCommand: Codable, Sendable {
     case verifyLog(json: Bool)
     case explain(object: String, versionID: String?, json: Bool)
     case volumes(json: Bool)
+    case replaceVolume(number: Int, json: Bool)
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String)
@@ -13,6 +14,7 @@ public enum StoreCommand: Codable, Sendable {
     public var changesStore: Bool {
         switch self {
         case .fsck(_, let repair, _): repair
+        case .replaceVolume: true
         case .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
         }
     }

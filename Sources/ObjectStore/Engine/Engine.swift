@@ -21,6 +21,7 @@ final class Engine: Sendable {
     private let nextPair = Atomic<Int>(0)
     /// Blobs that uploads of this process are writing: their files are no leftovers.
     let blobsBeingWritten = Mutex<Set<BlobID>>([])
+    let readPins = ReadPins()
     private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
 
     init(

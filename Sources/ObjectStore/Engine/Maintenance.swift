@@ -64,8 +64,32 @@ final class Maintenance: Sendable {
                 handle, reason: "\(handle.volume.name) is not the directory that was opened any more")
         }
         for (index, _) in engine.volumes.setAside {
-            do { try VolumeReturn(engine: engine).run(index) } catch {
+            do { try VolumeReturn(engine: engine).run(index) } catch VolumeError.empty(let path) {
+                refill(index, path)
+            } catch {
                 engine.volumes.note(index, reason: "\(error)")
+            }
+        }
+    }
+
+    /// A directory that was emptied under the running store becomes a new volume; a later round fills it. One
+    /// that merely is empty may be the mount point of a disk that is not there: the operator decides.
+    private func refill(_ index: Int, _ path: String) {
+        do {
+            guard let departed = engine.volumes.departed(index),
+                try departed.wasEmptied(engine.environment.fileSystem)
+            else {
+                return engine.volumes.note(index, reason: "\(VolumeError.empty(path: path))")
+            }
+        } catch {
+            engine.volumes.note(index, reason: "\(error)")
+            return
+        }
+        let engine = engine
+        // Bounded by the commit queue; the volume stays set aside until a round finds what this made.
+        Task {
+            do { _ = try await VolumeReplacement(engine: engine).run(index) } catch {
+                engine.volumes.note(index, reason: "filling it anew: \(error)")
             }
         }
     }
@@ -106,13 +130,19 @@ struct VolumeReturn {
         do {
             _ = try Opening.clearIncoming(volume, ledger.catalog)
             let copier = BlobCopier(sources: engine.volumes.inService.map(\.volume))
-            let bringEvent: (LoggedEvent) throws -> Void = {
-                try Opening.bring($0, to: volume, ledger.catalog, copier)
+            var reclaimed: [SequenceNumber] = []
+            let bringEvent: (LoggedEvent) throws -> Void = { event in
+                try Opening.bring(event, to: volume, ledger.catalog, copier)
+                if case .reclaimed(let change) = event.record.change {
+                    reclaimed += change.payloadSequences.map { SequenceNumber($0) }
+                }
             }
             var report = try ledger.log.catchUp(mirror, before: bringEvent)
             let last = try finish(handle, mirror, copier)
             report.events += last.events
             report.bytes += last.bytes
+            // Copied segments came without these; the volume's own still have them.
+            try ledger.log.dropPayloads(of: reclaimed, mirror: handle.index)
             announce(handle.index, report)
         } catch {
             engine.volumes.fail(handle, reason: "bringing it back: \(error)")

@@ -59,6 +59,8 @@ final class VolumeSet: Sendable {
         let path: String
         var standing: Standing
         var since: Timestamp
+        /// The volume that was open here last.
+        var departed: DepartedVolume?
     }
 
     private let places: Mutex<[Place]>
@@ -110,6 +112,14 @@ final class VolumeSet: Sendable {
         }
     }
 
+    /// The volume that was in service last, for a place whose volume is set aside.
+    func departed(_ index: Int) -> DepartedVolume? {
+        places.withLock { places in
+            guard case .setAside = places[index - 1].standing else { return nil }
+            return places[index - 1].departed
+        }
+    }
+
     /// Notes why a volume that is not open is not.
     func note(_ index: Int, reason: String) {
         let now = clock()
@@ -133,6 +143,7 @@ final class VolumeSet: Sendable {
             case .setAside: return nil
             }
             guard current === handle else { return nil }
+            places[handle.index - 1].departed = (current.volume as? DirectoryVolume)?.departure
             places[handle.index - 1].standing = .setAside(reason: reason)
             places[handle.index - 1].since = now
             return inService

@@ -63,10 +63,8 @@ struct CatalogView: LedgerView {
         return UploadsPage(items: items, isTruncated: page.isTruncated)
     }
 
-    func knowsBlob(_ id: BlobID) throws -> Bool { try reader.blob(id) != nil }
-
-    func needsBlob(_ id: BlobID) throws -> Bool {
+    func isDead(_ id: BlobID) throws -> Bool {
         guard let row = try reader.blob(id) else { return false }
-        return !row.isReclaiming
+        return row.uses == 0 && !row.isReclaiming
     }
 }

@@ -26,11 +26,8 @@ public protocol LedgerView {
         _ bucket: BucketName, prefix: String, delimiter: String, keyMarker: String,
         uploadMarker: UploadID?, limit: Int
     ) throws -> UploadsPage
-    /// Whether an event that is not yet reclaimed refers, or referred, to the blob.
-    func knowsBlob(_ id: BlobID) throws -> Bool
-    /// Whether some version or part refers to the blob, or history can still see it, and it is not being
-    /// reclaimed.
-    func needsBlob(_ id: BlobID) throws -> Bool
+    /// Whether no version or part refers to the blob, and no plan to reclaim names it yet.
+    func isDead(_ id: BlobID) throws -> Bool
 }
 
 /// What one proposal comes to, decided against what is true at the moment it is committed.

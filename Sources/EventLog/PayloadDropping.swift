@@ -1,0 +1,55 @@
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+extension EventLog {
+    /// The sealed segment that an event stands in; `nil` for the segment that is appended to.
+    public func sealedSegment(of sequence: SequenceNumber) -> (first: SequenceNumber, last: SequenceNumber)? {
+        guard let span = span(from: sequence, limit: 1), !isInActiveSegment(sequence) else { return nil }
+        let places = state.withLock { $0.segments }
+        guard let index = places.firstIndex(where: { $0.first == span.segment.first }),
+            index + 1 < places.count
+        else { return nil }
+        return (places[index].first, SequenceNumber(places[index + 1].first.rawValue - 1))
+    }
+
+    /// Drops payloads from whichever sealed segments of a mirror they stand in.
+    public func dropPayloads(of sequences: [SequenceNumber], mirror index: Int) throws {
+        var segments: [SequenceNumber: Set<SequenceNumber>] = [:]
+        for sequence in sequences {
+            guard let segment = sealedSegment(of: sequence) else { continue }
+            segments[segment.first, default: []].insert(sequence)
+        }
+        for (first, sequences) in segments {
+            try dropPayloads(of: sequences, inSegment: first, mirror: index)
+        }
+    }
+
+    /// Writes a sealed segment of a mirror afresh without some payloads; all its events stay, and so does the
+    /// chain. The new file is complete and synced before it takes the old one's name.
+    /// - Parameter sequences: events of that segment; those whose payloads are gone already count for nothing.
+    private func dropPayloads(
+        of sequences: Set<SequenceNumber>, inSegment first: SequenceNumber, mirror index: Int
+    ) throws {
+        guard let mirror = mirrors().first(where: { $0.index == index }) else {
+            throw LogError.broken("volume \(index) is not in service")
+        }
+        guard let (_, last) = sealedSegment(of: first),
+            let place = state.withLock({ $0.segments.first { $0.first == first } })
+        else { throw LogError.damaged(first, "no sealed segment begins with it") }
+        var bytes = Segment.Header(storeID: storeID, first: first, chain: place.chain).encoded()
+        bytes.reserveCapacity(settings.segmentByteCount)
+        var offsets: [UInt32] = []
+        try forEachFrame(from: first, limit: Int(last.rawValue + 1 - first.rawValue)) { frame, raw in
+            offsets.append(UInt32(bytes.count / 8))
+            if sequences.contains(frame.sequence), !frame.isPayloadDropped {
+                bytes += Frame.dropPayload(of: raw, frame)
+            } else {
+                bytes.append(contentsOf: raw.prefix(frame.byteCount))
+            }
+        }
+        bytes += Segment.Seal.encode(first: first, offsets: offsets, end: UInt64(bytes.count))
+        _ = try mirror.replace(first, with: bytes)
+    }
+}

@@ -1,0 +1,51 @@
+import Integrity
+import Logging
+import ObjectStore
+
+/// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged,
+/// gives space back.
+final class Housekeeping: Sendable {
+    private static let reclaimInterval = Duration.seconds(30)
+
+    private let threads: WorkerPool
+    private let tasks: [Task<Void, Never>]
+
+    init(_ store: ObjectStore, _ logger: Logger) {
+        let threads = WorkerPool(threads: 3)
+        self.threads = threads
+        let verifier = CompletionVerifier(store)
+        let repair = DamageRepair(store)
+        tasks = [
+            Task(executorPreference: threads) {
+                await verifier.run { logger.error("confirming uploads: \($0)") }
+            },
+            Task(executorPreference: threads) {
+                await repair.run { logger.error("could not be mended: \($0)") }
+            },
+            Task(executorPreference: threads) { await Self.reclaim(store, logger) },
+        ]
+    }
+
+    private static func reclaim(_ store: ObjectStore, _ logger: Logger) async {
+        while !Task.isCancelled {
+            do {
+                while try await store.reclaim() {}
+                try await Task.sleep(for: reclaimInterval)
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.error("reclaiming space: \(error)")
+                // Cancelled while it sleeps, the loop ends above.
+                try? await Task.sleep(for: reclaimInterval)
+            }
+        }
+    }
+
+    func cancel() { for task in tasks { task.cancel() } }
+
+    /// Returns when everything has ended; after ``cancel()`` and the closing of the store.
+    func wait() async {
+        for task in tasks { await task.value }
+        threads.stop()
+    }
+}
