@@ -92,18 +92,18 @@ enum MultipartDecisions {
     private static func choose(
         _ parts: [CompletedPart], of id: UploadID, in view: any LedgerView
     ) throws -> [UploadedPart] {
-        var chosen: [UploadedPart] = []
-        chosen.reserveCapacity(parts.count)
-        for (index, named) in parts.enumerated() {
-            if index > 0, named.number <= parts[index - 1].number { throw StoreError.invalidPartOrder }
+        // In the order in which Amazon S3 finds fault: the list, the parts, their sizes.
+        for (named, next) in zip(parts, parts.dropFirst()) where next.number <= named.number {
+            throw StoreError.invalidPartOrder
+        }
+        let chosen = try parts.map { named in
             guard let part = try view.part(id, number: named.number), part.etag == named.etag else {
                 throw StoreError.invalidPart(number: named.number)
             }
-            let isLast = index == parts.count - 1
-            guard isLast || part.piece.length >= Limits.minimumPartByteCount else {
-                throw StoreError.partTooSmall(number: named.number, size: part.piece.length)
-            }
-            chosen.append(part)
+            return part
+        }
+        for part in chosen.dropLast() where part.piece.length < Limits.minimumPartByteCount {
+            throw StoreError.partTooSmall(number: part.number, size: part.piece.length)
         }
         guard !chosen.isEmpty else { throw StoreError.invalidPart(number: 1) }
         return chosen
