@@ -127,8 +127,8 @@ final class HTTPConnection: ChannelInboundHandler {
     /// Whether the connection can take another request behind this one's answer.
     func canGoOn() -> Bool {
         guard let head, head.isKeepAlive, !listener.isStopping.load(ordering: .relaxed) else { return false }
-        guard case .busy(let body, _, let isReceived) = state else { return false }
-        return isReceived || !body.wasNotAskedFor
+        guard case .busy(let body, _, _) = state else { return false }
+        return !body.wasNotAskedFor
     }
 
     /// The response is written but for its end.

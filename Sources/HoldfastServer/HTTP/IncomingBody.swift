@@ -42,11 +42,12 @@ final class IncomingBody: RequestBody {
         }
     }
 
+    /// What ``next()`` comes to before it waits.
     private enum Next {
         case bytes(ByteBuffer, resume: Bool)
         case end
         case failed(S3Error)
-        case wait(sendContinue: Bool)
+        case wait
     }
 
     private let state: Mutex<State>
@@ -66,6 +67,13 @@ final class IncomingBody: RequestBody {
     }
 
     func next() async throws -> (any ByteChunk)? {
+        // Also for a body of no bytes: clients that were answered without it take the next answer on the
+        // connection for a part of this one.
+        let isToContinue = state.withLock { state in
+            defer { state.awaitsContinue = false }
+            return state.awaitsContinue
+        }
+        if isToContinue { sendContinue() }
         let next = state.withLock { state -> Next in
             if let buffer = state.take() {
                 let resume = state.isPaused && state.byteCount < Self.limit / 2
@@ -73,10 +81,7 @@ final class IncomingBody: RequestBody {
                 return .bytes(buffer, resume: resume)
             }
             if let failure = state.failure { return .failed(failure) }
-            if state.isEnded { return .end }
-            let sendContinue = state.awaitsContinue
-            state.awaitsContinue = false
-            return .wait(sendContinue: sendContinue)
+            return state.isEnded ? .end : .wait
         }
         switch next {
         case .bytes(let buffer, let isToResume):
@@ -84,9 +89,7 @@ final class IncomingBody: RequestBody {
             return buffer
         case .end: return nil
         case .failed(let error): throw error
-        case .wait(let isToContinue):
-            if isToContinue { sendContinue() }
-            return try await wait()
+        case .wait: return try await wait()
         }
     }
 
