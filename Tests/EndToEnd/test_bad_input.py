@@ -64,7 +64,8 @@ def test_an_anonymous_request(shared):
     assert error.value.code == 403 and b"<Code>AccessDenied</Code>" in error.value.read()
 
 
-def test_presigned_requests(shared, s3, bucket):
+def test_presigned_requests(shared, bucket):
+    s3 = shared.client(signature_version="s3v4")
     s3.put_object(Bucket=bucket, Key="key", Body=b"x")
     url = s3.generate_presigned_url(
         "get_object", Params={"Bucket": bucket, "Key": "key", "ResponseContentType": "text/y"})
