@@ -185,21 +185,29 @@ extension S3Service {
         var outcomes: [Result<Deletion, any Error>] = []
         outcomes.reserveCapacity(objects.count)
         for start in stride(from: 0, to: objects.count, by: width) {
-            let group = objects[start..<min(start + width, objects.count)]
-            outcomes += await withTaskGroup(of: (Int, Result<Deletion, any Error>).self) { tasks in
-                for (index, object) in group.enumerated() {
-                    tasks.addTask {
-                        do { return (index, .success(try await delete(object, from: bucket, call))) } catch {
-                            return (index, .failure(error))
-                        }
-                    }
-                }
-                var results = [Result<Deletion, any Error>?](repeating: nil, count: group.count)
-                for await (index, result) in tasks { results[index] = result }
-                return results.compactMap { $0 }
-            }
+            outcomes += await deleteTogether(
+                Array(objects[start..<min(start + width, objects.count)]), from: bucket, call)
         }
         return outcomes
+    }
+
+    private func deleteTogether(
+        _ objects: [XMLElement], from bucket: BucketName, _ call: S3Call
+    ) async -> [Result<Deletion, any Error>] {
+        await withTaskGroup { tasks in
+            for (index, object) in objects.enumerated() {
+                tasks.addTask { (index, await outcome(of: object, from: bucket, call)) }
+            }
+            var outcomes: [Int: Result<Deletion, any Error>] = [:]
+            while let (index, outcome) = await tasks.next() { outcomes[index] = outcome }
+            return objects.indices.compactMap { outcomes[$0] }
+        }
+    }
+
+    private func outcome(
+        of object: XMLElement, from bucket: BucketName, _ call: S3Call
+    ) async -> Result<Deletion, any Error> {
+        do { return .success(try await delete(object, from: bucket, call)) } catch { return .failure(error) }
     }
 
     private func delete(
