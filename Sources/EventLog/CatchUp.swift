@@ -110,15 +110,7 @@ extension EventLog {
     private func removeForeignSegments(_ mirror: LogMirror, _ places: [SegmentPlace]) throws {
         let known = Set(places.map(\.first))
         for first in try mirror.list() where !known.contains(first) {
-            let bytes = try mirror.fileSystem.contents(of: mirror.path(first))
-            let used = bytes.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
-            try mirror.quarantine(
-                Array(bytes.prefix(used)), as: "log-\(first)",
-                reason:
-                    "volume \(mirror.index): log/\(Segment.name(first)): events that are no part of the log")
-            try mirror.fileSystem.remove(mirror.path(first))
-            try mirror.fileSystem.syncDirectory(mirror.directory)
-            mirror.forgetSealed(first)
+            try mirror.setAside(first, reason: "events that are no part of the log")
         }
     }
 
@@ -127,9 +119,17 @@ extension EventLog {
     private func heldThrough(_ mirror: LogMirror, _ place: SegmentPlace) throws -> SequenceNumber {
         let before = SequenceNumber(place.first.rawValue - 1)
         let header = Segment.Header(storeID: storeID, first: place.first, chain: place.chain)
-        guard let file = try? SegmentFile.open(mirror.path(place.first), fileSystem: mirror.fileSystem),
-            file.header == header
-        else { return before }
+        let file: SegmentFile
+        do throws(SegmentFlaw) {
+            file = try SegmentFile.open(mirror.path(place.first), fileSystem: mirror.fileSystem)
+        } catch {
+            if error != .missing { try mirror.setAside(place.first, reason: "\(error)") }
+            return before
+        }
+        guard file.header == header else {
+            try mirror.setAside(place.first, reason: "it belongs to another log")
+            return before
+        }
         let size = try file.file.size()
         let window = Recovery.Window(file.file, end: file.seal?.tableOffset ?? size)
         var position = LogPosition(sequence: before, chain: place.chain)

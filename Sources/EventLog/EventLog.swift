@@ -247,13 +247,9 @@ public final class EventLog: Sendable {
         let size = UInt64(settings.segmentByteCount)
         guard end > size / 4 else { return }
         for mirror in mirrors() where !mirror.nextIsReady(segmentByteCount: size) {
-            prepare(mirror, size)
+            // A lane whose queue is full takes it after a later flush.
+            _ = mirror.lane.submit { mirror.prepareAhead(segmentByteCount: size) }
         }
-    }
-
-    /// An error here is met again, and reported, when the segment is needed.
-    private func prepare(_ mirror: LogMirror, _ size: UInt64) {
-        _ = mirror.lane.submit { _ = try? mirror.prepareNext(segmentByteCount: size) }
     }
 
     public func takeOutOfService(_ index: Int) {

@@ -10,9 +10,9 @@ import SwiftProtobuf
 /// the chain; the body has the payload's SHA-256.
 package struct Frame: Sendable {
     package static let headerByteCount = 88
-    static let magic: UInt32 = 0x5645_4648  // "HFEV"
-    static let version: UInt16 = 1
-    static let payloadDropped: UInt16 = 1
+    package static let magic: UInt32 = 0x5645_4648  // "HFEV"
+    package static let version: UInt16 = 1
+    package static let payloadDropped: UInt16 = 1
 
     package let sequence: SequenceNumber
     package let epoch: UInt64
@@ -37,7 +37,7 @@ package struct Frame: Sendable {
     // MARK: Encoding
 
     /// Appends the frame to `batch` and returns its chain hash.
-    static func append(
+    package static func append(
         to batch: inout [UInt8], sequence: SequenceNumber, epoch: UInt64, time: Timestamp,
         after previous: ChainHash, body: [UInt8], payload: [UInt8]
     ) -> ChainHash {
@@ -76,7 +76,7 @@ package struct Frame: Sendable {
     }
 
     /// The same event without its payload.
-    static func dropPayload(of frame: UnsafeRawBufferPointer, _ header: Frame) -> [UInt8] {
+    package static func dropPayload(of frame: UnsafeRawBufferPointer, _ header: Frame) -> [UInt8] {
         var bytes = Array(frame.prefix(headerByteCount + header.bodyByteCount))
         bytes.store(payloadDropped, at: 6)
         let checksum = bytes.withUnsafeBytes { CRC32C.checksum(slice($0, 0..<84)) }
@@ -136,13 +136,13 @@ package struct Frame: Sendable {
         return frame
     }
 
-    var payloadRange: Range<Int> {
+    package var payloadRange: Range<Int> {
         let start = Self.headerByteCount + bodyByteCount
         return start..<start + storedPayloadByteCount
     }
 
     /// The event of a frame that was decoded.
-    func event(_ bytes: UnsafeRawBufferPointer) throws(FrameFlaw) -> LoggedEvent {
+    package func event(_ bytes: UnsafeRawBufferPointer) throws(FrameFlaw) -> LoggedEvent {
         let body = slice(bytes, Self.headerByteCount..<Self.headerByteCount + bodyByteCount)
         let record: EventRecord
         do { record = try EventRecord(serializedBytes: Array(body)) } catch { throw .badRecord("\(error)") }

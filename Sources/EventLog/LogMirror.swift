@@ -34,6 +34,8 @@ public final class LogMirror: Sendable {
     private struct State {
         var active: Active?
         var next: Next?
+        /// Why the next segment could not be made ready ahead.
+        var unready: FileSystemError?
         var open: [SequenceNumber: SegmentFile] = [:]
         var order: [SequenceNumber] = []
     }
@@ -73,6 +75,11 @@ public final class LogMirror: Sendable {
     /// Appends and makes durable. On an error the mirror must not be appended to again: what the file holds
     /// is not known.
     func append(_ chunks: [Chunk], segmentByteCount: UInt64) throws(FileSystemError) {
+        if let error = state.withLock({ $0.unready.take() }) {
+            // A disk that failed away from the frames is as sick. One that is full may have room by the time
+            // the next segment is needed, and refuses then if it has not.
+            guard error.code == ENOSPC else { throw error }
+        }
         for chunk in chunks {
             if let begins = chunk.begins {
                 try seal(begins.seal)
@@ -121,6 +128,23 @@ public final class LogMirror: Sendable {
     /// makes a file grow.
     /// - Returns: whether it is ready.
     func prepareNext(segmentByteCount: UInt64) throws(FileSystemError) -> Bool {
+        do {
+            return try prepareStep(segmentByteCount: segmentByteCount)
+        } catch {
+            // What a write or a sync that failed has left is not known: the next attempt begins another file.
+            state.withLock { $0.next = nil }
+            throw error
+        }
+    }
+
+    /// As ``prepareNext(segmentByteCount:)``, ahead of need: an error is told to the next append.
+    func prepareAhead(segmentByteCount: UInt64) {
+        do { _ = try prepareNext(segmentByteCount: segmentByteCount) } catch {
+            state.withLock { $0.unready = error }
+        }
+    }
+
+    private func prepareStep(segmentByteCount: UInt64) throws(FileSystemError) -> Bool {
         var next: Next
         if let known = state.withLock({ $0.next }) {
             next = known
@@ -217,5 +241,17 @@ public final class LogMirror: Sendable {
         while try fileSystem.status(of: path) != nil { path += "+" }
         try fileSystem.replaceFile(path + ".txt", with: Array((reason + "\n").utf8))
         try fileSystem.replaceFile(path, with: bytes)
+    }
+
+    /// Moves a segment to quarantine, with the reason: also one that cannot be read.
+    func setAside(_ first: SequenceNumber, reason: String) throws(FileSystemError) {
+        var path = "\(quarantineDirectory)/log-\(first)"
+        while try fileSystem.status(of: path) != nil { path += "+" }
+        let text = "volume \(index): log/\(Segment.name(first)): \(reason)\n"
+        try fileSystem.replaceFile(path + ".txt", with: Array(text.utf8))
+        try fileSystem.rename(self.path(first), to: path)
+        try fileSystem.syncDirectory(quarantineDirectory)
+        try fileSystem.syncDirectory(directory)
+        forgetSealed(first)
     }
 }

@@ -24,25 +24,25 @@ extension EventLog {
         clock: @escaping @Sendable () -> Timestamp
     ) throws -> (EventLog, LogRecovery) {
         var recovery = LogRecovery()
-        let tails = try mirrors.compactMap {
-            try findTail($0, storeID: storeID, settings: settings, &recovery)
+        var findings: [Finding] = []
+        for mirror in mirrors {
+            do {
+                findings.append(try findTail(mirror, storeID: storeID, &recovery))
+            } catch let error as FileSystemError {
+                // One sick disk keeps nobody from opening.
+                recovery.notes.append("volume \(mirror.index): \(error)")
+                findings.append(Finding(mirror: mirror, tail: nil, unusable: []))
+            }
         }
+        let tails = findings.compactMap(\.tail)
         guard tails.count >= Limits.writeQuorum else {
             throw LogError.tooFewMirrors(present: tails.map(\.mirror.index))
         }
-        let (group, walk) = choose(tails)
+        let (group, walk) = try choose(tails)
+        try refuseIfMoreMayBeThere(findings, than: walk.position.sequence)
         try Recovery.compare(group, with: walk)
-        var inService: [Int: LogMirror] = [:]
-        for tail in group where tail.lastCommon.sequence == walk.position.sequence {
-            try settle(tail, walk, settings: settings, &recovery)
-            inService[tail.mirror.index] = tail.mirror
-        }
-        for mirror in mirrors where inService[mirror.index] == nil {
-            recovery.lagging.append(mirror.index)
-            recovery.notes.append(
-                "volume \(mirror.index): its log does not reach event \(walk.position.sequence)")
-        }
-        precondition(!inService.isEmpty, "the last frame of the log was read from some mirror")
+        let inService = try settle(group, walk, settings: settings, &recovery)
+        noteLagging(mirrors.filter { inService[$0.index] == nil }, group, walk, &recovery)
         let places = try segmentPlaces(inService.values.sorted { $0.index < $1.index }, last: group[0].header)
         let state = State(
             mirrors: inService, head: walk.position, lastEpoch: walk.epoch, lastTime: walk.time,
@@ -50,16 +50,26 @@ extension EventLog {
         return (EventLog(storeID: storeID, settings: settings, clock: clock, state: state), recovery)
     }
 
-    /// The last segment of a mirror that can be read as one; `nil` for a mirror without a log.
+    /// What a mirror holds of the end of the log.
+    private struct Finding {
+        let mirror: LogMirror
+        /// Its last segment that can be read as one; `nil` for a mirror without a log.
+        let tail: Recovery.Tail?
+        /// Segments behind that one, and why each cannot be read.
+        let unusable: [(first: SequenceNumber, reason: String)]
+    }
+
     private static func findTail(
-        _ mirror: LogMirror, storeID: StoreID, settings: LogSettings, _ recovery: inout LogRecovery
-    ) throws -> Recovery.Tail? {
+        _ mirror: LogMirror, storeID: StoreID, _ recovery: inout LogRecovery
+    ) throws -> Finding {
         // Files being made ready or copied when the process ended are no part of the log.
         for name in [Segment.nextName, "copy"] {
             let path = mirror.directory + "/" + name
             if try mirror.fileSystem.status(of: path) != nil { try mirror.fileSystem.remove(path) }
         }
+        var unusable: [(first: SequenceNumber, reason: String)] = []
         for first in try mirror.list().reversed() {
+            let place = "volume \(mirror.index): log/\(Segment.name(first))"
             do {
                 let segment = try SegmentFile.open(
                     mirror.path(first), fileSystem: mirror.fileSystem, options: .write)
@@ -67,15 +77,70 @@ extension EventLog {
                     throw LogError.foreignStore(
                         mirror: mirror.index, found: segment.header.storeID, expected: storeID)
                 }
-                return Recovery.Tail(mirror, segment, end: try segment.file.size())
+                let tail = Recovery.Tail(mirror, segment, end: try segment.file.size())
+                return Finding(mirror: mirror, tail: tail, unusable: unusable)
             } catch let flaw as SegmentFlaw {
-                recovery.notes.append("volume \(mirror.index): log/\(Segment.name(first)): \(flaw)")
+                if case .unknownFormat = flaw { throw LogError.unknownFormat("\(place): \(flaw)") }
+                recovery.notes.append("\(place): \(flaw)")
+                unusable.append((first, "\(place): \(flaw)"))
             }
         }
-        return nil
+        return Finding(mirror: mirror, tail: nil, unusable: unusable)
     }
 
-    private static func choose(_ tails: [Recovery.Tail]) -> ([Recovery.Tail], Recovery.Walk) {
+    /// A segment has its name only once its header and first events are stable: one behind the chosen end
+    /// that cannot be read held events. They were acknowledged if a quorum had them, and that may be so if
+    /// the mirrors that cannot be asked are as many. Then the log is not cut: a volume that is absent, or the
+    /// damaged header mended by hand, may bring it back.
+    private static func refuseIfMoreMayBeThere(
+        _ findings: [Finding], than end: SequenceNumber
+    ) throws(LogError) {
+        let lost = findings.flatMap(\.unusable).filter { $0.first > end }
+        guard !lost.isEmpty else { return }
+        let silent = findings.count { $0.tail == nil || $0.unusable.contains { $0.first > end } }
+        let absent = max(0, Limits.volumeCount - findings.count)
+        guard silent + absent >= Limits.writeQuorum else { return }
+        throw .damaged(end.next, lost.map(\.reason).joined(separator: "; "))
+    }
+
+    /// Makes the mirrors that hold all of the log agree with it.
+    /// - Returns: those, by their index.
+    private static func settle(
+        _ group: [Recovery.Tail], _ walk: Recovery.Walk, settings: LogSettings,
+        _ recovery: inout LogRecovery
+    ) throws -> [Int: LogMirror] {
+        var inService: [Int: LogMirror] = [:]
+        var failure: FileSystemError?
+        for tail in group where tail.lastCommon.sequence == walk.position.sequence {
+            do {
+                try settle(tail, walk, settings: settings, &recovery)
+                inService[tail.mirror.index] = tail.mirror
+            } catch let error as FileSystemError {
+                recovery.notes.append("volume \(tail.mirror.index): \(error)")
+                failure = error
+            }
+        }
+        if inService.isEmpty, let failure { throw LogError.fileSystem(failure) }
+        precondition(!inService.isEmpty, "the last frame of the log was read from some mirror")
+        return inService
+    }
+
+    private static func noteLagging(
+        _ mirrors: [LogMirror], _ group: [Recovery.Tail], _ walk: Recovery.Walk,
+        _ recovery: inout LogRecovery
+    ) {
+        for mirror in mirrors {
+            recovery.lagging.append(mirror.index)
+            let flaw = group.first { $0.mirror === mirror }?.pending.first
+            let reason = flaw.map { " (event \($0.sequence): \($0.flaw))" } ?? ""
+            recovery.notes.append(
+                "volume \(mirror.index): its log does not reach event \(walk.position.sequence)\(reason)")
+        }
+    }
+
+    private static func choose(
+        _ tails: [Recovery.Tail]
+    ) throws(LogError) -> ([Recovery.Tail], Recovery.Walk) {
         var groups: [[Recovery.Tail]] = []
         for tail in tails {
             if let index = groups.firstIndex(where: { $0[0].header == tail.header }) {
@@ -84,11 +149,12 @@ extension EventLog {
                 groups.append([tail])
             }
         }
-        let walked = groups.map { group -> ([Recovery.Tail], Recovery.Walk) in
+        var walked: [([Recovery.Tail], Recovery.Walk)] = []
+        for group in groups {
             let header = group[0].header
             let before = LogPosition(
                 sequence: SequenceNumber(header.first.rawValue - 1), chain: header.chain)
-            return (group, Recovery.walk(group, from: Recovery.Walk(position: before)))
+            walked.append((group, try Recovery.walk(group, from: Recovery.Walk(position: before))))
         }
         return walked.dropFirst().reduce(walked[0]) { $1.1.isBetter(than: $0.1) ? $1 : $0 }
     }
@@ -107,7 +173,7 @@ extension EventLog {
         let size = try tail.file.size()
         let rest = try Recovery.rest(of: tail.file, from: walk.end, size: size)
         if let rest {
-            let isFrame = rest.withUnsafeBytes { (try? Frame(header: $0)) != nil }
+            let isFrame = Recovery.holdsFrame(rest)
             if isFrame {
                 try mirror.quarantine(
                     rest, as: "log-\(tail.header.first)-tail-\(walk.end)",
@@ -157,98 +223,5 @@ extension EventLog {
             throw LogError.damaged(SequenceNumber(1), "the log begins with event \(places[0].first)")
         }
         return places
-    }
-}
-
-extension Recovery {
-    /// Finds, for each tail, the frames it shares with the log: which of them are damaged, and where it
-    /// leaves the log.
-    static func compare(_ tails: [Tail], with walk: Walk) throws {
-        guard let first = tails.first else { return }
-        var position = LogPosition(
-            sequence: SequenceNumber(first.header.first.rawValue - 1), chain: first.header.chain)
-        for offset in walk.offsets.map({ UInt64($0) * 8 }) {
-            var good: (frame: Frame, bytes: [UInt8])?
-            var flaws: [(Tail, any Error)] = []
-            var holders: [(Tail, Frame)] = []
-            let way = tails.lazy.compactMap { try? $0.window.frame(at: offset, after: position) }
-            // Where ways part, the log's own frame is the one from which the next offset follows.
-            let candidates = Array(way)
-            good = candidates.first { candidate in
-                walk.contains(end: offset + UInt64(candidate.frame.byteCount))
-                    && (offset + UInt64(candidate.frame.byteCount) != walk.end
-                        || candidate.frame.chain == walk.position.chain)
-                    && (candidates.allSatisfy { $0.frame.chain == candidate.frame.chain }
-                        || leads(candidate.frame, at: offset, tails, to: walk))
-            }
-            guard let good else { preconditionFailure("the walk read this frame from some mirror") }
-            for tail in tails {
-                do {
-                    let (frame, _) = try tail.window.frame(at: offset, after: position)
-                    if frame.chain == good.frame.chain {
-                        holders.append((tail, frame))
-                    } else {
-                        flaws.append((tail, FrameFlaw.brokenChain))
-                    }
-                } catch { flaws.append((tail, error)) }
-            }
-            for (tail, frame) in holders {
-                tail.damaged += tail.pending
-                tail.pending = []
-                tail.lastCommon = (offset + UInt64(frame.byteCount), frame.sequence)
-            }
-            for (tail, flaw) in flaws {
-                tail.pending.append((offset, good.bytes, good.frame.sequence, "\(flaw)"))
-            }
-            position = LogPosition(sequence: good.frame.sequence, chain: good.frame.chain)
-        }
-    }
-
-    private static func leads(_ frame: Frame, at offset: UInt64, _ tails: [Tail], to walk: Walk) -> Bool {
-        let start = Walk(
-            position: LogPosition(sequence: frame.sequence, chain: frame.chain), epoch: frame.epoch,
-            time: frame.time, offsets: [], end: offset + UInt64(frame.byteCount))
-        return Recovery.walk(tails, from: start).position == walk.position
-    }
-
-    /// The bytes from `offset` to the last one that is not zero; `nil` if there is none.
-    static func rest(of file: any File, from offset: UInt64, size: UInt64) throws -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var used = 0
-        var position = offset
-        while position < size {
-            let piece = try file.bytes(Int(min(1024 * 1024, size - position)), at: position)
-            guard !piece.isEmpty else { break }
-            position += UInt64(piece.count)
-            if let last = piece.lastIndex(where: { $0 != 0 }) {
-                bytes += [UInt8](repeating: 0, count: Int(position - offset) - piece.count - bytes.count)
-                bytes += piece
-                used = bytes.count - piece.count + last + 1
-            }
-        }
-        return used == 0 ? nil : Array(bytes.prefix(used))
-    }
-
-    static func zero(_ file: any File, from start: UInt64, to end: UInt64) throws(FileSystemError) {
-        var offset = start
-        while offset < end {
-            let count = min(UInt64(LogMirror.zeroChunk), end - offset)
-            try file.write([UInt8](repeating: 0, count: Int(count)), at: offset)
-            offset += count
-        }
-    }
-}
-
-extension Recovery.Walk {
-    /// Whether a frame of the walk ends at `end`.
-    func contains(end: UInt64) -> Bool {
-        if end == self.end { return true }
-        var low = 0
-        var high = offsets.count
-        while low < high {
-            let middle = (low + high) / 2
-            if UInt64(offsets[middle]) * 8 < end { low = middle + 1 } else { high = middle }
-        }
-        return low < offsets.count && UInt64(offsets[low]) * 8 == end
     }
 }

@@ -42,6 +42,20 @@ enum Recovery {
             window = Window(segment.file, end: segment.seal?.tableOffset ?? end)
             lastCommon = (UInt64(Segment.headerByteCount), SequenceNumber(segment.header.first.rawValue - 1))
         }
+
+        /// The frame at `offset`; `nil` if none is there that follows from `position`.
+        func frame(at offset: UInt64, after position: LogPosition) throws(LogError) -> Frame? {
+            do { return try window.frame(at: offset, after: position).frame } catch {
+                // Any other flaw is compared with the log, and told, once it is known.
+                switch error as? FrameFlaw {
+                case .unknownVersion, .unknownFlags:
+                    throw .unknownFormat(
+                        "volume \(mirror.index): log/\(Segment.name(header.first)) at byte \(offset): \(error)"
+                    )
+                default: return nil
+                }
+            }
+        }
     }
 
     /// A moving view of a file.
@@ -92,19 +106,22 @@ enum Recovery {
 
     /// Follows the frames as far as some tail has them. Where tails part, every way is followed and the best
     /// kept.
-    static func walk(_ tails: [Tail], from start: Walk) -> Walk {
+    /// - Throws: ``LogError/unknownFormat(_:)`` if a frame is not of the format that is known here: what is
+    ///   not understood is not taken for a torn write.
+    static func walk(_ tails: [Tail], from start: Walk) throws(LogError) -> Walk {
         var walk = start
         while true {
             var ways: [ChainHash: (frame: Frame, tails: [Tail])] = [:]
             for tail in tails {
-                guard let (frame, _) = try? tail.window.frame(at: walk.end, after: walk.position) else {
-                    continue
-                }
+                guard let frame = try tail.frame(at: walk.end, after: walk.position) else { continue }
                 ways[frame.chain, default: (frame, [])].tails.append(tail)
             }
             guard let way = ways.values.first else { return walk }
             if ways.count > 1 {
-                let results = ways.values.map { Recovery.walk($0.tails, from: advanced(walk, by: $0.frame)) }
+                var results: [Walk] = []
+                for way in ways.values {
+                    results.append(try Recovery.walk(way.tails, from: advanced(walk, by: way.frame)))
+                }
                 return results.dropFirst().reduce(results[0]) { $1.isBetter(than: $0) ? $1 : $0 }
             }
             walk = advanced(walk, by: way.frame)

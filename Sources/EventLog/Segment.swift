@@ -8,30 +8,30 @@ import Volumes
 package enum Segment {
     package static let headerByteCount = 4096
     package static let footerByteCount = 64
-    static let version: UInt32 = 1
+    package static let version: UInt32 = 1
     static let magic: [UInt8] = Array("HFSEG\0\0".utf8) + [1]
     static let sealMagic: [UInt8] = Array("HFSEGEND".utf8)
     /// A segment being made ready: no part of the log until it is renamed.
     static let nextName = "next"
 
-    static func name(_ first: SequenceNumber) -> String {
+    package static func name(_ first: SequenceNumber) -> String {
         let digits = String(first.rawValue)
         return String(repeating: "0", count: 20 - digits.count) + digits + ".log"
     }
 
-    static func first(of name: String) -> SequenceNumber? {
+    package static func first(of name: String) -> SequenceNumber? {
         guard name.utf8.count == 24, name.hasSuffix(".log"), let number = UInt64(name.prefix(20)), number > 0
         else { return nil }
         return SequenceNumber(number)
     }
 
-    struct Header: Equatable {
-        let storeID: StoreID
-        let first: SequenceNumber
+    package struct Header: Equatable {
+        package let storeID: StoreID
+        package let first: SequenceNumber
         /// The chain hash of the event before the first.
-        let chain: ChainHash
+        package let chain: ChainHash
 
-        func encoded() -> [UInt8] {
+        package func encoded() -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: Segment.headerByteCount)
             bytes.replaceSubrange(0..<8, with: Segment.magic)
             bytes.store(Segment.version, at: 8)
@@ -42,13 +42,13 @@ package enum Segment {
             return bytes
         }
 
-        init(storeID: StoreID, first: SequenceNumber, chain: ChainHash) {
+        package init(storeID: StoreID, first: SequenceNumber, chain: ChainHash) {
             self.storeID = storeID
             self.first = first
             self.chain = chain
         }
 
-        init(_ bytes: [UInt8]) throws(SegmentFlaw) {
+        package init(_ bytes: [UInt8]) throws(SegmentFlaw) {
             guard bytes.count >= 76, bytes.starts(with: Segment.magic) else {
                 throw .badHeader("it does not begin with HFSEG")
             }
@@ -57,7 +57,7 @@ package enum Segment {
                 throw .badHeader("its checksum is wrong")
             }
             guard version == Segment.version else {
-                throw .badHeader("format \(version); this Holdfast knows format \(Segment.version)")
+                throw .unknownFormat(version)
             }
             guard let storeID = StoreID(bytes: bytes[16..<32]) else { throw .badHeader("it names no store") }
             self.storeID = storeID
@@ -67,15 +67,15 @@ package enum Segment {
     }
 
     /// What ends a sealed segment.
-    struct Seal: Equatable {
-        let first: SequenceNumber
-        let count: Int
+    package struct Seal: Equatable {
+        package let first: SequenceNumber
+        package let count: Int
         /// Where the frames end and the table begins.
-        let tableOffset: UInt64
+        package let tableOffset: UInt64
         let tableChecksum: UInt32
 
         /// The table and the footer.
-        static func encode(first: SequenceNumber, offsets: [UInt32], end: UInt64) -> [UInt8] {
+        package static func encode(first: SequenceNumber, offsets: [UInt32], end: UInt64) -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: offsets.count * 4)
             for (index, offset) in offsets.enumerated() { bytes.store(offset, at: index * 4) }
             let checksum = CRC32C.checksum(bytes)
@@ -89,7 +89,7 @@ package enum Segment {
             return bytes + footer
         }
 
-        init(_ bytes: [UInt8], fileSize: UInt64) throws(SegmentFlaw) {
+        package init(_ bytes: [UInt8], fileSize: UInt64) throws(SegmentFlaw) {
             guard bytes.count == footerByteCount, bytes.starts(with: sealMagic) else { throw .notSealed }
             let checksum: UInt32 = bytes.withUnsafeBytes { load($0, 60) }
             guard checksum == CRC32C.checksum(bytes.bytes(0..<60)) else {
@@ -110,6 +110,7 @@ package enum Segment {
 package enum SegmentFlaw: Error, Hashable, Sendable, CustomStringConvertible {
     case missing
     case badHeader(String)
+    case unknownFormat(UInt32)
     case notSealed
     case badFooter(String)
     case badTable
@@ -119,6 +120,8 @@ package enum SegmentFlaw: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .missing: "the segment is missing"
         case .badHeader(let reason): "the segment's header is damaged: \(reason)"
+        case .unknownFormat(let format):
+            "the segment has format \(format); this Holdfast knows format \(Segment.version)"
         case .notSealed: "the segment does not end with a footer"
         case .badFooter(let reason): "the segment's footer is damaged: \(reason)"
         case .badTable: "the segment's table does not match its checksum"
@@ -128,13 +131,13 @@ package enum SegmentFlaw: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// An open segment file of one mirror.
-final class SegmentFile: Sendable {
+package final class SegmentFile: Sendable {
     let file: any File
-    let header: Segment.Header
+    package let header: Segment.Header
     /// `nil` for the active segment.
-    let seal: Segment.Seal?
+    package let seal: Segment.Seal?
     /// Where each frame begins, in units of eight bytes, for a sealed segment.
-    let offsets: [UInt32]
+    package let offsets: [UInt32]
 
     init(file: any File, header: Segment.Header, seal: Segment.Seal?, offsets: [UInt32]) {
         self.file = file
@@ -144,7 +147,7 @@ final class SegmentFile: Sendable {
     }
 
     /// Opens a sealed segment, or an active one, and checks header, footer and table.
-    static func open(
+    package static func open(
         _ path: String, fileSystem: any FileSystem, options: OpenOptions = []
     ) throws(SegmentFlaw) -> SegmentFile {
         let file: any File
@@ -186,7 +189,7 @@ final class SegmentFile: Sendable {
     }
 
     /// The bytes of a sealed segment that frame `index` takes.
-    func range(of index: Int) -> Range<UInt64> {
+    package func range(of index: Int) -> Range<UInt64> {
         guard let seal else { preconditionFailure("an active segment has no table") }
         let start = UInt64(offsets[index]) * 8
         let end = index + 1 < offsets.count ? UInt64(offsets[index + 1]) * 8 : seal.tableOffset

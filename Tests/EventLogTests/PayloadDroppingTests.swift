@@ -1,0 +1,84 @@
+import EventLog
+import Foundation
+import Model
+import TestSupport
+import Testing
+import Volumes
+
+@Suite struct PayloadDroppingTests {
+    private func log() throws -> (LogFixture, EventLog) {
+        let fixture = try LogFixture.created()
+        let (log, _) = try fixture.start()
+        try log.fill(segments: 3)
+        return (fixture, log)
+    }
+
+    @Test func theChainIsAsValidAfterPayloadsAreDropped() throws {
+        let (fixture, log) = try log()
+        let before = try log.all()
+        let dropped = [SequenceNumber(2), SequenceNumber(4)]
+        let size = try fixture.disk.contents(of: fixture.segments(1)[0]).count
+        for index in 1...3 { try log.dropPayloads(of: dropped, mirror: index) }
+        #expect(try fixture.disk.contents(of: fixture.segments(1)[0]).count <= size - 600)
+        #expect(try log.isProved())
+        let after = try log.all()
+        #expect(after.map(\.chain) == before.map(\.chain))
+        #expect(after.map(\.record) == before.map(\.record))
+        #expect(after.map(\.payloadLength) == before.map(\.payloadLength))
+        for sequence in dropped { #expect(throws: LogError.self) { try log.payload(of: sequence) } }
+        #expect(try log.payload(of: SequenceNumber(3)).count == 300)
+        let (again, recovery) = try fixture.open()
+        #expect(again.head == log.head && recovery.notes.isEmpty)
+        #expect(try again.isProved())
+    }
+
+    @Test func aMirrorThatStillHasThePayloadIsNoDivergedOne() throws {
+        let (_, log) = try log()
+        try log.dropPayloads(of: [SequenceNumber(2)], mirror: 1)
+        #expect(try log.isProved())
+        try log.dropPayloads(of: [SequenceNumber(2)], mirror: 1)
+        #expect(try log.isProved(), "twice is no harm")
+    }
+
+    @Test func theActiveSegmentKeepsItsPayloads() throws {
+        let (_, log) = try log()
+        try log.append("active", payload: [5])
+        #expect(log.sealedSegment(of: log.head.sequence) == nil)
+        for index in 1...3 { try log.dropPayloads(of: [log.head.sequence], mirror: index) }
+        #expect(try log.payload(of: log.head.sequence) == [5])
+    }
+
+    @Test func everySealedSegmentIsNamedByItsFirstAndLastEvent() throws {
+        let (fixture, log) = try log()
+        var next = SequenceNumber(1)
+        for _ in 0..<3 {
+            let segment = try #require(log.sealedSegment(of: next))
+            #expect(segment.first == next)
+            #expect(log.sealedSegment(of: segment.last)?.first == segment.first)
+            next = segment.last.next
+        }
+        #expect(next == log.activeFirst)
+        _ = fixture
+    }
+
+    @Test func aCrashWhilePayloadsAreDroppedLosesNoEvent() throws {
+        let (fixture, log) = try log()
+        let before = try log.all()
+        var points = 0
+        for point in 1... {
+            let disk = fixture.disk.clone()
+            let dying = LogFixture(disk)
+            let (source, _) = try dying.open()
+            disk.crash(atOperation: point)
+            let isDone =
+                (try? source.dropPayloads(of: [SequenceNumber(2), SequenceNumber(30)], mirror: 2)) != nil
+            let (found, recovery) = try LogFixture(disk.recovered(seed: UInt64(point))).open()
+            #expect(recovery.lagging.isEmpty, "crash at \(point)")
+            #expect(try found.all().map(\.chain) == before.map(\.chain), "crash at \(point)")
+            #expect(try found.isProved(), "crash at \(point)")
+            points += 1
+            if isDone { break }
+        }
+        #expect(points > 5)
+    }
+}
