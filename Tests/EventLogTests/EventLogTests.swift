@@ -144,7 +144,7 @@ import Volumes
         var fixture = try LogFixture.created()
         fixture.deadline = .milliseconds(50)
         let lane = ThreadLane(name: "stalled", threads: 1, capacity: 64)
-        fixture.lane = { $0 == 3 ? lane : InlineLane() }
+        fixture.lane = { $0 == 3 ? lane as any Lane : InlineLane() }
         let (log, _) = try fixture.open()
         let stall = Stall()
         fixture.disk.inject(Fault(.stall(stall), on: [.sync]) { $0.hasPrefix("/volume-3") })
@@ -164,7 +164,7 @@ import Volumes
             func finish() {}
         }
         var fixture = try LogFixture.created()
-        fixture.lane = { $0 == 1 ? Refusing() : InlineLane() }
+        fixture.lane = { $0 == 1 ? Refusing() as any Lane : InlineLane() }
         let (log, _) = try fixture.open()
         let outcome = try log.append("a")
         #expect(outcome.stable == [2, 3])
