@@ -85,6 +85,10 @@ let package = Package(
             name: "VolumesTests", dependencies: ["Volumes", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "FormatsTests",
+            dependencies: ["EventLog", "Catalog", "HoldfastServer", "TestSupport", grdb, logging],
+            swiftSettings: strict),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog"], swiftSettings: strict),
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestSupport"],

@@ -21,7 +21,7 @@ extension Recovery {
                     && (offset + UInt64(candidate.frame.byteCount) != walk.end
                         || candidate.frame.chain == walk.position.chain)
                     && (candidates.allSatisfy { $0.frame.chain == candidate.frame.chain }
-                        || try leads(candidate.frame, at: offset, tails, to: walk))
+                        || leads(candidate.frame, at: offset, tails, to: walk))
             }
             guard let good else { preconditionFailure("the walk read this frame from some mirror") }
             for tail in tails {

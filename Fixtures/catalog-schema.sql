@@ -1,0 +1,92 @@
+PRAGMA user_version = 1;
+CREATE TABLE archive (
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    version BLOB NOT NULL,
+    is_null INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    newest INTEGER NOT NULL,
+    PRIMARY KEY (bucket, key, sequence DESC)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blobs (
+    id BLOB PRIMARY KEY,
+    length INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    uses INTEGER NOT NULL,
+    born INTEGER NOT NULL,
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    died INTEGER,
+    died_time INTEGER,
+    reclaiming INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE buckets (
+    name BLOB PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    region TEXT NOT NULL,
+    versioning TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE current (
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    version BLOB NOT NULL,
+    is_null INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (bucket, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dead_blobs ON blobs (died) WHERE died IS NOT NULL;
+CREATE TABLE findings (
+    sequence INTEGER PRIMARY KEY,
+    repaired INTEGER NOT NULL,
+    record BLOB NOT NULL
+) STRICT;
+CREATE TABLE meta (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    store BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    confirmed INTEGER NOT NULL
+) STRICT;
+CREATE TABLE parts (
+    upload BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    piece BLOB NOT NULL,
+    PRIMARY KEY (upload, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE payloads (
+    sequence INTEGER PRIMARY KEY,
+    length INTEGER NOT NULL,
+    died INTEGER NOT NULL,
+    died_time INTEGER NOT NULL,
+    reclaiming INTEGER NOT NULL
+) STRICT;
+CREATE TABLE settings (
+    bucket BLOB NOT NULL,
+    name TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (bucket, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE uploads (
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    id BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (bucket, key, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE volumes (
+    number INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;

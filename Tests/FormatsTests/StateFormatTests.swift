@@ -1,0 +1,123 @@
+import Catalog
+import Foundation
+import GRDB
+import HoldfastServer
+import Logging
+import Model
+import TestSupport
+import Testing
+import Volumes
+
+/// What stands in the state directory, and the settings file.
+@Suite struct StateFormatTests {
+    private func withDirectory<Value>(_ body: (String) throws -> Value) throws -> Value {
+        let path = FileManager.default.temporaryDirectory.path + "/holdfast-formats-\(StoreID.random())"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try body(path)
+    }
+
+    @Test func theCatalogsSchemaIsTheSame() throws {
+        let text = try withDirectory { directory in
+            let path = directory + "/catalog.sqlite"
+            let catalog = try Catalog(path: path, storeID: EveryEvent.storeID, readers: 1)
+            return try withExtendedLifetime(catalog) {
+                let queue = try DatabaseQueue(path: path)
+                return try queue.read { database in
+                    let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+                    let statements = try String.fetchAll(
+                        database, sql: "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+                    return "PRAGMA user_version = \(version);\n" + statements.map { $0 + ";\n" }.joined()
+                }
+            }
+        }
+        try GoldenFile(name: "catalog-schema.sql").expect(Array(text.utf8))
+    }
+
+    /// A store's own keys are random; these were made up.
+    private static let keys = """
+        {
+          "format" : 1,
+          "keys" : [
+            {
+              "accessKey" : "HFAAAAAAAAAAAAAAAAAA",
+              "created" : "2026-01-01T00:00:00.000Z",
+              "isRoot" : true,
+              "secretKey" : "0123456789012345678901234567890123456789",
+              "user" : "root"
+            },
+            {
+              "accessKey" : "HFBBBBBBBBBBBBBBBBBB",
+              "created" : "2026-01-02T00:00:00.000Z",
+              "isRoot" : false,
+              "secretKey" : "abcdefghijabcdefghijabcdefghijabcdefghij",
+              "user" : "ölga"
+            }
+          ]
+        }
+        """
+
+    @Test func keysAreWrittenTheSameToTheByteForTheirOwnerAlone() throws {
+        let disk = SimulatedFileSystem()
+        try disk.place(Array(Self.keys.utf8), at: "/state/keys.json")
+        let store = try KeyStore(stateDirectory: "/state", fileSystem: disk)
+        try store.delete(try store.create(user: "passing").accessKey)
+        try GoldenFile(name: "keys.json").expect(try disk.contents(of: "/state/keys.json"))
+        #expect(try disk.status(of: "/state/keys.json")?.permissions == 0o600)
+    }
+
+    @Test(.disabled(if: GoldenFile.isBeingMade)) func keysAreRead() throws {
+        let disk = SimulatedFileSystem()
+        try disk.place(try GoldenFile(name: "keys.json").bytes(), at: "/state/keys.json")
+        let store = try KeyStore(stateDirectory: "/state", fileSystem: disk)
+        #expect(store.all.map(\.accessKey) == ["HFAAAAAAAAAAAAAAAAAA", "HFBBBBBBBBBBBBBBBBBB"])
+        #expect(store.all.map(\.user) == ["root", "ölga"])
+        #expect(store.all.map(\.isRoot) == [true, false])
+        #expect(store.all.map(\.secretKey.count) == [40, 40])
+        #expect(store.identity(accessKey: "HFBBBBBBBBBBBBBBBBBB") != nil)
+    }
+
+    @Test func keysOfAnUnknownFormatAreRefusedByName() throws {
+        let disk = SimulatedFileSystem()
+        try disk.place(Array(#"{"format": 2, "keys": []}"#.utf8), at: "/state/keys.json")
+        let error = #expect(throws: KeyError.self) {
+            try KeyStore(stateDirectory: "/state", fileSystem: disk)
+        }
+        #expect("\(try #require(error))".contains("/state/keys.json cannot be read: it has format 2, not 1"))
+    }
+
+    private static let settings = """
+        {
+          "volumes": ["/disks/a", "/disks/b", "/disks/c"],
+          "listen": "0.0.0.0:9000",
+          "admin": "127.0.0.1:9001",
+          "region": "eu-central-1",
+          "domains": ["s3.example.org"],
+          "history-hours": 48,
+          "deadline-seconds": 5,
+          "workers": 4,
+          "connections": 100,
+          "log-level": "info"
+        }
+
+        """
+
+    @Test func everySettingIsReadFromTheSettingsFile() throws {
+        let file = GoldenFile(name: "holdfast.json")
+        try file.expect(Array(Self.settings.utf8))
+        try withDirectory { directory in
+            try Data(try file.bytes()).write(to: URL(fileURLWithPath: directory + "/holdfast.json"))
+            let found = try ServerSettings.load(directory: directory, environment: [:], flags: [])
+            #expect(found.volumePaths == ["/disks/a", "/disks/b", "/disks/c"])
+            #expect(found.listen == .init(host: "0.0.0.0", port: 9000))
+            #expect(found.admin == .init(host: "127.0.0.1", port: 9001))
+            #expect(found.region == "eu-central-1")
+            #expect(found.domains == ["s3.example.org"])
+            #expect(found.historyHours == 48)
+            #expect(found.deadlineSeconds == 5)
+            #expect(found.workers == 4)
+            #expect(found.connectionLimit == 100)
+            #expect(found.logLevel == .info)
+        }
+    }
+}
