@@ -7,6 +7,7 @@ import PackageDescription
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -49,7 +50,8 @@ let package = Package(
             name: "Volumes", dependencies: ["Model", "Digests", "CFileSystem"], swiftSettings: strict),
         .target(
             name: "EventLog", dependencies: ["Model", "Digests", "Volumes"], swiftSettings: strict),
-        .target(name: "Catalog", dependencies: ["Model", grdb, protobuf], swiftSettings: strict),
+        .target(
+            name: "Catalog", dependencies: ["Model", grdb, sqlite, protobuf], swiftSettings: strict),
         .target(
             name: "ObjectStore",
             dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog"],

@@ -100,6 +100,7 @@ public enum CatalogComparison {
     public static func mend(
         _ differences: [RowDifference], in writer: CatalogWriter, from expected: CatalogReader
     ) throws {
+        writer.touchBuckets()
         for difference in differences {
             guard let table = tables.first(where: { $0.name == difference.table }) else { continue }
             let match = table.key.map { "\($0) = ?" }.joined(separator: " AND ")

@@ -201,9 +201,10 @@ public final class EventLog: Sendable {
     /// as readers are concerned, and the log must be opened again: a mirror may hold the tail, so its numbers
     /// cannot be given to other events.
     public func flush() -> FlushOutcome {
-        guard let batch = batch.withLock({ $0.take() }) else {
+        guard var batch = batch.withLock({ $0.take() }) else {
             return FlushOutcome(stable: inService, failed: [:])
         }
+        batch.chunks[batch.chunks.count - 1].pad(segmentByteCount: UInt64(settings.segmentByteCount))
         let outcome = append(batch.chunks)
         let epoch = epoch.withLock { $0 }
         let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in

@@ -13,23 +13,51 @@ extension EventLog {
         var bad: [(sequence: SequenceNumber, reason: String)] = []
         var next = first
         while next <= last, let span = span(from: next, limit: Int(last.rawValue - next.rawValue + 1)) {
-            for number in 0..<span.count {
-                let sequence = SequenceNumber(next.rawValue + UInt64(number))
-                do {
-                    let (file, range) = try place(number, of: span, on: mirror)
-                    let bytes = try file.bytes(range.count, at: range.lowerBound)
-                    let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
-                    guard frame.sequence == sequence else {
-                        throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
-                    }
-                } catch {
-                    // A mirror that left service meanwhile is brought back whole: nothing it holds now
-                    // counts.
-                    guard inService.contains(index) else { return [] }
-                    bad.append((sequence, "\(error)"))
-                }
-            }
+            bad += verifyFrames(of: span, on: mirror)
+            // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
+            guard inService.contains(index) else { return [] }
             next = SequenceNumber(next.rawValue + UInt64(span.count))
+        }
+        return bad
+    }
+
+    private func verifyFrames(
+        of span: Span, on mirror: LogMirror
+    ) -> [(sequence: SequenceNumber, reason: String)] {
+        var bad: [(sequence: SequenceNumber, reason: String)] = []
+        var number = 0
+        while number < span.count {
+            let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
+            do {
+                let place = try place(of: span, on: mirror)
+                let ranges = try place.run(from: number, count: span.count)
+                let start = ranges[0].lowerBound
+                let bytes = try place.file.bytes(Int(ranges[ranges.count - 1].upperBound - start), at: start)
+                bad += bytes.withUnsafeBytes { Self.flaws(of: $0, ranges, from: sequence) }
+                number += ranges.count
+            } catch {
+                bad.append((sequence, "\(error)"))
+                number += 1
+            }
+        }
+        return bad
+    }
+
+    /// The frames in a run of bytes that are not good in themselves, or not the ones expected there.
+    private static func flaws(
+        of bytes: UnsafeRawBufferPointer, _ ranges: [Range<UInt64>], from first: SequenceNumber
+    ) -> [(sequence: SequenceNumber, reason: String)] {
+        var bad: [(sequence: SequenceNumber, reason: String)] = []
+        for (offset, range) in ranges.enumerated() {
+            let sequence = SequenceNumber(first.rawValue + UInt64(offset))
+            let start = min(Int(range.lowerBound - ranges[0].lowerBound), bytes.count)
+            let end = min(start + range.count, bytes.count)
+            do {
+                let frame = try Frame.decode(slice(bytes, start..<end), after: nil)
+                guard frame.sequence == sequence else {
+                    throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
+                }
+            } catch { bad.append((sequence, "\(error)")) }
         }
         return bad
     }
@@ -92,8 +120,9 @@ extension EventLog {
                 isOfSegment: isOfSegment)
         }
         do {
-            let (file, range) = try place(0, of: span, on: mirror)
-            let bytes = try file.bytes(range.count, at: range.lowerBound)
+            let place = try place(of: span, on: mirror)
+            let range = try place.range(0)
+            let bytes = try place.file.bytes(range.count, at: range.lowerBound)
             let found = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
             guard found.sequence == frame.sequence else {
                 return flaw("event \(found.sequence) stands in its place", isDiverged: true)

@@ -84,15 +84,18 @@ public typealias OperationID = UniqueID<OperationKind>
 extension Collection<UInt8> {
     /// The bytes as lower-case hexadecimal digits.
     public var hexadecimal: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(unsafeUninitializedCapacity: count * 2) { buffer in
+        String(unsafeUninitializedCapacity: count * 2) { buffer in
             var index = 0
             for byte in self {
-                buffer[index] = digits[Int(byte >> 4)]
-                buffer[index + 1] = digits[Int(byte & 15)]
+                buffer[index] = hexadecimalDigit(byte >> 4)
+                buffer[index + 1] = hexadecimalDigit(byte & 15)
                 index += 2
             }
             return index
         }
     }
+}
+
+private func hexadecimalDigit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
 }

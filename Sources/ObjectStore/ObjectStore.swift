@@ -163,7 +163,7 @@ public final class ObjectStore: Sendable {
 
     /// - Throws: ``StoreError/noSuchBucket(_:)``.
     public func bucket(_ name: BucketName) throws -> Bucket {
-        guard let bucket = try engine.ledger.read({ try $0.bucket(name) }) else {
+        guard let bucket = try engine.ledger.bucket(name) else {
             throw StoreError.noSuchBucket(name)
         }
         return bucket
@@ -175,12 +175,12 @@ public final class ObjectStore: Sendable {
     public func version(
         _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector
     ) throws -> ObjectVersion {
-        let found = try engine.ledger.read { view -> ObjectVersion? in
-            if let version = try view.version(bucket, key, selector) { return version }
-            guard try view.bucket(bucket) != nil else { throw StoreError.noSuchBucket(bucket) }
-            return nil
-        }
+        let found =
+            selector == .current
+            ? try engine.ledger.currentVersion(bucket, key)
+            : try engine.ledger.read { try $0.version(bucket, key, selector) }
         guard let found else {
+            _ = try self.bucket(bucket)
             if let wire = selector.wire { throw StoreError.noSuchVersion(key, wire) }
             throw StoreError.noSuchKey(key, deleteMarker: nil)
         }

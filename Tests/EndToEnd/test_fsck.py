@@ -68,7 +68,9 @@ def check(store, codes, volume=None, key=None, deep=True):
         assert fingerprint(store) == before
     reads_right(store)
     repaired, summary, status = store.fsck(*flags, "--repair")
-    assert status == 1 and all(f["repaired"] for f in repaired)
+    assert all(f["repaired"] for f in repaired)
+    # A running store may have mended by itself what the reads met.
+    assert status == 1 if store.is_stopped else status in (0, 1)
     assert store.fsck("--deep")[::2] == ([], 0)
     reads_right(store)
 
@@ -81,9 +83,8 @@ def reads_right(store):
 
 
 @pytest.fixture(autouse=True)
-def objects_are_whole_in_the_end(request):
+def objects_are_whole_in_the_end(store):
     yield
-    store = request.getfixturevalue("store")
     if store.is_stopped:
         store.start()
         store.is_stopped = False

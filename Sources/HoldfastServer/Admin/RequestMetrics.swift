@@ -14,6 +14,11 @@ final class RequestMetrics: Sendable {
     struct Sum {
         var count = 0
         var seconds = 0.0
+
+        mutating func add(_ seconds: Double) {
+            count += 1
+            self.seconds += seconds
+        }
     }
 
     private let sums = Mutex<[Key: Sum]>([:])
@@ -22,8 +27,7 @@ final class RequestMetrics: Sendable {
         let (whole, atto) = duration.components
         let seconds = Double(whole) + Double(atto) * 1e-18
         sums.withLock {
-            $0[Key(operation: operation, status: status), default: Sum()].count += 1
-            $0[Key(operation: operation, status: status), default: Sum()].seconds += seconds
+            $0[Key(operation: operation, status: status), default: Sum()].add(seconds)
         }
     }
 

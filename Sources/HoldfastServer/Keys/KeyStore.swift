@@ -60,6 +60,8 @@ public final class KeyStore: IdentitySource {
     private let keys: Mutex<[AccessKey]>
     /// The key that the environment gives; it is never written down.
     private let environmentKey: AccessKey?
+    /// By access key: every request asks.
+    private let identities: Mutex<[String: Identity]>
 
     /// - Throws: ``KeyError``, ``FileSystemError``.
     public init(
@@ -68,8 +70,19 @@ public final class KeyStore: IdentitySource {
     ) throws {
         path = stateDirectory + "/keys.json"
         self.fileSystem = fileSystem
-        environmentKey = try Self.rootKey(environment)
-        keys = Mutex(try Self.read(path, fileSystem))
+        let environmentKey = try Self.rootKey(environment)
+        let keys = try Self.read(path, fileSystem)
+        self.environmentKey = environmentKey
+        self.keys = Mutex(keys)
+        identities = Mutex(Self.identities(of: keys, environmentKey))
+    }
+
+    private static func identities(
+        of keys: [AccessKey], _ environmentKey: AccessKey?
+    ) -> [String: Identity] {
+        // A key of the environment counts before one in the file.
+        let all = keys + (environmentKey.map { [$0] } ?? [])
+        return Dictionary(all.map { ($0.accessKey, $0.identity) }) { _, last in last }
     }
 
     private static func rootKey(_ environment: [String: String]) throws -> AccessKey? {
@@ -102,8 +115,7 @@ public final class KeyStore: IdentitySource {
     }
 
     public func identity(accessKey: String) -> Identity? {
-        if let environmentKey, environmentKey.accessKey == accessKey { return environmentKey.identity }
-        return keys.withLock { $0.first { $0.accessKey == accessKey } }?.identity
+        identities.withLock { $0[accessKey] }
     }
 
     public var all: [AccessKey] { (environmentKey.map { [$0] } ?? []) + keys.withLock { $0 } }
@@ -147,6 +159,7 @@ public final class KeyStore: IdentitySource {
             try fileSystem.replaceFile(
                 path, with: Array(try encoder.encode(Contents(keys: changed))), permissions: 0o600)
             keys = changed
+            identities.withLock { $0 = Self.identities(of: changed, environmentKey) }
         }
     }
 

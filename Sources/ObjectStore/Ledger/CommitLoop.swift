@@ -123,9 +123,14 @@ final class CommitLoop: Sendable {
         try writer.begin()
         var staged: [any PendingChange] = []
         var unchanged: [any PendingChange] = []
+        let inService = log.inService
         do {
             for change in changes {
-                if try decide(change, writer) { staged.append(change) } else { unchanged.append(change) }
+                if try decide(change, writer, inService: inService) {
+                    staged.append(change)
+                } else {
+                    unchanged.append(change)
+                }
             }
         } catch {
             log.discard()
@@ -155,10 +160,12 @@ final class CommitLoop: Sendable {
 
     /// - Returns: whether an event was staged. A change that is refused has been told so and stages none.
     /// - Throws: only what spoils the whole batch.
-    private func decide(_ change: any PendingChange, _ writer: CatalogWriter) throws -> Bool {
+    private func decide(
+        _ change: any PendingChange, _ writer: CatalogWriter, inService: Set<Int>
+    ) throws -> Bool {
         let record: EventRecord?
         do {
-            record = try change.decide(CatalogView(writer.reader), inService: log.inService)
+            record = try change.decide(CatalogView(writer.reader), inService: inService)
         } catch {
             change.fail(error)
             return false

@@ -79,6 +79,9 @@ public protocol Ledger: Sendable {
     func commit<Outcome: Sendable>(_ proposal: Proposal<Outcome>) async throws -> Committed<Outcome>
     /// Reads one consistent state.
     func read<Result>(_ body: (any LedgerView) throws -> Result) throws -> Result
+    /// What the view's `newestVersion` and `bucket` find, for requests that need nothing else.
+    func currentVersion(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion?
+    func bucket(_ name: BucketName) throws -> Bucket?
     /// The last event that is committed.
     var head: LogPosition { get }
     /// Committed events from `sequence` on, at most `limit` of them.

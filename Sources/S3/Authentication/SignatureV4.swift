@@ -80,14 +80,14 @@ enum SignatureV4 {
             bytes += (head.authority ?? "").utf8
             return
         }
-        guard let field = HTTPField.Name(name) else {
-            throw S3Error(
-                .authorizationHeaderMalformed, "SignedHeaders names '\(name)', which is no header.")
+        var isFirst = true
+        for field in head.headerFields where field.name.canonicalName == name {
+            if !isFirst { bytes.append(UInt8(ascii: ",")) }
+            isFirst = false
+            appendTrimmed(field.value, to: &bytes)
         }
-        for (index, value) in head.headerFields[values: field].enumerated() {
-            if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            appendTrimmed(value, to: &bytes)
-        }
+        guard isFirst, HTTPField.Name(name) == nil else { return }
+        throw S3Error(.authorizationHeaderMalformed, "SignedHeaders names '\(name)', which is no header.")
     }
 
     /// Blanks at the ends go, runs of them within become one.

@@ -1,0 +1,160 @@
+import GRDBSQLite
+import Model
+import SwiftProtobuf
+
+/// A statement of the paths that every request takes: prepared once on its connection, and run by SQLite's own
+/// interface. What GRDB does around a statement (arguments as values, a dispatch queue, a row that is copied)
+/// costs several times the statement itself.
+///
+/// Belongs to its connection, which one thread at a time uses.
+final class HotStatement: @unchecked Sendable {  // used by whoever has the connection, and by nobody else
+    private static let copied = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+
+    private let connection: OpaquePointer
+    private let statement: OpaquePointer
+
+    init(_ sql: String, _ connection: OpaquePointer) throws(CatalogError) {
+        var statement: OpaquePointer?
+        let flags = UInt32(SQLITE_PREPARE_PERSISTENT)
+        guard sqlite3_prepare_v3(connection, sql, -1, flags, &statement, nil) == SQLITE_OK, let statement
+        else { throw .unreadable(String(cString: sqlite3_errmsg(connection))) }
+        self.connection = connection
+        self.statement = statement
+    }
+
+    deinit { sqlite3_finalize(statement) }
+
+    // MARK: Binding, from 1 on
+
+    func bind(_ index: Int32, _ value: Int64) { check(sqlite3_bind_int64(statement, index, value)) }
+
+    /// As a blob of its UTF-8.
+    func bind(_ index: Int32, utf8 text: String) {
+        var text = text
+        text.withUTF8 { bind(index, UnsafeRawBufferPointer($0)) }
+    }
+
+    func bind(_ index: Int32, _ bytes: [UInt8]) { bytes.withUnsafeBytes { bind(index, $0) } }
+
+    func bind(_ index: Int32, _ bytes: UnsafeRawBufferPointer) {
+        guard let start = bytes.baseAddress, !bytes.isEmpty else {
+            return check(sqlite3_bind_zeroblob(statement, index, 0))
+        }
+        check(sqlite3_bind_blob(statement, index, start, Int32(bytes.count), Self.copied))
+    }
+
+    private func check(_ code: Int32) {
+        precondition(
+            code == SQLITE_OK || code == SQLITE_NOMEM, "the statement has the parameters it is given")
+    }
+
+    // MARK: Running
+
+    /// What `read` makes of the first row; `nil` if there is none.
+    func first<Result>(_ read: (HotStatement) throws -> Result) throws -> Result? {
+        defer { sqlite3_reset(statement) }
+        switch sqlite3_step(statement) {
+        case SQLITE_ROW: return try read(self)
+        case SQLITE_DONE: return nil
+        default: throw failure
+        }
+    }
+
+    /// - Returns: the number of rows it changed.
+    @discardableResult
+    func execute() throws(CatalogError) -> Int {
+        defer { sqlite3_reset(statement) }
+        guard sqlite3_step(statement) == SQLITE_DONE else { throw failure }
+        return Int(sqlite3_changes(connection))
+    }
+
+    private var failure: CatalogError { .unreadable(String(cString: sqlite3_errmsg(connection))) }
+
+    // MARK: The row, from 0 on
+
+    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+
+    func bytes(_ column: Int32) -> [UInt8] {
+        guard let start = sqlite3_column_blob(statement, column) else { return [] }
+        return Array(
+            UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column))))
+    }
+}
+
+/// The hot statements of one connection.
+struct HotStatements: Sendable {
+    static let columns = "sequence, time, record"
+
+    let current: HotStatement
+    /// A delete marker that hides its key.
+    let newestArchived: HotStatement
+    let nullArchived: HotStatement
+
+    init(_ connection: OpaquePointer) throws(CatalogError) {
+        current = try HotStatement(
+            "SELECT \(Self.columns) FROM current WHERE bucket = ? AND key = ?", connection)
+        newestArchived = try HotStatement(
+            "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ? AND newest = 1 ORDER BY sequence DESC LIMIT 1",
+            connection)
+        nullArchived = try HotStatement(
+            "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ? AND is_null = 1", connection)
+    }
+}
+
+/// The hot statements of the writing connection.
+struct HotChanges: Sendable {
+    let insertCurrent: HotStatement
+    let archiveCurrent: HotStatement
+    let deleteCurrent: HotStatement
+    let unmarkNewest: HotStatement
+    let deleteCurrentAt: HotStatement
+    let releasePayload: HotStatement
+    let setPosition: HotStatement
+
+    init(_ connection: OpaquePointer) throws(CatalogError) {
+        insertCurrent = try HotStatement("INSERT INTO current VALUES (?, ?, ?, ?, ?, ?, ?)", connection)
+        archiveCurrent = try HotStatement(
+            "INSERT INTO archive SELECT bucket, key, sequence, time, version, is_null, record, 0 FROM current WHERE bucket = ? AND key = ?",
+            connection)
+        deleteCurrent = try HotStatement("DELETE FROM current WHERE bucket = ? AND key = ?", connection)
+        unmarkNewest = try HotStatement(
+            "UPDATE archive SET newest = 0 WHERE bucket = ? AND key = ? AND newest = 1", connection)
+        deleteCurrentAt = try HotStatement(
+            "DELETE FROM current WHERE bucket = ? AND key = ? AND sequence = ?", connection)
+        releasePayload = try HotStatement("INSERT INTO payloads VALUES (?, ?, ?, ?, 0)", connection)
+        setPosition = try HotStatement("UPDATE meta SET sequence = ?, chain = ?", connection)
+    }
+}
+
+extension HotStatements {
+    /// The newest version of a key, even if it is a delete marker.
+    func currentVersion(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion? {
+        try version(current, bucket, key) ?? version(newestArchived, bucket, key)
+    }
+
+    /// The version of a key that is shown as "null".
+    func nullVersion(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion? {
+        if let newest = try version(current, bucket, key), newest.isNull { return newest }
+        return try version(nullArchived, bucket, key)
+    }
+
+    /// The newest version of a key, unless it is a delete marker.
+    func currentObject(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion? {
+        try version(current, bucket, key)
+    }
+
+    private func version(
+        _ statement: HotStatement, _ bucket: BucketName, _ key: ObjectKey
+    ) throws -> ObjectVersion? {
+        statement.bind(1, utf8: bucket.rawValue)
+        statement.bind(2, utf8: key.rawValue)
+        return try statement.first(Self.version)
+    }
+
+    static func version(_ row: HotStatement) throws -> ObjectVersion {
+        ObjectVersion(
+            sequence: SequenceNumber(UInt64(row.integer(0))),
+            published: Timestamp(microseconds: UInt64(row.integer(1))),
+            record: try EventVersionPublished(serializedBytes: row.bytes(2)))
+    }
+}
