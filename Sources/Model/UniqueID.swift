@@ -1,3 +1,5 @@
+import Foundation
+
 /// 128 random bits that name one thing for good, written as 32 lower-case hexadecimal digits.
 ///
 /// `Kind` keeps one kind of identifier from being passed for another; it has no values.
@@ -12,8 +14,10 @@ public struct UniqueID<Kind>: Hashable, Sendable, Comparable, CustomStringConver
 
     /// A new identifier from the system's random number generator.
     public static func random() -> Self {
-        var generator = SystemRandomNumberGenerator()
-        return random(using: &generator)
+        var words: (UInt64, UInt64) = (0, 0)
+        let code = withUnsafeMutableBytes(of: &words) { getentropy($0.baseAddress, $0.count) }
+        precondition(code == 0, "the kernel has random bytes")
+        return Self(high: words.0, low: words.1)
     }
 
     public static func random(using generator: inout some RandomNumberGenerator) -> Self {

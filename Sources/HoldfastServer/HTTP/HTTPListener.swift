@@ -195,7 +195,9 @@ final class HTTPListener: Sendable {
                     children.add(channel)
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(Self.idleSeconds)))
-                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+                    // Values of headers were validated when they became fields.
+                    try pipeline.configureHTTPServerPipeline(
+                        withErrorHandling: true, withOutboundHeaderValidation: false)
                     try pipeline.addHandler(HTTPConnection(context))
                 }
             }

@@ -114,21 +114,3 @@ final class Reclaimer: Sendable {
         try engine.ledger.log.dropPayloads(of: payloads, mirror: handle.index)
     }
 }
-
-/// The events that readers under way see the store as of: what they may still read is not reclaimed.
-final class ReadPins: Sendable {
-    private let pins = Mutex<[SequenceNumber: Int]>([:])
-
-    func pin(_ sequence: SequenceNumber) { pins.withLock { $0[sequence, default: 0] += 1 } }
-
-    func unpin(_ sequence: SequenceNumber) {
-        pins.withLock { pins in
-            guard let count = pins[sequence] else { preconditionFailure("a pin is released once") }
-            pins[sequence] = count == 1 ? nil : count - 1
-        }
-    }
-
-    func oldest(else sequence: SequenceNumber) -> SequenceNumber {
-        pins.withLock { $0.keys.min() } ?? sequence
-    }
-}
