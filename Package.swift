@@ -7,6 +7,7 @@ import PackageDescription
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -85,16 +86,25 @@ let package = Package(
             name: "VolumesTests", dependencies: ["Volumes", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "CatalogTests", dependencies: ["Catalog"], swiftSettings: strict),
+        .testTarget(
+            name: "CatalogTests",
+            dependencies: ["Catalog", "Model", "TestSupport", grdb, sqlite, protobuf],
+            swiftSettings: strict),
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
         ),
-        .testTarget(name: "S3Tests", dependencies: ["S3"], swiftSettings: strict),
         .testTarget(
-            name: "ServerTests", dependencies: ["HoldfastServer", "TestSupport"],
+            name: "S3Tests",
+            dependencies: ["S3", "Digests", "Model", "ObjectStore", "TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport", "Volumes", nioCore,
+            ],
             swiftSettings: strict),
     ]
 )
