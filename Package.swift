@@ -92,16 +92,25 @@ let package = Package(
             name: "VolumesTests", dependencies: ["Volumes", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "CatalogTests", dependencies: ["Catalog"], swiftSettings: strict),
+        .testTarget(
+            name: "CatalogTests",
+            dependencies: ["Catalog", "Model", "TestSupport", grdb, sqlite, protobuf],
+            swiftSettings: strict),
         .testTarget(
             name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
         ),
-        .testTarget(name: "S3Tests", dependencies: ["S3"], swiftSettings: strict),
         .testTarget(
-            name: "ServerTests", dependencies: ["HoldfastServer", "TestSupport"],
+            name: "S3Tests",
+            dependencies: ["S3", "Digests", "Model", "ObjectStore", "TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport", "Volumes", nioCore,
+            ],
             swiftSettings: strict),
     ]
 )

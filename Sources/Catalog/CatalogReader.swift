@@ -33,7 +33,7 @@ public struct UploadListing: Sendable {
 /// Reads of one consistent state. Lives inside ``Catalog/read(_:)`` or a writing session, whose uncommitted
 /// changes it sees.
 public struct CatalogReader {
-    let database: Database
+    package let database: Database
     let hot: HotStatements
     private let cachedBuckets: BucketCache
 

@@ -6,7 +6,7 @@ import SwiftProtobuf
 /// The writing session: the one place where an event becomes rows. What an event does depends on the rows and
 /// the event alone, so that a replay of the log gives the same catalog.
 public struct CatalogWriter {
-    let database: Database
+    package let database: Database
     private let session: WritingSession
 
     init(_ database: Database, _ session: WritingSession) {

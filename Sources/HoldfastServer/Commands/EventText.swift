@@ -3,7 +3,7 @@ import SwiftProtobuf
 
 extension LoggedEvent {
     /// The bucket that the event is about, if it is about one.
-    var bucket: String? {
+    package var bucket: String? {
         switch record.change {
         case .bucketCreated(let change): change.bucket
         case .bucketDeleted(let change): change.bucket
@@ -18,7 +18,7 @@ extension LoggedEvent {
         }
     }
 
-    var text: String { "\(sequence)  \(time)  \(record.actor)  \(sentence)" }
+    package var text: String { "\(sequence)  \(time)  \(record.actor)  \(sentence)" }
 
     private var sentence: String {
         switch record.change {
@@ -63,7 +63,7 @@ extension LoggedEvent {
     }
 
     /// The frame's fields, and the event in protobuf's own JSON.
-    func json() throws -> String {
+    package func json() throws -> String {
         let body = try record.jsonString()
         return
             "{\"sequence\":\(sequence),\"epoch\":\(epoch),\"time\":\"\(time)\",\"chain\":\"\(chain)\",\"payloadLength\":\(payloadLength),\"event\":\(body)}"

@@ -2,7 +2,7 @@ import Integrity
 import Model
 
 /// A finding as `fsck --json` prints it.
-struct FindingLine: Encodable {
+package struct FindingLine: Encodable {
     let code: String
     let faultClass: String
     let volume: Int
@@ -19,7 +19,7 @@ struct FindingLine: Encodable {
         case faultClass = "class"
     }
 
-    init(_ finding: Finding) {
+    package init(_ finding: Finding) {
         code = finding.code.rawValue
         faultClass = finding.code.faultClass
         volume = finding.volume
@@ -34,7 +34,7 @@ struct FindingLine: Encodable {
 }
 
 /// The last object of `fsck --json`.
-struct SummaryLine: Encodable {
+package struct SummaryLine: Encodable {
     let summary = true
     let sequence: UInt64
     let blobs: Int
@@ -44,7 +44,7 @@ struct SummaryLine: Encodable {
     let repaired: Int
     let exitStatus: Int32
 
-    init(_ summary: CheckSummary) {
+    package init(_ summary: CheckSummary) {
         sequence = summary.sequence.rawValue
         blobs = summary.blobs
         replicas = summary.replicas
@@ -56,7 +56,7 @@ struct SummaryLine: Encodable {
 }
 
 extension Finding {
-    var text: String {
+    package var text: String {
         var lines = ["\(code.rawValue)  volume \(volume)  \(path)"]
         if !key.isEmpty { lines.append("    object: \(bucket)/\(key) version \(versionID)") }
         lines.append("    \(evidence)")
@@ -66,7 +66,7 @@ extension Finding {
 }
 
 extension CheckSummary {
-    var text: String {
+    package var text: String {
         let outcome =
             switch exitStatus {
             case 0: "clean"

@@ -5,7 +5,7 @@ import Model
 /// What `x-amz-content-sha256` says of a body.
 ///
 /// Source: Amazon S3 API Reference, "Signature Calculations for the Authorization Header".
-enum PayloadForm: Sendable {
+package enum PayloadForm: Sendable {
     /// `UNSIGNED-PAYLOAD`
     case unsigned
     /// 32 bytes that the body must hash to.
@@ -18,31 +18,39 @@ enum PayloadForm: Sendable {
 }
 
 /// What the signatures of a streamed body's chunks are computed with.
-struct ChunkSigner: Sendable {
-    let key: [UInt8]
-    let time: String
-    let scope: String
+package struct ChunkSigner: Sendable {
+    package let key: [UInt8]
+    package let time: String
+    package let scope: String
     /// The signature of the request's head.
-    let seed: String
+    package let seed: String
+
+    package init(key: [UInt8], time: String, scope: String, seed: String) {
+        self.key = key
+        self.time = time
+        self.scope = scope
+        self.seed = seed
+    }
 }
 
 /// Finds out who sent a request, and that nothing of its head was changed on the way.
-struct Authenticator: Sendable {
+package struct Authenticator: Sendable {
     /// Seconds by which a request's clock may be off.
-    static let skewLimit: UInt64 = 15 * 60
+    package static let skewLimit: UInt64 = 15 * 60
 
     let identities: any IdentitySource
     let region: String
     let clock: @Sendable () -> Timestamp
     private let keys = SigningKeyCache()
 
-    init(identities: any IdentitySource, region: String, clock: @escaping @Sendable () -> Timestamp) {
+    package init(identities: any IdentitySource, region: String, clock: @escaping @Sendable () -> Timestamp) {
         self.identities = identities
         self.region = region
         self.clock = clock
     }
 
-    func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm) {
+    package func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm)
+    {
         let claim = try claim(of: head, target)
         try checkTime(claim)
         try checkScope(claim)

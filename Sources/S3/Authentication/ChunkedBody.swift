@@ -18,7 +18,7 @@ struct ChunkSlice: ByteChunk {
 ///
 /// Source: Amazon S3 API Reference, "Signature Calculations for the Authorization Header: Transferring Payload
 /// in Multiple Chunks" and "… including trailing headers".
-final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belongs to the one task that asks
+package final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belongs to the one task that asks
     private enum State {
         case header
         case data(remaining: Int)
@@ -40,16 +40,16 @@ final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belong
     private var claimed = ""
     private var hash = SHA256()
     /// Trailing headers, names in lower case; complete when ``next()`` has returned `nil`.
-    private(set) var trailers: [(name: String, value: String)] = []
+    package private(set) var trailers: [(name: String, value: String)] = []
 
-    init(_ source: any RequestBody, signer: ChunkSigner?, hasTrailer: Bool) {
+    package init(_ source: any RequestBody, signer: ChunkSigner?, hasTrailer: Bool) {
         self.source = source
         self.signer = signer
         self.hasTrailer = hasTrailer
         signature = signer?.seed ?? ""
     }
 
-    func next() async throws -> (any ByteChunk)? {
+    package func next() async throws -> (any ByteChunk)? {
         while true {
             if case .done = state {
                 try await expectEnd()

@@ -23,7 +23,7 @@ struct SignatureClaim: Sendable {
 /// Signature Version 4.
 ///
 /// Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
-enum SignatureV4 {
+package enum SignatureV4 {
     static let algorithm = "AWS4-HMAC-SHA256"
     static let emptyHash = SHA256.hash([UInt8]()).hexadecimal
 
@@ -110,7 +110,7 @@ enum SignatureV4 {
             "\(algorithm)\n\(claim.time)\n\(claim.scope)\n\(SHA256.hash(canonicalRequest).hexadecimal)".utf8)
     }
 
-    static func signingKey(secret: String, date: String, region: String, service: String) -> [UInt8] {
+    package static func signingKey(secret: String, date: String, region: String, service: String) -> [UInt8] {
         let dateKey = HMACSHA256.authenticate(Array(date.utf8), key: Array("AWS4\(secret)".utf8))
         let regionKey = HMACSHA256.authenticate(Array(region.utf8), key: dateKey)
         let serviceKey = HMACSHA256.authenticate(Array(service.utf8), key: regionKey)

@@ -4,10 +4,10 @@ import Model
 /// What the writer of an object says of it, between headers and the store's form.
 ///
 /// Source: Amazon S3 User Guide, "Working with object metadata".
-enum ObjectMetadata {
+package enum ObjectMetadata {
     static let userPrefix = "x-amz-meta-"
     /// Bytes of user metadata, names and values together.
-    static let userByteLimit = 2048
+    package static let userByteLimit = 2048
 
     /// Headers that would change what is stored, and that this store does not act on: better refused than
     /// dropped.
@@ -20,7 +20,7 @@ enum ObjectMetadata {
     ]
 
     /// - Throws: `NotImplemented`, `MetadataTooLarge`, `InvalidStorageClass`.
-    static func parse(_ headers: HTTPFields) throws -> EventMetadata {
+    package static func parse(_ headers: HTTPFields) throws -> EventMetadata {
         var metadata = EventMetadata()
         metadata.contentType = headers[.contentType] ?? ""
         metadata.contentEncoding = contentEncoding(headers)
@@ -81,7 +81,7 @@ enum ObjectMetadata {
     }
 
     /// The headers that show a version.
-    static func headers(of version: ObjectVersion, isVersioned: Bool) -> HTTPFields {
+    package static func headers(of version: ObjectVersion, isVersioned: Bool) -> HTTPFields {
         let metadata = version.record.metadata
         var headers = HTTPFields()
         headers.append(HTTPField(name: .eTag, value: "\"\(version.etag)\""))

@@ -1,7 +1,7 @@
 import HTTPTypes
 
 /// What a request asks for, by the name the S3 API has for it.
-enum Operation: String, Sendable {
+package enum Operation: String, Sendable {
     case listBuckets = "ListBuckets"
     case createBucket = "CreateBucket"
     case deleteBucket = "DeleteBucket"
@@ -61,7 +61,7 @@ enum Operation: String, Sendable {
     ]
 
     /// - Throws: `NotImplemented` for a feature that this store does not have, `MethodNotAllowed`.
-    init(_ head: HTTPRequest, _ target: RequestTarget) throws {
+    package init(_ head: HTTPRequest, _ target: RequestTarget) throws {
         let subresource = target.query.items.first { Self.subresources.contains($0.name) }?.name
         let method = head.method
         let found: Operation? =

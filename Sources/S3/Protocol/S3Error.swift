@@ -9,8 +9,8 @@ public struct S3Error: Error, Sendable {
     public let code: S3ErrorCode
     public let message: String
     /// Elements that the code has besides the common ones, in order.
-    let details: [(name: String, value: String)]
-    var headers: HTTPFields
+    package let details: [(name: String, value: String)]
+    package var headers: HTTPFields
 
     public init(
         _ code: S3ErrorCode, _ message: String, details: [(name: String, value: String)] = [],
@@ -92,7 +92,7 @@ public struct S3ErrorCode: Sendable, Hashable {
 
 extension S3Error {
     /// The error that tells a client what went wrong.
-    init(_ error: any Error) {
+    package init(_ error: any Error) {
         switch error {
         case let error as S3Error: self = error
         case let error as StoreError: self.init(store: error)
@@ -181,7 +181,7 @@ extension S3Error {
     }
 
     /// Whether the reason is for the operator's log.
-    static func isFault(_ error: any Error) -> Bool {
+    package static func isFault(_ error: any Error) -> Bool {
         switch error {
         case is S3Error, is InvalidName: false
         case let error as StoreError:

@@ -2,22 +2,22 @@ import Foundation
 import FoundationXML
 
 /// An element of a document that a client sent.
-struct XMLElement {
+package struct XMLElement {
     /// Without its namespace prefix.
-    let name: String
-    var text = ""
-    var children: [XMLElement] = []
+    package let name: String
+    package var text = ""
+    package var children: [XMLElement] = []
 
-    func child(_ name: String) -> XMLElement? { children.first { $0.name == name } }
-    func all(_ name: String) -> [XMLElement] { children.filter { $0.name == name } }
+    package func child(_ name: String) -> XMLElement? { children.first { $0.name == name } }
+    package func all(_ name: String) -> [XMLElement] { children.filter { $0.name == name } }
     /// The text of a child, blanks at its ends removed.
-    func value(_ name: String) -> String? {
+    package func value(_ name: String) -> String? {
         child(name)?.text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// The root of the document.
     /// - Throws: `MalformedXML` for what is no XML, has another root, or is nested deeper than S3's documents.
-    static func parse(_ bytes: [UInt8], root: String) throws -> XMLElement {
+    package static func parse(_ bytes: [UInt8], root: String) throws -> XMLElement {
         let malformed = S3Error(
             .malformedXML,
             "The XML you provided was not well-formed or did not validate against our published schema")

@@ -1,13 +1,13 @@
 import Model
 
 /// Builds an XML document as S3 writes them: one root in S3's namespace, no attributes but that.
-struct XMLWriter: Sendable {
-    private(set) var bytes: [UInt8] = Array("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".utf8)
+package struct XMLWriter: Sendable {
+    package private(set) var bytes: [UInt8] = Array("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".utf8)
 
     static let namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
     /// - Parameter isNamespaced: errors have no namespace.
-    init(_ root: StaticString, isNamespaced: Bool = true, _ content: (inout XMLWriter) throws -> Void)
+    package init(_ root: StaticString, isNamespaced: Bool = true, _ content: (inout XMLWriter) throws -> Void)
         rethrows
     {
         open(root)
@@ -19,13 +19,14 @@ struct XMLWriter: Sendable {
         close(root)
     }
 
-    mutating func element(_ name: StaticString, _ content: (inout XMLWriter) throws -> Void) rethrows {
+    package mutating func element(_ name: StaticString, _ content: (inout XMLWriter) throws -> Void) rethrows
+    {
         open(name)
         try content(&self)
         close(name)
     }
 
-    mutating func element(_ name: StaticString, _ text: some StringProtocol) {
+    package mutating func element(_ name: StaticString, _ text: some StringProtocol) {
         open(name)
         append(text)
         close(name)
@@ -46,7 +47,7 @@ struct XMLWriter: Sendable {
     }
 
     /// The text of the element that is open.
-    mutating func text(_ text: String) { append(text) }
+    package mutating func text(_ text: String) { append(text) }
 
     /// The one element of S3's documents that has attributes.
     mutating func grantee(_ id: String) {
