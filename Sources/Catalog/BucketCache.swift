@@ -1,5 +1,4 @@
 import Model
-import Synchronization
 
 /// Buckets as they were read last: every request needs one, and they hardly ever change.
 ///
@@ -8,19 +7,19 @@ import Synchronization
 final class BucketCache: Sendable {
     private static let limit = 4096
 
-    private struct State {
+    private struct State: Sendable {
         var buckets: [BucketName: Bucket] = [:]
         var generation: UInt64 = 0
     }
 
-    private let state = Mutex(State())
+    private let state = ReadMostly(State())
 
     /// The bucket, from here or else as `read` finds it.
     func bucket(_ name: BucketName, read: () throws -> Bucket?) rethrows -> Bucket? {
-        let (known, generation) = state.withLock { ($0.buckets[name], $0.generation) }
+        let (known, generation) = state.read { ($0.buckets[name], $0.generation) }
         if let known { return known }
         guard let found = try read() else { return nil }
-        state.withLock { state in
+        state.change { state in
             guard state.generation == generation else { return }
             if state.buckets.count >= Self.limit { state.buckets.removeAll() }
             state.buckets[name] = found
@@ -29,7 +28,7 @@ final class BucketCache: Sendable {
     }
 
     func clear() {
-        state.withLock { state in
+        state.change { state in
             state.generation += 1
             state.buckets.removeAll()
         }

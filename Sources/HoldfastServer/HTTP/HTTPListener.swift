@@ -27,7 +27,7 @@ final class ListenerContext: Sendable {
     let connections = Atomic<Int>(0)
     let requests = Atomic<Int>(0)
     let isStopping = Atomic<Bool>(false)
-    private let date = Mutex<(second: UInt64, text: String)>((0, ""))
+    private let date = ReadMostly<(second: UInt64, text: String)>((0, ""))
 
     init(responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int) {
         self.responder = responder
@@ -109,10 +109,11 @@ final class ListenerContext: Sendable {
 
     private func dateText() -> String {
         let now = Timestamp.now()
-        return date.withLock { date in
-            if date.second != now.seconds { date = (now.seconds, HTTPDate.string(now)) }
-            return date.text
-        }
+        let known = date.read { $0 }
+        if known.second == now.seconds { return known.text }
+        let text = HTTPDate.string(now)
+        date.change { $0 = (now.seconds, text) }
+        return text
     }
 }
 

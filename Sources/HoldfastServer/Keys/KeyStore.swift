@@ -61,7 +61,7 @@ public final class KeyStore: IdentitySource {
     /// The key that the environment gives; it is never written down.
     private let environmentKey: AccessKey?
     /// By access key: every request asks.
-    private let identities: Mutex<[String: Identity]>
+    private let identities: ReadMostly<[String: Identity]>
 
     /// - Throws: ``KeyError``, ``FileSystemError``.
     public init(
@@ -74,7 +74,7 @@ public final class KeyStore: IdentitySource {
         let keys = try Self.read(path, fileSystem)
         self.environmentKey = environmentKey
         self.keys = Mutex(keys)
-        identities = Mutex(Self.identities(of: keys, environmentKey))
+        identities = ReadMostly(Self.identities(of: keys, environmentKey))
     }
 
     private static func identities(
@@ -115,7 +115,7 @@ public final class KeyStore: IdentitySource {
     }
 
     public func identity(accessKey: String) -> Identity? {
-        identities.withLock { $0[accessKey] }
+        identities.read { $0[accessKey] }
     }
 
     public var all: [AccessKey] { (environmentKey.map { [$0] } ?? []) + keys.withLock { $0 } }
@@ -159,7 +159,7 @@ public final class KeyStore: IdentitySource {
             try fileSystem.replaceFile(
                 path, with: Array(try encoder.encode(Contents(keys: changed))), permissions: 0o600)
             keys = changed
-            identities.withLock { $0 = Self.identities(of: changed, environmentKey) }
+            identities.change { $0 = Self.identities(of: changed, environmentKey) }
         }
     }
 

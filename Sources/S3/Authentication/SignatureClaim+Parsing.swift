@@ -93,10 +93,16 @@ extension SignatureClaim {
         guard names.contains("host") else {
             throw S3Error(code, "SignedHeaders must include host.")
         }
-        guard names == names.sorted(), names.allSatisfy({ $0 == $0.lowercased() }) else {
+        let isInOrder = zip(names, names.dropFirst()).allSatisfy {
+            !$1.utf8.lexicographicallyPrecedes($0.utf8)
+        }
+        guard isInOrder, names.allSatisfy({ !$0.utf8.contains(where: Self.isUpperCase) }) else {
             throw S3Error(code, "SignedHeaders must be in lower case and in order.")
         }
-        accessKey = parts[..<(parts.count - 4)].joined(separator: "/")
+        accessKey = String(
+            Substring(credential.utf8[..<parts[parts.count - 4].startIndex].dropLast()))
+        self.credential = credential
+        signedHeaderList = signedHeaders
         date = String(parts[parts.count - 4])
         region = String(parts[parts.count - 3])
         service = String(parts[parts.count - 2])
@@ -108,5 +114,9 @@ extension SignatureClaim {
             throw S3Error(
                 code, "Invalid credential date \"\(date)\". This date is not the same as X-Amz-Date.")
         }
+    }
+
+    private static func isUpperCase(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
     }
 }
