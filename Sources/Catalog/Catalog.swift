@@ -12,8 +12,9 @@ public final class Catalog: Sendable {
     public let path: String
     private let writer: CatalogConnection
     private let checkpointer: CatalogConnection
-    private let readers: Mutex<[CatalogConnection]>
+    private let readers: [ReaderSlot]
     private let free: DispatchSemaphore
+    private let turn = Atomic<Int>(0)
     private let committedBuckets = BucketCache()
     private let session: WritingSession
 
@@ -47,7 +48,9 @@ public final class Catalog: Sendable {
             statements: try writer.prepare(), changes: try writer.withRawConnection(HotChanges.init),
             committedBuckets: committedBuckets)
         checkpointer = try CatalogConnection(path: path, isReader: false)
-        self.readers = Mutex(try (0..<readers).map { _ in try CatalogConnection(path: path, isReader: true) })
+        self.readers = try (0..<readers).map { _ in
+            ReaderSlot(try CatalogConnection(path: path, isReader: true))
+        }
         free = DispatchSemaphore(value: readers)
     }
 
@@ -83,12 +86,24 @@ public final class Catalog: Sendable {
 
     private func withReader<Result>(_ body: (CatalogConnection) throws -> Result) rethrows -> Result {
         free.wait()
-        let connection = readers.withLock { $0.removeLast() }
+        let slot = takeSlot()
         defer {
-            readers.withLock { $0.append(connection) }
+            slot.isTaken.store(false, ordering: .releasing)
             free.signal()
         }
-        return try body(connection)
+        return try body(slot.connection)
+    }
+
+    /// A connection that is free; the semaphore has seen to it that there is one.
+    private func takeSlot() -> ReaderSlot {
+        var index = turn.wrappingAdd(1, ordering: .relaxed).oldValue
+        while true {
+            let slot = readers[Int(index.magnitude % UInt(readers.count))]
+            let (taken, _) = slot.isTaken.compareExchange(
+                expected: false, desired: true, ordering: .acquiring)
+            if taken { return slot }
+            index &+= 1
+        }
     }
 
     /// Moves what was committed from the write-ahead log into the database file. Takes its time; not for the
@@ -110,6 +125,14 @@ public final class Catalog: Sendable {
             try String.fetchAll(reader.database, sql: "PRAGMA quick_check(20)").filter { $0 != "ok" }
         }
     }
+}
+
+/// A reader's connection, and whether somebody has it.
+private final class ReaderSlot: Sendable {
+    let connection: CatalogConnection
+    let isTaken = Atomic<Bool>(false)
+
+    init(_ connection: CatalogConnection) { self.connection = connection }
 }
 
 /// One connection, used by one thread at a time: the writer by whoever has the writing session, a reader by
