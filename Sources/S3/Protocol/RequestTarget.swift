@@ -37,7 +37,8 @@ package struct RequestTarget: Sendable {
         else { throw S3Error(.invalidURI, "Couldn't parse the specified URI.") }
         self.path = path
         query = try Query(halves.count > 1 ? halves[1] : "")
-        let rest = path.dropFirst()
+        // By bytes: a combining mark behind the slash is one character with it.
+        let rest = path[path.utf8.index(after: path.startIndex)...]
         if let bucket = host.flatMap({ Self.bucket(ofHost: $0, domains: domains) }) {
             self.bucket = bucket
             key = rest.isEmpty ? nil : String(rest)
@@ -56,9 +57,11 @@ package struct RequestTarget: Sendable {
 
     private static func bucket(ofHost host: String, domains: [String]) -> String? {
         let name = host.split(separator: ":", maxSplits: 1).first.map { $0.lowercased() } ?? ""
-        for domain in domains where name.hasSuffix("." + domain) {
-            return String(name.dropLast(domain.count + 1))
-        }
-        return nil
+        // One domain may stand below another: the longest counts.
+        guard
+            let domain = domains.filter({ name == $0 || name.hasSuffix("." + $0) })
+                .max(by: { $0.utf8.count < $1.utf8.count }), name != domain
+        else { return nil }
+        return String(name.dropLast(domain.count + 1))
     }
 }
