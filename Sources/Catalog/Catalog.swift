@@ -30,13 +30,14 @@ public final class Catalog: Sendable {
             guard version <= CatalogSchema.version else {
                 throw CatalogError.unknownSchema(path: path, found: version)
             }
-            if version == 0 {
+            if version < CatalogSchema.version {
                 try database.inTransaction {
-                    try CatalogSchema.create(database)
-                    try database.execute(
-                        sql: "INSERT INTO meta VALUES (1, ?, 0, ?, 0)",
-                        arguments: [Data(storeID.bytes), Data(ChainHash.genesis.bytes)])
-                    try database.execute(sql: "PRAGMA user_version = \(CatalogSchema.version)")
+                    try CatalogSchema.migrate(database, from: version)
+                    if version == 0 {
+                        try database.execute(
+                            sql: "INSERT INTO meta VALUES (1, ?, 0, ?, 0)",
+                            arguments: [Data(storeID.bytes), Data(ChainHash.genesis.bytes)])
+                    }
                     return .commit
                 }
             }

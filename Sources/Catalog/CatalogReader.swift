@@ -115,7 +115,8 @@ public struct CatalogReader {
                 try row(
                     "SELECT \(Self.columns) FROM current WHERE bucket = ? AND key = ? AND version = ?", place)
                 ?? row(
-                    "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ? AND version = ?", place)
+                    "SELECT \(Self.columns) FROM archive INDEXED BY archive_versions WHERE bucket = ? AND key = ? AND version = ?",
+                    place)
             return try row.map(Self.version)
         }
     }

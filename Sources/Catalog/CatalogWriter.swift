@@ -60,7 +60,8 @@ public struct CatalogWriter {
         case .versionAmended(let change): try apply(change, event)
         case .uploadCreated(let change): try apply(change, event)
         case .partPublished(let change): try apply(change, event)
-        case .uploadAborted(let change): try endUpload(change.uploadID, keeping: [], event)
+        case .uploadAborted(let change):
+            try endUpload([Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID], event)
         case .uploadsConfirmed(let change):
             try run("UPDATE meta SET confirmed = ?", [Int64(change.throughSequence)])
         case .findingRecorded(let change): try record(change.finding, repaired: false, event)
@@ -88,8 +89,8 @@ public struct CatalogWriter {
     private func apply(_ change: EventBucketDeleted, _ event: LoggedEvent) throws {
         session.touchBuckets()
         let name = Data(change.bucket.utf8)
-        for row in try reader.rows("SELECT id FROM uploads WHERE bucket = ?", [name]) {
-            try endUpload(row[0], keeping: [], event)
+        for row in try reader.rows("SELECT key, id FROM uploads WHERE bucket = ?", [name]) {
+            try endUpload([name, row[0] as Data, row[1] as Data], event)
         }
         try run("DELETE FROM settings WHERE bucket = ?", [name])
         try run("DELETE FROM buckets WHERE name = ?", [name])
@@ -125,7 +126,8 @@ public struct CatalogWriter {
             try record.pieces.forEach { try use($0, bucket: change.bucket, key: change.key, event) }
         } else {
             // The parts' bytes become the version's: their references move.
-            try endUpload(change.uploadID, keeping: record.pieces.map(\.partNumber), event)
+            let upload = [Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID]
+            try endUpload(upload, keeping: record.pieces.map(\.partNumber), event)
         }
         if change.deleteMarker {
             try run(
@@ -277,14 +279,17 @@ public struct CatalogWriter {
     }
 
     /// Ends an upload; the parts that are not kept lose their bytes.
-    private func endUpload(_ id: Data, keeping kept: [UInt32], _ event: LoggedEvent) throws {
+    /// - Parameter upload: its bucket, key and id.
+    private func endUpload(_ upload: [Data], keeping kept: [UInt32] = [], _ event: LoggedEvent) throws {
         let kept = Set(kept)
+        let id = upload[2]
         for row in try reader.rows("SELECT number, piece FROM parts WHERE upload = ?", [id])
         where !kept.contains(UInt32(row[0] as Int64)) {
             try release(try EventPiece(serializedBytes: row[1] as Data), event)
         }
         try run("DELETE FROM parts WHERE upload = ?", [id])
-        try run("DELETE FROM uploads WHERE id = ?", [id])
+        try run(
+            "DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?", StatementArguments(upload))
         try expectOne(event, "there is no upload \(Array(id).hexadecimal)")
     }
 

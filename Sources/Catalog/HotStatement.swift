@@ -94,10 +94,13 @@ struct HotStatements: Sendable {
         current = try HotStatement(
             "SELECT \(Self.columns) FROM current WHERE bucket = ? AND key = ?", connection)
         newestArchived = try HotStatement(
-            "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ? AND newest = 1 ORDER BY sequence DESC LIMIT 1",
-            connection)
+            """
+            SELECT \(Self.columns) FROM (SELECT \(Self.columns), newest FROM archive
+            WHERE bucket = ? AND key = ? ORDER BY sequence DESC LIMIT 1) WHERE newest = 1
+            """, connection)
         nullArchived = try HotStatement(
-            "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ? AND is_null = 1", connection)
+            "SELECT \(Self.columns) FROM archive INDEXED BY archive_nulls WHERE bucket = ? AND key = ? AND is_null = 1",
+            connection)
     }
 }
 
@@ -118,7 +121,10 @@ struct HotChanges: Sendable {
             connection)
         deleteCurrent = try HotStatement("DELETE FROM current WHERE bucket = ? AND key = ?", connection)
         unmarkNewest = try HotStatement(
-            "UPDATE archive SET newest = 0 WHERE bucket = ? AND key = ? AND newest = 1", connection)
+            """
+            UPDATE archive SET newest = 0 WHERE bucket = ?1 AND key = ?2 AND newest = 1
+            AND sequence = (SELECT max(sequence) FROM archive WHERE bucket = ?1 AND key = ?2)
+            """, connection)
         deleteCurrentAt = try HotStatement(
             "DELETE FROM current WHERE bucket = ? AND key = ? AND sequence = ?", connection)
         releasePayload = try HotStatement("INSERT INTO payloads VALUES (?, ?, ?, ?, 0)", connection)

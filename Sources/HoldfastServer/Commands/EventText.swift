@@ -18,7 +18,7 @@ extension LoggedEvent {
         }
     }
 
-    package var text: String { "\(sequence)  \(time)  \(record.actor)  \(sentence)" }
+    package var text: String { "\(sequence)  \(time)  \(record.actor.printable)  \(sentence.printable)" }
 
     private var sentence: String {
         switch record.change {

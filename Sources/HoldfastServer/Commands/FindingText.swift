@@ -61,7 +61,7 @@ extension Finding {
         if !key.isEmpty { lines.append("    object: \(bucket)/\(key) version \(versionID)") }
         lines.append("    \(evidence)")
         lines.append("    \(isRepaired ? "repaired" : "to repair: \(repair)")")
-        return lines.joined(separator: "\n")
+        return lines.map(\.printable).joined(separator: "\n")
     }
 }
 

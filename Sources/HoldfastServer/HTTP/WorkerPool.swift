@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Volumes
 
 /// The threads on which requests are worked at: they may wait for the catalog's file, which neither event loops
 /// nor Swift's own pool may.
@@ -46,8 +47,10 @@ public final class WorkerPool: TaskExecutor {
     public init(threads: Int) {
         count = threads
         for number in 0..<threads {
-            let thread = Thread { [self] in run() }
-            thread.name = "worker-\(number)"
+            let thread = Thread { [self] in
+                nameCurrentThread("worker-\(number)")
+                run()
+            }
             thread.stackSize = 1024 * 1024
             thread.start()
         }

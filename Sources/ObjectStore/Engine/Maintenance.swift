@@ -26,20 +26,20 @@ final class Maintenance: Sendable {
         }
         guard first else { return }
         let thread = Thread { [self] in
+            nameCurrentThread("maintenance")
             while isRunning.withLock({ $0 }) {
                 tick()
                 Thread.sleep(forTimeInterval: Self.interval)
             }
         }
-        thread.name = "maintenance"
         thread.start()
         let checkpoints = Thread { [self] in
+            nameCurrentThread("checkpoint")
             while isRunning.withLock({ $0 }) {
                 checkpoint()
                 Thread.sleep(forTimeInterval: Self.checkpointInterval)
             }
         }
-        checkpoints.name = "checkpoint"
         checkpoints.start()
     }
 

@@ -103,7 +103,8 @@ package final class ChunkedBody: RequestBody, @unchecked Sendable {  // its stat
             input = (chunk, end)
             guard line.count <= Self.lineLimit else { throw Self.malformed("a chunk header is too long") }
             if isComplete {
-                if line.last == 0x0D { line.removeLast() }
+                guard line.last == 0x0D else { throw Self.malformed("a line does not end with CR and LF") }
+                line.removeLast()
                 guard let text = String(validating: line, as: UTF8.self) else {
                     throw Self.malformed("a chunk header is not text")
                 }

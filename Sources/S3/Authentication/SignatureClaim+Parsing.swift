@@ -110,7 +110,7 @@ extension SignatureClaim {
         self.signature = signature
         self.time = time
         self.expires = expires
-        guard time.hasPrefix(date) else {
+        guard time.utf8.prefix(8).elementsEqual(date.utf8) else {
             throw S3Error(
                 code, "Invalid credential date \"\(date)\". This date is not the same as X-Amz-Date.")
         }

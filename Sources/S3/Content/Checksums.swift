@@ -114,7 +114,13 @@ package struct AnnouncedChecksum: Sendable {
                     "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
                 )
             }
-            if let found, found.0 != algorithm {
+            guard let found else {
+                throw S3Error(
+                    .invalidRequest,
+                    "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."
+                )
+            }
+            guard found.0 == algorithm else {
                 throw S3Error(
                     .invalidRequest,
                     "Value for x-amz-sdk-checksum-algorithm header is invalid: the request carries \(found.0.wireName)."

@@ -54,9 +54,9 @@ package enum ObjectMetadata {
     /// Without `aws-chunked`, which is how the body travels and not what it is.
     private static func contentEncoding(_ headers: HTTPFields) -> String {
         guard let text = headers[.contentEncoding] else { return "" }
-        guard text.contains("aws-chunked") else { return text }
-        return text.split(separator: ",").map { $0.trimmingBlanks() }
-            .filter { $0 != "aws-chunked" && !$0.isEmpty }.joined(separator: ",")
+        let codings = text.split(separator: ",").map { $0.trimmingBlanks() }
+        guard codings.contains(where: { $0.lowercased() == "aws-chunked" }) else { return text }
+        return codings.filter { $0.lowercased() != "aws-chunked" && !$0.isEmpty }.joined(separator: ",")
     }
 
     private static func storageClass(_ headers: HTTPFields) throws -> String {

@@ -91,7 +91,7 @@ package enum ByteRange {
     /// several ranges, or makes no sense, in which cases S3 sends the whole.
     /// - Throws: `InvalidRange` if none of the bytes is there.
     package static func parse(_ header: String?, size: UInt64) throws -> Range<UInt64>? {
-        guard let header, header.hasPrefix("bytes=") else { return nil }
+        guard let header, header.prefix(6).lowercased() == "bytes=" else { return nil }
         let halves = header.dropFirst("bytes=".count)
             .split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         guard halves.count == 2, !header.contains(",") else { return nil }

@@ -32,10 +32,13 @@ package enum Operation: String, Sendable {
 
     /// Query items that select a feature of S3, and not a page or a version.
     private static let subresources: Set<String> = [
-        "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "intelligent-tiering",
-        "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataTable", "metrics",
+        "abac", "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption",
+        "intelligent-tiering",
+        "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration",
+        "metadataInventoryTable", "metadataJournalTable", "metadataTable", "metrics",
         "notification", "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock",
-        "renameObject", "replication", "requestPayment", "restore", "retention", "select", "tagging",
+        "renameObject", "replication", "requestPayment", "restore", "retention", "select", "session",
+        "tagging",
         "torrent", "uploads", "versioning", "versions", "website",
     ]
 

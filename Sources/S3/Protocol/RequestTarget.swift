@@ -48,7 +48,8 @@ package struct RequestTarget: Sendable {
             else { throw S3Error(.invalidURI, "Couldn't parse the specified URI.") }
             return (path, try Query(uri[mark...].dropFirst()))
         }
-        let rest = path.dropFirst()
+        // By bytes: a combining mark behind the slash is one character with it.
+        let rest = path[path.utf8.index(after: path.startIndex)...]
         if let bucket = host.flatMap({ Self.bucket(ofHost: $0, domains: domains) }) {
             self.bucket = bucket
             key = rest.isEmpty ? nil : String(rest)
@@ -68,11 +69,13 @@ package struct RequestTarget: Sendable {
     private static func bucket(ofHost host: String, domains: [String]) -> String? {
         let end = host.utf8.firstIndex(of: UInt8(ascii: ":")) ?? host.endIndex
         let length = host.utf8.distance(from: host.startIndex, to: end)
-        guard domains.contains(where: { $0.utf8.count + 1 < length }) else { return nil }
+        guard domains.contains(where: { $0.utf8.count < length }) else { return nil }
         let name = host[..<end].lowercased()
-        for domain in domains where name.hasSuffix("." + domain) {
-            return String(name.dropLast(domain.count + 1))
-        }
-        return nil
+        // One domain may stand below another: the longest counts.
+        guard
+            let domain = domains.filter({ name == $0 || name.hasSuffix("." + $0) })
+                .max(by: { $0.utf8.count < $1.utf8.count }), name != domain
+        else { return nil }
+        return String(name.dropLast(domain.count + 1))
     }
 }
