@@ -75,6 +75,11 @@ let package = Package(
             dependencies: ["EventLog", "ObjectStore", "HoldfastServer", logging, arguments],
             swiftSettings: strict),
 
+        // Speed, measured: Benchmarks/README.md.
+        .executableTarget(
+            name: "holdfast-bench", dependencies: ["Digests", "CFileSystem", arguments],
+            path: "Benchmarks/holdfast-bench", swiftSettings: strict),
+
         // Tests: units beside each target, and the simulated file system they share.
         .target(
             name: "TestSupport", dependencies: ["Model", "Digests", "Volumes", "ObjectStore"],
