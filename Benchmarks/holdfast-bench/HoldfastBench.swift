@@ -4,5 +4,5 @@ import ArgumentParser
 struct HoldfastBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast-bench", abstract: "Measures a Holdfast server, and what its machine can do.",
-        subcommands: [LoadCommand.self])
+        subcommands: [SuiteCommand.self, LoadCommand.self])
 }

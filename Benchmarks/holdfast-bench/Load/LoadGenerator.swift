@@ -110,6 +110,6 @@ struct LoadGenerator {
             return
         }
         result.latencies.append(Clock.now - connection.start)
-        result.byteCount += plan.objectByteCount
+        result.byteCount += plan.body.bytes.count + response.bodyCount
     }
 }

@@ -9,7 +9,7 @@ struct LoadResult: Sendable {
     var seconds = 0.0
     /// Processor time that the load generator took itself.
     var clientSeconds = 0.0
-    /// Bytes of objects moved, without heads.
+    /// Bytes of bodies moved, of requests and responses, without heads.
     var byteCount = 0
 
     var requests: Int { latencies.count }
