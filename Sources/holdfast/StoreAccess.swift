@@ -17,7 +17,8 @@ struct StoreLocation: ParsableArguments {
     func requireStore(_ settings: ServerSettings) throws {
         guard !(try StoreDirectory.isNew(settings)) else {
             throw StoreError.invalidState(
-                "there is no store in \(settings.directory): 'holdfast init' makes one, and so does 'holdfast serve'")
+                "there is no store in \(settings.directory): 'holdfast init' makes one, and so does 'holdfast serve'"
+            )
         }
     }
 

@@ -140,7 +140,8 @@ struct RebuildCatalogCommand: AsyncParsableCommand {
 struct VolumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "volume", abstract: "Show and replace the volumes of a store.",
-        discussion: "Example:\n  holdfast volume list /srv/holdfast\n  holdfast volume replace /srv/holdfast 2",
+        discussion:
+            "Example:\n  holdfast volume list /srv/holdfast\n  holdfast volume replace /srv/holdfast 2",
         subcommands: [List.self, Replace.self])
 
     struct List: AsyncParsableCommand {
@@ -175,7 +176,8 @@ extension VolumeCommand {
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key", abstract: "Make, show and delete access keys.",
-        discussion: "Example:\n  holdfast key create /srv/holdfast --user backup\n  holdfast key list /srv/holdfast",
+        discussion:
+            "Example:\n  holdfast key create /srv/holdfast --user backup\n  holdfast key list /srv/holdfast",
         subcommands: [Create.self, List.self, Delete.self])
 
     struct Create: AsyncParsableCommand {

@@ -51,7 +51,8 @@ extension LoggedEvent {
         case .replicaRepaired(let change):
             "repaired \(change.finding.code) on volume \(change.finding.volume): \(change.finding.path)"
         case .volumeSetAside(let change): "volume \(change.volume) set aside: \(change.reason)"
-        case .volumeReturned(let change): "volume \(change.volume) back in service: \(counted(change.events, "event")) caught up"
+        case .volumeReturned(let change):
+            "volume \(change.volume) back in service: \(counted(change.events, "event")) caught up"
         case .volumeReplaced(let change): "volume \(change.volume) replaced"
         case .reclaimPlanned(let change):
             "to reclaim: \(counted(change.blobIds.count, "blob")), \(counted(change.payloadSequences.count, "payload"))"

@@ -73,9 +73,12 @@ extension CheckSummary {
             case 1: "\(counted(findings, "finding")), all corrected"
             default: "\(counted(findings, "finding")), \(findings - repaired) left"
             }
-        return "checked through event \(sequence), \(counted(blobs, "blob")) in \(counted(replicas, "replica")): \(outcome)"
+        return
+            "checked through event \(sequence), \(counted(blobs, "blob")) in \(counted(replicas, "replica")): \(outcome)"
     }
 }
 
 /// "1 finding", "2 findings".
-func counted(_ count: some BinaryInteger, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+func counted(_ count: some BinaryInteger, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : "s")"
+}

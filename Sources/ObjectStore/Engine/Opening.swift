@@ -128,7 +128,8 @@ enum Opening {
     private static func checkIdentities(_ opened: [(place: Int, volume: any Volume)]) throws(VolumeError) {
         let counts = Dictionary(opened.map { ($0.volume.identity.storeID, 1) }, uniquingKeysWith: +)
         guard let most = counts.values.max(),
-            let expected = opened.first(where: { counts[$0.volume.identity.storeID] == most })?.volume.identity
+            let expected = opened.first(where: { counts[$0.volume.identity.storeID] == most })?.volume
+                .identity
                 .storeID
         else { return }
         for (place, volume) in opened {
