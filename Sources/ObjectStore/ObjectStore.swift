@@ -78,11 +78,10 @@ public final class ObjectStore: Sendable {
             var overlaid = environment
             overlaid.fileSystem = OverlayFileSystem(over: environment.fileSystem)
             let (engine, report) = try Opening.open(copy, overlaid)
-            let store = ObjectStore(
+            // No epoch is opened: the log that is shown ends where the log on the volumes ends.
+            return ObjectStore(
                 engine: engine, lock: lock, opening: report, maintenance: Maintenance(engine),
                 scratchDirectory: scratch)
-            try await store.beginEpoch()
-            return store
         } catch {
             lock.close()
             removeScratch(scratch)
@@ -107,7 +106,7 @@ public final class ObjectStore: Sendable {
     {
         let path = settings.stateDirectory + "/lock"
         guard let lock = try environment.fileSystem.lock(path) else {
-            throw StoreError.unavailable("another process has the store: \(path) is locked")
+            throw StoreError.invalidState("another process has the store: \(path) is locked")
         }
         return lock
     }

@@ -160,7 +160,7 @@ import Testing
     @Test func everyEventHasItsSentenceAndItsBucket() {
         for (change, sentence, bucket) in Self.sentences {
             let event = Self.event(change)
-            #expect(event.text == "7  1994-11-06T08:49:37.123Z  me  \(sentence)")
+            #expect(event.text() == "7  1994-11-06T08:49:37.123Z  me  \(sentence)")
             #expect(event.bucket == bucket)
         }
     }
@@ -184,7 +184,7 @@ import Testing
     @Test func aKeyCannotBreakTheLineOrWriteOnTheTerminal() {
         let change = Self.version { $0.key = "a\n\r\t\u{1B}[31m\u{9B}\u{7F}\u{202E}e\u{301}\u{0}" }
         #expect(
-            Self.event(.versionPublished(change)).text.contains(
+            Self.event(.versionPublished(change)).text().contains(
                 "b/a\\n\\r\\t\\u{1b}[31m\\u{9b}\\u{7f}\\u{202e}e\u{301}\\u{0}: version"))
     }
 }

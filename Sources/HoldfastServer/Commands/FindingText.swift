@@ -70,9 +70,15 @@ extension CheckSummary {
         let outcome =
             switch exitStatus {
             case 0: "clean"
-            case 1: "all \(findings) findings corrected"
-            default: "\(findings - repaired) of \(findings) findings left"
+            case 1: "\(counted(findings, "finding")), all corrected"
+            default: "\(counted(findings, "finding")), \(findings - repaired) left"
             }
-        return "at event \(sequence): \(blobs) blobs, \(replicas) replicas: \(outcome)"
+        return
+            "checked through event \(sequence), \(counted(blobs, "blob")) in \(counted(replicas, "replica")): \(outcome)"
     }
+}
+
+/// "1 finding", "2 findings".
+func counted(_ count: some BinaryInteger, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : "s")"
 }

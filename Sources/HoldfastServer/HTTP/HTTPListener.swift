@@ -171,12 +171,19 @@ final class HTTPListener: Sendable {
     var address: SocketAddress? { channel.localAddress }
     var connectionCount: Int { context.connections.load(ordering: .relaxed) }
 
-    /// - Throws: `IOError` if the address cannot be bound.
+    /// Why nobody can be listened to at an address.
+    struct AddressFailure: Error, CustomStringConvertible {
+        let address: ServerSettings.Endpoint
+        let reason: String
+        var description: String { "cannot listen on \(address): \(reason)" }
+    }
+
+    /// - Throws: ``AddressFailure`` if the address cannot be bound.
     static func bind(
         host: String, port: Int, group: any EventLoopGroup, _ context: ListenerContext
     ) async throws -> HTTPListener {
         let children = ChildChannels()
-        let channel = try await ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -202,8 +209,13 @@ final class HTTPListener: Sendable {
                     try pipeline.addHandler(HTTPConnection(context))
                 }
             }
-            .bind(host: host, port: port).get()
-        return HTTPListener(context, channel, children)
+        do {
+            let channel = try await bootstrap.bind(host: host, port: port).get()
+            return HTTPListener(context, channel, children)
+        } catch {
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            throw AddressFailure(address: .init(host: host, port: port), reason: reason)
+        }
     }
 
     private struct TooManyConnections: Error {}

@@ -20,6 +20,8 @@ public struct AccessKey: Codable, Sendable, Hashable {
             accessKey: accessKey, secretKey: secretKey, userID: Self.canonicalID(of: user), displayName: user)
     }
 
+    static let rootUser = "root"
+
     /// A user's canonical id follows from its name, so that keys of one user are one owner.
     static func canonicalID(of user: String) -> String {
         SHA256.hash(Array("holdfast user \(user)".utf8)).hexadecimal
@@ -97,7 +99,7 @@ public final class KeyStore: IdentitySource {
             throw KeyError.tooShort(setting: "HOLDFAST_ROOT_SECRET_KEY", minimum: 8)
         }
         return AccessKey(
-            accessKey: accessKey, secretKey: secretKey, user: "root", created: "", isRoot: true)
+            accessKey: accessKey, secretKey: secretKey, user: AccessKey.rootUser, created: "", isRoot: true)
     }
 
     private static func read(_ path: String, _ fileSystem: any FileSystem) throws -> [AccessKey] {
@@ -124,7 +126,7 @@ public final class KeyStore: IdentitySource {
     /// - Returns: the key, if it was made now.
     public func makeRootKeyIfNeeded() throws -> AccessKey? {
         guard environmentKey == nil, !keys.withLock({ $0.contains(where: \.isRoot) }) else { return nil }
-        return try create(user: "root", isRoot: true)
+        return try create(user: AccessKey.rootUser, isRoot: true)
     }
 
     public func create(user: String) throws -> AccessKey { try create(user: user, isRoot: false) }

@@ -85,7 +85,10 @@ public struct ServerSettings: Sendable {
             guard let value = environment[name.environmentName] else { continue }
             try settings.set(name.rawValue, value, source: name.environmentName)
         }
-        for (name, value) in flags { try settings.set(name, value, source: "--\(name)") }
+        for (name, value) in flags {
+            let hasFlag = [.volumes, .listen, .admin].contains(SettingName(rawValue: name))
+            try settings.set(name, value, source: hasFlag ? "--\(name)" : "--set \(name)")
+        }
         return settings
     }
 
@@ -185,11 +188,15 @@ enum SettingsFile {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         let members: [String: Value]
         do {
-            let data = try Data(contentsOf: URL(fileURLWithPath: path))
-            members = try JSONDecoder().decode([String: Value].self, from: data)
+            let text = try Data(contentsOf: URL(fileURLWithPath: path))
+            members = try JSONDecoder().decode([String: Value].self, from: text)
+        } catch DecodingError.typeMismatch {
+            throw SettingError(setting: "all of them", source: path, reason: "are not one JSON object")
+        } catch DecodingError.dataCorrupted(let context) {
+            let reason = context.underlyingError.map { "\($0)" } ?? context.debugDescription
+            throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(reason)")
         } catch {
-            throw SettingError(
-                setting: "all of them", source: path, reason: "cannot be read as one JSON object: \(error)")
+            throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
         return try members.sorted { $0.key < $1.key }.map { name, value in
             guard case .text(let text) = value else {

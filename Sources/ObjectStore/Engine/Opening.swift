@@ -98,20 +98,13 @@ enum Opening {
     private static func openVolumes(
         _ settings: StoreSettings, _ environment: StoreEnvironment, _ volumes: VolumeSet
     ) throws -> [VolumeHandle] {
-        var opened: [VolumeHandle] = []
+        var opened: [(place: Int, handle: VolumeHandle)] = []
         do {
             for (offset, path) in settings.volumePaths.enumerated() {
                 do throws(VolumeError) {
                     let volume = try DirectoryVolume.open(
                         path, fileSystem: environment.fileSystem, clock: environment.clock)
-                    opened.append(handle(volume, environment))
-                    let expected = opened[0].volume.identity.storeID
-                    guard volume.identity.storeID == expected else {
-                        throw .foreignStore(path: path, found: volume.identity.storeID, expected: expected)
-                    }
-                    guard volume.index == offset + 1 else {
-                        throw .wrongIndex(path: path, found: volume.index, expected: offset + 1)
-                    }
+                    opened.append((offset + 1, handle(volume, environment)))
                 } catch {
                     switch error {
                     case .missing, .empty, .fileSystem: volumes.note(offset + 1, reason: "\(error)")
@@ -119,14 +112,34 @@ enum Opening {
                     }
                 }
             }
+            try checkIdentities(opened.map { ($0.place, $0.handle.volume) })
         } catch {
-            for handle in opened {
+            for (_, handle) in opened {
                 handle.finishLanes()
                 (handle.volume as? DirectoryVolume)?.close()
             }
             throw error
         }
-        return opened
+        return opened.map(\.handle)
+    }
+
+    /// Every volume is of one store, and given in its own place. The store is that of most volumes, so that the
+    /// stranger is named and not the others.
+    private static func checkIdentities(_ opened: [(place: Int, volume: any Volume)]) throws(VolumeError) {
+        let counts = Dictionary(opened.map { ($0.volume.identity.storeID, 1) }, uniquingKeysWith: +)
+        guard let most = counts.values.max(),
+            let expected = opened.first(where: { counts[$0.volume.identity.storeID] == most })?.volume
+                .identity
+                .storeID
+        else { return }
+        for (place, volume) in opened {
+            guard volume.identity.storeID == expected else {
+                throw .foreignStore(path: volume.name, found: volume.identity.storeID, expected: expected)
+            }
+            guard volume.index == place else {
+                throw .wrongIndex(path: volume.name, found: volume.index, expected: place)
+            }
+        }
     }
 
     /// The catalog as of the log's head. One that cannot be read, is of another store, or is ahead of the log
