@@ -87,7 +87,7 @@ let package = Package(
             name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog"], swiftSettings: strict),
         .testTarget(
-            name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestSupport"],
+            name: "ObjectStoreTests", dependencies: ["Integrity", "ObjectStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
