@@ -97,7 +97,7 @@ let package = Package(
             dependencies: ["Catalog", "Model", "TestSupport", grdb, sqlite, protobuf],
             swiftSettings: strict),
         .testTarget(
-            name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestSupport"],
+            name: "ObjectStoreTests", dependencies: ["Integrity", "ObjectStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict

@@ -85,6 +85,7 @@ extension EventLog {
     ) throws -> [MirrorFlaw] {
         var flaws: [MirrorFlaw] = []
         var skipped: Set<String> = []
+        var opened: Set<SequenceNumber> = []
         var before = position
         let mirrors = mirrors()
         let limit = Int(last.rawValue - position.sequence.rawValue)
@@ -95,6 +96,10 @@ extension EventLog {
             }
             before = LogPosition(sequence: frame.sequence, chain: frame.chain)
             guard let span = span(from: frame.sequence, limit: 1) else { return }
+            if span.bounds == nil, opened.insert(span.segment.first).inserted {
+                // By its name, as the next opening finds it: a file that readers have open may have none any more.
+                for mirror in mirrors { mirror.forgetSealed(span.segment.first) }
+            }
             for mirror in mirrors {
                 let segment = "\(mirror.index)/\(span.segment.first)"
                 guard !skipped.contains(segment) else { continue }

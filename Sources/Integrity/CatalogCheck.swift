@@ -12,8 +12,9 @@ struct CatalogCheck {
     /// Where the second catalog is put while the check runs.
     let directory: String
 
-    /// - Returns: what differs, mended if that was asked for.
-    func run() async throws -> [Finding] {
+    /// - Returns: what differs, mended if that was asked for; and the blobs that the log has and the catalog had
+    ///   not, whose files are no orphans.
+    func run() async throws -> (findings: [Finding], forgotten: Set<BlobID>) {
         let path = "\(directory)/check-\(OperationID.random()).sqlite"
         defer {
             for suffix in ["", "-wal", "-shm"] {
@@ -24,9 +25,10 @@ struct CatalogCheck {
         let second = try Catalog(path: path, storeID: inspection.log.storeID, readers: 1)
         var differences: [RowDifference] = []
         for error in try inspection.catalog.integrityErrors() {
-            return [
-                finding("SQLite finds the catalog damaged: \(error)", repair: "holdfast rebuild-catalog")
-            ]
+            return (
+                [finding("SQLite finds the catalog damaged: \(error)", repair: "holdfast rebuild-catalog")],
+                []
+            )
         }
         // The reader's view stays as of one event, however long the computation takes.
         try inspection.catalog.read { reader in
@@ -35,13 +37,15 @@ struct CatalogCheck {
                 try CatalogComparison.run(reader, against: expected) { differences.append($0) }
             }
         }
-        guard !differences.isEmpty else { return [] }
+        guard !differences.isEmpty else { return ([], []) }
+        let forgotten = Set(
+            differences.filter { $0.table == "blobs" && $0.found == nil }.compactMap { BlobID($0.key) })
         var findings = differences.map { difference in
             finding(
                 "table \(difference.table), row \(difference.key): has \(difference.found ?? "no row"), where the log says \(difference.expected ?? "no row")",
                 repair: "compute the row from the log")
         }
-        guard repairs else { return findings }
+        guard repairs else { return (findings, forgotten) }
         do {
             try await inspection.mendCatalog(differences, from: second)
             for index in findings.indices {
@@ -53,7 +57,7 @@ struct CatalogCheck {
                 findings[index].repair += "; that failed: \(error)"
             }
         }
-        return findings
+        return (findings, forgotten)
     }
 
     private func finding(_ evidence: String, repair: String) -> Finding {

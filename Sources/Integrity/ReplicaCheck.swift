@@ -27,6 +27,8 @@ public struct ReplicaCheck: Sendable {
     private let options: Options
     private let statuses: [VolumeStatus]
     private static let pageCount = 1024
+    /// Blobs that the log has, whatever the catalog says: DESIGN invariant 8.
+    var known: Set<BlobID> = []
 
     public init(_ store: ObjectStore, _ options: Options) {
         inspection = store.inspection
@@ -211,7 +213,7 @@ public struct ReplicaCheck: Sendable {
         _ id: BlobID, _ volume: any Volume, _ summary: inout CheckSummary,
         _ report: (Finding) throws -> Void
     ) async throws {
-        if inspection.isBeingWritten(id) { return }
+        if inspection.isBeingWritten(id) || known.contains(id) { return }
         if try volume.incoming().blobs.contains(id) { return }
         if try inspection.catalog.read({ try $0.blob(id) }) != nil { return }
         guard try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id)) else { return }

@@ -46,9 +46,12 @@ public struct StoreCheck: Sendable {
         }
         let catalog = CatalogCheck(
             inspection: inspection, repairs: options.repairs, directory: inspection.stateDirectory)
-        for finding in try await catalog.run() { try count(finding) }
+        let (differences, forgotten) = try await catalog.run()
+        for finding in differences { try count(finding) }
         progress(0.3)
-        var summary = try await ReplicaCheck(store, options).run(report: report) {
+        var replicas = ReplicaCheck(store, options)
+        replicas.known = forgotten
+        var summary = try await replicas.run(report: report) {
             progress(0.3 + 0.7 * $0)
         }
         summary.findings += before.findings

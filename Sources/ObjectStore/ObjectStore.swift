@@ -112,16 +112,9 @@ public final class ObjectStore: Sendable {
     }
 
     private func beginEpoch() async throws {
-        let number = engine.ledger.log.lastEpoch + 1
-        engine.ledger.log.beginEpoch(number)
-        var change = EventEpochOpened()
-        change.epoch = number
-        change.storeID = Data(engine.storeID.bytes)
-        change.software = Release.name
-        change.volumes = engine.volumes.inService.map { UInt32($0.index) }
-        let event = change
-        _ = try await engine.ledger.commit(
-            Proposal(actor: .holdfast) { _ in .append(.epochOpened(event)) { _, _ in } })
+        _ = try await withUnsafeThrowingContinuation { continuation in
+            engine.openEpoch { continuation.resume(with: $0) }
+        }
     }
 
     /// Starts the thread that notices slow and missing volumes and brings them back.

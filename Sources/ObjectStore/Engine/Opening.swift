@@ -93,6 +93,28 @@ enum Opening {
             reader: environment.makeLane("reader-\(volume.index)", 2, 1024))
     }
 
+    /// Opens the directory of a volume that was set aside.
+    /// - Throws: ``VolumeError`` if it is not what belongs there.
+    static func reopen(_ index: Int, of engine: Engine) throws -> DirectoryVolume {
+        let path = engine.volumes.path(of: index)
+        engine.volumes.unlockDeparted(index)
+        let volume = try DirectoryVolume.open(
+            path, fileSystem: engine.environment.fileSystem, clock: engine.clock)
+        do {
+            guard volume.identity.storeID == engine.storeID else {
+                throw VolumeError.foreignStore(
+                    path: path, found: volume.identity.storeID, expected: engine.storeID)
+            }
+            guard volume.index == index else {
+                throw VolumeError.wrongIndex(path: path, found: volume.index, expected: index)
+            }
+        } catch {
+            volume.close()
+            throw error
+        }
+        return volume
+    }
+
     /// A directory that belongs elsewhere is the operator's mistake and refused; one that is missing, empty
     /// or cannot be read is set aside.
     private static func openVolumes(
@@ -171,10 +193,13 @@ enum Opening {
 
     /// Whatever is in incoming/ was begun by a process that ended: a blob that the catalog knows is settled,
     /// any other was never published.
+    /// - Parameter isBeingWritten: blobs of uploads that go on.
     /// - Returns: the blobs removed.
-    static func clearIncoming(_ volume: any Volume, _ catalog: Catalog) throws -> [BlobID] {
+    static func clearIncoming(
+        _ volume: any Volume, _ catalog: Catalog, except isBeingWritten: Set<BlobID> = []
+    ) throws -> [BlobID] {
         var removed: [BlobID] = []
-        for id in try volume.incoming().blobs {
+        for id in try volume.incoming().blobs where !isBeingWritten.contains(id) {
             if try catalog.read({ try $0.blob(id) }) != nil {
                 try volume.settle(id)
             } else {

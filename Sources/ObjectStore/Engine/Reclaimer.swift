@@ -88,9 +88,10 @@ final class Reclaimer: Sendable {
                 cleaned.insert(handle.index)
             }
             let event = change
+            let ready = cleaned
             do {
                 _ = try await engine.ledger.commit(
-                    Proposal(actor: .holdfast, preparedVolumes: cleaned) { _ in
+                    Proposal(actor: .holdfast, preparedVolumes: { ready }) { _ in
                         .append(.reclaimed(event)) { _, _ in }
                     })
                 return

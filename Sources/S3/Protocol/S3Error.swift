@@ -169,6 +169,11 @@ extension S3Error {
             self.init(
                 .serviceUnavailable, "Fewer volumes than the write quorum are in good standing.",
                 headers: [.retryAfter: "5"])
+        case .outcomeUnknown:
+            self.init(
+                .serviceUnavailable,
+                "Fewer volumes than the write quorum are known to hold the change. Please try again.",
+                headers: [.retryAfter: "5"])
         case .lost:
             self.init(
                 .objectLost,
@@ -186,7 +191,7 @@ extension S3Error {
         case is S3Error, is InvalidName: false
         case let error as StoreError:
             switch error {
-            case .lost, .internalFault, .unavailable: true
+            case .lost, .internalFault, .unavailable, .outcomeUnknown: true
             default: false
             }
         default: true
