@@ -98,19 +98,25 @@ public struct CatalogReader {
     ) throws -> ObjectVersion? {
         let place: [(any DatabaseValueConvertible)?] = [bucket.data, key.data]
         let current = "SELECT \(Self.columns) FROM current WHERE bucket = ? AND key = ?"
-        let archive = "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ?"
+        let archive = "SELECT \(Self.columns) FROM archive"
+        // Without statistics, SQLite takes the table's own order, and looks at every version of the key.
         let found: Row? =
             switch selector {
             case .current:
                 try row(current, StatementArguments(place))
                     ?? row(
-                        archive + " AND newest = 1 ORDER BY sequence DESC LIMIT 1", StatementArguments(place))
+                        "\(archive) WHERE bucket = ? AND key = ? AND newest = 1 ORDER BY sequence DESC LIMIT 1",
+                        StatementArguments(place))
             case .null:
                 try row(current + " AND is_null = 1", StatementArguments(place))
-                    ?? row(archive + " AND is_null = 1", StatementArguments(place))
+                    ?? row(
+                        "\(archive) INDEXED BY archive_nulls WHERE bucket = ? AND key = ? AND is_null = 1",
+                        StatementArguments(place))
             case .id(let id):
                 try row(current + " AND version = ?", StatementArguments(place + [Data(id.bytes)]))
-                    ?? row(archive + " AND version = ?", StatementArguments(place + [Data(id.bytes)]))
+                    ?? row(
+                        "\(archive) INDEXED BY archive_versions WHERE bucket = ? AND key = ? AND version = ?",
+                        StatementArguments(place + [Data(id.bytes)]))
             }
         return try found.map(Self.version)
     }
