@@ -109,7 +109,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport", "Volumes", nioCore,
+                "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport", "Volumes",
+                nioCore,
             ],
             swiftSettings: strict),
     ]

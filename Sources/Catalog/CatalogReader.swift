@@ -110,6 +110,7 @@ public struct CatalogReader {
         case .null:
             return try hot.nullVersion(bucket, key)
         case .id(let id):
+            // Without statistics, SQLite takes the table's own order, and looks at every version of the key.
             let place: StatementArguments = [bucket.data, key.data, Data(id.bytes)]
             let row =
                 try row(

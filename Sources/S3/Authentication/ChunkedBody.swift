@@ -18,7 +18,8 @@ struct ChunkSlice: ByteChunk {
 ///
 /// Source: Amazon S3 API Reference, "Signature Calculations for the Authorization Header: Transferring Payload
 /// in Multiple Chunks" and "… including trailing headers".
-package final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belongs to the one task that asks
+package final class ChunkedBody: RequestBody, @unchecked Sendable {
+    // Its state belongs to the one task that asks.
     private enum State {
         case header
         case data(remaining: Int)
