@@ -1,3 +1,4 @@
+import Foundation
 import GRDBSQLite
 import Model
 import SwiftProtobuf
@@ -66,6 +67,45 @@ final class HotStatement: @unchecked Sendable {  // used by whoever has the conn
         defer { sqlite3_reset(statement) }
         guard sqlite3_step(statement) == SQLITE_DONE else { throw failure }
         return Int(sqlite3_changes(connection))
+    }
+
+    /// Whether both give the same rows, each column of the same type and value.
+    func hasSameRows(as other: HotStatement) throws(CatalogError) -> Bool {
+        defer {
+            sqlite3_reset(statement)
+            sqlite3_reset(other.statement)
+        }
+        while true {
+            let hasRow = try step()
+            guard try other.step() == hasRow else { return false }
+            guard hasRow else { return true }
+            for column in 0..<sqlite3_column_count(statement) where !isSame(column, other) { return false }
+        }
+    }
+
+    private func step() throws(CatalogError) -> Bool {
+        switch sqlite3_step(statement) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        default: throw failure
+        }
+    }
+
+    private func isSame(_ column: Int32, _ other: HotStatement) -> Bool {
+        let type = sqlite3_column_type(statement, column)
+        guard sqlite3_column_type(other.statement, column) == type else { return false }
+        switch type {
+        case SQLITE_NULL: return true
+        case SQLITE_INTEGER: return integer(column) == other.integer(column)
+        default:
+            // Text is compared as what it is stored as.
+            let left = sqlite3_column_blob(statement, column)
+            let right = sqlite3_column_blob(other.statement, column)
+            let count = sqlite3_column_bytes(statement, column)
+            guard sqlite3_column_bytes(other.statement, column) == count else { return false }
+            guard let left, let right else { return count == 0 }
+            return memcmp(left, right, Int(count)) == 0
+        }
     }
 
     private var failure: CatalogError { .unreadable(String(cString: sqlite3_errmsg(connection))) }

@@ -173,14 +173,42 @@ extension CatalogReader {
     }
 
     private static func listed(_ row: Row, isLatest: Bool) throws -> ListedVersion {
-        let record = try EventVersionPublished(serializedBytes: row[4] as Data)
+        try row.withUnsafeData(atIndex: 4) { data in
+            guard let data else { throw CatalogError.unreadable("a version has no record") }
+            return try listed(
+                data, sequence: row.sequence(0), modified: row.time(1), isLatest: isLatest)
+        }
+    }
+
+    static func listed(
+        _ encoded: Data, sequence: SequenceNumber, modified: Timestamp, isLatest: Bool
+    ) throws -> ListedVersion {
+        guard let record = encoded.withUnsafeBytes({ ListedRecord($0) }) else {
+            return try listed(
+                try EventVersionPublished(serializedBytes: encoded), sequence, modified, isLatest)
+        }
         guard let id = VersionID(bytes: record.versionID) else {
             throw CatalogError.unreadable("a version has no id")
         }
         return ListedVersion(
-            key: try ObjectKey(record.key), sequence: row.sequence(0), versionID: id,
+            key: try ObjectKey(record.key), sequence: sequence, versionID: id, isNull: record.isNull,
+            isDeleteMarker: record.isDeleteMarker, isLatest: isLatest, size: record.size,
+            etag: record.etag, modified: modified, owner: record.owner, storageClass: record.storageClass,
+            checksum: record.checksum.map {
+                (EventChecksumAlgorithm(rawValue: $0.algorithm) ?? .unspecified, $0.composite)
+            })
+    }
+
+    static func listed(
+        _ record: EventVersionPublished, _ sequence: SequenceNumber, _ modified: Timestamp, _ isLatest: Bool
+    ) throws -> ListedVersion {
+        guard let id = VersionID(bytes: record.versionID) else {
+            throw CatalogError.unreadable("a version has no id")
+        }
+        return ListedVersion(
+            key: try ObjectKey(record.key), sequence: sequence, versionID: id,
             isNull: record.nullVersion, isDeleteMarker: record.deleteMarker, isLatest: isLatest,
-            size: record.size, etag: record.etag, modified: row.time(1), owner: record.owner,
+            size: record.size, etag: record.etag, modified: modified, owner: record.owner,
             storageClass: record.metadata.storageClass,
             checksum: record.checksums.first.map { ($0.algorithm, $0.composite) })
     }

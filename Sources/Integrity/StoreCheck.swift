@@ -2,6 +2,7 @@ import EventLog
 import Foundation
 import Model
 import ObjectStore
+import Volumes
 
 /// The whole check of a store, `holdfast fsck`: log mirrors against each other, the catalog against the log,
 /// and every replica against the catalog.
@@ -34,6 +35,11 @@ public struct StoreCheck: Sendable {
         if includesOpening {
             for finding in openingFindings() { try count(finding) }
         }
+        let catalog = CatalogCheck(
+            inspection: inspection, repairs: options.repairs, directory: inspection.stateDirectory)
+        let lane = inspection.makeLane("check-catalog")
+        defer { lane.finish() }
+        let comparison = BackgroundJob(on: lane) { try catalog.compare() }
         var damaged: [Finding] = []
         _ = try LogCheck(store).run {
             damaged.append($0)
@@ -44,9 +50,7 @@ public struct StoreCheck: Sendable {
             if options.repairs { await mend(&finding, inspection) }
             try count(finding)
         }
-        let catalog = CatalogCheck(
-            inspection: inspection, repairs: options.repairs, directory: inspection.stateDirectory)
-        let (differences, forgotten) = try await catalog.run()
+        let (differences, forgotten) = try await catalog.findings(try await comparison.value())
         for finding in differences { try count(finding) }
         progress(0.3)
         var replicas = ReplicaCheck(store, options)

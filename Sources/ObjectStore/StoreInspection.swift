@@ -18,6 +18,9 @@ package struct StoreInspection: Sendable {
         engine.blobsBeingWritten.withLock { $0.contains(id) }
     }
 
+    /// A thread for a check, ended by whoever asked for it.
+    package func makeLane(_ name: String) -> any Lane { engine.environment.makeLane(name, 1, 1024) }
+
     /// Returns when what was queued for a volume's writer before is done.
     package func waitForWriter(of index: Int) async throws {
         guard let handle = engine.volumes.handle(index) else { return }

@@ -122,15 +122,14 @@ final class CommitLoop: Sendable {
 
     private func commit(_ changes: [any PendingChange], _ writer: CatalogWriter) throws {
         if let reason = log.brokenReason { throw StoreError.unavailable(reason) }
-        let inService = log.inService.count
+        let inService = log.inService
         // Nothing is appended that could not be acknowledged: what one mirror alone has is neither true nor not.
-        guard inService >= Limits.writeQuorum else {
-            throw StoreError.unavailable("\(inService) of \(Limits.volumeCount) volumes take events")
+        guard inService.count >= Limits.writeQuorum else {
+            throw StoreError.unavailable("\(inService.count) of \(Limits.volumeCount) volumes take events")
         }
         try writer.begin()
         var staged: [any PendingChange] = []
         var unchanged: [any PendingChange] = []
-        let inService = log.inService
         do {
             for change in changes {
                 if try decide(change, writer, inService: inService) {

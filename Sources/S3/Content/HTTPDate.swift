@@ -3,16 +3,33 @@ import Model
 
 /// Dates as HTTP and S3 write them.
 package enum HTTPDate {
-    private static let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
-    private static let months = [
+    private static let days: [StaticString] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+    private static let monthNames: [StaticString] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
+    private static let months = monthNames.map(\.description)
 
     /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, IMF-fixdate).
     package static func string(_ time: Timestamp) -> String {
         let c = time.components
-        return
-            "\(days[time.weekday]), \(two(c.day)) \(months[c.month - 1]) \(c.year) \(two(c.hour)):\(two(c.minute)):\(two(c.second)) GMT"
+        return String(unsafeUninitializedCapacity: 32) { buffer in
+            var text = DigitWriter(buffer)
+            text.write(days[time.weekday])
+            text.write(", ")
+            text.write(c.day, digits: 2)
+            text.write(" ")
+            text.write(monthNames[c.month - 1])
+            text.write(" ")
+            text.write(min(c.year, 9999), digits: 4)
+            text.write(" ")
+            text.write(c.hour, digits: 2)
+            text.write(":")
+            text.write(c.minute, digits: 2)
+            text.write(":")
+            text.write(c.second, digits: 2)
+            text.write(" GMT")
+            return text.count
+        }
     }
 
     /// `20130524T000000Z`

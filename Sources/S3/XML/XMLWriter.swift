@@ -72,17 +72,29 @@ package struct XMLWriter: Sendable {
     }
 
     private mutating func append(_ text: some StringProtocol) {
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "&"): bytes += "&amp;".utf8
-            case UInt8(ascii: "<"): bytes += "&lt;".utf8
-            case UInt8(ascii: ">"): bytes += "&gt;".utf8
-            case UInt8(ascii: "\""): bytes += "&quot;".utf8
-            // XML 1.0 cannot carry them; S3 writes references all the same, and clients that may meet such
-            // keys ask for encoding-type=url.
-            case 0..<0x20 where byte != 0x09 && byte != 0x0A: bytes += "&#x\(String(byte, radix: 16));".utf8
-            default: bytes.append(byte)
-            }
+        var text = String(text)
+        text.withUTF8 { text in
+            if text.allSatisfy(Self.isPlain) { bytes += text } else { text.forEach { appendEscaped($0) } }
+        }
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "&"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\""), 0..<0x20: false
+        default: true
+        }
+    }
+
+    private mutating func appendEscaped(_ byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "&"): bytes += "&amp;".utf8
+        case UInt8(ascii: "<"): bytes += "&lt;".utf8
+        case UInt8(ascii: ">"): bytes += "&gt;".utf8
+        case UInt8(ascii: "\""): bytes += "&quot;".utf8
+        // XML 1.0 cannot carry them; S3 writes references all the same, and clients that may meet such
+        // keys ask for encoding-type=url.
+        case 0..<0x20 where byte != 0x09 && byte != 0x0A: bytes += "&#x\(String(byte, radix: 16));".utf8
+        default: bytes.append(byte)
         }
     }
 }
