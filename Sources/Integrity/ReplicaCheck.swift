@@ -206,8 +206,10 @@ public struct ReplicaCheck: Sendable {
     private func mend(_ findings: inout [Finding], _ id: BlobID, _ volume: any Volume) async {
         let reason = findings.map(\.evidence).joined(separator: "; ")
         do {
-            try inspection.restoreReplica(of: id, on: volume.index, reason: reason)
+            let isWritten = try await inspection.restoreReplica(of: id, on: volume.index, reason: reason)
             for index in findings.indices { findings[index].isRepaired = true }
+            // Whoever was faster has recorded it.
+            guard isWritten else { return }
             for finding in findings {
                 try await inspection.recordRepair(finding, source: "the other volumes")
             }

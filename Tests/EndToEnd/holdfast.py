@@ -36,6 +36,11 @@ def wait_until(condition, seconds=60, what="it"):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def s3_client(endpoint, access, secret):
+    return boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=access, aws_secret_access_key=secret,
+                        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}))
+
+
 class Server:
     def __init__(self, directory, *flags):
         self.directory = pathlib.Path(directory)

@@ -17,6 +17,8 @@ final class Engine: Sendable {
     let readBuffers: BufferPool
     /// For copying blobs between volumes within a request.
     let background: any Lane
+    /// For writing damaged replicas anew, one after the other.
+    let repairs: any Lane
     private let digestPairs: [(any Lane, any Lane)]
     private let nextPair = Atomic<Int>(0)
     /// Blobs that uploads of this process are writing: their files are no leftovers.
@@ -36,6 +38,7 @@ final class Engine: Sendable {
         uploadBuffers = BufferPool(bufferSize: 1024 * 1024, limit: settings.uploadBufferCount)
         readBuffers = BufferPool(bufferSize: 1024 * 1024, limit: 32)
         background = environment.makeLane("background", 1, 256)
+        repairs = environment.makeLane("repairs", 1, 256)
         let cores = max(2, ProcessInfo.processInfo.activeProcessorCount)
         // A queue holds every buffer of the pool, so that it is never full.
         let capacity = settings.uploadBufferCount + 1
@@ -121,6 +124,7 @@ final class Engine: Sendable {
             (handle.volume as? DirectoryVolume)?.close()
         }
         background.finish()
+        repairs.finish()
         for pair in digestPairs {
             pair.0.finish()
             pair.1.finish()
