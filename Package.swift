@@ -7,6 +7,7 @@ import PackageDescription
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -49,7 +50,8 @@ let package = Package(
             name: "Volumes", dependencies: ["Model", "Digests", "CFileSystem"], swiftSettings: strict),
         .target(
             name: "EventLog", dependencies: ["Model", "Digests", "Volumes"], swiftSettings: strict),
-        .target(name: "Catalog", dependencies: ["Model", grdb, protobuf], swiftSettings: strict),
+        .target(
+            name: "Catalog", dependencies: ["Model", grdb, sqlite, protobuf], swiftSettings: strict),
         .target(
             name: "ObjectStore",
             dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog"],
@@ -75,6 +77,11 @@ let package = Package(
             dependencies: ["EventLog", "ObjectStore", "HoldfastServer", logging, arguments],
             swiftSettings: strict),
 
+        // Speed, measured: Benchmarks/README.md.
+        .executableTarget(
+            name: "holdfast-bench", dependencies: ["Digests", "CFileSystem", arguments],
+            path: "Benchmarks/holdfast-bench", swiftSettings: strict),
+
         // Tests: units beside each target, and the simulated file system they share.
         .target(
             name: "TestSupport", dependencies: ["Model", "Digests", "Volumes", "ObjectStore"],
@@ -89,16 +96,26 @@ let package = Package(
             name: "FormatsTests",
             dependencies: ["EventLog", "Catalog", "HoldfastServer", "TestSupport", grdb, logging],
             swiftSettings: strict),
-        .testTarget(name: "CatalogTests", dependencies: ["Catalog"], swiftSettings: strict),
         .testTarget(
-            name: "ObjectStoreTests", dependencies: ["ObjectStore", "TestSupport"],
+            name: "CatalogTests",
+            dependencies: ["Catalog", "Model", "TestSupport", grdb, sqlite, protobuf],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ObjectStoreTests", dependencies: ["Integrity", "ObjectStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
         ),
-        .testTarget(name: "S3Tests", dependencies: ["S3"], swiftSettings: strict),
         .testTarget(
-            name: "ServerTests", dependencies: ["HoldfastServer", "TestSupport"],
+            name: "S3Tests",
+            dependencies: ["S3", "Digests", "Model", "ObjectStore", "TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport", "Volumes",
+                nioCore,
+            ],
             swiftSettings: strict),
     ]
 )

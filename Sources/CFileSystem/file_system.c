@@ -2,6 +2,7 @@
 #include "CFileSystem.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
 
@@ -25,4 +26,8 @@ int holdfast_file_system_type(const char *path, int64_t *type) {
 
 int holdfast_drop_cache(int descriptor) {
     return posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+int holdfast_name_thread(const char *name) {
+    return pthread_setname_np(pthread_self(), name);
 }

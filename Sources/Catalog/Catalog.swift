@@ -12,27 +12,32 @@ public final class Catalog: Sendable {
     public let path: String
     private let writer: CatalogConnection
     private let checkpointer: CatalogConnection
-    private let readers: Mutex<[CatalogConnection]>
+    private let readers: [ReaderSlot]
     private let free: DispatchSemaphore
+    private let turn = Atomic<Int>(0)
+    private let committedBuckets = BucketCache()
+    private let session: WritingSession
 
     /// Opens the catalog, or creates it with nothing in it.
     /// - Throws: ``CatalogError`` if it is of another store, or of a schema that is not known.
     public init(path: String, storeID: StoreID, readers: Int) throws {
         precondition(readers > 0, "a catalog has a reader")
         self.path = path
-        writer = try CatalogConnection(path: path, isReader: false)
+        let writer = try CatalogConnection(path: path, isReader: false)
+        self.writer = writer
         try writer.use { database in
             let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
             guard version <= CatalogSchema.version else {
                 throw CatalogError.unknownSchema(path: path, found: version)
             }
-            if version == 0 {
+            if version < CatalogSchema.version {
                 try database.inTransaction {
-                    try CatalogSchema.create(database)
-                    try database.execute(
-                        sql: "INSERT INTO meta VALUES (1, ?, 0, ?, 0)",
-                        arguments: [Data(storeID.bytes), Data(ChainHash.genesis.bytes)])
-                    try database.execute(sql: "PRAGMA user_version = \(CatalogSchema.version)")
+                    try CatalogSchema.migrate(database, from: version)
+                    if version == 0 {
+                        try database.execute(
+                            sql: "INSERT INTO meta VALUES (1, ?, 0, ?, 0)",
+                            arguments: [Data(storeID.bytes), Data(ChainHash.genesis.bytes)])
+                    }
                     return .commit
                 }
             }
@@ -40,29 +45,65 @@ public final class Catalog: Sendable {
                 throw CatalogError.foreignStore(path: path)
             }
         }
+        session = WritingSession(
+            statements: try writer.prepare(), changes: try writer.withRawConnection(HotChanges.init),
+            committedBuckets: committedBuckets)
         checkpointer = try CatalogConnection(path: path, isReader: false)
-        self.readers = Mutex(try (0..<readers).map { _ in try CatalogConnection(path: path, isReader: true) })
+        self.readers = try (0..<readers).map { _ in
+            ReaderSlot(try CatalogConnection(path: path, isReader: true))
+        }
         free = DispatchSemaphore(value: readers)
     }
 
     /// The writing session. One thread at a time.
     public func withWriter<Result>(_ body: (CatalogWriter) throws -> Result) throws -> Result {
-        try writer.use { try body(CatalogWriter($0)) }
+        try writer.use { try body(CatalogWriter($0, session)) }
     }
 
     /// A consistent view of what is committed.
     public func read<Result>(_ body: (CatalogReader) throws -> Result) throws -> Result {
+        try withReader { connection in
+            let hot = try connection.prepare()
+            return try connection.use { database in
+                try database.cachedStatement(sql: "BEGIN").execute()
+                // Nothing was written: there is nothing to lose.
+                defer { _ = try? database.cachedStatement(sql: "COMMIT").execute() }
+                return try body(CatalogReader(database, hot, committedBuckets))
+            }
+        }
+    }
+
+    /// The newest version of a key as of what is committed, even if it is a delete marker.
+    public func currentVersion(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion? {
+        // One statement sees one state; where it takes two, a transaction does.
+        try withReader { try $0.prepare().currentObject(bucket, key) }
+            ?? read { try $0.version(bucket, key, .current) }
+    }
+
+    /// A bucket as of what is committed.
+    public func bucket(_ name: BucketName) throws -> Bucket? {
+        try committedBuckets.bucket(name) { try read { try $0.bucket(name) } }
+    }
+
+    private func withReader<Result>(_ body: (CatalogConnection) throws -> Result) rethrows -> Result {
         free.wait()
-        let connection = readers.withLock { $0.removeLast() }
+        let slot = takeSlot()
         defer {
-            readers.withLock { $0.append(connection) }
+            slot.isTaken.store(false, ordering: .releasing)
             free.signal()
         }
-        return try connection.use { database in
-            try database.execute(sql: "BEGIN")
-            // Nothing was written: there is nothing to lose.
-            defer { _ = try? database.execute(sql: "COMMIT") }
-            return try body(CatalogReader(database))
+        return try body(slot.connection)
+    }
+
+    /// A connection that is free; the semaphore has seen to it that there is one.
+    private func takeSlot() -> ReaderSlot {
+        var index = turn.wrappingAdd(1, ordering: .relaxed).oldValue
+        while true {
+            let slot = readers[Int(index.magnitude % UInt(readers.count))]
+            let (taken, _) = slot.isTaken.compareExchange(
+                expected: false, desired: true, ordering: .acquiring)
+            if taken { return slot }
+            index &+= 1
         }
     }
 
@@ -87,10 +128,20 @@ public final class Catalog: Sendable {
     }
 }
 
+/// A reader's connection, and whether somebody has it.
+private final class ReaderSlot: Sendable {
+    let connection: CatalogConnection
+    let isTaken = Atomic<Bool>(false)
+
+    init(_ connection: CatalogConnection) { self.connection = connection }
+}
+
 /// One connection, used by one thread at a time: the writer by whoever has the writing session, a reader by
 /// who took it from the pool.
 private final class CatalogConnection: Sendable {
     private let queue: DatabaseQueue
+    /// Prepared when they are first needed: the tables must be there.
+    private let hot = Mutex<HotStatements?>(nil)
 
     init(path: String, isReader: Bool) throws {
         var configuration = Configuration()
@@ -108,4 +159,22 @@ private final class CatalogConnection: Sendable {
     func use<Result>(_ body: (Database) throws -> Result) throws -> Result {
         try queue.unsafeReentrantWrite(body)
     }
+
+    func prepare() throws -> HotStatements {
+        if let statements = hot.withLock({ $0 }) { return statements }
+        let statements = try withRawConnection(HotStatements.init)
+        hot.withLock { $0 = statements }
+        return statements
+    }
+
+    func withRawConnection<Result>(_ body: (OpaquePointer) throws -> Result) throws -> Result {
+        try use { database in
+            guard let connection = database.sqliteConnection else {
+                preconditionFailure("a connection that is not closed is open")
+            }
+            return try body(connection)
+        }
+    }
+
+    // SQLite keeps a connection that is closed before its statements until they are finalized too.
 }

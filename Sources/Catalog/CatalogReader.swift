@@ -33,9 +33,15 @@ public struct UploadListing: Sendable {
 /// Reads of one consistent state. Lives inside ``Catalog/read(_:)`` or a writing session, whose uncommitted
 /// changes it sees.
 public struct CatalogReader {
-    let database: Database
+    package let database: Database
+    let hot: HotStatements
+    private let cachedBuckets: BucketCache
 
-    init(_ database: Database) { self.database = database }
+    init(_ database: Database, _ hot: HotStatements, _ buckets: BucketCache) {
+        self.database = database
+        self.hot = hot
+        cachedBuckets = buckets
+    }
 
     func row(_ sql: String, _ arguments: StatementArguments) throws -> Row? {
         let statement = try database.cachedStatement(sql: sql)
@@ -61,7 +67,9 @@ public struct CatalogReader {
     }
 
     public func bucket(_ name: BucketName) throws -> Bucket? {
-        try row("SELECT * FROM buckets WHERE name = ?", [name.data]).map(bucket)
+        try cachedBuckets.bucket(name) {
+            try row("SELECT * FROM buckets WHERE name = ?", [name.data]).map(bucket)
+        }
     }
 
     public func buckets() throws -> [Bucket] {
@@ -96,23 +104,22 @@ public struct CatalogReader {
     public func version(
         _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector
     ) throws -> ObjectVersion? {
-        let place: [(any DatabaseValueConvertible)?] = [bucket.data, key.data]
-        let current = "SELECT \(Self.columns) FROM current WHERE bucket = ? AND key = ?"
-        let archive = "SELECT \(Self.columns) FROM archive WHERE bucket = ? AND key = ?"
-        let found: Row? =
-            switch selector {
-            case .current:
-                try row(current, StatementArguments(place))
-                    ?? row(
-                        archive + " AND newest = 1 ORDER BY sequence DESC LIMIT 1", StatementArguments(place))
-            case .null:
-                try row(current + " AND is_null = 1", StatementArguments(place))
-                    ?? row(archive + " AND is_null = 1", StatementArguments(place))
-            case .id(let id):
-                try row(current + " AND version = ?", StatementArguments(place + [Data(id.bytes)]))
-                    ?? row(archive + " AND version = ?", StatementArguments(place + [Data(id.bytes)]))
-            }
-        return try found.map(Self.version)
+        switch selector {
+        case .current:
+            return try hot.currentVersion(bucket, key)
+        case .null:
+            return try hot.nullVersion(bucket, key)
+        case .id(let id):
+            // Without statistics, SQLite takes the table's own order, and looks at every version of the key.
+            let place: StatementArguments = [bucket.data, key.data, Data(id.bytes)]
+            let row =
+                try row(
+                    "SELECT \(Self.columns) FROM current WHERE bucket = ? AND key = ? AND version = ?", place)
+                ?? row(
+                    "SELECT \(Self.columns) FROM archive INDEXED BY archive_versions WHERE bucket = ? AND key = ? AND version = ?",
+                    place)
+            return try row.map(Self.version)
+        }
     }
 
     static func version(_ row: Row) throws -> ObjectVersion {

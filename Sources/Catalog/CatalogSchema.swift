@@ -4,9 +4,27 @@ import Model
 /// The tables. Keys are blobs of UTF-8, so that SQLite orders them by their bytes; every table is clustered
 /// by what is listed.
 enum CatalogSchema {
-    static let version = 1
+    /// What takes the schema from each version to the next: the first makes it of nothing.
+    private static let steps: [@Sendable (Database) throws -> Void] = [create, indexVersions]
 
-    static func create(_ database: Database) throws {
+    static var version: Int { steps.count }
+
+    /// Brings the schema up from `version`, within the caller's transaction.
+    static func migrate(_ database: Database, from version: Int) throws {
+        for step in steps[version...] { try step(database) }
+        try database.execute(sql: "PRAGMA user_version = \(Self.version)")
+    }
+
+    /// An older version is found by its id, or as the null version, without a look at all others of its key.
+    @Sendable private static func indexVersions(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE INDEX archive_versions ON archive (version, bucket, key);
+                CREATE INDEX archive_nulls ON archive (bucket, key) WHERE is_null = 1;
+                """)
+    }
+
+    @Sendable private static func create(_ database: Database) throws {
         try database.execute(
             sql: """
                 CREATE TABLE meta (

@@ -6,16 +6,38 @@ import SwiftProtobuf
 /// The writing session: the one place where an event becomes rows. What an event does depends on the rows and
 /// the event alone, so that a replay of the log gives the same catalog.
 public struct CatalogWriter {
-    let database: Database
+    package let database: Database
+    private let session: WritingSession
 
-    init(_ database: Database) { self.database = database }
+    init(_ database: Database, _ session: WritingSession) {
+        self.database = database
+        self.session = session
+    }
 
-    /// What is there, uncommitted changes included.
-    public var reader: CatalogReader { CatalogReader(database) }
+    /// What is there, uncommitted changes included; the position is that of the last commit.
+    public var reader: CatalogReader { CatalogReader(database, session.statements, session.buckets) }
 
-    public func begin() throws { try run("BEGIN IMMEDIATE") }
-    public func commit() throws { try run("COMMIT") }
-    public func rollback() throws { try run("ROLLBACK") }
+    public func begin() throws {
+        try run("BEGIN IMMEDIATE")
+        session.position = try reader.position()
+        session.isMoved = false
+    }
+
+    public func commit() throws {
+        if session.isMoved {
+            let statement = session.changes.setPosition
+            statement.bind(1, Int64(session.position.sequence.rawValue))
+            statement.bind(2, session.position.chain.bytes)
+            try statement.execute()
+        }
+        try run("COMMIT")
+        session.committed()
+    }
+
+    public func rollback() throws {
+        session.forgetBuckets()
+        try run("ROLLBACK")
+    }
 
     func run(_ sql: String, _ arguments: StatementArguments = []) throws {
         try database.cachedStatement(sql: sql).execute(arguments: arguments)
@@ -24,9 +46,9 @@ public struct CatalogWriter {
     /// Applies the event that follows the last one applied.
     /// - Throws: ``CatalogError`` if the event contradicts the rows or is of a kind that is not known.
     public func apply(_ event: LoggedEvent) throws {
-        let position = try reader.position()
-        guard event.sequence == position.sequence.next else {
-            throw CatalogError.contradiction(event.sequence, "the last event applied is \(position.sequence)")
+        let last = session.position.sequence
+        guard event.sequence == last.next else {
+            throw CatalogError.contradiction(event.sequence, "the last event applied is \(last)")
         }
         switch event.record.change {
         case .epochOpened: break
@@ -38,7 +60,8 @@ public struct CatalogWriter {
         case .versionAmended(let change): try apply(change, event)
         case .uploadCreated(let change): try apply(change, event)
         case .partPublished(let change): try apply(change, event)
-        case .uploadAborted(let change): try endUpload(change.uploadID, keeping: [], event)
+        case .uploadAborted(let change):
+            try endUpload([Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID], event)
         case .uploadsConfirmed(let change):
             try run("UPDATE meta SET confirmed = ?", [Int64(change.throughSequence)])
         case .findingRecorded(let change): try record(change.finding, repaired: false, event)
@@ -50,23 +73,24 @@ public struct CatalogWriter {
         case .reclaimed(let change): try apply(change)
         case nil: throw CatalogError.unknownChange(event.sequence)
         }
-        try run(
-            "UPDATE meta SET sequence = ?, chain = ?",
-            [Int64(event.sequence.rawValue), Data(event.chain.bytes)])
+        session.position = LogPosition(sequence: event.sequence, chain: event.chain)
+        session.isMoved = true
     }
 
     // MARK: Buckets
 
     private func apply(_ change: EventBucketCreated, _ event: LoggedEvent) throws {
+        session.touchBuckets()
         try run(
             "INSERT INTO buckets (name, sequence, created, owner, region, versioning) VALUES (?, ?, ?, ?, ?, '')",
             [Data(change.bucket.utf8), event.number, event.moment, change.owner, change.region])
     }
 
     private func apply(_ change: EventBucketDeleted, _ event: LoggedEvent) throws {
+        session.touchBuckets()
         let name = Data(change.bucket.utf8)
-        for row in try reader.rows("SELECT id FROM uploads WHERE bucket = ?", [name]) {
-            try endUpload(row[0], keeping: [], event)
+        for row in try reader.rows("SELECT key, id FROM uploads WHERE bucket = ?", [name]) {
+            try endUpload([name, row[0] as Data, row[1] as Data], event)
         }
         try run("DELETE FROM settings WHERE bucket = ?", [name])
         try run("DELETE FROM buckets WHERE name = ?", [name])
@@ -74,6 +98,7 @@ public struct CatalogWriter {
     }
 
     private func apply(_ change: EventBucketConfigured, _ event: LoggedEvent) throws {
+        session.touchBuckets()
         let name = Data(change.bucket.utf8)
         if change.setting == "versioning" {
             try run(
@@ -90,11 +115,8 @@ public struct CatalogWriter {
     // MARK: Versions
 
     private func apply(_ change: EventVersionPublished, _ event: LoggedEvent) throws {
-        let place: [(any DatabaseValueConvertible)?] = [Data(change.bucket.utf8), Data(change.key.utf8)]
-        if change.replacedSequence != 0 {
-            try removeRow(place, sequence: Int64(change.replacedSequence), event)
-        }
-        try retireNewest(place)
+        if change.replacedSequence != 0 { try removeReplaced(change, event) }
+        try retireNewest(change)
         var record = change
         for index in record.pieces.indices {
             let isOwn = record.pieces[index].blobID.isEmpty && record.pieces[index].payloadSequence == 0
@@ -104,30 +126,57 @@ public struct CatalogWriter {
             try record.pieces.forEach { try use($0, bucket: change.bucket, key: change.key, event) }
         } else {
             // The parts' bytes become the version's: their references move.
-            try endUpload(change.uploadID, keeping: record.pieces.map(\.partNumber), event)
+            let upload = [Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID]
+            try endUpload(upload, keeping: record.pieces.map(\.partNumber), event)
         }
-        let values =
-            place + [
-                event.number, event.moment, change.versionID, change.nullVersion, try encoded(record),
-            ]
         if change.deleteMarker {
-            try run("INSERT INTO archive VALUES (?, ?, ?, ?, ?, ?, ?, 1)", StatementArguments(values))
+            try run(
+                "INSERT INTO archive VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
+                [
+                    Data(change.bucket.utf8), Data(change.key.utf8), event.number, event.moment,
+                    change.versionID, change.nullVersion, try encoded(record),
+                ])
         } else {
-            try run("INSERT INTO current VALUES (?, ?, ?, ?, ?, ?, ?)", StatementArguments(values))
+            let insert = session.changes.insertCurrent
+            bind(insert, change)
+            insert.bind(3, event.number)
+            insert.bind(4, event.moment)
+            insert.bind(5, Array(change.versionID))
+            insert.bind(6, change.nullVersion ? 1 : 0)
+            insert.bind(7, try encodedBytes(record))
+            try insert.execute()
+        }
+    }
+
+    private func bind(_ statement: HotStatement, _ change: EventVersionPublished) {
+        statement.bind(1, utf8: change.bucket)
+        statement.bind(2, utf8: change.key)
+    }
+
+    /// The null version that another one takes the place of goes; mostly it is the current one.
+    private func removeReplaced(_ change: EventVersionPublished, _ event: LoggedEvent) throws {
+        let sequence = Int64(change.replacedSequence)
+        let current = session.statements.current
+        bind(current, change)
+        if let version = try current.first(HotStatements.version), version.sequence.rawValue == sequence {
+            let delete = session.changes.deleteCurrentAt
+            bind(delete, change)
+            delete.bind(3, sequence)
+            try delete.execute()
+            for piece in version.record.pieces { try release(piece, event) }
+        } else {
+            try removeRow([Data(change.bucket.utf8), Data(change.key.utf8)], sequence: sequence, event)
         }
     }
 
     /// The newest version so far becomes an older one.
-    private func retireNewest(_ place: [(any DatabaseValueConvertible)?]) throws {
-        let arguments = StatementArguments(place)
-        try run(
-            "INSERT INTO archive SELECT bucket, key, sequence, time, version, is_null, record, 0 FROM current WHERE bucket = ? AND key = ?",
-            arguments)
-        if database.changesCount > 0 {
-            try run("DELETE FROM current WHERE bucket = ? AND key = ?", arguments)
-        } else {
-            try run("UPDATE archive SET newest = 0 WHERE bucket = ? AND key = ? AND newest = 1", arguments)
-        }
+    private func retireNewest(_ change: EventVersionPublished) throws {
+        let changes = session.changes
+        bind(changes.archiveCurrent, change)
+        let next =
+            try changes.archiveCurrent.execute() > 0 ? changes.deleteCurrent : changes.unmarkNewest
+        bind(next, change)
+        try next.execute()
     }
 
     private func apply(_ change: EventVersionRemoved, _ event: LoggedEvent) throws {
@@ -230,14 +279,17 @@ public struct CatalogWriter {
     }
 
     /// Ends an upload; the parts that are not kept lose their bytes.
-    private func endUpload(_ id: Data, keeping kept: [UInt32], _ event: LoggedEvent) throws {
+    /// - Parameter upload: its bucket, key and id.
+    private func endUpload(_ upload: [Data], keeping kept: [UInt32] = [], _ event: LoggedEvent) throws {
         let kept = Set(kept)
+        let id = upload[2]
         for row in try reader.rows("SELECT number, piece FROM parts WHERE upload = ?", [id])
         where !kept.contains(UInt32(row[0] as Int64)) {
             try release(try EventPiece(serializedBytes: row[1] as Data), event)
         }
         try run("DELETE FROM parts WHERE upload = ?", [id])
-        try run("DELETE FROM uploads WHERE id = ?", [id])
+        try run(
+            "DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?", StatementArguments(upload))
         try expectOne(event, "there is no upload \(Array(id).hexadecimal)")
     }
 
@@ -260,9 +312,13 @@ public struct CatalogWriter {
     private func release(_ piece: EventPiece, _ event: LoggedEvent) throws {
         if piece.blobID.isEmpty {
             guard piece.length > 0 else { return }
-            return try run(
-                "INSERT INTO payloads VALUES (?, ?, ?, ?, 0)",
-                [Int64(piece.payloadSequence), Int64(piece.length), event.number, event.moment])
+            let release = session.changes.releasePayload
+            release.bind(1, Int64(piece.payloadSequence))
+            release.bind(2, Int64(piece.length))
+            release.bind(3, event.number)
+            release.bind(4, event.moment)
+            try release.execute()
+            return
         }
         try run("UPDATE blobs SET uses = uses - 1 WHERE id = ? AND uses > 0", [piece.blobID])
         try expectOne(event, "blob \(Array(piece.blobID).hexadecimal) has no reference to lose")
@@ -306,10 +362,17 @@ public struct CatalogWriter {
     }
 
     private func encoded(_ message: some SwiftProtobuf.Message) throws -> Data {
+        Data(try encodedBytes(message))
+    }
+
+    private func encodedBytes(_ message: some SwiftProtobuf.Message) throws -> [UInt8] {
         var options = BinaryEncodingOptions()
         options.useDeterministicOrdering = true
         return try message.serializedBytes(options: options)
     }
+
+    /// Rows of buckets are about to be written by other means than ``apply(_:)``.
+    func touchBuckets() { session.touchBuckets() }
 }
 
 extension LoggedEvent {

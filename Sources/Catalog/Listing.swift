@@ -95,35 +95,23 @@ extension CatalogReader {
         versionMarker: VersionSelector?, limit: Int
     ) throws -> ListingPage {
         let walk = ListingWalk(prefix: Array(prefix.utf8), delimiter: Array(delimiter.utf8))
-        var items: [ListingPage.Item] = []
-        // The rest of the marker's key comes first.
-        var start: (key: [UInt8], below: Int64)? = walk.start(after: Array(keyMarker.utf8)).map {
-            $0.isInclusive ? ($0.key, Int64.max) : ($0.key, 0)
+        let marker = Array(keyMarker.utf8)
+        var start = walk.start(after: marker).map {
+            VersionMerge.Start.key($0.key, isInclusive: $0.isInclusive)
         }
-        if let versionMarker {
-            let marker = try version(bucket, try ObjectKey(keyMarker), versionMarker)
+        if let versionMarker, !marker.isEmpty, marker.starts(with: walk.prefix) {
             // A marker that was deleted since the last page was given: what is left of its key comes again
             // rather than not at all.
-            start = (Array(keyMarker.utf8), marker.map { Int64($0.sequence.rawValue) } ?? Int64.max)
+            start =
+                try version(bucket, try ObjectKey(keyMarker), versionMarker).map {
+                    .version(marker, below: $0.sequence)
+                } ?? .key(marker, isInclusive: true)
         }
-        let sql = """
-            SELECT \(Self.columns), key, newest FROM (
-                SELECT * FROM (SELECT \(Self.columns), key, 1 AS newest FROM current
-                    WHERE bucket = ?1 AND (key > ?2 OR (key = ?2 AND sequence < ?3)) AND key >= ?2 ORDER BY key LIMIT ?4)
-                UNION ALL
-                SELECT * FROM (SELECT \(Self.columns), key, newest FROM archive
-                    WHERE bucket = ?1 AND (key > ?2 OR (key = ?2 AND sequence < ?3)) AND key >= ?2
-                    ORDER BY key, sequence DESC LIMIT ?4)
-            ) ORDER BY key, sequence DESC LIMIT ?4
-            """
-        while let (from, below) = start {
-            let wanted = min(Self.pageCount, limit + 1 - items.count)
-            let cursor = try Row.fetchCursor(
-                try database.cachedStatement(sql: sql), arguments: [bucket.data, Data(from), below, wanted])
-            var count = 0
+        var items: [ListingPage.Item] = []
+        while let from = start {
             start = nil
-            while let row = try cursor.next() {
-                count += 1
+            let versions = try VersionMerge(database, bucket, from)
+            while let (row, isLatest) = try versions.next() {
                 let key = row.bytes(5)
                 guard key.starts(with: walk.prefix) else {
                     return ListingPage(items: items, isTruncated: false)
@@ -131,36 +119,39 @@ extension CatalogReader {
                 if items.count == limit { return ListingPage(items: items, isTruncated: true) }
                 if let common = walk.commonPrefix(of: key) {
                     items.append(.prefix(String(decoding: common, as: UTF8.self)))
-                    start = ListingWalk.successor(common).map { ($0, Int64.max) }
-                    count = 0
+                    start = ListingWalk.successor(common).map { .key($0, isInclusive: true) }
                     break
                 }
-                let listed = try Self.listed(row, isLatest: row[6] as Int == 1)
-                items.append(.version(listed))
-                start = (key, Int64(listed.sequence.rawValue))
+                items.append(.version(try Self.listed(row, isLatest: isLatest)))
             }
-            if count > 0, count < wanted { start = nil }
         }
         return ListingPage(items: items, isTruncated: false)
     }
 
-    /// Unfinished uploads in the order of their keys and, within a key, of their ids.
+    /// Unfinished uploads in the order of their keys and, within a key, of their age.
+    ///
+    /// Source: Amazon S3 API Reference, "ListMultipartUploads".
     public func listUploads(
         _ bucket: BucketName, prefix: String, delimiter: String, keyMarker: String,
         uploadMarker: UploadID?, limit: Int
     ) throws -> UploadListing {
         let walk = ListingWalk(prefix: Array(prefix.utf8), delimiter: Array(delimiter.utf8))
+        let marker = Array(keyMarker.utf8)
         var items: [UploadListing.Item] = []
-        let last = Data(repeating: 0xFF, count: 17)  // behind every id
-        var start: (key: [UInt8], after: Data)? = walk.start(after: Array(keyMarker.utf8)).map {
-            $0.isInclusive ? ($0.key, Data()) : ($0.key, uploadMarker.map { Data($0.bytes) } ?? last)
+        var start: (key: [UInt8], after: Int64)? = walk.start(after: marker).map {
+            ($0.key, $0.isInclusive ? 0 : Int64.max)
+        }
+        if let uploadMarker, !marker.isEmpty, marker.starts(with: walk.prefix) {
+            // One that ended since the last page was given: what is left of its key comes again.
+            let found = try upload(bucket, try ObjectKey(keyMarker), uploadMarker)
+            start = (marker, found.map { Int64($0.sequence.rawValue) } ?? 0)
         }
         while let (from, after) = start {
             let wanted = min(Self.pageCount, limit + 1 - items.count)
             let found = try rows(
                 """
-                SELECT sequence, time, record, key, id FROM uploads WHERE bucket = ? AND (key, id) > (?, ?)
-                ORDER BY key, id LIMIT ?
+                SELECT sequence, time, record, key FROM uploads WHERE bucket = ? AND (key, sequence) > (?, ?)
+                ORDER BY key, sequence LIMIT ?
                 """, [bucket.data, Data(from), after, wanted])
             start = nil
             for row in found {
@@ -171,25 +162,53 @@ extension CatalogReader {
                 if items.count == limit { return UploadListing(items: items, isTruncated: true) }
                 if let common = walk.commonPrefix(of: key) {
                     items.append(.prefix(String(decoding: common, as: UTF8.self)))
-                    start = ListingWalk.successor(common).map { ($0, Data()) }
+                    start = ListingWalk.successor(common).map { ($0, 0) }
                     break
                 }
                 items.append(.upload(try Self.upload(row)))
-                start = found.count == wanted ? (key, row[4]) : nil
+                start = found.count == wanted ? (key, row[0]) : nil
             }
         }
         return UploadListing(items: items, isTruncated: false)
     }
 
     private static func listed(_ row: Row, isLatest: Bool) throws -> ListedVersion {
-        let record = try EventVersionPublished(serializedBytes: row[4] as Data)
+        try row.withUnsafeData(atIndex: 4) { data in
+            guard let data else { throw CatalogError.unreadable("a version has no record") }
+            return try listed(
+                data, sequence: row.sequence(0), modified: row.time(1), isLatest: isLatest)
+        }
+    }
+
+    static func listed(
+        _ encoded: Data, sequence: SequenceNumber, modified: Timestamp, isLatest: Bool
+    ) throws -> ListedVersion {
+        guard let record = encoded.withUnsafeBytes({ ListedRecord($0) }) else {
+            return try listed(
+                try EventVersionPublished(serializedBytes: encoded), sequence, modified, isLatest)
+        }
         guard let id = VersionID(bytes: record.versionID) else {
             throw CatalogError.unreadable("a version has no id")
         }
         return ListedVersion(
-            key: try ObjectKey(record.key), sequence: row.sequence(0), versionID: id,
+            key: try ObjectKey(record.key), sequence: sequence, versionID: id, isNull: record.isNull,
+            isDeleteMarker: record.isDeleteMarker, isLatest: isLatest, size: record.size,
+            etag: record.etag, modified: modified, owner: record.owner, storageClass: record.storageClass,
+            checksum: record.checksum.map {
+                (EventChecksumAlgorithm(rawValue: $0.algorithm) ?? .unspecified, $0.composite)
+            })
+    }
+
+    static func listed(
+        _ record: EventVersionPublished, _ sequence: SequenceNumber, _ modified: Timestamp, _ isLatest: Bool
+    ) throws -> ListedVersion {
+        guard let id = VersionID(bytes: record.versionID) else {
+            throw CatalogError.unreadable("a version has no id")
+        }
+        return ListedVersion(
+            key: try ObjectKey(record.key), sequence: sequence, versionID: id,
             isNull: record.nullVersion, isDeleteMarker: record.deleteMarker, isLatest: isLatest,
-            size: record.size, etag: record.etag, modified: row.time(1), owner: record.owner,
+            size: record.size, etag: record.etag, modified: modified, owner: record.owner,
             storageClass: record.metadata.storageClass,
             checksum: record.checksums.first.map { ($0.algorithm, $0.composite) })
     }

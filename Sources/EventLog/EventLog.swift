@@ -115,6 +115,8 @@ public final class EventLog: Sendable {
 
     /// The last event that a quorum has.
     public var head: LogPosition { state.withLock { $0.head } }
+    /// Why the log takes no events: a flush missed its quorum, until the log is opened again, or it is closed.
+    public var brokenReason: String? { state.withLock { $0.broken } }
     public var inService: Set<Int> { state.withLock { Set($0.mirrors.keys) } }
     /// The epoch of the last event.
     public var lastEpoch: UInt64 { state.withLock { $0.lastEpoch } }
@@ -201,9 +203,10 @@ public final class EventLog: Sendable {
     /// as readers are concerned, and the log must be opened again: a mirror may hold the tail, so its numbers
     /// cannot be given to other events.
     public func flush() -> FlushOutcome {
-        guard let batch = batch.withLock({ $0.take() }) else {
+        guard var batch = batch.withLock({ $0.take() }) else {
             return FlushOutcome(stable: inService, failed: [:])
         }
+        batch.chunks[batch.chunks.count - 1].pad(segmentByteCount: UInt64(settings.segmentByteCount))
         let outcome = append(batch.chunks)
         let epoch = epoch.withLock { $0 }
         let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
@@ -279,7 +282,7 @@ public final class EventLog: Sendable {
         }
     }
 
-    private static func takeWaiters(_ state: inout State) -> [UnsafeContinuation<Void, Never>] {
+    static func takeWaiters(_ state: inout State) -> [UnsafeContinuation<Void, Never>] {
         guard !state.waiters.isEmpty else { return [] }
         let head = state.head.sequence
         let ready = state.waiters.filter { head > $0.value.after || state.isClosed }

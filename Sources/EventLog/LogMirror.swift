@@ -9,6 +9,12 @@ import Volumes
 /// Reading runs on any thread.
 public final class LogMirror: Sendable {
     static let zeroChunk = 1024 * 1024
+    /// Written to files, and by nobody else.
+    private static let zeros: AlignedBuffer = {
+        let buffer = AlignedBuffer(capacity: zeroChunk)
+        buffer.bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        return buffer
+    }()
     static let openLimit = 16
 
     public let index: Int
@@ -70,6 +76,21 @@ public final class LogMirror: Sendable {
         var begins: (header: Segment.Header, seal: [UInt8])?
         let offset: UInt64
         var bytes: [UInt8]
+        /// Zeros at the end of `bytes` that are no part of any frame: they make the last page whole, so that a
+        /// page that is not in memory need not be read before it is written.
+        var padding = 0
+
+        var frameByteCount: UInt64 { UInt64(bytes.count - padding) }
+
+        /// Pads to a whole page, inside the segment.
+        mutating func pad(segmentByteCount: UInt64) {
+            let page = UInt64(FileSystemAlignment.bytes)
+            let end = offset + UInt64(bytes.count)
+            let whole = (end + page - 1) / page * page
+            guard whole > end, whole <= segmentByteCount else { return }
+            padding = Int(whole - end)
+            bytes.append(contentsOf: repeatElement(0, count: padding))
+        }
     }
 
     /// Appends and makes durable. On an error the mirror must not be appended to again: what the file holds
@@ -84,12 +105,13 @@ public final class LogMirror: Sendable {
             if let begins = chunk.begins {
                 try seal(begins.seal)
                 try begin(begins.header, segmentByteCount: segmentByteCount, with: chunk.bytes)
+                state.withLock { $0.active?.end -= UInt64(chunk.padding) }
             } else if !chunk.bytes.isEmpty {
                 guard let active else { preconditionFailure("a mirror in service has an active segment") }
                 precondition(active.end == chunk.offset, "frames are appended where the last one ended")
                 try active.file.write(chunk.bytes, at: chunk.offset)
                 try active.file.sync()
-                state.withLock { $0.active?.end += UInt64(chunk.bytes.count) }
+                state.withLock { $0.active?.end += chunk.frameByteCount }
             }
         }
     }
@@ -150,15 +172,26 @@ public final class LogMirror: Sendable {
             next = known
         } else {
             if try fileSystem.status(of: nextPath) != nil { try fileSystem.remove(nextPath) }
-            let file = try fileSystem.open(nextPath, [.write, .createNew], permissions: 0o600)
+            // Past the page cache: zeros are not worth the copy, nor the memory.
+            let isAligned = segmentByteCount % UInt64(FileSystemAlignment.bytes) == 0
+            let file = try fileSystem.open(
+                nextPath, isAligned ? [.write, .createNew, .direct] : [.write, .createNew],
+                permissions: 0o600)
             try file.allocate(size: segmentByteCount)
             next = Next(file: file, zeroed: 0)
         }
         if next.zeroed < segmentByteCount {
             let count = Int(min(UInt64(Self.zeroChunk), segmentByteCount - next.zeroed))
-            try next.file.write([UInt8](repeating: 0, count: count), at: next.zeroed)
+            try next.file.write(
+                UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(Self.zeros.bytes)[0..<count]),
+                at: next.zeroed)
             try next.file.sync()
             next.zeroed += UInt64(count)
+            if next.zeroed == segmentByteCount {
+                // Frames are not written in whole pages.
+                next = Next(
+                    file: try fileSystem.open(nextPath, .write, permissions: 0o600), zeroed: next.zeroed)
+            }
         }
         let prepared = next
         state.withLock { $0.next = prepared }

@@ -22,12 +22,7 @@ extension EventLog {
     func span(from sequence: SequenceNumber, limit: Int) -> Span? {
         state.withLock { state in
             guard sequence.rawValue > 0, sequence <= state.head.sequence, limit > 0 else { return nil }
-            var low = 0
-            var high = state.segments.count
-            while high - low > 1 {
-                let middle = (low + high) / 2
-                if state.segments[middle].first <= sequence { low = middle } else { high = middle }
-            }
+            let low = Self.segmentIndex(of: sequence, state)
             let segment = state.segments[low]
             let index = Int(sequence.rawValue - segment.first.rawValue)
             if low == state.segments.count - 1 {
@@ -42,19 +37,58 @@ extension EventLog {
         }
     }
 
-    /// Where frame `number` of the span stands on a mirror, and the file.
-    func place(_ number: Int, of span: Span, on mirror: LogMirror) throws -> (any File, Range<UInt64>) {
-        if let bounds = span.bounds {
-            if let active = mirror.active, active.first == span.segment.first {
-                return (active.file, bounds[number]..<bounds[number + 1])
-            }
+    /// Where the frames of a span stand on one mirror.
+    struct SpanPlace {
+        let file: any File
+        private let bounds: [UInt64]?
+        private let sealed: SegmentFile?
+        private let firstIndex: Int
+
+        init(active file: any File, bounds: [UInt64]) {
+            (self.file, self.bounds, sealed, firstIndex) = (file, bounds, nil, 0)
         }
-        // Sealed, or sealed since the span was made: offsets of the active segment stay good until payloads
-        // are dropped.
-        let file = try mirror.sealed(span.segment.first)
-        let index = span.firstIndex + number
-        guard index < file.offsets.count else { throw SegmentFlaw.badTable }
-        return (file.file, file.range(of: index))
+
+        init(sealed segment: SegmentFile, firstIndex: Int) {
+            (file, bounds, sealed, self.firstIndex) = (segment.file, nil, segment, firstIndex)
+        }
+
+        /// The bytes that frame `number` of the span takes.
+        func range(_ number: Int) throws -> Range<UInt64> {
+            if let bounds { return bounds[number]..<bounds[number + 1] }
+            guard let sealed, firstIndex + number < sealed.offsets.count else { throw SegmentFlaw.badTable }
+            return sealed.range(of: firstIndex + number)
+        }
+
+        /// As many frames from `number` on as fit one read, and where they begin.
+        func run(from number: Int, count: Int) throws -> [Range<UInt64>] {
+            var ranges = [try range(number)]
+            while number + ranges.count < count {
+                let next = try range(number + ranges.count)
+                guard next.upperBound - ranges[0].lowerBound <= EventLog.spanByteCount else { break }
+                ranges.append(next)
+            }
+            return ranges
+        }
+    }
+
+    func place(of span: Span, on mirror: LogMirror) throws -> SpanPlace {
+        if let bounds = span.bounds, let active = mirror.active, active.first == span.segment.first {
+            return SpanPlace(active: active.file, bounds: bounds)
+        }
+        // Sealed, or sealed since the span was made.
+        return SpanPlace(sealed: try mirror.sealed(span.segment.first), firstIndex: span.firstIndex)
+    }
+
+    /// The frame in `range` of a file, good in itself and the one expected there.
+    func readFrame(
+        _ sequence: SequenceNumber, in place: SpanPlace, _ range: Range<UInt64>
+    ) throws -> (bytes: [UInt8], frame: Frame) {
+        let bytes = try place.file.bytes(range.count, at: range.lowerBound)
+        let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
+        guard frame.sequence == sequence else {
+            throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
+        }
+        return (bytes, frame)
     }
 
     /// One frame, from the first mirror that has it good.
@@ -63,13 +97,8 @@ extension EventLog {
         var reasons: [String] = []
         for mirror in mirrors() {
             do {
-                let (file, range) = try place(number, of: span, on: mirror)
-                let bytes = try file.bytes(range.count, at: range.lowerBound)
-                let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
-                guard frame.sequence == sequence else {
-                    throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
-                }
-                return bytes
+                let place = try place(of: span, on: mirror)
+                return try readFrame(sequence, in: place, try place.range(number)).bytes
             } catch { reasons.append("volume \(mirror.index): \(error)") }
         }
         throw LogError.damaged(sequence, reasons.joined(separator: "; "))
@@ -97,19 +126,12 @@ extension EventLog {
     private func readRun(
         of span: Span, from number: Int, _ body: (Frame, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Int {
-        guard let mirror = mirrors().first, let (file, first) = try? place(number, of: span, on: mirror)
-        else {
-            return try readOne(of: span, number, body)
-        }
-        var ranges = [first]
-        while number + ranges.count < span.count,
-            let (_, range) = try? place(number + ranges.count, of: span, on: mirror),
-            range.upperBound - first.lowerBound <= Self.spanByteCount
-        {
-            ranges.append(range)
-        }
-        guard let last = ranges.last,
-            let bytes = try? file.bytes(Int(last.upperBound - first.lowerBound), at: first.lowerBound)
+        // Whatever is wrong with this mirror, one frame at a time finds it out and tells.
+        guard let mirror = mirrors().first, let place = try? place(of: span, on: mirror),
+            let ranges = try? place.run(from: number, count: span.count),
+            let first = ranges.first, let last = ranges.last,
+            let bytes = try? place.file.bytes(
+                Int(last.upperBound - first.lowerBound), at: first.lowerBound)
         else { return try readOne(of: span, number, body) }
         for (offset, range) in ranges.enumerated() {
             let expected = SequenceNumber(span.firstSequence.rawValue + UInt64(number + offset))
@@ -157,25 +179,62 @@ extension EventLog {
         return Array(bytes[frame.payloadRange])
     }
 
-    /// As ``payload(of:)``, but `nil` if that would wait for a device, or if the first mirror has no good
-    /// copy.
+    /// As ``payload(of:)``, but `nil` if that would wait for a device, or if the mirror asked has no good
+    /// copy. The mirrors take turns.
     public func payloadIfCached(of sequence: SequenceNumber) -> [UInt8]? {
-        guard let span = span(from: sequence, limit: 1) else { return nil }
-        let mirrors = mirrors()
-        guard !mirrors.isEmpty else { return nil }
-        let mirror = mirrors[Int(sequence.rawValue % UInt64(mirrors.count))]
-        guard let (file, range) = try? place(0, of: span, on: mirror) else { return nil }
-        var bytes = [UInt8](repeating: 0, count: range.count)
-        let count = try? bytes.withUnsafeMutableBytes {
-            try file.readIfCached(into: $0, at: range.lowerBound)
+        guard let (place, range) = try? framePlace(of: sequence) else { return nil }
+        var isCached = false
+        var bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+            let room = UnsafeMutableRawBufferPointer(buffer)
+            guard let read = try? place.readIfCached(into: room, at: range.lowerBound) else { return }
+            count = read
+            isCached = read == range.count
         }
-        guard count == range.count,
-            let frame = try? bytes.withUnsafeBytes({ try Frame.decode($0, after: nil) }),
+        guard isCached, let frame = try? bytes.withUnsafeBytes({ try Frame.decode($0, after: nil) }),
             frame.sequence == sequence, !frame.isPayloadDropped
         else { return nil }
         let payload = frame.payloadRange
         bytes.removeLast(bytes.count - payload.upperBound)
         bytes.removeFirst(payload.lowerBound)
         return bytes
+    }
+
+    /// Where one committed frame stands on the mirror whose turn it is; `nil` past the head.
+    private func framePlace(of sequence: SequenceNumber) throws -> (any File, Range<UInt64>)? {
+        let found = state.withLock { state -> (LogMirror, first: SequenceNumber, active: Range<UInt64>?)? in
+            guard sequence.rawValue > 0, sequence <= state.head.sequence,
+                let mirror = Self.mirror(for: sequence, state)
+            else { return nil }
+            let segment = Self.segmentIndex(of: sequence, state)
+            let first = state.segments[segment].first
+            guard segment == state.segments.count - 1 else { return (mirror, first, nil) }
+            let index = Int(sequence.rawValue - first.rawValue)
+            let end = index + 1 < state.offsets.count ? UInt64(state.offsets[index + 1]) * 8 : state.end
+            return (mirror, first, UInt64(state.offsets[index]) * 8..<end)
+        }
+        guard let (mirror, first, range) = found else { return nil }
+        if let range, let active = mirror.active, active.first == first { return (active.file, range) }
+        let segment = try mirror.sealed(first)
+        let index = Int(sequence.rawValue - first.rawValue)
+        guard index < segment.offsets.count else { throw SegmentFlaw.badTable }
+        return (segment.file, segment.range(of: index))
+    }
+
+    private static func mirror(for sequence: SequenceNumber, _ state: State) -> LogMirror? {
+        for turn in 0..<UInt64(Limits.volumeCount) {
+            let index = Int((sequence.rawValue + turn) % UInt64(Limits.volumeCount)) + 1
+            if let mirror = state.mirrors[index] { return mirror }
+        }
+        return nil
+    }
+
+    private static func segmentIndex(of sequence: SequenceNumber, _ state: State) -> Int {
+        var low = 0
+        var high = state.segments.count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if state.segments[middle].first <= sequence { low = middle } else { high = middle }
+        }
+        return low
     }
 }

@@ -13,23 +13,51 @@ extension EventLog {
         var bad: [(sequence: SequenceNumber, reason: String)] = []
         var next = first
         while next <= last, let span = span(from: next, limit: Int(last.rawValue - next.rawValue + 1)) {
-            for number in 0..<span.count {
-                let sequence = SequenceNumber(next.rawValue + UInt64(number))
-                do {
-                    let (file, range) = try place(number, of: span, on: mirror)
-                    let bytes = try file.bytes(range.count, at: range.lowerBound)
-                    let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
-                    guard frame.sequence == sequence else {
-                        throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
-                    }
-                } catch {
-                    // A mirror that left service meanwhile is brought back whole: nothing it holds now
-                    // counts.
-                    guard inService.contains(index) else { return [] }
-                    bad.append((sequence, "\(error)"))
-                }
-            }
+            bad += verifyFrames(of: span, on: mirror)
+            // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
+            guard inService.contains(index) else { return [] }
             next = SequenceNumber(next.rawValue + UInt64(span.count))
+        }
+        return bad
+    }
+
+    private func verifyFrames(
+        of span: Span, on mirror: LogMirror
+    ) -> [(sequence: SequenceNumber, reason: String)] {
+        var bad: [(sequence: SequenceNumber, reason: String)] = []
+        var number = 0
+        while number < span.count {
+            let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
+            do {
+                let place = try place(of: span, on: mirror)
+                let ranges = try place.run(from: number, count: span.count)
+                let start = ranges[0].lowerBound
+                let bytes = try place.file.bytes(Int(ranges[ranges.count - 1].upperBound - start), at: start)
+                bad += bytes.withUnsafeBytes { Self.flaws(of: $0, ranges, from: sequence) }
+                number += ranges.count
+            } catch {
+                bad.append((sequence, "\(error)"))
+                number += 1
+            }
+        }
+        return bad
+    }
+
+    /// The frames in a run of bytes that are not good in themselves, or not the ones expected there.
+    private static func flaws(
+        of bytes: UnsafeRawBufferPointer, _ ranges: [Range<UInt64>], from first: SequenceNumber
+    ) -> [(sequence: SequenceNumber, reason: String)] {
+        var bad: [(sequence: SequenceNumber, reason: String)] = []
+        for (offset, range) in ranges.enumerated() {
+            let sequence = SequenceNumber(first.rawValue + UInt64(offset))
+            let start = min(Int(range.lowerBound - ranges[0].lowerBound), bytes.count)
+            let end = min(start + range.count, bytes.count)
+            do {
+                let frame = try Frame.decode(slice(bytes, start..<end), after: nil)
+                guard frame.sequence == sequence else {
+                    throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
+                }
+            } catch { bad.append((sequence, "\(error)")) }
         }
         return bad
     }
@@ -57,32 +85,88 @@ extension EventLog {
     ) throws -> [MirrorFlaw] {
         var flaws: [MirrorFlaw] = []
         var skipped: Set<String> = []
-        var before = position
+        var opened: Set<SequenceNumber> = []
         let mirrors = mirrors()
-        let limit = Int(last.rawValue - position.sequence.rawValue)
-        try forEachFrame(from: position.sequence.next, limit: limit) { frame, bytes in
-            do { _ = try Frame.decode(bytes, after: before) } catch {
-                throw LogError.damaged(
-                    frame.sequence, "it does not follow from the event before it: \(error)")
+        var next = position.sequence.next
+        while next <= last, let span = span(from: next, limit: Int(last.rawValue - next.rawValue + 1)) {
+            if span.bounds == nil, opened.insert(span.segment.first).inserted {
+                // By its name, as the next opening finds it: a file that readers have open may have none any more.
+                for mirror in mirrors { mirror.forgetSealed(span.segment.first) }
             }
-            before = LogPosition(sequence: frame.sequence, chain: frame.chain)
-            guard let span = span(from: frame.sequence, limit: 1) else { return }
-            for mirror in mirrors {
-                let segment = "\(mirror.index)/\(span.segment.first)"
-                guard !skipped.contains(segment) else { continue }
-                if let flaw = compare(mirror, span, frame, bytes) {
-                    flaws.append(flaw)
-                    if flaw.isOfSegment { skipped.insert(segment) }
+            var number = 0
+            while number < span.count {
+                let agreed = agreement(of: span, from: number, mirrors, &position)
+                if agreed.isWhole {
+                    number += agreed.count
+                    continue
+                }
+                for _ in 0..<agreed.count {
+                    flaws += try compare(number, of: span, mirrors, &skipped, &position)
+                    number += 1
                 }
             }
+            next = SequenceNumber(next.rawValue + UInt64(span.count))
         }
-        position = before
         return flaws
     }
 
+    /// Reads as many frames as fit one read from every mirror at once. Where they are the same to the byte, as
+    /// they nearly always are, one look at them is enough for all.
+    /// - Returns: how many frames those are, and whether they are the same, good, and follow from `position`,
+    ///   which then is the last of them.
+    private func agreement(
+        of span: Span, from number: Int, _ mirrors: [LogMirror], _ position: inout LogPosition
+    ) -> (count: Int, isWhole: Bool) {
+        guard let first = mirrors.first, let place = try? place(of: span, on: first),
+            let ranges = try? place.run(from: number, count: span.count), let end = ranges.last?.upperBound,
+            let bytes = try? place.file.bytes(Int(end - ranges[0].lowerBound), at: ranges[0].lowerBound)
+        else { return (1, false) }
+        for mirror in mirrors.dropFirst() {
+            // Whatever keeps a mirror from being the same is found out, and told, frame by frame.
+            guard let place = try? self.place(of: span, on: mirror),
+                let own = try? place.run(from: number, count: span.count), own == ranges,
+                let other = try? place.file.bytes(bytes.count, at: ranges[0].lowerBound), other == bytes
+            else { return (ranges.count, false) }
+        }
+        var before = position
+        let isGood = bytes.withUnsafeBytes { buffer in
+            ranges.allSatisfy { range in
+                let start = Int(range.lowerBound - ranges[0].lowerBound)
+                guard start + range.count <= buffer.count,
+                    let frame = try? Frame.decode(slice(buffer, start..<start + range.count), after: before)
+                else { return false }
+                before = LogPosition(sequence: frame.sequence, chain: frame.chain)
+                return true
+            }
+        }
+        if isGood { position = before }
+        return (ranges.count, isGood)
+    }
+
+    /// One frame, as the log has it, against every mirror.
     private func compare(
-        _ mirror: LogMirror, _ span: Span, _ frame: Frame, _ expected: UnsafeRawBufferPointer
-    ) -> MirrorFlaw? {
+        _ number: Int, of span: Span, _ mirrors: [LogMirror], _ skipped: inout Set<String>,
+        _ position: inout LogPosition
+    ) throws -> [MirrorFlaw] {
+        let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
+        let bytes = try frameBytes(number, of: span)
+        let frame: Frame
+        do { frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) } } catch {
+            throw LogError.damaged(sequence, "it does not follow from the event before it: \(error)")
+        }
+        position = LogPosition(sequence: frame.sequence, chain: frame.chain)
+        guard let one = self.span(from: sequence, limit: 1) else { return [] }
+        var flaws: [MirrorFlaw] = []
+        for mirror in mirrors {
+            let segment = "\(mirror.index)/\(span.segment.first)"
+            guard !skipped.contains(segment), let flaw = compare(mirror, one, frame) else { continue }
+            flaws.append(flaw)
+            if flaw.isOfSegment { skipped.insert(segment) }
+        }
+        return flaws
+    }
+
+    private func compare(_ mirror: LogMirror, _ span: Span, _ frame: Frame) -> MirrorFlaw? {
         func flaw(_ reason: String, isDiverged: Bool = false, isOfSegment: Bool = false) -> MirrorFlaw? {
             // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
             guard inService.contains(mirror.index) else { return nil }
@@ -92,8 +176,9 @@ extension EventLog {
                 isOfSegment: isOfSegment)
         }
         do {
-            let (file, range) = try place(0, of: span, on: mirror)
-            let bytes = try file.bytes(range.count, at: range.lowerBound)
+            let place = try place(of: span, on: mirror)
+            let range = try place.range(0)
+            let bytes = try place.file.bytes(range.count, at: range.lowerBound)
             let found = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
             guard found.sequence == frame.sequence else {
                 return flaw("event \(found.sequence) stands in its place", isDiverged: true)

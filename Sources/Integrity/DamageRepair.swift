@@ -57,7 +57,9 @@ public final class DamageRepair: Sendable {
         finding.bucket = row.bucket
         finding.key = row.key
         finding.blobID = row.id
-        try inspection.restoreReplica(of: row.id, on: volume.index, reason: finding.evidence)
+        guard
+            try await inspection.restoreReplica(of: row.id, on: volume.index, reason: finding.evidence)
+        else { return }
         finding.isRepaired = true
         try await inspection.recordRepair(finding, source: "the other volumes")
     }

@@ -3,8 +3,8 @@ import Model
 import ObjectStore
 import Volumes
 
-/// Reads the log from its first event to its head on every mirror: each frame against its checksums and its
-/// payload's SHA-256, each chain hash against the one before, and the mirrors against each other.
+/// Reads the log from its first event to its head on every mirror: each frame, payload included, against its
+/// checksums, each chain hash against the one before, and the mirrors against each other.
 public struct LogCheck: Sendable {
     public struct Report: Sendable {
         public var head: LogPosition

@@ -27,6 +27,8 @@ public struct ReplicaCheck: Sendable {
     private let options: Options
     private let statuses: [VolumeStatus]
     private static let pageCount = 1024
+    /// Blobs that the log has, whatever the catalog says: DESIGN invariant 8.
+    var known: Set<BlobID> = []
 
     public init(_ store: ObjectStore, _ options: Options) {
         inspection = store.inspection
@@ -51,8 +53,12 @@ public struct ReplicaCheck: Sendable {
             try count(finding, &summary, report)
         }
         for volume in volumes { try await checkIncoming(volume, &summary, report) }
+        // Each volume is read on a thread of its own: the check takes as long as the slowest disk, or as the
+        // cores take for the digests.
+        let lanes = volumes.map { inspection.makeLane("check-\($0.index)") }
+        defer { for lane in lanes { lane.finish() } }
         for byte in UInt8.min...UInt8.max {
-            try await check(byte, volumes, &summary, report)
+            try await check(byte, Array(zip(volumes, lanes)), &summary, report)
             progress(Double(byte) / 255)
         }
         return summary
@@ -69,14 +75,28 @@ public struct ReplicaCheck: Sendable {
     // MARK: Blobs of one first byte
 
     private func check(
-        _ byte: UInt8, _ volumes: [any Volume], _ summary: inout CheckSummary,
+        _ byte: UInt8, _ volumes: [(volume: any Volume, lane: any Lane)], _ summary: inout CheckSummary,
         _ report: (Finding) throws -> Void
     ) async throws {
         let rows = try neededBlobs(byte, pinnedTo: summary.sequence)
-        for row in rows.values.sorted(by: { $0.id < $1.id }) {
-            try await check(row, volumes, &summary, report)
+        let ordered = rows.values.sorted { $0.id < $1.id }
+        let isDeep = options.isDeep
+        let jobs = volumes.map { volume, lane in
+            (
+                volume,
+                BackgroundJob(on: lane) {
+                    ordered.map {
+                        volume.verify($0.id, length: $0.length, sha256: $0.sha256, deep: isDeep)
+                    }
+                }
+            )
         }
-        for volume in volumes {
+        var flaws: [(volume: any Volume, ofRow: [[BlobFlaw]])] = []
+        for (volume, job) in jobs { flaws.append((volume, try await job.value())) }
+        for (index, row) in ordered.enumerated() {
+            try await check(row, flaws.map { ($0.volume, $0.ofRow[index]) }, &summary, report)
+        }
+        for (volume, _) in volumes {
             for item in try volume.listBlobs(firstByte: byte) {
                 switch item {
                 case .foreign(let path):
@@ -108,17 +128,13 @@ public struct ReplicaCheck: Sendable {
     }
 
     private func check(
-        _ row: BlobRow, _ volumes: [any Volume], _ summary: inout CheckSummary,
-        _ report: (Finding) throws -> Void
+        _ row: BlobRow, _ replicas: [(volume: any Volume, flaws: [BlobFlaw])],
+        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
         summary.blobs += 1
-        var damaged: [(volume: any Volume, flaws: [BlobFlaw])] = []
-        for volume in volumes {
-            let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, deep: options.isDeep)
-            summary.replicas += 1
-            summary.bytes += options.isDeep ? row.length : 0
-            if !flaws.isEmpty, inspection.isInService(volume.index) { damaged.append((volume, flaws)) }
-        }
+        summary.replicas += replicas.count
+        summary.bytes += options.isDeep ? row.length * UInt64(replicas.count) : 0
+        let damaged = replicas.filter { !$0.flaws.isEmpty && inspection.isInService($0.volume.index) }
         guard !damaged.isEmpty, try isStillNeeded(row.id) else { return }
         let owner = try owner(of: row)
         for (volume, flaws) in damaged {
@@ -135,9 +151,9 @@ public struct ReplicaCheck: Sendable {
             if options.repairs { await mend(&findings, row.id, volume) }
             for finding in findings { try count(finding, &summary, report) }
         }
-        if damaged.count == volumes.count, !(try isReadable(row)) {
+        if damaged.count == replicas.count, !(try isReadable(row)) {
             var finding = Finding(
-                .danglingMetadata, volume: 0, path: volumes.first?.path(of: row.id) ?? "",
+                .danglingMetadata, volume: 0, path: replicas.first?.volume.path(of: row.id) ?? "",
                 evidence: "no volume has a good replica of some block of blob \(row.id)",
                 repair: "restore the object from a snapshot")
             finding.bucket = owner.bucket
@@ -190,8 +206,10 @@ public struct ReplicaCheck: Sendable {
     private func mend(_ findings: inout [Finding], _ id: BlobID, _ volume: any Volume) async {
         let reason = findings.map(\.evidence).joined(separator: "; ")
         do {
-            try inspection.restoreReplica(of: id, on: volume.index, reason: reason)
+            let isWritten = try await inspection.restoreReplica(of: id, on: volume.index, reason: reason)
             for index in findings.indices { findings[index].isRepaired = true }
+            // Whoever was faster has recorded it.
+            guard isWritten else { return }
             for finding in findings {
                 try await inspection.recordRepair(finding, source: "the other volumes")
             }
@@ -211,7 +229,7 @@ public struct ReplicaCheck: Sendable {
         _ id: BlobID, _ volume: any Volume, _ summary: inout CheckSummary,
         _ report: (Finding) throws -> Void
     ) async throws {
-        if inspection.isBeingWritten(id) { return }
+        if inspection.isBeingWritten(id) || known.contains(id) { return }
         if try volume.incoming().blobs.contains(id) { return }
         if try inspection.catalog.read({ try $0.blob(id) }) != nil { return }
         guard try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id)) else { return }

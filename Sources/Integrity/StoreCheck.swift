@@ -2,6 +2,7 @@ import EventLog
 import Foundation
 import Model
 import ObjectStore
+import Volumes
 
 /// The whole check of a store, `holdfast fsck`: log mirrors against each other, the catalog against the log,
 /// and every replica against the catalog.
@@ -34,6 +35,11 @@ public struct StoreCheck: Sendable {
         if includesOpening {
             for finding in openingFindings() { try count(finding) }
         }
+        let catalog = CatalogCheck(
+            inspection: inspection, repairs: options.repairs, directory: inspection.stateDirectory)
+        let lane = inspection.makeLane("check-catalog")
+        defer { lane.finish() }
+        let comparison = BackgroundJob(on: lane) { try catalog.compare() }
         var damaged: [Finding] = []
         _ = try LogCheck(store).run {
             damaged.append($0)
@@ -44,11 +50,12 @@ public struct StoreCheck: Sendable {
             if options.repairs { await mend(&finding, inspection) }
             try count(finding)
         }
-        let catalog = CatalogCheck(
-            inspection: inspection, repairs: options.repairs, directory: inspection.stateDirectory)
-        for finding in try await catalog.run() { try count(finding) }
+        let (differences, forgotten) = try await catalog.findings(try await comparison.value())
+        for finding in differences { try count(finding) }
         progress(0.3)
-        var summary = try await ReplicaCheck(store, options).run(report: report) {
+        var replicas = ReplicaCheck(store, options)
+        replicas.known = forgotten
+        var summary = try await replicas.run(report: report) {
             progress(0.3 + 0.7 * $0)
         }
         summary.findings += before.findings

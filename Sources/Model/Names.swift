@@ -36,7 +36,11 @@ public struct BucketName: Hashable, Sendable, Comparable, CustomStringConvertibl
     }
 
     private static func flaw(in name: String) -> String? {
-        let bytes = Array(name.utf8)
+        var name = name
+        return name.withUTF8(flaw)
+    }
+
+    private static func flaw(in bytes: UnsafeBufferPointer<UInt8>) -> String? {
         guard bytes.count >= 3 else { return "is shorter than 3 characters" }
         guard bytes.count <= 63 else { return "is longer than 63 characters" }
         func isAlphanumeric(_ byte: UInt8) -> Bool {
@@ -50,23 +54,27 @@ public struct BucketName: Hashable, Sendable, Comparable, CustomStringConvertibl
         guard isAlphanumeric(bytes[0]), isAlphanumeric(bytes[bytes.count - 1]) else {
             return "does not begin and end with a letter or a digit"
         }
-        if name.contains("..") { return "has two periods side by side" }
-        if looksLikeAddress(name) { return "is formatted as an IP address" }
-        for prefix in ["xn--", "sthree-", "amzn-s3-demo-"] where name.hasPrefix(prefix) {
+        let period = UInt8(ascii: ".")
+        for index in bytes.indices.dropFirst() where bytes[index] == period && bytes[index - 1] == period {
+            return "has two periods side by side"
+        }
+        // Two periods are never side by side here, so three of them part four numbers.
+        if bytes.allSatisfy({ $0 == period || (0x30...0x39).contains($0) }),
+            bytes.count(where: { $0 == period }) == 3
+        {
+            return "is formatted as an IP address"
+        }
+        for prefix in reservedPrefixes where bytes.starts(with: prefix.utf8) {
             return "begins with the reserved prefix '\(prefix)'"
         }
-        for suffix in ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"]
-        where name.hasSuffix(suffix) {
+        for suffix in reservedSuffixes where bytes.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) {
             return "ends with the reserved suffix '\(suffix)'"
         }
         return nil
     }
 
-    private static func looksLikeAddress(_ name: String) -> Bool {
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4
-            && parts.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }
-    }
+    private static let reservedPrefixes = ["xn--", "sthree-", "amzn-s3-demo-"]
+    private static let reservedSuffixes = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"]
 }
 
 /// The key of an object: 1 to 1,024 bytes of UTF-8, compared and ordered by those bytes.

@@ -46,16 +46,55 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
     /// RFC 3339 with milliseconds: `2026-01-31T08:00:00.000Z`, the form S3's XML has.
     public var description: String {
         let c = components
-        return
-            "\(c.year)-\(Self.two(c.month))-\(Self.two(c.day))T\(Self.two(c.hour)):\(Self.two(c.minute)):\(Self.two(c.second)).\(Self.three(Int(microseconds / 1000 % 1000)))Z"
-    }
-
-    static func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
-    static func three(_ value: Int) -> String {
-        value < 10 ? "00\(value)" : value < 100 ? "0\(value)" : "\(value)"
+        return String(unsafeUninitializedCapacity: 32) { buffer in
+            var text = DigitWriter(buffer)
+            text.write(min(c.year, 9999), digits: 4)
+            text.write("-")
+            text.write(c.month, digits: 2)
+            text.write("-")
+            text.write(c.day, digits: 2)
+            text.write("T")
+            text.write(c.hour, digits: 2)
+            text.write(":")
+            text.write(c.minute, digits: 2)
+            text.write(":")
+            text.write(c.second, digits: 2)
+            text.write(".")
+            text.write(Int(microseconds / 1000 % 1000), digits: 3)
+            text.write("Z")
+            return text.count
+        }
     }
 
     public static func < (left: Timestamp, right: Timestamp) -> Bool {
         left.microseconds < right.microseconds
+    }
+}
+
+/// Writes numbers of a fixed width into memory: listings have a date for each of a thousand objects.
+package struct DigitWriter {
+    private let buffer: UnsafeMutableBufferPointer<UInt8>
+    package private(set) var count = 0
+
+    package init(_ buffer: UnsafeMutableBufferPointer<UInt8>) { self.buffer = buffer }
+
+    /// - Precondition: the number has at most so many digits.
+    package mutating func write(_ number: Int, digits: Int) {
+        var rest = number
+        for index in stride(from: count + digits - 1, through: count, by: -1) {
+            buffer[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        }
+        precondition(rest == 0, "\(number) has more than \(digits) digits")
+        count += digits
+    }
+
+    package mutating func write(_ text: StaticString) {
+        text.withUTF8Buffer { text in
+            for byte in text {
+                buffer[count] = byte
+                count += 1
+            }
+        }
     }
 }

@@ -1,3 +1,5 @@
+import Foundation
+
 /// 128 random bits that name one thing for good, written as 32 lower-case hexadecimal digits.
 ///
 /// `Kind` keeps one kind of identifier from being passed for another; it has no values.
@@ -12,8 +14,10 @@ public struct UniqueID<Kind>: Hashable, Sendable, Comparable, CustomStringConver
 
     /// A new identifier from the system's random number generator.
     public static func random() -> Self {
-        var generator = SystemRandomNumberGenerator()
-        return random(using: &generator)
+        var words: (UInt64, UInt64) = (0, 0)
+        let code = withUnsafeMutableBytes(of: &words) { getentropy($0.baseAddress, $0.count) }
+        precondition(code == 0, "the kernel has random bytes")
+        return Self(high: words.0, low: words.1)
     }
 
     public static func random(using generator: inout some RandomNumberGenerator) -> Self {
@@ -84,15 +88,18 @@ public typealias OperationID = UniqueID<OperationKind>
 extension Collection<UInt8> {
     /// The bytes as lower-case hexadecimal digits.
     public var hexadecimal: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(unsafeUninitializedCapacity: count * 2) { buffer in
+        String(unsafeUninitializedCapacity: count * 2) { buffer in
             var index = 0
             for byte in self {
-                buffer[index] = digits[Int(byte >> 4)]
-                buffer[index + 1] = digits[Int(byte & 15)]
+                buffer[index] = hexadecimalDigit(byte >> 4)
+                buffer[index + 1] = hexadecimalDigit(byte & 15)
                 index += 2
             }
             return index
         }
     }
+}
+
+private func hexadecimalDigit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
 }

@@ -14,6 +14,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     private var payload: [UInt8]?
     private var block: (index: Int, piece: Int, count: Int)?
     private var blockBuffer: AlignedBuffer?
+    private let pin: ReadPins.Pin
 
     init(_ version: ObjectVersion, range: Range<UInt64>, engine: Engine) {
         precondition(range.upperBound <= version.size, "a range lies within its object")
@@ -22,10 +23,10 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         position = range.lowerBound
         end = range.upperBound
         piece = (0, 0)
-        engine.readPins.pin(version.sequence)
+        pin = engine.readPins.pin(version.sequence)
     }
 
-    deinit { engine.readPins.unpin(version.sequence) }
+    deinit { engine.readPins.unpin(pin) }
 
     /// Bytes not read yet.
     public var remaining: UInt64 { end - position }

@@ -87,7 +87,9 @@ extension ObjectStore {
     private func commit<Outcome: Sendable>(
         _ upload: Upload, _ decide: @escaping @Sendable (any LedgerView) throws -> Decision<Outcome>
     ) async throws -> Committed<Outcome> {
-        var holders = upload.large?.blob.holders
+        let blob = upload.large?.blob
+        var holders: (@Sendable () -> Set<Int>)?
+        if let blob { holders = { blob.holders } }
         let operation = OperationID.random()
         for _ in 0..<Self.preparationLimit {
             do {
@@ -97,23 +99,27 @@ extension ObjectStore {
                         preparedVolumes: holders, decide: decide))
                 upload.end()
                 return result
+            } catch let error as StoreError {
+                if case .outcomeUnknown = error { upload.leave() }
+                throw error
             } catch let missing as ReplicaMissing {
-                guard let large = upload.large, let present = holders else { throw missing }
-                try await bring(large.blob.id, to: missing.volumes, from: present)
-                holders = present.union(missing.volumes)
+                guard let blob else { throw missing }
+                try await bring(blob, to: missing.volumes)
             }
         }
         throw StoreError.busy("volumes leave and return while the upload is published")
     }
 
-    private func bring(_ id: BlobID, to missing: Set<Int>, from present: Set<Int>) async throws {
-        let sources = present.sorted().compactMap { engine.volumes.handle($0)?.volume }
+    private func bring(_ blob: ReplicatedBlob, to missing: Set<Int>) async throws {
+        let id = blob.id
+        let sources = blob.holders.sorted().compactMap { engine.volumes.handle($0)?.volume }
         for handle in missing.sorted().compactMap({ engine.volumes.handle($0) }) {
             do {
                 _ = try await WatchedJob.run(on: engine.background, watch: engine.watch) {
                     try BlobCopier(sources: sources).copy(
-                        id, to: handle.volume, replacing: "an unfinished copy")
+                        id, to: handle.volume, replacing: "an unfinished copy", settles: false)
                 }
+                blob.hasCopy(on: handle)
             } catch {
                 engine.volumes.fail(handle, reason: "copying blob \(id): \(error)")
             }

@@ -78,11 +78,10 @@ public final class ObjectStore: Sendable {
             var overlaid = environment
             overlaid.fileSystem = OverlayFileSystem(over: environment.fileSystem)
             let (engine, report) = try Opening.open(copy, overlaid)
-            let store = ObjectStore(
+            // No epoch is opened: the log that is shown ends where the log on the volumes ends.
+            return ObjectStore(
                 engine: engine, lock: lock, opening: report, maintenance: Maintenance(engine),
                 scratchDirectory: scratch)
-            try await store.beginEpoch()
-            return store
         } catch {
             lock.close()
             removeScratch(scratch)
@@ -107,22 +106,15 @@ public final class ObjectStore: Sendable {
     {
         let path = settings.stateDirectory + "/lock"
         guard let lock = try environment.fileSystem.lock(path) else {
-            throw StoreError.unavailable("another process has the store: \(path) is locked")
+            throw StoreError.invalidState("another process has the store: \(path) is locked")
         }
         return lock
     }
 
     private func beginEpoch() async throws {
-        let number = engine.ledger.log.lastEpoch + 1
-        engine.ledger.log.beginEpoch(number)
-        var change = EventEpochOpened()
-        change.epoch = number
-        change.storeID = Data(engine.storeID.bytes)
-        change.software = Release.name
-        change.volumes = engine.volumes.inService.map { UInt32($0.index) }
-        let event = change
-        _ = try await engine.ledger.commit(
-            Proposal(actor: .holdfast) { _ in .append(.epochOpened(event)) { _, _ in } })
+        _ = try await withUnsafeThrowingContinuation { continuation in
+            engine.openEpoch { continuation.resume(with: $0) }
+        }
     }
 
     /// Starts the thread that notices slow and missing volumes and brings them back.
@@ -163,7 +155,7 @@ public final class ObjectStore: Sendable {
 
     /// - Throws: ``StoreError/noSuchBucket(_:)``.
     public func bucket(_ name: BucketName) throws -> Bucket {
-        guard let bucket = try engine.ledger.read({ try $0.bucket(name) }) else {
+        guard let bucket = try engine.ledger.bucket(name) else {
             throw StoreError.noSuchBucket(name)
         }
         return bucket
@@ -175,12 +167,12 @@ public final class ObjectStore: Sendable {
     public func version(
         _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector
     ) throws -> ObjectVersion {
-        let found = try engine.ledger.read { view -> ObjectVersion? in
-            if let version = try view.version(bucket, key, selector) { return version }
-            guard try view.bucket(bucket) != nil else { throw StoreError.noSuchBucket(bucket) }
-            return nil
-        }
+        let found =
+            selector == .current
+            ? try engine.ledger.currentVersion(bucket, key)
+            : try engine.ledger.read { try $0.version(bucket, key, selector) }
         guard let found else {
+            _ = try self.bucket(bucket)
             if let wire = selector.wire { throw StoreError.noSuchVersion(key, wire) }
             throw StoreError.noSuchKey(key, deleteMarker: nil)
         }

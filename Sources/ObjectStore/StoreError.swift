@@ -24,6 +24,9 @@ public enum StoreError: Error, Sendable {
     case busy(String)
     /// Fewer volumes than the write quorum are in good standing.
     case unavailable(String)
+    /// The change may or may not be in the log: fewer volumes than the quorum are known to hold it. It is decided
+    /// when the store takes writes again, and until then cannot be seen.
+    case outcomeUnknown(String)
     /// No replica of some block of the version verifies. HEAD still describes it, nothing is removed.
     case lost(ObjectVersion, evidence: String)
     /// The request asks for a state that does not exist, such as versioning switched off again.
@@ -49,6 +52,7 @@ extension StoreError: CustomStringConvertible {
         case .entityTooLarge(let limit): "the upload is larger than \(limit) bytes"
         case .busy(let queue): "\(queue) is full"
         case .unavailable(let reason): "the store cannot take writes: \(reason)"
+        case .outcomeUnknown(let reason): "it is not known whether the change is in the log: \(reason)"
         case .lost(let version, let evidence):
             "\(version.record.bucket)/\(version.key) version \(version.wireVersionID) is lost: \(evidence)"
         case .invalidState(let reason): reason

@@ -18,6 +18,9 @@ package struct StoreInspection: Sendable {
         engine.blobsBeingWritten.withLock { $0.contains(id) }
     }
 
+    /// A thread for a check, ended by whoever asked for it.
+    package func makeLane(_ name: String) -> any Lane { engine.environment.makeLane(name, 1, 1024) }
+
     /// Returns when what was queued for a volume's writer before is done.
     package func waitForWriter(of index: Int) async throws {
         guard let handle = engine.volumes.handle(index) else { return }
@@ -26,12 +29,24 @@ package struct StoreInspection: Sendable {
 
     /// Writes a replica anew from the good blocks of all volumes, the damaged one's own included; what was
     /// there goes to quarantine.
-    package func restoreReplica(of id: BlobID, on index: Int, reason: String) throws {
-        guard let target = engine.volumes.handle(index)?.volume else {
-            throw StoreError.unavailable("volume \(index) is not in service")
+    ///
+    /// Repairs are made one after the other: two of one replica, by a check and by the server's own, would take
+    /// each other's files away.
+    /// - Returns: `false` if the replica is good by now, or needed no more.
+    package func restoreReplica(of id: BlobID, on index: Int, reason: String) async throws -> Bool {
+        try await engine.repairs.run { [engine] in
+            guard let target = engine.volumes.handle(index)?.volume else {
+                throw StoreError.unavailable("volume \(index) is not in service")
+            }
+            guard let row = try engine.ledger.catalog.read({ try $0.blob(id) }), !row.isReclaiming,
+                !target.verify(id, length: row.length, sha256: row.sha256, deep: true).isEmpty
+            else { return false }
+            engine.blobsBeingWritten.withLock { _ = $0.insert(id) }
+            defer { engine.blobsBeingWritten.withLock { _ = $0.remove(id) } }
+            let others = engine.volumes.inService.filter { $0.index != index }.map(\.volume)
+            try BlobCopier(sources: others + [target]).copy(id, to: target, replacing: reason)
+            return true
         }
-        let others = engine.volumes.inService.filter { $0.index != index }.map(\.volume)
-        try BlobCopier(sources: others + [target]).copy(id, to: target, replacing: reason)
     }
 
     /// Told of each replica that was found damaged while it was read.

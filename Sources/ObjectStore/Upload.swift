@@ -86,6 +86,13 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
         large?.end()
     }
 
+    /// The upload's bytes may be part of what is published: whoever opens the log next decides. Nothing of them
+    /// is removed, and their names in incoming/ stay, by which they are found.
+    func leave() {
+        isOver = true
+        large?.end()
+    }
+
     /// The piece that an event names.
     var piece: EventPiece {
         guard let content else { preconditionFailure("an upload is finished before it is published") }

@@ -66,8 +66,9 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
         let fileSystem = volume.fileSystem
         let path = volume.directory + "/" + volume.path(of: id)
         let branch = parent(of: path)
-        // The fan-out directories are made on demand; each new one is synced into the one above it.
-        try fileSystem.createDirectories(branch, permissions: 0o700)
+        // The fan-out directories are made on demand; each new one is synced into the one above it. Never more
+        // than they: where the volume's disk is gone, its mount point must stay empty.
+        try fileSystem.createDirectories(branch, below: volume.directory + "/blobs", permissions: 0o700)
         if try fileSystem.status(of: path) != nil {
             guard let replacing else { throw VolumeError.blobExists(path: path) }
             _ = try volume.quarantine(volume.path(of: id), reason: replacing)

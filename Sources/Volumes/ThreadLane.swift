@@ -28,8 +28,10 @@ public final class ThreadLane: Lane {
         threadCount = threads
         for number in 0..<threads {
             // The threads own the lane until it is finished.
-            let thread = Thread { [self] in run() }
-            thread.name = threads == 1 ? name : "\(name)-\(number + 1)"
+            let thread = Thread { [self] in
+                nameCurrentThread(threads == 1 ? name : "\(name)-\(number + 1)")
+                run()
+            }
             thread.stackSize = 1 << 20
             thread.start()
         }

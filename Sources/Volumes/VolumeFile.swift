@@ -74,7 +74,11 @@ extension FileSystem {
     }
 
     /// Creates a directory and the missing ones above it, each synced into its parent.
-    package func createDirectories(_ path: String, permissions: UInt16 = 0o755) throws(FileSystemError) {
+    /// - Parameters:
+    ///   - base: a directory above it that must be there, and is not created.
+    package func createDirectories(
+        _ path: String, below base: String? = nil, permissions: UInt16 = 0o755
+    ) throws(FileSystemError) {
         if let status = try status(of: path) {
             guard status.kind == .directory else {
                 throw FileSystemError(operation: "mkdir", path: path, code: ENOTDIR)
@@ -82,7 +86,9 @@ extension FileSystem {
             return
         }
         let parent = parent(of: path)
-        if parent != path { try createDirectories(parent, permissions: permissions) }
+        if parent != path, parent != base {
+            try createDirectories(parent, below: base, permissions: permissions)
+        }
         do { try createDirectory(path, permissions: permissions) } catch {
             guard error.code == EEXIST else { throw error }
         }

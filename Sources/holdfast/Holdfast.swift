@@ -7,6 +7,7 @@ struct Holdfast: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holdfast",
         abstract: "An object store that can prove what it holds.",
+        discussion: "Example:\n  holdfast serve /srv/holdfast\n  holdfast fsck /srv/holdfast --deep",
         version: Release.name,
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,

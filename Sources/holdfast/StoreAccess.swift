@@ -14,6 +14,14 @@ struct StoreLocation: ParsableArguments {
             directory: directory, environment: ProcessInfo.processInfo.environment, flags: flags)
     }
 
+    func requireStore(_ settings: ServerSettings) throws {
+        guard !(try StoreDirectory.isNew(settings)) else {
+            throw StoreError.invalidState(
+                "there is no store in \(settings.directory): 'holdfast init' makes one, and so does 'holdfast serve'"
+            )
+        }
+    }
+
     /// Carries out a command: by the server that has the store, or else on the store itself.
     func perform(_ command: StoreCommand, failureStatus: Int32 = 1) async throws {
         try await reporting(status: failureStatus) {
@@ -24,9 +32,7 @@ struct StoreLocation: ParsableArguments {
                 guard status == 0 else { throw ExitCode(status) }
                 return
             }
-            guard !(try StoreDirectory.isNew(settings)) else {
-                throw StoreError.unavailable("there is no store in \(settings.directory)")
-            }
+            try requireStore(settings)
             let store =
                 command.changesStore
                 ? try await ObjectStore.open(settings.store)

@@ -125,9 +125,10 @@ struct RebuildCatalogCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting(status: 1) {
-            let settings = try location.settings().store
-            try ObjectStore.deleteCatalog(settings)
-            let store = try await ObjectStore.open(settings)
+            let settings = try location.settings()
+            try location.requireStore(settings)
+            try ObjectStore.deleteCatalog(settings.store)
+            let store = try await ObjectStore.open(settings.store)
             defer { store.close() }
             let count = store.opening.eventsReplayed
             print(
@@ -139,6 +140,8 @@ struct RebuildCatalogCommand: AsyncParsableCommand {
 struct VolumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "volume", abstract: "Show and replace the volumes of a store.",
+        discussion:
+            "Example:\n  holdfast volume list /srv/holdfast\n  holdfast volume replace /srv/holdfast 2",
         subcommands: [List.self, Replace.self])
 
     struct List: AsyncParsableCommand {
@@ -173,6 +176,8 @@ extension VolumeCommand {
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key", abstract: "Make, show and delete access keys.",
+        discussion:
+            "Example:\n  holdfast key create /srv/holdfast --user backup\n  holdfast key list /srv/holdfast",
         subcommands: [Create.self, List.self, Delete.self])
 
     struct Create: AsyncParsableCommand {
@@ -205,7 +210,10 @@ struct KeyCommand: AsyncParsableCommand {
 
         @OptionGroup var location: StoreLocation
         @Argument(help: "The access key.") var accessKey: String
+        @Flag(help: "Print one JSON object.") var json = false
 
-        func run() async throws { try await location.perform(.deleteKey(accessKey: accessKey)) }
+        func run() async throws {
+            try await location.perform(.deleteKey(accessKey: accessKey, json: json))
+        }
     }
 }

@@ -1,1 +1,128 @@
+import Catalog
+import Foundation
+import GRDB
+import Model
+import Testing
 
+@Suite struct CatalogTests {
+    @Test func aNewCatalogStandsBeforeTheFirstEvent() throws {
+        let fixture = try CatalogFixture()
+        #expect(try fixture.catalog.read { try $0.position() } == .start)
+        #expect(try fixture.catalog.read { try $0.confirmedThrough() } == .zero)
+        #expect(try fixture.catalog.read { try $0.buckets() }.isEmpty)
+        #expect(try fixture.catalog.integrityErrors().isEmpty)
+    }
+
+    @Test func itIsOpenedAgainWhereItStood() throws {
+        let fixture = try CatalogFixture()
+        try fixture.apply(Change.bucket("bucket"))
+        let again = try Catalog(path: fixture.path, storeID: fixture.storeID, readers: 1)
+        let position = try again.read { try $0.position() }
+        #expect(position.sequence == SequenceNumber(1))
+        #expect(position.chain == fixture.events[0].chain)
+    }
+
+    @Test func anotherStoresCatalogIsRefusedByName() throws {
+        let fixture = try CatalogFixture()
+        let error = #expect(throws: CatalogError.self) {
+            try Catalog(path: fixture.path, storeID: StoreID(high: 9, low: 9), readers: 1)
+        }
+        #expect(error?.description.contains("catalog \(fixture.path) belongs to another store") == true)
+    }
+
+    @Test func aNewerSchemaIsRefusedByNameAndLeftAsItIs() throws {
+        let fixture = try CatalogFixture()
+        try fixture.catalog.withWriter { try $0.database.execute(sql: "PRAGMA user_version = 1000") }
+        let error = #expect(throws: CatalogError.self) {
+            try Catalog(path: fixture.path, storeID: fixture.storeID, readers: 1)
+        }
+        #expect(error?.description.contains("catalog \(fixture.path) has schema 1000") == true)
+        let version = try fixture.catalog.read { try Int.fetchOne($0.database, sql: "PRAGMA user_version") }
+        #expect(version == 1000)
+    }
+
+    @Test func anOlderSchemaIsBroughtUpWithWhatIsInIt() throws {
+        let fixture = try CatalogFixture()
+        try fixture.apply([Change.bucket("bucket"), Change.version("bucket", "key")])
+        try fixture.catalog.withWriter {
+            try $0.database.execute(
+                sql: "DROP INDEX archive_versions; DROP INDEX archive_nulls; PRAGMA user_version = 1")
+        }
+        let again = try Catalog(path: fixture.path, storeID: fixture.storeID, readers: 1)
+        #expect(try again.read { try Int.fetchOne($0.database, sql: "PRAGMA user_version") } == 2)
+        #expect(try again.read { try $0.position() }.sequence == SequenceNumber(2))
+        let indexes = try again.read {
+            try String.fetchAll($0.database, sql: "SELECT name FROM sqlite_master WHERE type = 'index'")
+        }
+        #expect(indexes.contains("archive_versions") && indexes.contains("archive_nulls"))
+    }
+
+    @Test func aFileThatIsNoDatabaseIsRefused() throws {
+        let fixture = try CatalogFixture()
+        let path = fixture.path + ".other"
+        try Data(repeating: 0x41, count: 8192).write(to: URL(fileURLWithPath: path))
+        #expect(throws: (any Error).self) {
+            try Catalog(path: path, storeID: fixture.storeID, readers: 1)
+        }
+    }
+
+    @Test func everyConnectionHasThePragmasThatTheDesignWants() throws {
+        let fixture = try CatalogFixture()
+        func check(_ database: Database) throws {
+            #expect(try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal")
+            #expect(try Int.fetchOne(database, sql: "PRAGMA synchronous") == 1, "NORMAL")
+            #expect(try Int.fetchOne(database, sql: "PRAGMA wal_autocheckpoint") == 0)
+            #expect(try Int.fetchOne(database, sql: "PRAGMA cache_size") == -4096)
+            #expect(try Int.fetchOne(database, sql: "PRAGMA user_version") == 2)
+        }
+        try fixture.catalog.withWriter { try check($0.database) }
+        try fixture.catalog.read { outer in
+            try check(outer.database)
+            try fixture.catalog.read { try check($0.database) }
+        }
+    }
+
+    @Test func aReaderCannotWrite() throws {
+        let fixture = try CatalogFixture()
+        #expect(throws: DatabaseError.self) {
+            try fixture.catalog.read { try $0.database.execute(sql: "DELETE FROM meta") }
+        }
+    }
+
+    @Test func aReaderSeesNothingOfWhatIsNotCommittedAndTheWriterAllOfIt() throws {
+        let fixture = try CatalogFixture()
+        let name = try BucketName("bucket")
+        try fixture.catalog.withWriter { writer in
+            try writer.begin()
+            try writer.apply(CatalogFixture.event(1, Change.bucket("bucket")))
+            #expect(try writer.reader.bucket(name) != nil)
+            #expect(try fixture.catalog.read { try $0.bucket(name) } == nil)
+            try writer.rollback()
+            #expect(try writer.reader.bucket(name) == nil)
+        }
+        #expect(try fixture.catalog.read { try $0.position() } == .start)
+    }
+
+    @Test func oneReadSeesOneState() throws {
+        let fixture = try CatalogFixture()
+        let name = try BucketName("bucket")
+        try fixture.catalog.read { reader in
+            #expect(try reader.bucket(name) == nil)
+            try fixture.apply(Change.bucket("bucket"))
+            #expect(try reader.bucket(name) == nil)
+        }
+        #expect(try fixture.catalog.read { try $0.bucket(name) } != nil)
+    }
+
+    @Test func aCheckpointEmptiesTheWriteAheadLogIntoTheFile() throws {
+        let fixture = try CatalogFixture()
+        try fixture.apply((0..<50).map { Change.bucket("bucket-\($0)") })
+        try fixture.catalog.checkpoint(waits: true)
+        try fixture.apply(Change.bucket("one-more"))
+        let size = try FileManager.default.attributesOfItem(atPath: fixture.catalog.walPath)[.size] as? Int
+        let pages = try fixture.catalog.read { try Int.fetchOne($0.database, sql: "PRAGMA page_count") }
+        #expect(try #require(size) > 0)
+        #expect(try #require(pages) > 1)
+        #expect(try fixture.catalog.read { try $0.buckets() }.count == 51)
+    }
+}

@@ -1,13 +1,16 @@
 """Fixtures: a server of the built binary on a directory of its own."""
 
+import contextlib
 import itertools
+import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from holdfast import Server  # noqa: E402
+from holdfast import BINARY, Server  # noqa: E402
 
 numbers = itertools.count(1)
 
@@ -37,3 +40,24 @@ def bucket(shared):
 @pytest.fixture
 def s3(shared):
     return shared.client()
+
+
+@pytest.fixture
+def spawn():
+    """Starts programs, and ends what is left of them when a test fails."""
+    with contextlib.ExitStack() as stack:
+        def start(*arguments, **options):
+            process = subprocess.Popen([BINARY, *arguments], stdout=subprocess.PIPE, text=True, **options)
+            stack.callback(process.stdout.close)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return process
+        yield start
+
+
+@pytest.fixture
+def serve(spawn):
+    """A server as a person starts it, with nothing of ours in the environment."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+    return lambda directory, *flags, **environment: spawn(
+        "serve", directory, *flags, stderr=subprocess.PIPE, env={**clean, **environment})

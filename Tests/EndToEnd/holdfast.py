@@ -36,6 +36,11 @@ def wait_until(condition, seconds=60, what="it"):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def s3_client(endpoint, access, secret):
+    return boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=access, aws_secret_access_key=secret,
+                        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}))
+
+
 class Server:
     def __init__(self, directory, *flags):
         self.directory = pathlib.Path(directory)
@@ -51,13 +56,16 @@ class Server:
         if self.process:
             self.stop()
 
-    def start(self):
+    def spawn(self):
         environment = dict(os.environ, HOLDFAST_ROOT_ACCESS_KEY=ACCESS_KEY, HOLDFAST_ROOT_SECRET_KEY=SECRET_KEY)
         with open(self.errors, "a") as errors:
             self.process = subprocess.Popen(
                 [BINARY, "serve", str(self.directory), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json",
                  *self.flags],
                 stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+
+    def start(self):
+        self.spawn()
         line = self.process.stdout.readline()
         assert line, f"the server did not start: {self.errors.read_text()}"
         ready = json.loads(line)
@@ -76,6 +84,11 @@ class Server:
         process.kill()
         process.wait(60)
         process.stdout.close()
+
+    def kill_while_it_starts(self, seconds):
+        self.spawn()
+        time.sleep(seconds)
+        self.kill()
 
     def client(self, host="127.0.0.1", **options):
         settings = dict(retries={"max_attempts": 0}, s3={"addressing_style": "path"})

@@ -68,7 +68,9 @@ def check(store, codes, volume=None, key=None, deep=True):
         assert fingerprint(store) == before
     reads_right(store)
     repaired, summary, status = store.fsck(*flags, "--repair")
-    assert status == 1 and all(f["repaired"] for f in repaired)
+    assert all(f["repaired"] for f in repaired)
+    # A running store may have mended by itself what the reads met.
+    assert status == 1 if store.is_stopped else status in (0, 1)
     assert store.fsck("--deep")[::2] == ([], 0)
     reads_right(store)
 
@@ -81,9 +83,8 @@ def reads_right(store):
 
 
 @pytest.fixture(autouse=True)
-def objects_are_whole_in_the_end(request):
+def objects_are_whole_in_the_end(store):
     yield
-    store = request.getfixturevalue("store")
     if store.is_stopped:
         store.start()
         store.is_stopped = False
@@ -142,7 +143,21 @@ def test_every_replica_damaged_in_another_place(store):
     else:
         # What the reads met may be mended already.
         assert store.fsck("--deep", "--repair")[2] in (0, 1)
-        assert store.fsck("--deep")[2] == 0
+        assert store.fsck("--deep")[::2] == ([], 0)
+
+
+@pytest.mark.parametrize("store", ["running"], indirect=True)
+def test_a_check_and_the_server_mend_the_same_replica_at_once(store):
+    places = [(replica(store, "large 1", volume), offset) for volume, offset in ((1, 10), (2, 70_000), (3, 140_000))]
+    for _ in range(10):
+        for path, offset in places:
+            flip(path, offset)
+        # The read tells the server of what it met; the check begins while that is mended.
+        assert store.client().get_object(Bucket="photos", Key="large 1")["Body"].read() == BODIES["large 1"]
+        findings, _, status = store.fsck("--deep", "--repair")
+        assert status in (0, 1), findings
+        assert store.fsck("--deep")[::2] == ([], 0)
+    assert not store.incoming()
 
 
 def test_an_object_that_is_lost_is_named(store):

@@ -274,6 +274,34 @@ import Volumes
         #expect(try fixture.disk.files(below: "/volume-1/log").count == 1)
     }
 
+    @Test func aLogThatMissedItsQuorumIsOpenedAgainWhereItStands() async throws {
+        let fixture = try log(["a"])
+        let mirrors = fixture.mirrors()
+        let (log, _) = try fixture.open(mirrors)
+        fixture.disk.inject(Fault(.fail(EIO), on: [.write], times: 2) { !$0.hasPrefix("/volume-1") })
+        async let follower: Void = log.waitForEvents(after: log.head.sequence)
+        #expect(try log.append("doubtful").stable == [1])
+        #expect(log.brokenReason != nil)
+        let recovery = try log.reopen(mirrors)
+        await follower
+        #expect(try log.names() == ["epoch", "a", "doubtful"], "a mirror holds it: it is part of the log")
+        #expect(recovery.lagging == [2, 3] && log.brokenReason == nil)
+        for mirror in mirrors.dropFirst() {
+            _ = try log.catchUp(mirror) { _ in }
+            try log.putInService(mirror)
+        }
+        #expect(try log.append("onwards").stable == [1, 2, 3])
+        #expect(try log.isProved())
+    }
+
+    @Test func aLogIsNotOpenedAgainWithoutWhatAQuorumHad() throws {
+        let fixture = try log(["a"])
+        let (log, _) = try fixture.open([1, 2])
+        try log.append("b")
+        for index in [1, 2] { try fixture.damage(log.head.sequence, volume: index) }
+        #expect(throws: LogError.self) { try log.reopen(fixture.mirrors()) }
+    }
+
     @Test func aSegmentSealedButNotFollowedIsAppendedToAgain() throws {
         let fixture = try LogFixture.created()
         let (log, _) = try fixture.start()

@@ -9,14 +9,20 @@ package final class StoreFixture: Sendable {
     package let settings: StoreSettings
     private let clockReading = Mutex<UInt64>(1_000_000)
 
-    package init() throws {
-        let state = FileManager.default.temporaryDirectory.path + "/holdfast-test-\(UniqueID<Never>.random())"
+    /// - Parameter configure: changes what tests use.
+    package init(_ configure: (inout StoreSettings) -> Void = { _ in }) throws {
+        // In memory where there is such a place: what the catalog's file costs is not what is tested.
+        let memory = "/dev/shm"
+        let isThere = FileManager.default.isWritableFile(atPath: memory)
+        let parent = isThere ? memory : FileManager.default.temporaryDirectory.path
+        let state = parent + "/holdfast-test-\(UniqueID<Never>.random())"
         try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
         var settings = StoreSettings(
             stateDirectory: state, volumePaths: ["/volume-1", "/volume-2", "/volume-3"])
         settings.segmentByteCount = 512 * 1024
         settings.uploadBufferCount = 8
         settings.catalogReaders = 1
+        configure(&settings)
         self.settings = settings
     }
 
@@ -34,6 +40,9 @@ package final class StoreFixture: Sendable {
             }, makeLane: { _, _, _ in InlineLane() })
     }
 
+    /// Lets time pass.
+    package func advance(seconds: UInt64) { clockReading.withLock { $0 += seconds * 1_000_000 } }
+
     package func create(_ fileSystem: any FileSystem) throws {
         try ObjectStore.create(settings, environment(fileSystem))
     }
@@ -49,6 +58,53 @@ package final class StoreFixture: Sendable {
                 try FileManager.default.removeItem(atPath: path)
             }
         }
+    }
+}
+
+/// A store that is open, with one bucket in it.
+package struct StartedStore: Sendable {
+    package let fixture: StoreFixture
+    package let disk: SimulatedFileSystem
+    package let store: ObjectStore
+    package let bucket: BucketName
+
+    package init(_ configure: (inout StoreSettings) -> Void = { _ in }) async throws {
+        fixture = try StoreFixture(configure)
+        disk = SimulatedFileSystem()
+        try fixture.create(disk)
+        store = try await fixture.open(disk)
+        bucket = try BucketName("bucket")
+        _ = try await store.createBucket(bucket, region: "r", actor: tester)
+    }
+
+    /// Arms a fault on one volume.
+    @discardableResult
+    package func strike(
+        _ volume: Int, _ effect: FaultEffect, on operations: Set<SimulatedOperation>,
+        below folder: String = "",
+        skip: Int = 0, times: Int? = nil
+    ) -> Int {
+        let prefix = "/volume-\(volume)/\(folder)"
+        return disk.inject(Fault(effect, on: operations, skip: skip, times: times) { $0.hasPrefix(prefix) })
+    }
+
+    package var standings: [VolumeStatus.Standing] { store.volumeStatuses.map(\.standing) }
+
+    /// The blobs of each volume, by file name.
+    package func blobs() throws -> [[String]] {
+        try (1...3).map { volume in
+            try disk.files(below: "/volume-\(volume)/blobs").compactMap {
+                $0.split(separator: "/").last.map(String.init)
+            }
+        }
+    }
+
+    /// What every volume must agree on when nothing is under way: the same blobs, and nothing in incoming/.
+    package func halfThere() throws -> [String] {
+        let blobs = try blobs()
+        var found = blobs[0] == blobs[1] && blobs[1] == blobs[2] ? [] : ["the volumes hold \(blobs)"]
+        for volume in 1...3 { found += try disk.files(below: "/volume-\(volume)/incoming") }
+        return found
     }
 }
 

@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import Model
 import TestSupport
@@ -62,6 +63,22 @@ import Volumes
         let notes = try disk.paths(below: "/v/quarantine").filter { $0.hasSuffix(".json") }
         let text = try notes.map { String(decoding: try disk.contents(of: $0), as: UTF8.self) }.joined()
         #expect(text.contains("reason 1") && text.contains("reason 2"))
+        volume.close()
+    }
+
+    @Test func aBlobBeingWrittenLeavesNothingWhereItsDiskWas() throws {
+        let disk = SimulatedFileSystem()
+        let volume = try DirectoryVolume.create(identity, at: "/v", fileSystem: disk)
+        let sink = try volume.beginBlob(BlobID(high: 5, low: 6), expectedLength: nil, replacing: nil)
+        try disk.unmount("/v")
+        let bytes: [UInt8] = [1, 2, 3]
+        let trailer = BlobTrailer(
+            length: 3, blockChecksums: [CRC32C.checksum(bytes)], sha256: SHA256.hash(bytes),
+            descriptor: EventBlobDescriptor())
+        #expect(throws: (any Error).self) {
+            try bytes.withUnsafeBytes { try sink.finish(tail: $0, trailer: trailer) }
+        }
+        #expect(try disk.list("/v").isEmpty)
         volume.close()
     }
 

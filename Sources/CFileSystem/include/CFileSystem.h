@@ -22,4 +22,7 @@ int holdfast_file_system_type(const char *path, int64_t *type);
 /// `posix_fadvise(POSIX_FADV_DONTNEED)` over the whole file.
 int holdfast_drop_cache(int descriptor);
 
+/// `pthread_setname_np` for the thread that calls. Returns 0, or an error number for more than 15 bytes.
+int holdfast_name_thread(const char *name);
+
 #endif

@@ -15,7 +15,7 @@ public enum AdminClient {
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         try handle.write(contentsOf: Data((try CommandJSON.line(command) + "\n").utf8))
         var received = Data()
-        while let chunk = try handle.read(upToCount: 64 * 1024), !chunk.isEmpty {
+        while let chunk = try next(descriptor) {
             received.append(chunk)
             while let end = received.firstIndex(of: 0x0A) {
                 let message = try JSONDecoder().decode(AdminMessage.self, from: received[..<end])
@@ -27,6 +27,19 @@ public enum AdminClient {
             }
         }
         throw Failure(description: "the server ended before the command did")
+    }
+
+    /// What has come, as soon as something has; `nil` at the end. (`FileHandle.read` waits until it has all that it
+    /// may read.)
+    private static func next(_ descriptor: Int32) throws -> Data? {
+        var buffer = Data(count: 64 * 1024)
+        while true {
+            let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 { return count == 0 ? nil : buffer.prefix(count) }
+            guard errno == EINTR else {
+                throw Failure(description: "the admin socket: \(String(cString: strerror(errno)))")
+            }
+        }
     }
 
     private static func connect(_ path: String) throws -> Int32? {

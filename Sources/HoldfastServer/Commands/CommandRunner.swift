@@ -35,7 +35,10 @@ public struct CommandRunner: Sendable {
         case .createKey(let user, let json):
             try show([try keys.create(user: user)], secrets: true, json, output)
         case .listKeys(let json): try show(keys.all, secrets: false, json, output)
-        case .deleteKey(let accessKey): try keys.delete(accessKey)
+        case .deleteKey(let accessKey, let json):
+            try keys.delete(accessKey)
+            try output.line(
+                json ? try CommandJSON.line(["deleted": accessKey]) : "access key \(accessKey) deleted")
         }
         return 0
     }
@@ -58,10 +61,12 @@ public struct CommandRunner: Sendable {
         from: UInt64, bucket: String?, follow: Bool, json: Bool, _ output: any CommandOutput
     ) async throws {
         var next = SequenceNumber(max(from, 1))
+        let users = keys.all.map(\.user) + [AccessKey.rootUser]
+        let names = Dictionary(users.map { (AccessKey.canonicalID(of: $0), $0) }) { first, _ in first }
         while !Task.isCancelled {
             let events = try store.events(from: next, limit: 1000)
             for event in events where bucket == nil || event.bucket == bucket {
-                try output.line(json ? try event.json() : event.text)
+                try output.line(json ? try event.json() : event.text(names: names))
             }
             if let last = events.last {
                 next = last.sequence.next
@@ -159,7 +164,8 @@ public struct CommandRunner: Sendable {
             } else if secrets {
                 try output.line("access key: \(key.accessKey)\nsecret key: \(key.secretKey)")
             } else {
-                try output.line("\(key.accessKey)  \(key.user)  \(key.created)")
+                let origin = key.created.isEmpty ? "from the server's environment" : key.created
+                try output.line("\(key.accessKey)  \(key.user)  \(origin)")
             }
         }
     }

@@ -3,7 +3,7 @@ import SwiftProtobuf
 
 extension LoggedEvent {
     /// The bucket that the event is about, if it is about one.
-    var bucket: String? {
+    package var bucket: String? {
         switch record.change {
         case .bucketCreated(let change): change.bucket
         case .bucketDeleted(let change): change.bucket
@@ -18,12 +18,15 @@ extension LoggedEvent {
         }
     }
 
-    var text: String { "\(sequence)  \(time)  \(record.actor)  \(sentence)" }
+    /// - Parameter names: users by their canonical id, which is what the log has.
+    package func text(names: [String: String] = [:]) -> String {
+        "\(sequence)  \(time)  \((names[record.actor] ?? record.actor).printable)  \(sentence.printable)"
+    }
 
     private var sentence: String {
         switch record.change {
         case .epochOpened(let change):
-            "epoch \(change.epoch) opened on volumes \(change.volumes) by \(change.software)"
+            "epoch \(change.epoch) opened on volumes \(Self.list(change.volumes)) by \(change.software)"
         case .bucketCreated(let change): "bucket \(change.bucket) created"
         case .bucketDeleted(let change): "bucket \(change.bucket) deleted"
         case .bucketConfigured(let change):
@@ -43,19 +46,34 @@ extension LoggedEvent {
         case .uploadAborted(let change):
             "\(change.bucket)/\(change.key): upload \(Array(change.uploadID).hexadecimal) aborted"
         case .uploadsConfirmed(let change):
-            "\(change.count) uploads of \(change.bytes) bytes confirmed through event \(change.throughSequence) on volumes \(change.volumes), \(change.exceptions.count) exceptions"
+            confirmation(change)
         case .findingRecorded(let change): "finding \(change.finding.code): \(change.finding.evidence)"
         case .replicaRepaired(let change):
             "repaired \(change.finding.code) on volume \(change.finding.volume): \(change.finding.path)"
         case .volumeSetAside(let change): "volume \(change.volume) set aside: \(change.reason)"
-        case .volumeReturned(let change): "volume \(change.volume) returned after \(change.events) events"
+        case .volumeReturned(let change):
+            "volume \(change.volume) back in service: \(counted(change.events, "event")) caught up"
         case .volumeReplaced(let change): "volume \(change.volume) replaced"
         case .reclaimPlanned(let change):
-            "\(change.blobIds.count) blobs and \(change.payloadSequences.count) payloads are to be reclaimed"
+            "to reclaim: \(counted(change.blobIds.count, "blob")), \(counted(change.payloadSequences.count, "payload"))"
         case .reclaimed(let change):
-            "\(change.blobIds.count) blobs and \(change.payloadSequences.count) payloads reclaimed"
+            "reclaimed: \(counted(change.blobIds.count, "blob")), \(counted(change.payloadSequences.count, "payload"))"
         case nil: "a change that this Holdfast does not know"
         }
+    }
+
+    private func confirmation(_ change: EventUploadsConfirmed) -> String {
+        let from = change.fromSequence
+        let through = change.throughSequence
+        let events = from == through ? "event \(from)" : "events \(from) to \(through)"
+        let what = "\(counted(change.count, "upload")) of \(events) confirmed: "
+        let how = "\(counted(change.bytes, "byte")) read back from volumes \(Self.list(change.volumes))"
+        guard !change.exceptions.isEmpty else { return what + how }
+        return what + how + ", \(counted(change.exceptions.count, "replica")) not good"
+    }
+
+    private static func list(_ volumes: [UInt32]) -> String {
+        volumes.map { "\($0)" }.joined(separator: ", ")
     }
 
     private static func name(_ change: EventVersionPublished) -> String {
@@ -63,7 +81,7 @@ extension LoggedEvent {
     }
 
     /// The frame's fields, and the event in protobuf's own JSON.
-    func json() throws -> String {
+    package func json() throws -> String {
         let body = try record.jsonString()
         return
             "{\"sequence\":\(sequence),\"epoch\":\(epoch),\"time\":\"\(time)\",\"chain\":\"\(chain)\",\"payloadLength\":\(payloadLength),\"event\":\(body)}"

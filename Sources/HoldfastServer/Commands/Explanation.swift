@@ -42,11 +42,11 @@ struct Explanation {
     func run(
         _ object: String, versionID: String?, json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
-        guard let slash = object.firstIndex(of: "/") else {
+        guard let slash = object.utf8.firstIndex(of: UInt8(ascii: "/")) else {
             throw InvalidName(kind: "object", value: object, reason: "is not BUCKET/KEY")
         }
         let bucket = try BucketName(String(object[..<slash]))
-        let key = try ObjectKey(String(object[object.index(after: slash)...]))
+        let key = try ObjectKey(String(object[object.utf8.index(after: slash)...]))
         var selector = VersionSelector.current
         if let versionID {
             guard let named = VersionSelector(wire: versionID) else {
@@ -104,6 +104,6 @@ struct Explanation {
                 lines.append("    volume \(replica.volume)  \(replica.path)  \(state)")
             }
         }
-        return lines.joined(separator: "\n")
+        return lines.map(\.printable).joined(separator: "\n")
     }
 }

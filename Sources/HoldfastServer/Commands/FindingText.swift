@@ -2,7 +2,7 @@ import Integrity
 import Model
 
 /// A finding as `fsck --json` prints it.
-struct FindingLine: Encodable {
+package struct FindingLine: Encodable {
     let code: String
     let faultClass: String
     let volume: Int
@@ -19,7 +19,7 @@ struct FindingLine: Encodable {
         case faultClass = "class"
     }
 
-    init(_ finding: Finding) {
+    package init(_ finding: Finding) {
         code = finding.code.rawValue
         faultClass = finding.code.faultClass
         volume = finding.volume
@@ -34,7 +34,7 @@ struct FindingLine: Encodable {
 }
 
 /// The last object of `fsck --json`.
-struct SummaryLine: Encodable {
+package struct SummaryLine: Encodable {
     let summary = true
     let sequence: UInt64
     let blobs: Int
@@ -44,7 +44,7 @@ struct SummaryLine: Encodable {
     let repaired: Int
     let exitStatus: Int32
 
-    init(_ summary: CheckSummary) {
+    package init(_ summary: CheckSummary) {
         sequence = summary.sequence.rawValue
         blobs = summary.blobs
         replicas = summary.replicas
@@ -56,23 +56,29 @@ struct SummaryLine: Encodable {
 }
 
 extension Finding {
-    var text: String {
+    package var text: String {
         var lines = ["\(code.rawValue)  volume \(volume)  \(path)"]
         if !key.isEmpty { lines.append("    object: \(bucket)/\(key) version \(versionID)") }
         lines.append("    \(evidence)")
         lines.append("    \(isRepaired ? "repaired" : "to repair: \(repair)")")
-        return lines.joined(separator: "\n")
+        return lines.map(\.printable).joined(separator: "\n")
     }
 }
 
 extension CheckSummary {
-    var text: String {
+    package var text: String {
         let outcome =
             switch exitStatus {
             case 0: "clean"
-            case 1: "all \(findings) findings corrected"
-            default: "\(findings - repaired) of \(findings) findings left"
+            case 1: "\(counted(findings, "finding")), all corrected"
+            default: "\(counted(findings, "finding")), \(findings - repaired) left"
             }
-        return "at event \(sequence): \(blobs) blobs, \(replicas) replicas: \(outcome)"
+        return
+            "checked through event \(sequence), \(counted(blobs, "blob")) in \(counted(replicas, "replica")): \(outcome)"
     }
+}
+
+/// "1 finding", "2 findings".
+func counted(_ count: some BinaryInteger, _ noun: String) -> String {
+    "\(count) \(noun)\(count == 1 ? "" : "s")"
 }

@@ -8,7 +8,7 @@ public enum StoreCommand: Codable, Sendable {
     case replaceVolume(number: Int, json: Bool)
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
-    case deleteKey(accessKey: String)
+    case deleteKey(accessKey: String, json: Bool)
 
     /// Whether a store that is not running is opened for good, or only to be looked at.
     public var changesStore: Bool {

@@ -27,7 +27,7 @@ final class ListenerContext: Sendable {
     let connections = Atomic<Int>(0)
     let requests = Atomic<Int>(0)
     let isStopping = Atomic<Bool>(false)
-    private let date = Mutex<(second: UInt64, text: String)>((0, ""))
+    private let date = ReadMostly<(second: UInt64, text: String)>((0, ""))
 
     init(responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int) {
         self.responder = responder
@@ -109,10 +109,11 @@ final class ListenerContext: Sendable {
 
     private func dateText() -> String {
         let now = Timestamp.now()
-        return date.withLock { date in
-            if date.second != now.seconds { date = (now.seconds, HTTPDate.string(now)) }
-            return date.text
-        }
+        let known = date.read { $0 }
+        if known.second == now.seconds { return known.text }
+        let text = HTTPDate.string(now)
+        date.change { $0 = (now.seconds, text) }
+        return text
     }
 }
 
@@ -170,12 +171,19 @@ final class HTTPListener: Sendable {
     var address: SocketAddress? { channel.localAddress }
     var connectionCount: Int { context.connections.load(ordering: .relaxed) }
 
-    /// - Throws: `IOError` if the address cannot be bound.
+    /// Why nobody can be listened to at an address.
+    struct AddressFailure: Error, CustomStringConvertible {
+        let address: ServerSettings.Endpoint
+        let reason: String
+        var description: String { "cannot listen on \(address): \(reason)" }
+    }
+
+    /// - Throws: ``AddressFailure`` if the address cannot be bound.
     static func bind(
         host: String, port: Int, group: any EventLoopGroup, _ context: ListenerContext
     ) async throws -> HTTPListener {
         let children = ChildChannels()
-        let channel = try await ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -195,12 +203,19 @@ final class HTTPListener: Sendable {
                     children.add(channel)
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(Self.idleSeconds)))
-                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+                    // Values of headers were validated when they became fields.
+                    try pipeline.configureHTTPServerPipeline(
+                        withErrorHandling: true, withOutboundHeaderValidation: false)
                     try pipeline.addHandler(HTTPConnection(context))
                 }
             }
-            .bind(host: host, port: port).get()
-        return HTTPListener(context, channel, children)
+        do {
+            let channel = try await bootstrap.bind(host: host, port: port).get()
+            return HTTPListener(context, channel, children)
+        } catch {
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            throw AddressFailure(address: .init(host: host, port: port), reason: reason)
+        }
     }
 
     private struct TooManyConnections: Error {}

@@ -14,8 +14,8 @@ extension ByteBuffer: ByteChunk {
 /// The bytes of a request between the connection that receives them and the task that works at them.
 ///
 /// It holds no more than ``limit`` bytes and one read: the connection stops reading until some are taken.
-final class IncomingBody: RequestBody {
-    static let limit = 1024 * 1024
+package final class IncomingBody: RequestBody {
+    package static let limit = 1024 * 1024
 
     private struct State {
         var buffers: [ByteBuffer] = []
@@ -57,7 +57,7 @@ final class IncomingBody: RequestBody {
     /// - Parameters:
     ///   - resume: tells the connection to read on.
     ///   - sendContinue: tells the client to send.
-    init(
+    package init(
         awaitsContinue: Bool, resume: @escaping @Sendable () -> Void,
         sendContinue: @escaping @Sendable () -> Void
     ) {
@@ -66,7 +66,7 @@ final class IncomingBody: RequestBody {
         self.sendContinue = sendContinue
     }
 
-    func next() async throws -> (any ByteChunk)? {
+    package func next() async throws -> (any ByteChunk)? {
         // Also for a body of no bytes: clients that were answered without it take the next answer on the
         // connection for a part of this one.
         let isToContinue = state.withLock { state in
@@ -115,7 +115,7 @@ final class IncomingBody: RequestBody {
 
     // MARK: The connection's side
 
-    func push(_ buffer: ByteBuffer) {
+    package func push(_ buffer: ByteBuffer) {
         let waiter = state.withLock { state -> CheckedContinuation<ByteBuffer?, any Error>? in
             if let waiter = state.waiter {
                 state.waiter = nil
@@ -128,7 +128,7 @@ final class IncomingBody: RequestBody {
         waiter?.resume(returning: buffer)
     }
 
-    func end() {
+    package func end() {
         let waiter = state.withLock { state in
             state.isEnded = true
             defer { state.waiter = nil }
@@ -137,7 +137,7 @@ final class IncomingBody: RequestBody {
         waiter?.resume(returning: nil)
     }
 
-    func fail(_ error: S3Error) {
+    package func fail(_ error: S3Error) {
         let waiter = state.withLock { state in
             state.failure = error
             defer { state.waiter = nil }
@@ -147,7 +147,7 @@ final class IncomingBody: RequestBody {
     }
 
     /// Whether the connection may read on now; if not, it is told when it may.
-    func wantsMore() -> Bool {
+    package func wantsMore() -> Bool {
         state.withLock { state in
             let wants = state.byteCount < Self.limit && !state.awaitsContinue
             state.isPaused = !wants
@@ -156,5 +156,5 @@ final class IncomingBody: RequestBody {
     }
 
     /// The client was never asked to send what it announced.
-    var wasNotAskedFor: Bool { state.withLock { $0.awaitsContinue } }
+    package var wasNotAskedFor: Bool { state.withLock { $0.awaitsContinue } }
 }

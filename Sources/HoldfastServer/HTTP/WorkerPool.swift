@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Volumes
 
 /// The threads on which requests are worked at: they may wait for the catalog's file, which neither event loops
 /// nor Swift's own pool may.
@@ -9,7 +10,34 @@ public final class WorkerPool: TaskExecutor {
     private struct State {
         var jobs: [UnownedJob] = []
         var first = 0
+        /// Threads that wait for a job.
+        var idle = 0
+        /// A thread was woken and has not looked yet: it wakes the next one if there is more to do, so nobody
+        /// else needs to. Waking costs a system call and a switch, more than most jobs do.
+        var isWaking = false
         var isStopping = false
+
+        /// Whether somebody is to be woken for what is queued.
+        mutating func wakes() -> Bool {
+            guard first < jobs.count, idle > 0, !isWaking else { return false }
+            isWaking = true
+            return true
+        }
+
+        mutating func take() -> UnownedJob? {
+            guard first < jobs.count else { return nil }
+            defer {
+                first += 1
+                if first == jobs.count {
+                    jobs.removeAll(keepingCapacity: true)
+                    first = 0
+                } else if first > 1024 {
+                    jobs.removeFirst(first)
+                    first = 0
+                }
+            }
+            return jobs[first]
+        }
     }
 
     private let state = Mutex(State())
@@ -19,8 +47,10 @@ public final class WorkerPool: TaskExecutor {
     public init(threads: Int) {
         count = threads
         for number in 0..<threads {
-            let thread = Thread { [self] in run() }
-            thread.name = "worker-\(number)"
+            let thread = Thread { [self] in
+                nameCurrentThread("worker-\(number)")
+                run()
+            }
             thread.stackSize = 1024 * 1024
             thread.start()
         }
@@ -28,8 +58,11 @@ public final class WorkerPool: TaskExecutor {
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        state.withLock { $0.jobs.append(job) }
-        available.signal()
+        let wakes = state.withLock { state in
+            state.jobs.append(job)
+            return state.wakes()
+        }
+        if wakes { available.signal() }
     }
 
     /// Lets the threads end when what is queued is done.
@@ -38,24 +71,36 @@ public final class WorkerPool: TaskExecutor {
         for _ in 0..<count { available.signal() }
     }
 
+    private enum Step {
+        case work(UnownedJob, wakes: Bool)
+        case wait
+        case end
+    }
+
     private func run() {
         let executor = asUnownedTaskExecutor()
+        var wasIdle = false
         while true {
-            available.wait()
-            let (job, isOver) = state.withLock { state -> (UnownedJob?, Bool) in
-                guard state.first < state.jobs.count else { return (nil, state.isStopping) }
-                let job = state.jobs[state.first]
-                state.first += 1
-                if state.first == state.jobs.count {
-                    state.jobs.removeAll(keepingCapacity: true)
-                    state.first = 0
-                } else if state.first > 1024 {
-                    state.jobs.removeFirst(state.first)
-                    state.first = 0
+            let step = state.withLock { state -> Step in
+                if wasIdle {
+                    state.idle -= 1
+                    state.isWaking = false
+                    wasIdle = false
                 }
-                return (job, false)
+                if let job = state.take() { return .work(job, wakes: state.wakes()) }
+                if state.isStopping { return .end }
+                state.idle += 1
+                return .wait
             }
-            if let job { job.runSynchronously(on: executor) } else if isOver { return }
+            switch step {
+            case .work(let job, let wakes):
+                if wakes { available.signal() }
+                job.runSynchronously(on: executor)
+            case .wait:
+                available.wait()
+                wasIdle = true
+            case .end: return
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ public struct AccessKey: Codable, Sendable, Hashable {
             accessKey: accessKey, secretKey: secretKey, userID: Self.canonicalID(of: user), displayName: user)
     }
 
+    static let rootUser = "root"
+
     /// A user's canonical id follows from its name, so that keys of one user are one owner.
     static func canonicalID(of user: String) -> String {
         SHA256.hash(Array("holdfast user \(user)".utf8)).hexadecimal
@@ -60,6 +62,8 @@ public final class KeyStore: IdentitySource {
     private let keys: Mutex<[AccessKey]>
     /// The key that the environment gives; it is never written down.
     private let environmentKey: AccessKey?
+    /// By access key: every request asks.
+    private let identities: ReadMostly<[String: Identity]>
 
     /// - Throws: ``KeyError``, ``FileSystemError``.
     public init(
@@ -68,8 +72,19 @@ public final class KeyStore: IdentitySource {
     ) throws {
         path = stateDirectory + "/keys.json"
         self.fileSystem = fileSystem
-        environmentKey = try Self.rootKey(environment)
-        keys = Mutex(try Self.read(path, fileSystem))
+        let environmentKey = try Self.rootKey(environment)
+        let keys = try Self.read(path, fileSystem)
+        self.environmentKey = environmentKey
+        self.keys = Mutex(keys)
+        identities = ReadMostly(Self.identities(of: keys, environmentKey))
+    }
+
+    private static func identities(
+        of keys: [AccessKey], _ environmentKey: AccessKey?
+    ) -> [String: Identity] {
+        // A key of the environment counts before one in the file.
+        let all = keys + (environmentKey.map { [$0] } ?? [])
+        return Dictionary(all.map { ($0.accessKey, $0.identity) }) { _, last in last }
     }
 
     private static func rootKey(_ environment: [String: String]) throws -> AccessKey? {
@@ -84,7 +99,7 @@ public final class KeyStore: IdentitySource {
             throw KeyError.tooShort(setting: "HOLDFAST_ROOT_SECRET_KEY", minimum: 8)
         }
         return AccessKey(
-            accessKey: accessKey, secretKey: secretKey, user: "root", created: "", isRoot: true)
+            accessKey: accessKey, secretKey: secretKey, user: AccessKey.rootUser, created: "", isRoot: true)
     }
 
     private static func read(_ path: String, _ fileSystem: any FileSystem) throws -> [AccessKey] {
@@ -102,8 +117,7 @@ public final class KeyStore: IdentitySource {
     }
 
     public func identity(accessKey: String) -> Identity? {
-        if let environmentKey, environmentKey.accessKey == accessKey { return environmentKey.identity }
-        return keys.withLock { $0.first { $0.accessKey == accessKey } }?.identity
+        identities.read { $0[accessKey] }
     }
 
     public var all: [AccessKey] { (environmentKey.map { [$0] } ?? []) + keys.withLock { $0 } }
@@ -112,7 +126,7 @@ public final class KeyStore: IdentitySource {
     /// - Returns: the key, if it was made now.
     public func makeRootKeyIfNeeded() throws -> AccessKey? {
         guard environmentKey == nil, !keys.withLock({ $0.contains(where: \.isRoot) }) else { return nil }
-        return try create(user: "root", isRoot: true)
+        return try create(user: AccessKey.rootUser, isRoot: true)
     }
 
     public func create(user: String) throws -> AccessKey { try create(user: user, isRoot: false) }
@@ -147,6 +161,7 @@ public final class KeyStore: IdentitySource {
             try fileSystem.replaceFile(
                 path, with: Array(try encoder.encode(Contents(keys: changed))), permissions: 0o600)
             keys = changed
+            identities.change { $0 = Self.identities(of: changed, environmentKey) }
         }
     }
 

@@ -85,7 +85,10 @@ public struct ServerSettings: Sendable {
             guard let value = environment[name.environmentName] else { continue }
             try settings.set(name.rawValue, value, source: name.environmentName)
         }
-        for (name, value) in flags { try settings.set(name, value, source: "--\(name)") }
+        for (name, value) in flags {
+            let hasFlag = [.volumes, .listen, .admin].contains(SettingName(rawValue: name))
+            try settings.set(name, value, source: hasFlag ? "--\(name)" : "--set \(name)")
+        }
         return settings
     }
 
@@ -161,27 +164,47 @@ public enum SettingName: String, CaseIterable, Sendable {
 
 /// The settings file: one JSON object of strings, numbers and lists of strings.
 enum SettingsFile {
+    /// What a member may be.
+    private enum Value: Decodable {
+        case text(String)
+        case other
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            // Which of them it is, is found by trying.
+            if let text = try? value.decode(String.self) {
+                self = .text(text)
+            } else if let number = try? value.decode(Int.self) {
+                self = .text(String(number))
+            } else if let list = try? value.decode([String].self) {
+                self = .text(list.joined(separator: ","))
+            } else {
+                self = .other
+            }
+        }
+    }
+
     static func values(_ path: String) throws -> [(name: String, value: String)] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
-        let object: Any
+        let members: [String: Value]
         do {
-            object = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+            let text = try Data(contentsOf: URL(fileURLWithPath: path))
+            members = try JSONDecoder().decode([String: Value].self, from: text)
+        } catch DecodingError.typeMismatch {
+            throw SettingError(setting: "all of them", source: path, reason: "are not one JSON object")
+        } catch DecodingError.dataCorrupted(let context) {
+            let reason = context.underlyingError.map { "\($0)" } ?? context.debugDescription
+            throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(reason)")
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        guard let members = object as? [String: Any] else {
-            throw SettingError(setting: "all of them", source: path, reason: "are not one JSON object")
-        }
         return try members.sorted { $0.key < $1.key }.map { name, value in
-            switch value {
-            case let text as String: return (name, text)
-            case let number as Int: return (name, String(number))
-            case let list as [String]: return (name, list.joined(separator: ","))
-            default:
+            guard case .text(let text) = value else {
                 throw SettingError(
                     setting: name, source: path, reason: "is neither a string, a number nor a list of strings"
                 )
             }
+            return (name, text)
         }
     }
 

@@ -20,12 +20,13 @@ public enum StoreDirectory {
         try fileSystem.replaceFile(file, with: bytes, permissions: 0o644)
     }
 
-    /// Whether nothing was made there yet: no volume has anything in it, and there is no state.
+    /// Whether nothing was made there yet: no volume has anything in it that a new file system has not, and there
+    /// is no state.
     public static func isNew(_ settings: ServerSettings) throws -> Bool {
         let fileSystem = RealFileSystem()
         return try ([settings.directory + "/state"] + settings.volumePaths).allSatisfy { path in
             guard try fileSystem.status(of: path) != nil else { return true }
-            return try fileSystem.list(path).isEmpty
+            return try fileSystem.list(path).allSatisfy { $0 == "lost+found" }
         }
     }
 }

@@ -13,9 +13,14 @@ struct BlobCopier: Sendable {
     /// - Throws: ``BlobFlaw`` if no source has a good replica of some block, or what writing throws; nothing
     ///   of the copy stays then.
     /// - Returns: bytes of data written.
-    /// - Parameter replacing: why a replica that is there goes to quarantine; `nil` if none is.
+    /// - Parameters:
+    ///   - replacing: why a replica that is there goes to quarantine; `nil` if none is.
+    ///   - settles: whether the blob is published: its name in incoming/ goes. Else that stays, for recovery to find
+    ///     the copy by.
     @discardableResult
-    func copy(_ id: BlobID, to target: any Volume, replacing: String?) throws -> UInt64 {
+    func copy(
+        _ id: BlobID, to target: any Volume, replacing: String?, settles: Bool = true
+    ) throws -> UInt64 {
         let info = try firstInfo(of: id)
         let sink = try target.beginBlob(id, expectedLength: info.length, replacing: replacing)
         do {
@@ -24,7 +29,7 @@ struct BlobCopier: Sendable {
             try sink.abort()
             throw error
         }
-        try target.settle(id)
+        if settles { try target.settle(id) }
         return info.length
     }
 

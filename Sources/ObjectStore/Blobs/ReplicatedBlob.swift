@@ -24,19 +24,29 @@ final class ReplicatedBlob: Sendable {
     let id: BlobID
     private let replicas: [Replica]
     private let watch: OperationWatch
+    private let volumes: VolumeSet
+    /// Volumes that came into service later and were given a copy.
+    private let copies = Mutex<[VolumeHandle]>([])
 
     init(
         id: BlobID, expectedLength: UInt64?, volumes: VolumeSet, watch: OperationWatch
     ) {
         self.id = id
         self.watch = watch
+        self.volumes = volumes
         replicas = volumes.inService.map {
             Replica(id: id, expectedLength: expectedLength, handle: $0, volumes: volumes)
         }
     }
 
-    /// Volumes on which nothing has failed so far.
-    var holders: Set<Int> { Set(replicas.filter(\.isSound).map(\.handle.index)) }
+    /// Volumes on which nothing has failed so far. One that was set aside meanwhile is none, though it may be back:
+    /// what was being written there went when it returned.
+    var holders: Set<Int> {
+        let copies = copies.withLock { $0 }.filter { volumes.handle($0.index) === $0 }
+        return Set((replicas.filter(\.isSound).map(\.handle) + copies).map(\.index))
+    }
+
+    func hasCopy(on handle: VolumeHandle) { copies.withLock { $0.append(handle) } }
 
     /// Appends bytes `range` of the buffer: a multiple of the alignment. `done` is called once for each
     /// volume, on any thread.
@@ -70,12 +80,27 @@ final class ReplicatedBlob: Sendable {
     /// Removes what was written.
     func abort() async {
         await each { replica, ended in replica.abort(watch, ended: ended) }
+        for handle in copies.withLock({ $0 }) {
+            do {
+                try await WatchedJob.run(on: handle.writer, watch: watch) { [id] in
+                    try handle.volume.removeBlob(id)
+                }
+            } catch { volumes.fail(handle, reason: "removing unfinished blob \(id): \(error)") }
+        }
     }
 
     /// The blob's event is committed: the names in incoming/ go, without a sync, because a name that a crash
     /// brings back is recognised by the catalog.
     func settle() {
-        for replica in replicas where replica.isSound { replica.settle() }
+        let handles = replicas.filter(\.isSound).map(\.handle) + copies.withLock { $0 }
+        for handle in handles {
+            let accepted = handle.writer.submit { [id, volumes] in
+                do { try handle.volume.settle(id) } catch {
+                    volumes.fail(handle, reason: "settling blob \(id): \(error)")
+                }
+            }
+            if !accepted { volumes.fail(handle, reason: "the writer's queue is full") }
+        }
     }
 
     private func each(_ body: (Replica, @escaping @Sendable () -> Void) -> Void) async {
@@ -108,7 +133,7 @@ private final class Replica: Sendable {
         self.volumes = volumes
     }
 
-    var isSound: Bool { state.withLock { !$0.failed } }
+    var isSound: Bool { state.withLock { !$0.failed } && volumes.handle(handle.index) === handle }
 
     func perform(
         _ watch: OperationWatch, _ body: @escaping @Sendable (any BlobSink) throws -> Void,
@@ -144,15 +169,6 @@ private final class Replica: Sendable {
             if let error { volumes.fail(handle, reason: "removing unfinished blob \(id): \(error)") }
             ended()
         }
-    }
-
-    func settle() {
-        let accepted = handle.writer.submit { [self] in
-            do { try handle.volume.settle(id) } catch {
-                volumes.fail(handle, reason: "settling blob \(id): \(error)")
-            }
-        }
-        if !accepted { volumes.fail(handle, reason: "the writer's queue is full") }
     }
 }
 

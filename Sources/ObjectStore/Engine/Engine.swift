@@ -17,6 +17,8 @@ final class Engine: Sendable {
     let readBuffers: BufferPool
     /// For copying blobs between volumes within a request.
     let background: any Lane
+    /// For writing damaged replicas anew, one after the other.
+    let repairs: any Lane
     private let digestPairs: [(any Lane, any Lane)]
     private let nextPair = Atomic<Int>(0)
     /// Blobs that uploads of this process are writing: their files are no leftovers.
@@ -36,6 +38,7 @@ final class Engine: Sendable {
         uploadBuffers = BufferPool(bufferSize: 1024 * 1024, limit: settings.uploadBufferCount)
         readBuffers = BufferPool(bufferSize: 1024 * 1024, limit: 32)
         background = environment.makeLane("background", 1, 256)
+        repairs = environment.makeLane("repairs", 1, 256)
         let cores = max(2, ProcessInfo.processInfo.activeProcessorCount)
         // A queue holds every buffer of the pool, so that it is never full.
         let capacity = settings.uploadBufferCount + 1
@@ -75,7 +78,10 @@ final class Engine: Sendable {
     func followVolumes() {
         volumes.onSetAside { [weak self] index, reason in
             guard let self else { return }
-            _ = ledger.exclude { [ledger] in ledger.log.takeOutOfService(index) }
+            _ = ledger.exclude { [ledger, volumes] in
+                // It may have come back before the commit thread gets here.
+                if volumes.handle(index) == nil { ledger.log.takeOutOfService(index) }
+            }
             var change = EventVolumeSetAside()
             change.volume = UInt32(index)
             change.reason = reason
@@ -86,6 +92,31 @@ final class Engine: Sendable {
         }
     }
 
+    /// Runs `body` on the commit thread, with nothing staged, and waits for it.
+    func onCommitThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
+        let outcome = ExclusionOutcome<Value>()
+        let accepted = ledger.exclude { outcome.set(Result(catching: body)) }
+        guard accepted else { throw StoreError.busy("the commit queue") }
+        return try outcome.wait().get()
+    }
+
+    /// Begins a new epoch of the log, with the event that says so.
+    func openEpoch(
+        completion: @escaping @Sendable (Result<Committed<Void>, any Error>) -> Void
+    ) {
+        let number = ledger.log.lastEpoch + 1
+        ledger.log.beginEpoch(number)
+        var change = EventEpochOpened()
+        change.epoch = number
+        change.storeID = Data(storeID.bytes)
+        change.software = Release.name
+        change.volumes = volumes.inService.map { UInt32($0.index) }
+        let event = change
+        ledger.propose(
+            Proposal(actor: .holdfast) { _ in .append(.epochOpened(event)) { _, _ in } },
+            completion: completion)
+    }
+
     func close() {
         ledger.close()
         for handle in volumes.inService {
@@ -93,9 +124,27 @@ final class Engine: Sendable {
             (handle.volume as? DirectoryVolume)?.close()
         }
         background.finish()
+        repairs.finish()
         for pair in digestPairs {
             pair.0.finish()
             pair.1.finish()
         }
+    }
+}
+
+/// Carries what a body came to from the commit thread to the thread that waits.
+private final class ExclusionOutcome<Value: Sendable>: Sendable {
+    private let result = Mutex<Result<Value, any Error>?>(nil)
+    private let done = DispatchSemaphore(value: 0)
+
+    func set(_ value: Result<Value, any Error>) {
+        result.withLock { $0 = value }
+        done.signal()
+    }
+
+    func wait() -> Result<Value, any Error> {
+        done.wait()
+        guard let value = result.withLock({ $0 }) else { preconditionFailure("the exclusion ran") }
+        return value
     }
 }

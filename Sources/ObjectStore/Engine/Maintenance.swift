@@ -26,20 +26,20 @@ final class Maintenance: Sendable {
         }
         guard first else { return }
         let thread = Thread { [self] in
+            nameCurrentThread("maintenance")
             while isRunning.withLock({ $0 }) {
                 tick()
                 Thread.sleep(forTimeInterval: Self.interval)
             }
         }
-        thread.name = "maintenance"
         thread.start()
         let checkpoints = Thread { [self] in
+            nameCurrentThread("checkpoint")
             while isRunning.withLock({ $0 }) {
                 checkpoint()
                 Thread.sleep(forTimeInterval: Self.checkpointInterval)
             }
         }
-        checkpoints.name = "checkpoint"
         checkpoints.start()
     }
 
@@ -63,12 +63,21 @@ final class Maintenance: Sendable {
             engine.volumes.fail(
                 handle, reason: "\(handle.volume.name) is not the directory that was opened any more")
         }
+        if engine.ledger.log.brokenReason != nil { revive() }
         for (index, _) in engine.volumes.setAside {
             do { try VolumeReturn(engine: engine).run(index) } catch VolumeError.empty(let path) {
                 refill(index, path)
             } catch {
                 engine.volumes.note(index, reason: "\(error)")
             }
+        }
+    }
+
+    /// Until it succeeds the store takes no writes, and each is told so; why it does not, the volumes' standing
+    /// says.
+    private func revive() {
+        do { try StoreRevival(engine: engine).run() } catch {
+            for (index, _) in engine.volumes.setAside { engine.volumes.note(index, reason: "\(error)") }
         }
     }
 
@@ -104,19 +113,8 @@ struct VolumeReturn {
     let engine: Engine
 
     func run(_ index: Int) throws {
-        let path = engine.volumes.path(of: index)
-        let volume = try DirectoryVolume.open(
-            path, fileSystem: engine.environment.fileSystem, clock: engine.clock)
-        do {
-            guard volume.identity.storeID == engine.storeID else {
-                throw VolumeError.foreignStore(
-                    path: path, found: volume.identity.storeID, expected: engine.storeID)
-            }
-            guard volume.index == index else {
-                throw VolumeError.wrongIndex(path: path, found: volume.index, expected: index)
-            }
-            try bring(volume)
-        } catch {
+        let volume = try Opening.reopen(index, of: engine)
+        do { try bring(volume) } catch {
             volume.close()
             throw error
         }
@@ -153,26 +151,15 @@ struct VolumeReturn {
     private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ copier: BlobCopier) throws
         -> CatchUpReport
     {
-        let outcome = Mutex<Result<CatchUpReport, any Error>?>(nil)
-        let box = OutcomeBox(outcome)
-        let done = DispatchSemaphore(value: 0)
         let engine = engine
-        let accepted = engine.ledger.exclude {
-            let result = Result {
-                let report = try engine.ledger.log.catchUp(mirror) {
-                    try Opening.bring($0, to: handle.volume, engine.ledger.catalog, copier)
-                }
-                try engine.ledger.log.putInService(mirror)
-                engine.volumes.place(handle, inService: true)
-                return report
+        return try engine.onCommitThread {
+            let report = try engine.ledger.log.catchUp(mirror) {
+                try Opening.bring($0, to: handle.volume, engine.ledger.catalog, copier)
             }
-            box.value.withLock { $0 = result }
-            done.signal()
+            try engine.ledger.log.putInService(mirror)
+            engine.volumes.place(handle, inService: true)
+            return report
         }
-        guard accepted else { throw StoreError.busy("the commit queue") }
-        done.wait()
-        guard let result = box.value.withLock({ $0 }) else { preconditionFailure("the exclusion ran") }
-        return try result.get()
     }
 
     private func announce(_ index: Int, _ report: CatchUpReport) {
@@ -185,9 +172,4 @@ struct VolumeReturn {
             Proposal(actor: .holdfast) { _ in .append(.volumeReturned(event)) { _, _ in } }
         ) { _ in }  // the volume is back whether or not the event that says so is
     }
-}
-
-private final class OutcomeBox: Sendable {
-    let value: Mutex<Result<CatchUpReport, any Error>?>
-    init(_ value: consuming Mutex<Result<CatchUpReport, any Error>?>) { self.value = value }
 }

@@ -93,25 +93,40 @@ enum Opening {
             reader: environment.makeLane("reader-\(volume.index)", 2, 1024))
     }
 
+    /// Opens the directory of a volume that was set aside.
+    /// - Throws: ``VolumeError`` if it is not what belongs there.
+    static func reopen(_ index: Int, of engine: Engine) throws -> DirectoryVolume {
+        let path = engine.volumes.path(of: index)
+        engine.volumes.unlockDeparted(index)
+        let volume = try DirectoryVolume.open(
+            path, fileSystem: engine.environment.fileSystem, clock: engine.clock)
+        do {
+            guard volume.identity.storeID == engine.storeID else {
+                throw VolumeError.foreignStore(
+                    path: path, found: volume.identity.storeID, expected: engine.storeID)
+            }
+            guard volume.index == index else {
+                throw VolumeError.wrongIndex(path: path, found: volume.index, expected: index)
+            }
+        } catch {
+            volume.close()
+            throw error
+        }
+        return volume
+    }
+
     /// A directory that belongs elsewhere is the operator's mistake and refused; one that is missing, empty
     /// or cannot be read is set aside.
     private static func openVolumes(
         _ settings: StoreSettings, _ environment: StoreEnvironment, _ volumes: VolumeSet
     ) throws -> [VolumeHandle] {
-        var opened: [VolumeHandle] = []
+        var opened: [(place: Int, handle: VolumeHandle)] = []
         do {
             for (offset, path) in settings.volumePaths.enumerated() {
                 do throws(VolumeError) {
                     let volume = try DirectoryVolume.open(
                         path, fileSystem: environment.fileSystem, clock: environment.clock)
-                    opened.append(handle(volume, environment))
-                    let expected = opened[0].volume.identity.storeID
-                    guard volume.identity.storeID == expected else {
-                        throw .foreignStore(path: path, found: volume.identity.storeID, expected: expected)
-                    }
-                    guard volume.index == offset + 1 else {
-                        throw .wrongIndex(path: path, found: volume.index, expected: offset + 1)
-                    }
+                    opened.append((offset + 1, handle(volume, environment)))
                 } catch {
                     switch error {
                     case .missing, .empty, .fileSystem: volumes.note(offset + 1, reason: "\(error)")
@@ -119,14 +134,34 @@ enum Opening {
                     }
                 }
             }
+            try checkIdentities(opened.map { ($0.place, $0.handle.volume) })
         } catch {
-            for handle in opened {
+            for (_, handle) in opened {
                 handle.finishLanes()
                 (handle.volume as? DirectoryVolume)?.close()
             }
             throw error
         }
-        return opened
+        return opened.map(\.handle)
+    }
+
+    /// Every volume is of one store, and given in its own place. The store is that of most volumes, so that the
+    /// stranger is named and not the others.
+    private static func checkIdentities(_ opened: [(place: Int, volume: any Volume)]) throws(VolumeError) {
+        let counts = Dictionary(opened.map { ($0.volume.identity.storeID, 1) }, uniquingKeysWith: +)
+        guard let most = counts.values.max(),
+            let expected = opened.first(where: { counts[$0.volume.identity.storeID] == most })?.volume
+                .identity
+                .storeID
+        else { return }
+        for (place, volume) in opened {
+            guard volume.identity.storeID == expected else {
+                throw .foreignStore(path: volume.name, found: volume.identity.storeID, expected: expected)
+            }
+            guard volume.index == place else {
+                throw .wrongIndex(path: volume.name, found: volume.index, expected: place)
+            }
+        }
     }
 
     /// The catalog as of the log's head. One that cannot be read, is of another store, or is ahead of the log
@@ -158,10 +193,13 @@ enum Opening {
 
     /// Whatever is in incoming/ was begun by a process that ended: a blob that the catalog knows is settled,
     /// any other was never published.
+    /// - Parameter isBeingWritten: blobs of uploads that go on.
     /// - Returns: the blobs removed.
-    static func clearIncoming(_ volume: any Volume, _ catalog: Catalog) throws -> [BlobID] {
+    static func clearIncoming(
+        _ volume: any Volume, _ catalog: Catalog, except isBeingWritten: Set<BlobID> = []
+    ) throws -> [BlobID] {
         var removed: [BlobID] = []
-        for id in try volume.incoming().blobs {
+        for id in try volume.incoming().blobs where !isBeingWritten.contains(id) {
             if try catalog.read({ try $0.blob(id) }) != nil {
                 try volume.settle(id)
             } else {

@@ -88,9 +88,10 @@ final class Reclaimer: Sendable {
                 cleaned.insert(handle.index)
             }
             let event = change
+            let ready = cleaned
             do {
                 _ = try await engine.ledger.commit(
-                    Proposal(actor: .holdfast, preparedVolumes: cleaned) { _ in
+                    Proposal(actor: .holdfast, preparedVolumes: { ready }) { _ in
                         .append(.reclaimed(event)) { _, _ in }
                     })
                 return
@@ -112,23 +113,5 @@ final class Reclaimer: Sendable {
             return
         }
         try engine.ledger.log.dropPayloads(of: payloads, mirror: handle.index)
-    }
-}
-
-/// The events that readers under way see the store as of: what they may still read is not reclaimed.
-final class ReadPins: Sendable {
-    private let pins = Mutex<[SequenceNumber: Int]>([:])
-
-    func pin(_ sequence: SequenceNumber) { pins.withLock { $0[sequence, default: 0] += 1 } }
-
-    func unpin(_ sequence: SequenceNumber) {
-        pins.withLock { pins in
-            guard let count = pins[sequence] else { preconditionFailure("a pin is released once") }
-            pins[sequence] = count == 1 ? nil : count - 1
-        }
-    }
-
-    func oldest(else sequence: SequenceNumber) -> SequenceNumber {
-        pins.withLock { $0.keys.min() } ?? sequence
     }
 }

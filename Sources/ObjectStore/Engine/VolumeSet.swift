@@ -61,6 +61,10 @@ final class VolumeSet: Sendable {
         var since: Timestamp
         /// The volume that was open here last.
         var departed: DepartedVolume?
+        /// The lane that appended to its log last: it may hang in an append still.
+        var departedLog: (any Lane)?
+        /// Kept by what is still under way on it; its lock must not keep the volume from returning.
+        weak var departedVolume: DirectoryVolume?
     }
 
     private let places: Mutex<[Place]>
@@ -120,6 +124,15 @@ final class VolumeSet: Sendable {
         }
     }
 
+    /// Whether an append that began before the volume was set aside may still be under way.
+    func hangs(_ index: Int) -> Bool {
+        let log = places.withLock { $0[index - 1].departedLog }
+        return (log?.depth ?? 0) > 0
+    }
+
+    /// Lets go of the lock on a volume that was set aside, which an upload that began before may still hold.
+    func unlockDeparted(_ index: Int) { places.withLock { $0[index - 1].departedVolume }?.close() }
+
     /// Notes why a volume that is not open is not.
     func note(_ index: Int, reason: String) {
         let now = clock()
@@ -144,6 +157,8 @@ final class VolumeSet: Sendable {
             }
             guard current === handle else { return nil }
             places[handle.index - 1].departed = (current.volume as? DirectoryVolume)?.departure
+            places[handle.index - 1].departedLog = current.log
+            places[handle.index - 1].departedVolume = current.volume as? DirectoryVolume
             places[handle.index - 1].standing = .setAside(reason: reason)
             places[handle.index - 1].since = now
             return inService

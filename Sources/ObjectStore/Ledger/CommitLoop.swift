@@ -15,7 +15,8 @@ import Volumes
 /// came in the meantime.
 ///
 /// Failure modes: a change that its conditions refuse leaves no trace and does not disturb its neighbours. A
-/// mirror that fails is set aside. If the catalog cannot commit what the log already holds, the log is right:
+/// mirror that fails is set aside. A flush that misses its quorum leaves the log broken until ``StoreRevival``
+/// opens it again. If the catalog cannot commit what the log already holds, the log is right:
 /// the catalog is brought up to it before the next batch, and the callers, whose changes are durable and will
 /// be seen, are told that the outcome is not known.
 final class CommitLoop: Sendable {
@@ -120,12 +121,22 @@ final class CommitLoop: Sendable {
     }
 
     private func commit(_ changes: [any PendingChange], _ writer: CatalogWriter) throws {
+        if let reason = log.brokenReason { throw StoreError.unavailable(reason) }
+        let inService = log.inService
+        // Nothing is appended that could not be acknowledged: what one mirror alone has is neither true nor not.
+        guard inService.count >= Limits.writeQuorum else {
+            throw StoreError.unavailable("\(inService.count) of \(Limits.volumeCount) volumes take events")
+        }
         try writer.begin()
         var staged: [any PendingChange] = []
         var unchanged: [any PendingChange] = []
         do {
             for change in changes {
-                if try decide(change, writer) { staged.append(change) } else { unchanged.append(change) }
+                if try decide(change, writer, inService: inService) {
+                    staged.append(change)
+                } else {
+                    unchanged.append(change)
+                }
             }
         } catch {
             log.discard()
@@ -142,23 +153,25 @@ final class CommitLoop: Sendable {
         guard outcome.stable.count >= Limits.writeQuorum else {
             try writer.rollback()
             let reason = "the log is stable on \(outcome.stable.count) of \(Limits.volumeCount) volumes"
-            throw StoreError.unavailable(reason)
+            throw StoreError.outcomeUnknown(reason)
         }
         do {
             try writer.commit()
         } catch {
             catalogIsBehind.withLock { $0 = true }
-            throw StoreError.unavailable("the catalog did not commit (\(error)): the outcome is not known")
+            throw StoreError.outcomeUnknown("the log has it and the catalog did not commit: \(error)")
         }
         answer(staged + unchanged, replicas: outcome.stable.count)
     }
 
     /// - Returns: whether an event was staged. A change that is refused has been told so and stages none.
     /// - Throws: only what spoils the whole batch.
-    private func decide(_ change: any PendingChange, _ writer: CatalogWriter) throws -> Bool {
+    private func decide(
+        _ change: any PendingChange, _ writer: CatalogWriter, inService: Set<Int>
+    ) throws -> Bool {
         let record: EventRecord?
         do {
-            record = try change.decide(CatalogView(writer.reader), inService: log.inService)
+            record = try change.decide(CatalogView(writer.reader), inService: inService)
         } catch {
             change.fail(error)
             return false

@@ -42,6 +42,12 @@ final class EmbeddedLedger: Ledger {
         try catalog.read { try body(CatalogView($0)) }
     }
 
+    func currentVersion(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion? {
+        try catalog.currentVersion(bucket, key)
+    }
+
+    func bucket(_ name: BucketName) throws -> Bucket? { try catalog.bucket(name) }
+
     var head: LogPosition { log.head }
     var queueDepth: Int { loop.depth }
 

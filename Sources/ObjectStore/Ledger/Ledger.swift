@@ -44,15 +44,15 @@ public struct Proposal<Outcome: Sendable>: Sendable {
     let operation: OperationID
     /// Bytes that stand in the log with the event.
     let payload: [UInt8]
-    /// The volumes that were made ready for the change: hold the blob it publishes, lost the one it buries.
-    /// Every volume in service must be among them, or the proposal comes back with ``ReplicaMissing``. `nil`
-    /// if no volume has to be.
-    let preparedVolumes: Set<Int>?
+    /// The volumes that were made ready for the change: hold the blob it publishes, lost the one it buries. Asked
+    /// on the commit thread, where volumes come into service. Every volume in service must be among them, or the
+    /// proposal comes back with ``ReplicaMissing``. `nil` if no volume has to be.
+    let preparedVolumes: (@Sendable () -> Set<Int>)?
     let decide: @Sendable (any LedgerView) throws -> Decision<Outcome>
 
     init(
         actor: Actor, operation: OperationID = .random(), payload: [UInt8] = [],
-        preparedVolumes: Set<Int>? = nil,
+        preparedVolumes: (@Sendable () -> Set<Int>)? = nil,
         decide: @escaping @Sendable (any LedgerView) throws -> Decision<Outcome>
     ) {
         self.actor = actor
@@ -75,10 +75,14 @@ struct ReplicaMissing: Error, Sendable {
 public protocol Ledger: Sendable {
     /// Decides and commits; returns when the event is stable on a quorum of volumes.
     /// - Throws: what `decide` threw, ``StoreError/busy(_:)`` if too many commits wait,
-    ///   ``StoreError/unavailable(_:)`` without quorum.
+    ///   ``StoreError/unavailable(_:)`` without quorum, ``StoreError/outcomeUnknown(_:)`` if the quorum was lost
+    ///   while the event was being appended: it may be found in the log later.
     func commit<Outcome: Sendable>(_ proposal: Proposal<Outcome>) async throws -> Committed<Outcome>
     /// Reads one consistent state.
     func read<Result>(_ body: (any LedgerView) throws -> Result) throws -> Result
+    /// What the view's `newestVersion` and `bucket` find, for requests that need nothing else.
+    func currentVersion(_ bucket: BucketName, _ key: ObjectKey) throws -> ObjectVersion?
+    func bucket(_ name: BucketName) throws -> Bucket?
     /// The last event that is committed.
     var head: LogPosition { get }
     /// Committed events from `sequence` on, at most `limit` of them.

@@ -37,7 +37,7 @@ final class PendingProposal<Outcome: Sendable>: PendingChange, @unchecked Sendab
     var payloadByteCount: Int { proposal.payload.count }
 
     func decide(_ view: any LedgerView, inService: Set<Int>) throws -> EventRecord? {
-        if let prepared = proposal.preparedVolumes {
+        if let prepared = proposal.preparedVolumes?() {
             let missing = inService.subtracting(prepared)
             guard missing.isEmpty else { throw ReplicaMissing(volumes: missing) }
             guard inService.count >= Limits.writeQuorum else {

@@ -5,7 +5,7 @@ import Model
 /// What `x-amz-content-sha256` says of a body.
 ///
 /// Source: Amazon S3 API Reference, "Signature Calculations for the Authorization Header".
-enum PayloadForm: Sendable {
+package enum PayloadForm: Sendable {
     /// `UNSIGNED-PAYLOAD`
     case unsigned
     /// 32 bytes that the body must hash to.
@@ -18,31 +18,39 @@ enum PayloadForm: Sendable {
 }
 
 /// What the signatures of a streamed body's chunks are computed with.
-struct ChunkSigner: Sendable {
-    let key: [UInt8]
-    let time: String
-    let scope: String
+package struct ChunkSigner: Sendable {
+    package let key: [UInt8]
+    package let time: String
+    package let scope: String
     /// The signature of the request's head.
-    let seed: String
+    package let seed: String
+
+    package init(key: [UInt8], time: String, scope: String, seed: String) {
+        self.key = key
+        self.time = time
+        self.scope = scope
+        self.seed = seed
+    }
 }
 
 /// Finds out who sent a request, and that nothing of its head was changed on the way.
-struct Authenticator: Sendable {
+package struct Authenticator: Sendable {
     /// Seconds by which a request's clock may be off.
-    static let skewLimit: UInt64 = 15 * 60
+    package static let skewLimit: UInt64 = 15 * 60
 
     let identities: any IdentitySource
     let region: String
     let clock: @Sendable () -> Timestamp
     private let keys = SigningKeyCache()
 
-    init(identities: any IdentitySource, region: String, clock: @escaping @Sendable () -> Timestamp) {
+    package init(identities: any IdentitySource, region: String, clock: @escaping @Sendable () -> Timestamp) {
         self.identities = identities
         self.region = region
         self.clock = clock
     }
 
-    func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm) {
+    package func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm)
+    {
         let claim = try claim(of: head, target)
         try checkTime(claim)
         try checkScope(claim)
@@ -60,8 +68,7 @@ struct Authenticator: Sendable {
         let isPresigned = claim.expires != nil
         let hash = try payloadHash(head, isPresigned: isPresigned)
         let request = try SignatureV4.canonicalRequest(
-            head, target: target, signedHeaders: claim.signedHeaders, payloadHash: hash,
-            isPresigned: isPresigned)
+            head, target: target, claim, payloadHash: hash)
         let text = SignatureV4.stringToSign(claim, canonicalRequest: request)
         let key = keys.key(for: identity, claim)
         let expected = HMACSHA256.authenticate(text, key: key).hexadecimal
@@ -76,7 +83,7 @@ struct Authenticator: Sendable {
                     ("CanonicalRequest", String(decoding: request, as: UTF8.self)),
                 ])
         }
-        let signer = ChunkSigner(key: key, time: claim.time, scope: claim.scope, seed: claim.signature)
+        let signer = ChunkSigner(key: key, time: claim.time, scope: String(claim.scope), seed: claim.signature)
         return (identity, try payloadForm(hash, signer))
     }
 
@@ -173,6 +180,7 @@ struct Authenticator: Sendable {
     }
 
     private func payloadForm(_ hash: String, _ signer: ChunkSigner) throws -> PayloadForm {
+        if let bytes = Hexadecimal.bytes(hash), bytes.count == 32 { return .hash(bytes) }
         switch hash {
         case "UNSIGNED-PAYLOAD": return .unsigned
         case "STREAMING-AWS4-HMAC-SHA256-PAYLOAD": return .chunks(signer, hasTrailer: false)
@@ -181,12 +189,9 @@ struct Authenticator: Sendable {
         case "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER":
             throw S3Error.notImplemented("Signature Version 4A")
         default:
-            guard let bytes = Hexadecimal.bytes(hash), bytes.count == 32 else {
-                throw S3Error.invalidArgument(
-                    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
-                    name: "x-amz-content-sha256", value: hash)
-            }
-            return .hash(bytes)
+            throw S3Error.invalidArgument(
+                "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+                name: "x-amz-content-sha256", value: hash)
         }
     }
 }
@@ -195,11 +200,10 @@ enum Hexadecimal {
     /// The bytes that the digits spell; `nil` for anything but pairs of hexadecimal digits.
     static func bytes(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
         var high: UInt8?
         for digit in text.utf8 {
-            guard let value = Character(UnicodeScalar(digit)).hexDigitValue.map(UInt8.init) else {
-                return nil
-            }
+            guard let value = value(digit) else { return nil }
             if let first = high {
                 bytes.append(first << 4 | value)
                 high = nil
@@ -208,5 +212,15 @@ enum Hexadecimal {
             }
         }
         return high == nil ? bytes : nil
+    }
+
+    /// What one hexadecimal digit stands for.
+    static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
     }
 }

@@ -18,7 +18,8 @@ struct ChunkSlice: ByteChunk {
 ///
 /// Source: Amazon S3 API Reference, "Signature Calculations for the Authorization Header: Transferring Payload
 /// in Multiple Chunks" and "… including trailing headers".
-final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belongs to the one task that asks
+package final class ChunkedBody: RequestBody, @unchecked Sendable {
+    // Its state belongs to the one task that asks.
     private enum State {
         case header
         case data(remaining: Int)
@@ -40,16 +41,16 @@ final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belong
     private var claimed = ""
     private var hash = SHA256()
     /// Trailing headers, names in lower case; complete when ``next()`` has returned `nil`.
-    private(set) var trailers: [(name: String, value: String)] = []
+    package private(set) var trailers: [(name: String, value: String)] = []
 
-    init(_ source: any RequestBody, signer: ChunkSigner?, hasTrailer: Bool) {
+    package init(_ source: any RequestBody, signer: ChunkSigner?, hasTrailer: Bool) {
         self.source = source
         self.signer = signer
         self.hasTrailer = hasTrailer
         signature = signer?.seed ?? ""
     }
 
-    func next() async throws -> (any ByteChunk)? {
+    package func next() async throws -> (any ByteChunk)? {
         while true {
             if case .done = state {
                 try await expectEnd()
@@ -103,7 +104,8 @@ final class ChunkedBody: RequestBody, @unchecked Sendable {  // its state belong
             input = (chunk, end)
             guard line.count <= Self.lineLimit else { throw Self.malformed("a chunk header is too long") }
             if isComplete {
-                if line.last == 0x0D { line.removeLast() }
+                guard line.last == 0x0D else { throw Self.malformed("a line does not end with CR and LF") }
+                line.removeLast()
                 guard let text = String(validating: line, as: UTF8.self) else {
                     throw Self.malformed("a chunk header is not text")
                 }

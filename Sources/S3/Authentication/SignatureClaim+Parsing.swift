@@ -15,14 +15,18 @@ extension SignatureClaim {
             throw S3Error.invalidArgument(
                 "Unsupported Authorization Type", name: "Authorization", value: authorization)
         }
-        var fields: [Substring: String] = [:]
-        for field in authorization.dropFirst(SignatureV4.algorithm.count).split(separator: ",") {
-            let halves = field.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
-            guard halves.count == 2 else { continue }
-            fields[halves[0]] = halves[1].trimmingSuffix { $0 == " " }
+        var fields: [(name: Substring.UTF8View, value: String)] = []
+        let blank = UInt8(ascii: " ")
+        let rest = authorization.utf8.dropFirst(SignatureV4.algorithm.utf8.count)
+        for field in rest.split(separator: UInt8(ascii: ",")) {
+            let trimmed = field.drop { $0 == blank }
+            guard let equals = trimmed.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            var value = trimmed[equals...].dropFirst()
+            while value.last == blank { value.removeLast() }
+            fields.append((trimmed[..<equals], String(Substring(value))))
         }
-        func field(_ name: Substring) throws -> String {
-            guard let value = fields[name] else {
+        func field(_ name: String) throws -> String {
+            guard let value = fields.first(where: { $0.name.elementsEqual(name.utf8) })?.value else {
                 throw S3Error(
                     .authorizationHeaderMalformed,
                     "The authorization header is malformed; the authorization header requires three components: Credential, SignedHeaders, and Signature."
@@ -77,21 +81,28 @@ extension SignatureClaim {
         code: S3ErrorCode
     ) throws {
         // An access key may itself have slashes.
-        let parts = credential.split(separator: "/", omittingEmptySubsequences: false)
+        let parts = credential.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { Substring($0) }
         guard parts.count >= 5, parts[parts.count - 1] == "aws4_request" else {
             throw S3Error(
                 code,
                 "The Credential is malformed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."
             )
         }
-        let names = signedHeaders.split(separator: ";").map(String.init)
+        let names = signedHeaders.utf8.split(separator: UInt8(ascii: ";")).map { String(Substring($0)) }
         guard names.contains("host") else {
             throw S3Error(code, "SignedHeaders must include host.")
         }
-        guard names == names.sorted(), names.allSatisfy({ $0 == $0.lowercased() }) else {
+        let isInOrder = zip(names, names.dropFirst()).allSatisfy {
+            !$1.utf8.lexicographicallyPrecedes($0.utf8)
+        }
+        guard isInOrder, names.allSatisfy({ !$0.utf8.contains(where: Self.isUpperCase) }) else {
             throw S3Error(code, "SignedHeaders must be in lower case and in order.")
         }
-        accessKey = parts[..<(parts.count - 4)].joined(separator: "/")
+        accessKey = String(
+            Substring(credential.utf8[..<parts[parts.count - 4].startIndex].dropLast()))
+        self.credential = credential
+        signedHeaderList = signedHeaders
         date = String(parts[parts.count - 4])
         region = String(parts[parts.count - 3])
         service = String(parts[parts.count - 2])
@@ -99,17 +110,13 @@ extension SignatureClaim {
         self.signature = signature
         self.time = time
         self.expires = expires
-        guard time.hasPrefix(date) else {
+        guard time.utf8.prefix(8).elementsEqual(date.utf8) else {
             throw S3Error(
                 code, "Invalid credential date \"\(date)\". This date is not the same as X-Amz-Date.")
         }
     }
-}
 
-extension Substring {
-    fileprivate func trimmingSuffix(_ isBlank: (Character) -> Bool) -> String {
-        var rest = self
-        while let last = rest.last, isBlank(last) { rest.removeLast() }
-        return String(rest)
+    private static func isUpperCase(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
     }
 }

@@ -1,36 +1,38 @@
 import Digests
 import HTTPTypes
 import Model
-import Synchronization
 
 /// What a request's signature says of itself: "Credential", "SignedHeaders" and "Signature".
 struct SignatureClaim: Sendable {
+    /// `AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request`
+    let credential: String
     let accessKey: String
     /// `20130524`
     let date: String
     let region: String
     let service: String
     let signedHeaders: [String]
+    /// As the request has it: `host;x-amz-date`
+    let signedHeaderList: String
     let signature: String
     /// `20130524T000000Z`
     let time: String
     /// Set for a presigned request: seconds from `time` for which it is good.
     let expires: UInt64?
 
-    var scope: String { "\(date)/\(region)/\(service)/aws4_request" }
+    var scope: Substring { Substring(credential.utf8.dropFirst(accessKey.utf8.count + 1)) }
 }
 
 /// Signature Version 4.
 ///
 /// Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
-enum SignatureV4 {
+package enum SignatureV4 {
     static let algorithm = "AWS4-HMAC-SHA256"
     static let emptyHash = SHA256.hash([UInt8]()).hexadecimal
 
     /// Everything that is signed of a request, but its body.
     static func canonicalRequest(
-        _ head: HTTPRequest, target: RequestTarget, signedHeaders: [String], payloadHash: String,
-        isPresigned: Bool
+        _ head: HTTPRequest, target: RequestTarget, _ claim: SignatureClaim, payloadHash: String
     ) throws -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(1024)
@@ -38,16 +40,16 @@ enum SignatureV4 {
         bytes.append(0x0A)
         PercentEncoding.append(target.path, keepsSlash: true, to: &bytes)
         bytes.append(0x0A)
-        appendQuery(target.query, isPresigned: isPresigned, to: &bytes)
+        appendQuery(target.query, isPresigned: claim.expires != nil, to: &bytes)
         bytes.append(0x0A)
-        for name in signedHeaders {
+        for name in claim.signedHeaders {
             bytes += name.utf8
             bytes.append(UInt8(ascii: ":"))
             try appendHeader(name, head, to: &bytes)
             bytes.append(0x0A)
         }
         bytes.append(0x0A)
-        bytes += signedHeaders.joined(separator: ";").utf8
+        bytes += claim.signedHeaderList.utf8
         bytes.append(0x0A)
         bytes += payloadHash.utf8
         return bytes
@@ -80,14 +82,14 @@ enum SignatureV4 {
             bytes += (head.authority ?? "").utf8
             return
         }
-        guard let field = HTTPField.Name(name) else {
-            throw S3Error(
-                .authorizationHeaderMalformed, "SignedHeaders names '\(name)', which is no header.")
+        var isFirst = true
+        for field in head.headerFields where field.name.canonicalName == name {
+            if !isFirst { bytes.append(UInt8(ascii: ",")) }
+            isFirst = false
+            appendTrimmed(field.value, to: &bytes)
         }
-        for (index, value) in head.headerFields[values: field].enumerated() {
-            if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            appendTrimmed(value, to: &bytes)
-        }
+        guard isFirst, HTTPField.Name(name) == nil else { return }
+        throw S3Error(.authorizationHeaderMalformed, "SignedHeaders names '\(name)', which is no header.")
     }
 
     /// Blanks at the ends go, runs of them within become one.
@@ -106,11 +108,19 @@ enum SignatureV4 {
     }
 
     static func stringToSign(_ claim: SignatureClaim, canonicalRequest: [UInt8]) -> [UInt8] {
-        Array(
-            "\(algorithm)\n\(claim.time)\n\(claim.scope)\n\(SHA256.hash(canonicalRequest).hexadecimal)".utf8)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(192)
+        bytes += algorithm.utf8
+        bytes.append(0x0A)
+        bytes += claim.time.utf8
+        bytes.append(0x0A)
+        bytes += claim.scope.utf8
+        bytes.append(0x0A)
+        bytes += SHA256.hash(canonicalRequest).hexadecimal.utf8
+        return bytes
     }
 
-    static func signingKey(secret: String, date: String, region: String, service: String) -> [UInt8] {
+    package static func signingKey(secret: String, date: String, region: String, service: String) -> [UInt8] {
         let dateKey = HMACSHA256.authenticate(Array(date.utf8), key: Array("AWS4\(secret)".utf8))
         let regionKey = HMACSHA256.authenticate(Array(region.utf8), key: dateKey)
         let serviceKey = HMACSHA256.authenticate(Array(service.utf8), key: regionKey)
@@ -120,24 +130,25 @@ enum SignatureV4 {
 
 /// Signing keys that were computed before: a key is good for a day, and costs four HMACs.
 final class SigningKeyCache: Sendable {
-    private struct Entry: Hashable {
-        let accessKey: String
+    private struct Entry: Sendable {
         let secretKey: String
-        let scope: String
+        let key: [UInt8]
     }
 
     private static let limit = 1024
-    private let keys = Mutex<[Entry: [UInt8]]>([:])
+    /// By the credential of the requests that they sign.
+    private let entries = ReadMostly<[String: Entry]>([:])
 
     func key(for identity: Identity, _ claim: SignatureClaim) -> [UInt8] {
-        let entry = Entry(
-            accessKey: identity.accessKey, secretKey: identity.secretKey, scope: claim.scope)
-        if let key = keys.withLock({ $0[entry] }) { return key }
+        // A key that was deleted and made again has another secret.
+        if let entry = entries.read({ $0[claim.credential] }), entry.secretKey == identity.secretKey {
+            return entry.key
+        }
         let key = SignatureV4.signingKey(
             secret: identity.secretKey, date: claim.date, region: claim.region, service: claim.service)
-        keys.withLock {
+        entries.change {
             if $0.count >= Self.limit { $0.removeAll() }
-            $0[entry] = key
+            $0[claim.credential] = Entry(secretKey: identity.secretKey, key: key)
         }
         return key
     }

@@ -13,8 +13,10 @@ struct BodyClaims: Sendable {
     let checksum: AnnouncedChecksum?
     let payload: PayloadForm
 
+    /// - Parameter checksumIsOfBody: whether `x-amz-checksum-*` speaks of the body; of a completion's it speaks of
+    ///   the object.
     /// - Throws: `InvalidDigest`, `InvalidRequest`, `InvalidArgument` for a header that makes no sense.
-    init(_ headers: HTTPFields, _ payload: PayloadForm) throws {
+    init(_ headers: HTTPFields, _ payload: PayloadForm, checksumIsOfBody: Bool = true) throws {
         self.payload = payload
         let name: HTTPField.Name = payload.isChunked ? .amzDecodedContentLength : .contentLength
         if let text = headers[name] {
@@ -37,7 +39,7 @@ struct BodyClaims: Sendable {
             md5 = nil
         }
         if case .hash(let hash) = payload { sha256 = hash } else { sha256 = nil }
-        checksum = try AnnouncedChecksum(headers)
+        checksum = checksumIsOfBody ? try AnnouncedChecksum(headers) : nil
     }
 
     /// The content of a request, without the frames it may stand in.
@@ -135,9 +137,9 @@ extension S3Call {
 
     /// The whole of a small body, an XML document, checked against everything that the request says of it.
     /// - Throws: `MaxMessageLengthExceeded` beyond 4 MiB.
-    func document() async throws -> [UInt8] {
+    func document(checksumIsOfBody: Bool = true) async throws -> [UInt8] {
         let limit = 4 * 1024 * 1024
-        let claims = try BodyClaims(headers, payload)
+        let claims = try BodyClaims(headers, payload, checksumIsOfBody: checksumIsOfBody)
         let content = claims.content(of: body)
         var bytes: [UInt8] = []
         while let chunk = try await content.next() {

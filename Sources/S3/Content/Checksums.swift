@@ -7,10 +7,10 @@ import Model
 ///
 /// Source: Amazon S3 User Guide, "Checking object integrity in Amazon S3".
 extension EventChecksumAlgorithm {
-    static let known: [EventChecksumAlgorithm] = [.crc32, .crc32C, .crc64Nvme, .sha1, .sha256]
+    package static let known: [EventChecksumAlgorithm] = [.crc32, .crc32C, .crc64Nvme, .sha1, .sha256]
 
     /// `CRC32`, …; the empty text for none.
-    var wireName: String {
+    package var wireName: String {
         switch self {
         case .crc32: "CRC32"
         case .crc32C: "CRC32C"
@@ -21,7 +21,7 @@ extension EventChecksumAlgorithm {
         }
     }
 
-    var header: HTTPField.Name {
+    package var header: HTTPField.Name {
         switch self {
         case .crc32: Self.crc32Header
         case .crc32C: Self.crc32cHeader
@@ -38,7 +38,7 @@ extension EventChecksumAlgorithm {
     private static let sha1Header = HTTPField.Name.fixed("x-amz-checksum-sha1")
     private static let sha256Header = HTTPField.Name.fixed("x-amz-checksum-sha256")
 
-    var byteCount: Int {
+    package var byteCount: Int {
         switch self {
         case .crc32, .crc32C: 4
         case .crc64Nvme: 8
@@ -49,9 +49,9 @@ extension EventChecksumAlgorithm {
     }
 
     /// Whether the checksum of a whole follows from those of its parts.
-    var combines: Bool { self == .crc32 || self == .crc32C || self == .crc64Nvme }
+    package var combines: Bool { self == .crc32 || self == .crc32C || self == .crc64Nvme }
 
-    init?(wireName: String) {
+    package init?(wireName: String) {
         guard let known = Self.known.first(where: { $0.wireName == wireName.uppercased() }) else {
             return nil
         }
@@ -59,7 +59,7 @@ extension EventChecksumAlgorithm {
     }
 
     /// The checksum of bytes that the store has whole in memory.
-    func digest(_ bytes: [UInt8]) -> [UInt8] {
+    package func digest(_ bytes: [UInt8]) -> [UInt8] {
         var digest: any StreamingDigest
         switch self {
         case .crc32: digest = CRC32()
@@ -75,13 +75,13 @@ extension EventChecksumAlgorithm {
 }
 
 /// The checksum that a request announces, in a header or as a trailer.
-struct AnnouncedChecksum: Sendable {
-    let algorithm: EventChecksumAlgorithm
+package struct AnnouncedChecksum: Sendable {
+    package let algorithm: EventChecksumAlgorithm
     /// `nil` if it follows the body.
-    let value: [UInt8]?
+    package let value: [UInt8]?
 
     /// - Throws: `InvalidRequest` for more than one, a bad value, or an algorithm that S3 does not have.
-    init?(_ headers: HTTPFields) throws {
+    package init?(_ headers: HTTPFields) throws {
         var found: (EventChecksumAlgorithm, [UInt8]?)?
         for algorithm in EventChecksumAlgorithm.known {
             guard let text = headers[algorithm.header] else { continue }
@@ -114,7 +114,13 @@ struct AnnouncedChecksum: Sendable {
                     "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
                 )
             }
-            if let found, found.0 != algorithm {
+            guard let found else {
+                throw S3Error(
+                    .invalidRequest,
+                    "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."
+                )
+            }
+            guard found.0 == algorithm else {
                 throw S3Error(
                     .invalidRequest,
                     "Value for x-amz-sdk-checksum-algorithm header is invalid: the request carries \(found.0.wireName)."

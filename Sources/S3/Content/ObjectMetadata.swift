@@ -4,10 +4,10 @@ import Model
 /// What the writer of an object says of it, between headers and the store's form.
 ///
 /// Source: Amazon S3 User Guide, "Working with object metadata".
-enum ObjectMetadata {
+package enum ObjectMetadata {
     static let userPrefix = "x-amz-meta-"
     /// Bytes of user metadata, names and values together.
-    static let userByteLimit = 2048
+    package static let userByteLimit = 2048
 
     /// Headers that would change what is stored, and that this store does not act on: better refused than
     /// dropped.
@@ -20,7 +20,7 @@ enum ObjectMetadata {
     ]
 
     /// - Throws: `NotImplemented`, `MetadataTooLarge`, `InvalidStorageClass`.
-    static func parse(_ headers: HTTPFields) throws -> EventMetadata {
+    package static func parse(_ headers: HTTPFields) throws -> EventMetadata {
         var metadata = EventMetadata()
         metadata.contentType = headers[.contentType] ?? ""
         metadata.contentEncoding = contentEncoding(headers)
@@ -54,9 +54,9 @@ enum ObjectMetadata {
     /// Without `aws-chunked`, which is how the body travels and not what it is.
     private static func contentEncoding(_ headers: HTTPFields) -> String {
         guard let text = headers[.contentEncoding] else { return "" }
-        guard text.contains("aws-chunked") else { return text }
-        return text.split(separator: ",").map { $0.trimmingBlanks() }
-            .filter { $0 != "aws-chunked" && !$0.isEmpty }.joined(separator: ",")
+        let codings = text.split(separator: ",").map { $0.trimmingBlanks() }
+        guard codings.contains(where: { $0.lowercased() == "aws-chunked" }) else { return text }
+        return codings.filter { $0.lowercased() != "aws-chunked" && !$0.isEmpty }.joined(separator: ",")
     }
 
     private static func storageClass(_ headers: HTTPFields) throws -> String {
@@ -81,7 +81,7 @@ enum ObjectMetadata {
     }
 
     /// The headers that show a version.
-    static func headers(of version: ObjectVersion, isVersioned: Bool) -> HTTPFields {
+    package static func headers(of version: ObjectVersion, isVersioned: Bool) -> HTTPFields {
         let metadata = version.record.metadata
         var headers = HTTPFields()
         headers.append(HTTPField(name: .eTag, value: "\"\(version.etag)\""))

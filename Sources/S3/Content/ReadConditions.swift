@@ -4,7 +4,7 @@ import ObjectStore
 
 extension ETagCondition {
     /// The right side of `If-Match` or `If-None-Match`: `*`, or ETags with or without their quotes.
-    init(header: String) {
+    package init(header: String) {
         let text = header.trimmingBlanks()
         guard text != "*" else {
             self = .any
@@ -42,13 +42,13 @@ extension WriteConditions {
 ///
 /// Source: RFC 9110, section 13.2.2; Amazon S3 API Reference, "GetObject": if the ETag matches, the date does
 /// not count, and the other way about.
-struct ReadConditions {
+package struct ReadConditions {
     var ifMatch: String?
     var ifNoneMatch: String?
     var ifModifiedSince: String?
     var ifUnmodifiedSince: String?
 
-    init(_ headers: HTTPFields) {
+    package init(_ headers: HTTPFields) {
         ifMatch = headers[.ifMatch]
         ifNoneMatch = headers[.ifNoneMatch]
         ifModifiedSince = headers[.ifModifiedSince]
@@ -60,16 +60,16 @@ struct ReadConditions {
     private static let copyIfModified = HTTPField.Name.fixed("x-amz-copy-source-if-modified-since")
     private static let copyIfUnmodified = HTTPField.Name.fixed("x-amz-copy-source-if-unmodified-since")
 
-    init(copySource headers: HTTPFields) {
+    package init(copySource headers: HTTPFields) {
         ifMatch = headers[Self.copyIfMatch]
         ifNoneMatch = headers[Self.copyIfNoneMatch]
         ifModifiedSince = headers[Self.copyIfModified]
         ifUnmodifiedSince = headers[Self.copyIfUnmodified]
     }
 
-    enum Outcome { case holds, notModified, failed(String) }
+    package enum Outcome { case holds, notModified, failed(String) }
 
-    func check(_ version: ObjectVersion) -> Outcome {
+    package func check(_ version: ObjectVersion) -> Outcome {
         let modified = version.published.seconds
         if let ifMatch {
             guard ETagCondition(header: ifMatch).matches(version.etag) else { return .failed("If-Match") }
@@ -86,12 +86,12 @@ struct ReadConditions {
 }
 
 /// The `Range` header.
-enum ByteRange {
+package enum ByteRange {
     /// The bytes of a body of `size` that the header asks for; `nil` if it asks for all of them, or for
     /// several ranges, or makes no sense, in which cases S3 sends the whole.
     /// - Throws: `InvalidRange` if none of the bytes is there.
-    static func parse(_ header: String?, size: UInt64) throws -> Range<UInt64>? {
-        guard let header, header.hasPrefix("bytes=") else { return nil }
+    package static func parse(_ header: String?, size: UInt64) throws -> Range<UInt64>? {
+        guard let header, header.prefix(6).lowercased() == "bytes=" else { return nil }
         let halves = header.dropFirst("bytes=".count)
             .split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         guard halves.count == 2, !header.contains(",") else { return nil }

@@ -46,7 +46,15 @@ extension S3Service {
                     details: [("LocationConstraint", constraint)])
             }
         }
-        let made = try await store.createBucket(name, region: settings.region, actor: call.actor)
+        let made: Committed<Bucket>
+        do {
+            made = try await store.createBucket(name, region: settings.region, actor: call.actor)
+        } catch StoreError.bucketExists(let bucket) where bucket.owner != call.identity.userID {
+            throw S3Error(
+                .bucketAlreadyExists,
+                "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
+                details: [("BucketName", name.rawValue)])
+        }
         var response = ServiceResponse(.ok, headers: [.location: "/\(name)"])
         response.stamp(made.commit)
         return response

@@ -146,6 +146,7 @@ extension S3Service {
             throw S3Error.invalidArgument(
                 "Invalid version id specified", name: "version-id-marker", value: versionMarker)
         }
+        _ = try store.bucket(bucket)
         let page =
             query.limit > 0
             ? try store.listVersions(
@@ -192,6 +193,7 @@ extension S3Service {
         let query = try ListingQuery(call, limitName: "max-uploads")
         let keyMarker = call.query["key-marker"] ?? ""
         let uploadMarker = call.query["upload-id-marker"] ?? ""
+        _ = try store.bucket(bucket)
         let page =
             query.limit > 0
             ? try store.listUploads(

@@ -179,7 +179,8 @@ extension S3Service {
         let bucket = try call.bucket()
         let key = try call.key()
         let id = try uploadID(call)
-        let document = try XMLElement.parse(try await call.document(), root: "CompleteMultipartUpload")
+        let document = try XMLElement.parse(
+            try await call.document(checksumIsOfBody: false), root: "CompleteMultipartUpload")
         let named = try document.all("Part").map(NamedPart.init)
         guard (1...Limits.partCount).contains(named.count) else {
             throw S3Error(
@@ -231,16 +232,39 @@ extension S3Service {
                 .invalidRequest,
                 "The provided 'x-amz-mp-object-size' header does not match what was computed: \(size).")
         }
-        guard let checksum = ObjectChecksum.combine(parts, upload.record) else { return [] }
-        if let expected = call.headers[checksum.algorithm.header] {
-            let text = expected.split(separator: "-").first.map(String.init) ?? ""
-            guard text == checksum.value.base64EncodedString() else {
+        let checksum = ObjectChecksum.combine(parts, upload.record)
+        try check(call.headers, against: checksum, partCount: parts.count)
+        return checksum.map { [$0] } ?? []
+    }
+
+    /// What a completion says of the object's checksum must be so; what cannot be checked is refused and not
+    /// dropped.
+    private func check(_ headers: HTTPFields, against checksum: EventChecksum?, partCount: Int) throws {
+        if let type = headers[.amzChecksumType]?.uppercased(), type != checksum?.typeName {
+            throw S3Error(
+                .invalidRequest,
+                "The upload was created using the \(checksum?.typeName ?? "no") checksum mode. The complete request must use the same checksum mode."
+            )
+        }
+        for algorithm in EventChecksumAlgorithm.known {
+            guard let expected = headers[algorithm.header] else { continue }
+            guard let checksum, checksum.algorithm == algorithm else {
+                let known = checksum?.algorithm.wireName ?? "no"
+                throw S3Error(
+                    .invalidRequest,
+                    "Checksum Type mismatch occurred, expected checksum Type: \(known.lowercased()), actual checksum Type: \(algorithm.wireName.lowercased())"
+                )
+            }
+            // Clients may leave out the count of parts.
+            guard
+                expected == checksum.text(partCount: partCount)
+                    || expected == checksum.value.base64EncodedString()
+            else {
                 throw S3Error(
                     .badDigest,
-                    "The \(checksum.algorithm.wireName) you specified did not match the calculated checksum.")
+                    "The \(algorithm.wireName) you specified did not match the calculated checksum.")
             }
         }
-        return [checksum]
     }
 }
 

@@ -1,7 +1,7 @@
 import HTTPTypes
 
 /// What a request asks for, by the name the S3 API has for it.
-enum Operation: String, Sendable {
+package enum Operation: String, Sendable {
     case listBuckets = "ListBuckets"
     case createBucket = "CreateBucket"
     case deleteBucket = "DeleteBucket"
@@ -32,10 +32,13 @@ enum Operation: String, Sendable {
 
     /// Query items that select a feature of S3, and not a page or a version.
     private static let subresources: Set<String> = [
-        "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "intelligent-tiering",
-        "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataTable", "metrics",
+        "abac", "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption",
+        "intelligent-tiering",
+        "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataConfiguration",
+        "metadataInventoryTable", "metadataJournalTable", "metadataTable", "metrics",
         "notification", "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock",
-        "renameObject", "replication", "requestPayment", "restore", "retention", "select", "tagging",
+        "renameObject", "replication", "requestPayment", "restore", "retention", "select", "session",
+        "tagging",
         "torrent", "uploads", "versioning", "versions", "website",
     ]
 
@@ -61,7 +64,7 @@ enum Operation: String, Sendable {
     ]
 
     /// - Throws: `NotImplemented` for a feature that this store does not have, `MethodNotAllowed`.
-    init(_ head: HTTPRequest, _ target: RequestTarget) throws {
+    package init(_ head: HTTPRequest, _ target: RequestTarget) throws {
         let subresource = target.query.items.first { Self.subresources.contains($0.name) }?.name
         let method = head.method
         let found: Operation? =

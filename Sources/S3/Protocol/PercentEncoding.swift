@@ -16,7 +16,14 @@ package enum PercentEncoding {
 
     /// Appends `text` with everything but unreserved characters, and `/` if it is kept, as `%XX`.
     package static func append(_ text: some StringProtocol, keepsSlash: Bool, to bytes: inout [UInt8]) {
-        for byte in text.utf8 {
+        var text = String(text)
+        text.withUTF8 { append($0, keepsSlash: keepsSlash, to: &bytes) }
+    }
+
+    private static func append(
+        _ text: UnsafeBufferPointer<UInt8>, keepsSlash: Bool, to bytes: inout [UInt8]
+    ) {
+        for byte in text {
             if isUnreserved(byte) || (keepsSlash && byte == UInt8(ascii: "/")) {
                 bytes.append(byte)
             } else {
@@ -37,12 +44,23 @@ package enum PercentEncoding {
     /// result is not UTF-8.
     /// - Parameter plusIsSpace: as in a query.
     package static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String? {
+        var text = String(text)
+        return text.withUTF8 { decode($0[...], plusIsSpace: plusIsSpace) }
+    }
+
+    package static func decode(
+        _ text: Slice<UnsafeBufferPointer<UInt8>>, plusIsSpace: Bool
+    ) -> String? {
+        let isPlain = text.allSatisfy {
+            $0 != UInt8(ascii: "%") && !(plusIsSpace && $0 == UInt8(ascii: "+"))
+        }
+        if isPlain { return String(validating: text, as: UTF8.self) }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count)
-        var iterator = text.utf8.makeIterator()
+        bytes.reserveCapacity(text.count)
+        var iterator = text.makeIterator()
         while let byte = iterator.next() {
             if byte == UInt8(ascii: "%") {
-                guard let high = iterator.next().flatMap(value), let low = iterator.next().flatMap(value)
+                guard let high = iterator.next().flatMap(Hexadecimal.value), let low = iterator.next().flatMap(Hexadecimal.value)
                 else {
                     return nil
                 }
@@ -52,14 +70,5 @@ package enum PercentEncoding {
             }
         }
         return String(validating: bytes, as: UTF8.self)
-    }
-
-    private static func value(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

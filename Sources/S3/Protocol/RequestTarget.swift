@@ -4,15 +4,24 @@ package struct Query: Sendable {
 
     /// - Throws: `InvalidURI` for a bad escape.
     package init(_ text: some StringProtocol) throws {
+        var text = String(text)
+        items = try text.withUTF8 { try Self.items($0[...]) }
+    }
+
+    init(_ text: Slice<UnsafeBufferPointer<UInt8>>) throws { items = try Self.items(text) }
+
+    private static func items(
+        _ text: Slice<UnsafeBufferPointer<UInt8>>
+    ) throws -> [(name: String, value: String)] {
         var items: [(name: String, value: String)] = []
-        for item in text.split(separator: "&") {
-            let halves = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = PercentEncoding.decode(halves[0], plusIsSpace: true),
-                let value = PercentEncoding.decode(halves.count > 1 ? halves[1] : "", plusIsSpace: true)
+        for item in text.split(separator: UInt8(ascii: "&")) {
+            let equals = item.firstIndex(of: UInt8(ascii: "=")) ?? item.endIndex
+            guard let name = PercentEncoding.decode(item[..<equals], plusIsSpace: true),
+                let value = PercentEncoding.decode(item[equals...].dropFirst(), plusIsSpace: true)
             else { throw S3Error(.invalidURI, "Couldn't parse the specified URI.") }
             items.append((name, value))
         }
-        self.items = items
+        return items
     }
 
     package subscript(_ name: String) -> String? { items.first { $0.name == name }?.value }
@@ -31,13 +40,16 @@ package struct RequestTarget: Sendable {
     ///   - domains: names under which the first label of the host is a bucket ("virtual-hosted style").
     /// - Throws: `InvalidURI` for a bad escape.
     package init(uri: String, host: String?, domains: [String]) throws {
-        let halves = uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let path = PercentEncoding.decode(halves.first ?? "", plusIsSpace: false),
-            path.utf8.first == UInt8(ascii: "/")
-        else { throw S3Error(.invalidURI, "Couldn't parse the specified URI.") }
-        self.path = path
-        query = try Query(halves.count > 1 ? halves[1] : "")
-        let rest = path.dropFirst()
+        var uri = uri
+        (path, query) = try uri.withUTF8 { uri in
+            let mark = uri.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex
+            guard let path = PercentEncoding.decode(uri[..<mark], plusIsSpace: false),
+                path.utf8.first == UInt8(ascii: "/")
+            else { throw S3Error(.invalidURI, "Couldn't parse the specified URI.") }
+            return (path, try Query(uri[mark...].dropFirst()))
+        }
+        // By bytes: a combining mark behind the slash is one character with it.
+        let rest = path[path.utf8.index(after: path.startIndex)...]
         if let bucket = host.flatMap({ Self.bucket(ofHost: $0, domains: domains) }) {
             self.bucket = bucket
             key = rest.isEmpty ? nil : String(rest)
@@ -55,10 +67,15 @@ package struct RequestTarget: Sendable {
     }
 
     private static func bucket(ofHost host: String, domains: [String]) -> String? {
-        let name = host.split(separator: ":", maxSplits: 1).first.map { $0.lowercased() } ?? ""
-        for domain in domains where name.hasSuffix("." + domain) {
-            return String(name.dropLast(domain.count + 1))
-        }
-        return nil
+        let end = host.utf8.firstIndex(of: UInt8(ascii: ":")) ?? host.endIndex
+        let length = host.utf8.distance(from: host.startIndex, to: end)
+        guard domains.contains(where: { $0.utf8.count < length }) else { return nil }
+        let name = host[..<end].lowercased()
+        // One domain may stand below another: the longest counts.
+        guard
+            let domain = domains.filter({ name == $0 || name.hasSuffix("." + $0) })
+                .max(by: { $0.utf8.count < $1.utf8.count }), name != domain
+        else { return nil }
+        return String(name.dropLast(domain.count + 1))
     }
 }

@@ -9,8 +9,8 @@ public struct S3Error: Error, Sendable {
     public let code: S3ErrorCode
     public let message: String
     /// Elements that the code has besides the common ones, in order.
-    let details: [(name: String, value: String)]
-    var headers: HTTPFields
+    package let details: [(name: String, value: String)]
+    package var headers: HTTPFields
 
     public init(
         _ code: S3ErrorCode, _ message: String, details: [(name: String, value: String)] = [],
@@ -92,7 +92,7 @@ public struct S3ErrorCode: Sendable, Hashable {
 
 extension S3Error {
     /// The error that tells a client what went wrong.
-    init(_ error: any Error) {
+    package init(_ error: any Error) {
         switch error {
         case let error as S3Error: self = error
         case let error as StoreError: self.init(store: error)
@@ -169,6 +169,11 @@ extension S3Error {
             self.init(
                 .serviceUnavailable, "Fewer volumes than the write quorum are in good standing.",
                 headers: [.retryAfter: "5"])
+        case .outcomeUnknown:
+            self.init(
+                .serviceUnavailable,
+                "Fewer volumes than the write quorum are known to hold the change. Please try again.",
+                headers: [.retryAfter: "5"])
         case .lost:
             self.init(
                 .objectLost,
@@ -181,12 +186,12 @@ extension S3Error {
     }
 
     /// Whether the reason is for the operator's log.
-    static func isFault(_ error: any Error) -> Bool {
+    package static func isFault(_ error: any Error) -> Bool {
         switch error {
         case is S3Error, is InvalidName: false
         case let error as StoreError:
             switch error {
-            case .lost, .internalFault, .unavailable: true
+            case .lost, .internalFault, .unavailable, .outcomeUnknown: true
             default: false
             }
         default: true

@@ -1,13 +1,13 @@
 import Model
 
 /// Builds an XML document as S3 writes them: one root in S3's namespace, no attributes but that.
-struct XMLWriter: Sendable {
-    private(set) var bytes: [UInt8] = Array("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".utf8)
+package struct XMLWriter: Sendable {
+    package private(set) var bytes: [UInt8] = Array("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".utf8)
 
     static let namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
     /// - Parameter isNamespaced: errors have no namespace.
-    init(_ root: StaticString, isNamespaced: Bool = true, _ content: (inout XMLWriter) throws -> Void)
+    package init(_ root: StaticString, isNamespaced: Bool = true, _ content: (inout XMLWriter) throws -> Void)
         rethrows
     {
         open(root)
@@ -19,13 +19,14 @@ struct XMLWriter: Sendable {
         close(root)
     }
 
-    mutating func element(_ name: StaticString, _ content: (inout XMLWriter) throws -> Void) rethrows {
+    package mutating func element(_ name: StaticString, _ content: (inout XMLWriter) throws -> Void) rethrows
+    {
         open(name)
         try content(&self)
         close(name)
     }
 
-    mutating func element(_ name: StaticString, _ text: some StringProtocol) {
+    package mutating func element(_ name: StaticString, _ text: some StringProtocol) {
         open(name)
         append(text)
         close(name)
@@ -46,7 +47,7 @@ struct XMLWriter: Sendable {
     }
 
     /// The text of the element that is open.
-    mutating func text(_ text: String) { append(text) }
+    package mutating func text(_ text: String) { append(text) }
 
     /// The one element of S3's documents that has attributes.
     mutating func grantee(_ id: String) {
@@ -71,17 +72,29 @@ struct XMLWriter: Sendable {
     }
 
     private mutating func append(_ text: some StringProtocol) {
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "&"): bytes += "&amp;".utf8
-            case UInt8(ascii: "<"): bytes += "&lt;".utf8
-            case UInt8(ascii: ">"): bytes += "&gt;".utf8
-            case UInt8(ascii: "\""): bytes += "&quot;".utf8
-            // XML 1.0 cannot carry them; S3 writes references all the same, and clients that may meet such
-            // keys ask for encoding-type=url.
-            case 0..<0x20 where byte != 0x09 && byte != 0x0A: bytes += "&#x\(String(byte, radix: 16));".utf8
-            default: bytes.append(byte)
-            }
+        var text = String(text)
+        text.withUTF8 { text in
+            if text.allSatisfy(Self.isPlain) { bytes += text } else { text.forEach { appendEscaped($0) } }
+        }
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "&"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\""), 0..<0x20: false
+        default: true
+        }
+    }
+
+    private mutating func appendEscaped(_ byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "&"): bytes += "&amp;".utf8
+        case UInt8(ascii: "<"): bytes += "&lt;".utf8
+        case UInt8(ascii: ">"): bytes += "&gt;".utf8
+        case UInt8(ascii: "\""): bytes += "&quot;".utf8
+        // XML 1.0 cannot carry them; S3 writes references all the same, and clients that may meet such
+        // keys ask for encoding-type=url.
+        case 0..<0x20 where byte != 0x09 && byte != 0x0A: bytes += "&#x\(String(byte, radix: 16));".utf8
+        default: bytes.append(byte)
         }
     }
 }

@@ -1,0 +1,135 @@
+import Foundation
+import HoldfastServer
+import Model
+import ObjectStore
+import Testing
+
+@Suite final class ServerSettingsTests {
+    private let directory: String
+
+    init() throws {
+        directory = FileManager.default.temporaryDirectory.path + "/holdfast-settings-\(BlobID.random())"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        do { try FileManager.default.removeItem(atPath: directory) } catch {
+            print("\(directory) was not removed: \(error)")
+        }
+    }
+
+    private var file: String { directory + "/holdfast.json" }
+
+    private func write(_ text: String) throws {
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+    }
+
+    private func load(
+        _ environment: [String: String] = [:], _ flags: [(name: String, value: String)] = []
+    ) throws -> ServerSettings {
+        try ServerSettings.load(directory: directory, environment: environment, flags: flags)
+    }
+
+    private func error(
+        _ environment: [String: String] = [:], _ flags: [(name: String, value: String)] = []
+    ) -> SettingError? {
+        do {
+            _ = try load(environment, flags)
+            return nil
+        } catch { return error as? SettingError }
+    }
+
+    @Test func withoutAnythingSaidTheStandardsHold() throws {
+        let settings = try load()
+        #expect(settings.listen.description == "127.0.0.1:9000")
+        #expect(settings.admin.description == "127.0.0.1:9001")
+        #expect(settings.volumePaths == (1...3).map { "\(settings.directory)/volume-\($0)" })
+        #expect(settings.region == "us-east-1" && settings.domains == ["localhost"])
+        #expect(settings.store.stateDirectory == settings.directory + "/state")
+        #expect(settings.store.historySeconds == 7 * 86_400)
+        #expect(settings.store.operationDeadline == .seconds(10))
+    }
+
+    @Test func aFlagCountsBeforeTheEnvironmentAndThatBeforeTheFile() throws {
+        try write(
+            #"{"region": "file", "workers": 3, "history-hours": 1, "domains": ["A.example", "b.example"]}"#)
+        #expect(try load().region == "file")
+        #expect(try load().domains == ["a.example", "b.example"])
+        let environment = ["HOLDFAST_REGION": "environment", "HOLDFAST_WORKERS": "4"]
+        #expect(try load(environment).region == "environment")
+        let settings = try load(environment, [("region", "flag")])
+        #expect(settings.region == "flag" && settings.workers == 4 && settings.historyHours == 1)
+    }
+
+    /// Each setting, with values it takes and values it does not.
+    @Test(arguments: [
+        ("volumes", ["a,b,c", "/x/1, /x/2 ,/x/3"], ["", "a", "a,b", "a,b,c,d", "a,a,b", "a,./a,b"]),
+        (
+            "listen", ["0.0.0.0:0", "[::1]:9000", "host:65535"],
+            ["", "9000", ":9000", "host:", "host:65536", "host:-1", "host:x", "[]:1"]
+        ),
+        ("admin", ["127.0.0.1:1"], ["x"]), ("region", ["eu-1"], ["", "a b", "a/b", "é"]),
+        ("domains", ["a", ""], []),
+        ("history-hours", ["0", "87600"], ["-1", "87601", "x", "1.5", ""]),
+        ("deadline-seconds", ["1", "3600"], ["0", "3601", "x"]),
+        ("workers", ["1", "256"], ["0", "257", "x"]),
+        ("connections", ["1", "100000"], ["0", "100001", "x"]),
+        ("log-level", ["debug", "error"], ["loud", "", "DEBUG"]),
+    ])
+    func eachBadValueIsRefusedNamingTheSettingAndWhereItStands(name: String, good: [String], bad: [String])
+        throws
+    {
+        let variable = try #require(SettingName(rawValue: name)).environmentName
+        #expect(variable == "HOLDFAST_" + name.uppercased().replacingOccurrences(of: "-", with: "_"))
+        for value in good { #expect(error([:], [(name, value)]) == nil, "\(value)") }
+        for value in bad {
+            let flag = try #require(error([:], [(name, value)]), "'\(value)'")
+            #expect(flag.setting == name && flag.source == "--\(name)")
+            #expect(flag.description.hasPrefix("setting '\(name)' (--\(name)) "))
+            let inherited = try #require(error([variable: value]))
+            #expect(inherited.setting == name && inherited.source == variable)
+        }
+    }
+
+    @Test func theFileIsOneObjectOfStringsNumbersAndListsOfStrings() throws {
+        for text in ["", "{", "[]", "1", "\"x\"", "{\"region\": }"] {
+            try write(text)
+            let error = try #require(self.error(), "\(text)")
+            #expect(error.source == file)
+        }
+        for value in ["true", "null", "1.5", "{}", "[1]", "[[\"a\"]]"] {
+            try write("{\"workers\": \(value)}")
+            let error = try #require(self.error(), "\(value)")
+            #expect(error.setting == "workers" && error.source == file, "\(value)")
+        }
+    }
+
+    @Test func anUnknownSettingIsRefusedWithThoseThereAre() throws {
+        try write(#"{"regoin": "x"}"#)
+        let error = try #require(self.error())
+        #expect(error.setting == "regoin" && error.source == file)
+        for name in SettingName.allCases { #expect(error.reason.contains(name.rawValue)) }
+        try write("{}")
+        #expect(self.error([:], [("no-such", "x")])?.setting == "no-such")
+    }
+
+    @Test func volumesAreRelativeToTheStoresDirectory() throws {
+        let settings = try load([:], [("volumes", "a,/b/../c,d/./e")])
+        #expect(settings.volumePaths == ["\(settings.directory)/a", "/c", "\(settings.directory)/d/e"])
+    }
+
+    @Test func aStoreRemembersVolumesThatAreElsewhere() throws {
+        let elsewhere = (1...3).map { "\(directory)/disk-\($0)" }
+        let settings = try load([:], [("volumes", elsewhere.joined(separator: ","))])
+        #expect(try StoreDirectory.isNew(settings))
+        try StoreDirectory.create(settings)
+        #expect(try load().volumePaths == elsewhere)
+        #expect(try !StoreDirectory.isNew(load()))
+        #expect(throws: (any Error).self) { try StoreDirectory.create(settings) }
+    }
+
+    @Test func aStoreOfUsualVolumesNeedsNoFile() throws {
+        try StoreDirectory.create(try load())
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+}
