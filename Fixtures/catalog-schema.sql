@@ -1,4 +1,4 @@
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 CREATE TABLE archive (
     bucket BLOB NOT NULL,
     key BLOB NOT NULL,
@@ -10,6 +10,8 @@ CREATE TABLE archive (
     newest INTEGER NOT NULL,
     PRIMARY KEY (bucket, key, sequence DESC)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX archive_nulls ON archive (bucket, key) WHERE is_null = 1;
+CREATE INDEX archive_versions ON archive (version, bucket, key);
 CREATE TABLE blobs (
     id BLOB PRIMARY KEY,
     length INTEGER NOT NULL,
