@@ -14,6 +14,8 @@ final class BucketCache: Sendable {
 
     private let state = ReadMostly(State())
 
+    func known(_ name: BucketName) -> Bucket? { state.read { $0.buckets[name] } }
+
     /// The bucket, from here or else as `read` finds it.
     func bucket(_ name: BucketName, read: () throws -> Bucket?) rethrows -> Bucket? {
         let (known, generation) = state.read { ($0.buckets[name], $0.generation) }

@@ -48,7 +48,8 @@ public final class Catalog: Sendable {
         session = WritingSession(
             statements: try writer.prepare(), changes: try writer.withRawConnection(HotChanges.init),
             committedBuckets: committedBuckets)
-        checkpointer = try CatalogConnection(path: path, isReader: false)
+        // A checkpoint that waits for readers keeps the commit thread waiting too: not for long.
+        checkpointer = try CatalogConnection(path: path, isReader: false, patience: 0.05)
         self.readers = try (0..<readers).map { _ in
             ReaderSlot(try CatalogConnection(path: path, isReader: true))
         }
@@ -68,7 +69,7 @@ public final class Catalog: Sendable {
                 try database.cachedStatement(sql: "BEGIN").execute()
                 // Nothing was written: there is nothing to lose.
                 defer { _ = try? database.cachedStatement(sql: "COMMIT").execute() }
-                return try body(CatalogReader(database, hot, committedBuckets))
+                return try body(CatalogReader(database, hot, committedBuckets, keepsBuckets: false))
             }
         }
     }
@@ -82,7 +83,8 @@ public final class Catalog: Sendable {
 
     /// A bucket as of what is committed.
     public func bucket(_ name: BucketName) throws -> Bucket? {
-        try committedBuckets.bucket(name) { try read { try $0.bucket(name) } }
+        // The cache looks at its generation before the transaction begins.
+        try committedBuckets.bucket(name) { try read { try $0.storedBucket(name) } }
     }
 
     private func withReader<Result>(_ body: (CatalogConnection) throws -> Result) rethrows -> Result {
@@ -143,10 +145,11 @@ private final class CatalogConnection: Sendable {
     /// Prepared when they are first needed: the tables must be there.
     private let hot = Mutex<HotStatements?>(nil)
 
-    init(path: String, isReader: Bool) throws {
+    /// - Parameter patience: seconds to wait for whoever has the file locked.
+    init(path: String, isReader: Bool, patience: TimeInterval = 30) throws {
         var configuration = Configuration()
         configuration.readonly = isReader
-        configuration.busyMode = .timeout(30)
+        configuration.busyMode = .timeout(patience)
         configuration.maximumReaderCount = 1
         configuration.prepareDatabase { database in
             if !isReader { try database.execute(sql: "PRAGMA journal_mode = WAL") }

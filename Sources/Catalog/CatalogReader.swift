@@ -36,11 +36,14 @@ public struct CatalogReader {
     package let database: Database
     let hot: HotStatements
     private let cachedBuckets: BucketCache
+    /// Not in a transaction that may be older than the cache.
+    private let keepsBuckets: Bool
 
-    init(_ database: Database, _ hot: HotStatements, _ buckets: BucketCache) {
+    init(_ database: Database, _ hot: HotStatements, _ buckets: BucketCache, keepsBuckets: Bool) {
         self.database = database
         self.hot = hot
         cachedBuckets = buckets
+        self.keepsBuckets = keepsBuckets
     }
 
     func row(_ sql: String, _ arguments: StatementArguments) throws -> Row? {
@@ -67,9 +70,12 @@ public struct CatalogReader {
     }
 
     public func bucket(_ name: BucketName) throws -> Bucket? {
-        try cachedBuckets.bucket(name) {
-            try row("SELECT * FROM buckets WHERE name = ?", [name.data]).map(bucket)
-        }
+        if keepsBuckets { return try cachedBuckets.bucket(name) { try storedBucket(name) } }
+        return try cachedBuckets.known(name) ?? storedBucket(name)
+    }
+
+    func storedBucket(_ name: BucketName) throws -> Bucket? {
+        try row("SELECT * FROM buckets WHERE name = ?", [name.data]).map(bucket)
     }
 
     public func buckets() throws -> [Bucket] {

@@ -15,28 +15,55 @@ public struct CatalogWriter {
     }
 
     /// What is there, uncommitted changes included; the position is that of the last commit.
-    public var reader: CatalogReader { CatalogReader(database, session.statements, session.buckets) }
+    public var reader: CatalogReader {
+        CatalogReader(database, session.statements, session.buckets, keepsBuckets: true)
+    }
 
     public func begin() throws {
         try run("BEGIN IMMEDIATE")
-        session.position = try reader.position()
-        session.isMoved = false
+        do { session.begin(at: try reader.position()) } catch {
+            try rollback()
+            throw error
+        }
     }
 
+    /// - Throws: with nothing committed, and no transaction open.
     public func commit() throws {
-        if session.isMoved {
-            let statement = session.changes.setPosition
-            statement.bind(1, Int64(session.position.sequence.rawValue))
-            statement.bind(2, session.position.chain.bytes)
-            try statement.execute()
+        do {
+            try requireTransaction()
+            if session.isMoved { try moveOn() }
+            try run("COMMIT")
+        } catch {
+            try rollback()
+            throw error
         }
-        try run("COMMIT")
         session.committed()
     }
 
+    /// Undoes what was done since ``begin()``. Does nothing if SQLite has done so by itself.
     public func rollback() throws {
         session.forgetBuckets()
-        try run("ROLLBACK")
+        if isInTransaction { try run("ROLLBACK") }
+    }
+
+    /// SQLite rolls everything back by itself when an error leaves it no other way: a full disk, an I/O error.
+    /// What follows would then be committed alone.
+    public var isInTransaction: Bool { database.isInsideTransaction }
+
+    private func requireTransaction() throws {
+        guard isInTransaction else {
+            throw CatalogError.unreadable("SQLite rolled the transaction back after an error")
+        }
+    }
+
+    private func moveOn() throws {
+        let statement = session.changes.setPosition
+        statement.bind(1, Int64(session.position.sequence.rawValue))
+        statement.bind(2, session.position.chain.bytes)
+        statement.bind(3, Int64(session.start.sequence.rawValue))
+        guard try statement.execute() == 1 else {
+            throw CatalogError.unreadable("it is not at event \(session.start.sequence) any more")
+        }
     }
 
     func run(_ sql: String, _ arguments: StatementArguments = []) throws {
@@ -46,6 +73,7 @@ public struct CatalogWriter {
     /// Applies the event that follows the last one applied.
     /// - Throws: ``CatalogError`` if the event contradicts the rows or is of a kind that is not known.
     public func apply(_ event: LoggedEvent) throws {
+        try requireTransaction()
         let last = session.position.sequence
         guard event.sequence == last.next else {
             throw CatalogError.contradiction(event.sequence, "the last event applied is \(last)")
@@ -74,7 +102,6 @@ public struct CatalogWriter {
         case nil: throw CatalogError.unknownChange(event.sequence)
         }
         session.position = LogPosition(sequence: event.sequence, chain: event.chain)
-        session.isMoved = true
     }
 
     // MARK: Buckets

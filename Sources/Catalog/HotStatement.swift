@@ -168,7 +168,8 @@ struct HotChanges: Sendable {
         deleteCurrentAt = try HotStatement(
             "DELETE FROM current WHERE bucket = ? AND key = ? AND sequence = ?", connection)
         releasePayload = try HotStatement("INSERT INTO payloads VALUES (?, ?, ?, ?, 0)", connection)
-        setPosition = try HotStatement("UPDATE meta SET sequence = ?, chain = ?", connection)
+        setPosition = try HotStatement(
+            "UPDATE meta SET sequence = ?, chain = ? WHERE sequence = ?", connection)
     }
 }
 

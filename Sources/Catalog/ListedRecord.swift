@@ -62,7 +62,9 @@ struct ListedRecord {
         return fields.isAtEnd ? found : nil
     }
 
-    private static func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
+    private static func text(_ bytes: UnsafeRawBufferPointer) -> String {
+        String(decoding: bytes, as: UTF8.self)
+    }
 }
 
 /// The fields of an encoded message, in the order they stand.
@@ -93,7 +95,9 @@ private struct WireFields {
                 return stop(at: start)
             }
             defer { position += Int(count) }
-            return (tag >> 3, .bytes(UnsafeRawBufferPointer(rebasing: bytes[position..<position + Int(count)])))
+            return (
+                tag >> 3, .bytes(UnsafeRawBufferPointer(rebasing: bytes[position..<position + Int(count)]))
+            )
         default: return stop(at: start)
         }
     }

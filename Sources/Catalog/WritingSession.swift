@@ -9,13 +9,20 @@ final class WritingSession: @unchecked Sendable {  // used inside Catalog.withWr
     private let committedBuckets: BucketCache
     /// The last event applied, committed or not; the table has it from each commit on.
     var position = LogPosition.start
-    var isMoved = false
+    /// Where the open transaction began.
+    private(set) var start = LogPosition.start
+    var isMoved: Bool { position.sequence != start.sequence }
     private var bucketsAreTouched = false
 
     init(statements: HotStatements, changes: HotChanges, committedBuckets: BucketCache) {
         self.statements = statements
         self.changes = changes
         self.committedBuckets = committedBuckets
+    }
+
+    func begin(at position: LogPosition) {
+        start = position
+        self.position = position
     }
 
     /// A bucket is about to change.

@@ -53,7 +53,8 @@ extension EventLog {
             guard let active = mirror.active, active.first == state.segments.last?.first,
                 active.end == state.end
             else { throw LogError.broken("volume \(mirror.index) is not up to date") }
-            state.mirrors[mirror.index] = mirror
+            let former = state.mirrors.updateValue(mirror, forKey: mirror.index)
+            if let former, former !== mirror { former.retire() }
         }
     }
 

@@ -128,6 +128,11 @@ public final class EventLog: Sendable {
         }
     }
 
+    /// Whether this very mirror takes part: one that comes back is another.
+    func isInService(_ mirror: LogMirror) -> Bool {
+        state.withLock { $0.mirrors[mirror.index] === mirror }
+    }
+
     func mirrors() -> [LogMirror] {
         state.withLock { $0.mirrors.values.sorted { $0.index < $1.index } }
     }
@@ -135,6 +140,8 @@ public final class EventLog: Sendable {
     // MARK: The commit thread
 
     public func beginEpoch(_ number: UInt64) { epoch.withLock { $0 = number } }
+    /// Above every epoch that this process knows of, whether or not it has events that a quorum has.
+    public var nextEpoch: UInt64 { max(lastEpoch, epoch.withLock { $0 }) + 1 }
 
     /// Encodes an event behind those staged before it.
     public func stage(_ record: EventRecord, payload: [UInt8]) throws(LogError) -> StagedEvent {
@@ -210,7 +217,7 @@ public final class EventLog: Sendable {
         let outcome = append(batch.chunks)
         let epoch = epoch.withLock { $0 }
         let waiters = state.withLock { state -> [UnsafeContinuation<Void, Never>] in
-            for index in outcome.failed.keys { state.mirrors.removeValue(forKey: index) }
+            for index in outcome.failed.keys { state.mirrors.removeValue(forKey: index)?.retire() }
             guard outcome.stable.count >= Limits.writeQuorum else {
                 state.broken = "\(outcome.stable.count) of \(Limits.volumeCount) mirrors took the last events"
                 return []
@@ -256,7 +263,7 @@ public final class EventLog: Sendable {
     }
 
     public func takeOutOfService(_ index: Int) {
-        state.withLock { _ = $0.mirrors.removeValue(forKey: index) }
+        state.withLock { $0.mirrors.removeValue(forKey: index)?.retire() }
     }
 
     // MARK: Following

@@ -47,6 +47,7 @@ public final class LogMirror: Sendable {
     }
 
     private let state = Mutex(State())
+    private let isRetired = Atomic<Bool>(false)
 
     /// - Parameters:
     ///   - directory: the volume's `log` directory.
@@ -93,6 +94,16 @@ public final class LogMirror: Sendable {
         }
     }
 
+    /// The mirror has left the log. A call on it that hung in the kernel may go on any time later, when the volume
+    /// is back under another mirror: from here on it stops before it changes another file or a name.
+    func retire() { isRetired.store(true, ordering: .sequentiallyConsistent) }
+
+    private func requireDuty() throws(FileSystemError) {
+        guard isRetired.load(ordering: .sequentiallyConsistent) else { return }
+        throw FileSystemError(
+            operation: "append", path: directory, code: ECANCELED, detail: "the volume has left the log")
+    }
+
     /// Appends and makes durable. On an error the mirror must not be appended to again: what the file holds
     /// is not known.
     func append(_ chunks: [Chunk], segmentByteCount: UInt64) throws(FileSystemError) {
@@ -102,6 +113,7 @@ public final class LogMirror: Sendable {
             guard error.code == ENOSPC else { throw error }
         }
         for chunk in chunks {
+            try requireDuty()
             if let begins = chunk.begins {
                 try seal(begins.seal)
                 try begin(begins.header, segmentByteCount: segmentByteCount, with: chunk.bytes)
@@ -121,6 +133,7 @@ public final class LogMirror: Sendable {
     private func seal(_ seal: [UInt8]) throws(FileSystemError) {
         guard let active else { preconditionFailure("a mirror in service has an active segment") }
         try active.file.write(seal, at: active.end)
+        try requireDuty()
         try active.file.truncate(to: active.end + UInt64(seal.count))
         try active.file.sync()
         setActive(nil)
@@ -135,8 +148,10 @@ public final class LogMirror: Sendable {
         guard let next = state.withLock({ $0.next.take() }) else {
             preconditionFailure("a prepared segment is there")
         }
+        try requireDuty()
         try next.file.write(header.encoded() + bytes, at: 0)
         try next.file.sync()
+        try requireDuty()
         try fileSystem.rename(nextPath, to: path(header.first))
         try fileSystem.syncDirectory(directory)
         setActive(
@@ -167,6 +182,7 @@ public final class LogMirror: Sendable {
     }
 
     private func prepareStep(segmentByteCount: UInt64) throws(FileSystemError) -> Bool {
+        try requireDuty()
         var next: Next
         if let known = state.withLock({ $0.next }) {
             next = known

@@ -15,7 +15,7 @@ extension EventLog {
         while next <= last, let span = span(from: next, limit: Int(last.rawValue - next.rawValue + 1)) {
             bad += verifyFrames(of: span, on: mirror)
             // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
-            guard inService.contains(index) else { return [] }
+            guard isInService(mirror) else { return [] }
             next = SequenceNumber(next.rawValue + UInt64(span.count))
         }
         return bad
@@ -169,7 +169,7 @@ extension EventLog {
     private func compare(_ mirror: LogMirror, _ span: Span, _ frame: Frame) -> MirrorFlaw? {
         func flaw(_ reason: String, isDiverged: Bool = false, isOfSegment: Bool = false) -> MirrorFlaw? {
             // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
-            guard inService.contains(mirror.index) else { return nil }
+            guard isInService(mirror) else { return nil }
             return MirrorFlaw(
                 mirror: mirror.index, sequence: frame.sequence,
                 path: "log/" + Segment.name(span.segment.first), reason: reason, isDiverged: isDiverged,

@@ -21,6 +21,7 @@ extension EventLog {
         }
         let fresh = found.state.withLock { $0 }
         let waiters = state.withLock { state in
+            for mirror in state.mirrors.values { mirror.retire() }
             var next = fresh
             next.isClosed = state.isClosed
             next.broken = state.isClosed ? state.broken : nil

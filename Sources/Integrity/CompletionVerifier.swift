@@ -30,12 +30,14 @@ public final class CompletionVerifier: Sendable {
     /// - Parameter failed: told why a round could not be finished; the next one begins where it began.
     public func run(failed: @escaping @Sendable (any Error) -> Void) async {
         while !Task.isCancelled {
+            // Taken first: what is published while this round finds nothing wakes the next one.
+            let head = store.head.sequence
             do {
                 if try await confirm() { continue }
             } catch {
                 failed(error)
             }
-            await store.waitForEvents(after: max(seen.withLock { $0 }, store.head.sequence))
+            await store.waitForEvents(after: max(seen.withLock { $0 }, head))
         }
     }
 

@@ -134,7 +134,7 @@ public struct ReplicaCheck: Sendable {
         summary.blobs += 1
         summary.replicas += replicas.count
         summary.bytes += options.isDeep ? row.length * UInt64(replicas.count) : 0
-        let damaged = replicas.filter { !$0.flaws.isEmpty && inspection.isInService($0.volume.index) }
+        let damaged = replicas.filter { !$0.flaws.isEmpty }.compactMap { look(again: row, at: $0.volume) }
         guard !damaged.isEmpty, try isStillNeeded(row.id) else { return }
         let owner = try owner(of: row)
         for (volume, flaws) in damaged {
@@ -162,6 +162,18 @@ public struct ReplicaCheck: Sendable {
             finding.blobID = row.id
             try count(finding, &summary, report)
         }
+    }
+
+    /// A volume that left service while it was read may be back, with everything: only what is wrong on the
+    /// volume that is in service now counts.
+    private func look(
+        again row: BlobRow, at volume: any Volume
+    ) -> (volume: any Volume, flaws: [BlobFlaw])? {
+        guard let present = inspection.volumes.first(where: { $0.index == volume.index }) else { return nil }
+        let flaws = present.verify(
+            row.id, length: row.length, sha256: row.sha256, deep: options.isDeep)
+        guard !flaws.isEmpty, inspection.isInService(volume.index) else { return nil }
+        return (present, flaws)
     }
 
     private func isStillNeeded(_ id: BlobID) throws -> Bool {
@@ -251,6 +263,11 @@ public struct ReplicaCheck: Sendable {
         try await inspection.waitForWriter(of: volume.index)
         let still = Set(try volume.incoming().blobs)
         for id in suspects where still.contains(id) && !inspection.isBeingWritten(id) {
+            if try inspection.catalog.read({ try $0.blob(id) }) != nil {
+                // Published: only the name that says otherwise was left.
+                if options.repairs { try volume.settle(id) }
+                continue
+            }
             try await strange(
                 .leftover, "incoming/\(id)", volume, "no upload is writing blob \(id)", &summary, report)
         }

@@ -113,7 +113,9 @@ public final class ObjectStore: Sendable {
 
     private func beginEpoch() async throws {
         _ = try await withUnsafeThrowingContinuation { continuation in
-            engine.openEpoch { continuation.resume(with: $0) }
+            let number = engine.ledger.log.nextEpoch
+            engine.ledger.log.beginEpoch(number)
+            engine.announceEpoch(number) { continuation.resume(with: $0) }
         }
     }
 

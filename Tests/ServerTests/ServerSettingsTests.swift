@@ -84,8 +84,9 @@ import Testing
         for value in good { #expect(error([:], [(name, value)]) == nil, "\(value)") }
         for value in bad {
             let flag = try #require(error([:], [(name, value)]), "'\(value)'")
-            #expect(flag.setting == name && flag.source == "--\(name)")
-            #expect(flag.description.hasPrefix("setting '\(name)' (--\(name)) "))
+            let source = ["listen", "admin"].contains(name) ? "--\(name)" : "--set \(name)"
+            #expect(flag.setting == name && flag.source == source)
+            #expect(flag.description.hasPrefix("setting '\(name)' (\(source)) "))
             let inherited = try #require(error([variable: value]))
             #expect(inherited.setting == name && inherited.source == variable)
         }

@@ -30,7 +30,7 @@ import Testing
                     $0.epoch = 2
                     $0.volumes = [1, 3]
                     $0.software = "holdfast 1"
-                }), "epoch 2 opened on volumes [1, 3] by holdfast 1", nil
+                }), "epoch 2 opened on volumes 1, 3 by holdfast 1", nil
         ),
         (.bucketCreated(make(EventBucketCreated()) { $0.bucket = "b" }), "bucket b created", "b"),
         (.bucketDeleted(make(EventBucketDeleted()) { $0.bucket = "b" }), "bucket b deleted", "b"),
@@ -100,7 +100,7 @@ import Testing
                     $0.bytes = 9
                     $0.throughSequence = 6
                     $0.volumes = [1, 2, 3]
-                }), "2 uploads of 9 bytes confirmed through event 6 on volumes [1, 2, 3], 0 exceptions", nil
+                }), "2 uploads of events 0 to 6 confirmed: 9 bytes read back from volumes 1, 2, 3", nil
         ),
         (
             .findingRecorded(make(EventFindingRecorded()) { $0.finding = finding }),
@@ -122,16 +122,16 @@ import Testing
                 make(EventVolumeReturned()) {
                     $0.volume = 2
                     $0.events = 8
-                }), "volume 2 returned after 8 events", nil
+                }), "volume 2 back in service: 8 events caught up", nil
         ),
         (.volumeReplaced(make(EventVolumeReplaced()) { $0.volume = 2 }), "volume 2 replaced", nil),
         (
             .reclaimPlanned(make(EventReclaimPlanned()) { $0.blobIds = [id, id] }),
-            "2 blobs and 0 payloads are to be reclaimed", nil
+            "to reclaim: 2 blobs, 0 payloads", nil
         ),
         (
             .reclaimed(make(EventReclaimed()) { $0.payloadSequences = [1] }),
-            "0 blobs and 1 payloads reclaimed",
+            "reclaimed: 0 blobs, 1 payload",
             nil
         ),
         (nil, "a change that this Holdfast does not know", nil),
@@ -229,8 +229,8 @@ import Testing
 
     @Test(
         arguments: [
-            (0, 0, "clean", 0), (2, 2, "all 2 findings corrected", 1), (3, 1, "2 of 3 findings left", 4),
-            (1, 0, "1 of 1 findings left", 4),
+            (0, 0, "clean", 0), (2, 2, "2 findings, all corrected", 1), (3, 1, "3 findings, 2 left", 4),
+            (1, 0, "1 finding, 1 left", 4),
         ] as [(Int, Int, String, Int32)])
     func aSummarySaysHowItCameOutInWordsAndStatus(findings: Int, repaired: Int, text: String, status: Int32)
         throws
@@ -241,7 +241,7 @@ import Testing
         summary.replicas = 12
         summary.findings = findings
         summary.repaired = repaired
-        #expect(summary.text == "at event 9: 4 blobs, 12 replicas: \(text)")
+        #expect(summary.text == "checked through event 9, 4 blobs in 12 replicas: \(text)")
         #expect(summary.exitStatus == status)
         let data = try JSONEncoder().encode(SummaryLine(summary))
         let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])

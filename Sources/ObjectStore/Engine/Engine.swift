@@ -100,12 +100,10 @@ final class Engine: Sendable {
         return try outcome.wait().get()
     }
 
-    /// Begins a new epoch of the log, with the event that says so.
-    func openEpoch(
-        completion: @escaping @Sendable (Result<Committed<Void>, any Error>) -> Void
+    /// Appends the event that says that an epoch of the log has begun.
+    func announceEpoch(
+        _ number: UInt64, completion: @escaping @Sendable (Result<Committed<Void>, any Error>) -> Void
     ) {
-        let number = ledger.log.lastEpoch + 1
-        ledger.log.beginEpoch(number)
         var change = EventEpochOpened()
         change.epoch = number
         change.storeID = Data(storeID.bytes)

@@ -122,6 +122,11 @@ struct VolumeReturn {
 
     private func bring(_ volume: DirectoryVolume) throws {
         let ledger = engine.ledger
+        // What the catalog does not know yet may be published all the same.
+        let head = ledger.log.head.sequence
+        guard try ledger.catalog.read({ try $0.position() }).sequence >= head else {
+            throw StoreError.busy("the catalog, which is being brought up to the log,")
+        }
         let handle = Opening.handle(volume, engine.environment)
         let mirror = Opening.mirror(of: volume, lane: handle.log)
         engine.volumes.place(handle, inService: false)

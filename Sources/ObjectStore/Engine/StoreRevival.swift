@@ -17,6 +17,7 @@ struct StoreRevival {
     /// - Throws: why the store cannot take writes yet. Nothing has changed then, and it can be tried again.
     func run() throws {
         var returning: [VolumeHandle] = []
+        let outcome: (epoch: UInt64, recovery: LogRecovery)
         do {
             for (index, _) in engine.volumes.setAside where !engine.volumes.hangs(index) {
                 // The next round tries again; the others may be enough.
@@ -31,7 +32,7 @@ struct StoreRevival {
                     "\(handles.count) of \(Limits.volumeCount) volumes can be used: the log cannot be opened again"
                 )
             }
-            try engine.onCommitThread { [self] in try revive(handles) }
+            outcome = try engine.onCommitThread { [self] in try revive(handles) }
         } catch {
             for handle in returning { giveUp(handle, "\(error)") }
             throw error
@@ -40,7 +41,26 @@ struct StoreRevival {
             giveUp(handle, "its log lags")
         }
         // The volumes' standing says that writes are taken again, should the event not come to be.
-        engine.openEpoch { _ in }
+        engine.announceEpoch(outcome.epoch) { _ in }
+        record(outcome.recovery)
+    }
+
+    /// Every repair is an event (DESIGN invariant 5): frames that were taken from another mirror too.
+    private func record(_ recovery: LogRecovery) {
+        for frame in recovery.repaired {
+            var change = EventReplicaRepaired()
+            change.finding.code = "log.damaged-frame"
+            change.finding.faultClass = "log"
+            change.finding.volume = UInt32(frame.mirror)
+            change.finding.path = frame.path
+            change.finding.sequence = frame.sequence.rawValue
+            change.finding.evidence = "event \(frame.sequence): \(frame.evidence)"
+            change.source = "the other mirrors"
+            let event = change
+            engine.ledger.propose(
+                Proposal(actor: .holdfast) { _ in .append(.replicaRepaired(event)) { _, _ in } }
+            ) { _ in }  // the frame is good whether or not the event that says so comes to be
+        }
     }
 
     private func open(_ index: Int) -> DirectoryVolume? {
@@ -53,9 +73,17 @@ struct StoreRevival {
     private func giveUp(_ handle: VolumeHandle, _ reason: String) {
         engine.volumes.fail(handle, reason: reason)
         (handle.volume as? DirectoryVolume)?.close()
+        // It may have been in the log for a moment.
+        _ = engine.ledger.exclude { [engine] in
+            if engine.volumes.handle(handle.index) == nil {
+                engine.ledger.log.takeOutOfService(handle.index)
+            }
+        }
     }
 
-    private func revive(_ handles: [VolumeHandle]) throws {
+    /// The epoch begins before anything else can be appended: what a volume that is missing holds of the failed
+    /// flush is of an older one, however long it is.
+    private func revive(_ handles: [VolumeHandle]) throws -> (epoch: UInt64, recovery: LogRecovery) {
         let ledger = engine.ledger
         guard handles.allSatisfy({ $0.log.depth == 0 }) else {
             throw StoreError.busy("an append to the log is still under way")
@@ -63,8 +91,9 @@ struct StoreRevival {
         let mirrors = handles.compactMap { handle in
             (handle.volume as? DirectoryVolume).map { Opening.mirror(of: $0, lane: handle.log) }
         }
-        let recovery = try ledger.log.reopen(mirrors)
-        _ = try CatalogReplay.run(log: ledger.log, catalog: ledger.catalog)
+        let recovery = try ledger.reopenLog(mirrors)
+        let epoch = ledger.log.nextEpoch
+        ledger.log.beginEpoch(epoch)
         for handle in handles {
             if recovery.lagging.contains(handle.index) {
                 engine.volumes.fail(handle, reason: "its log does not hold event \(ledger.log.head.sequence)")
@@ -72,6 +101,7 @@ struct StoreRevival {
                 settle(handle)
             }
         }
+        return (epoch, recovery)
     }
 
     private func settle(_ handle: VolumeHandle) {

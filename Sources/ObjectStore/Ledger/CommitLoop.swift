@@ -69,14 +69,19 @@ final class CommitLoop: Sendable {
 
     /// Lets what is queued be committed; refuses what comes later.
     func close() {
-        state.withLock { $0.isClosed = true }
-        lane.finish()
+        let isIdle = state.withLock { state in
+            state.isClosed = true
+            return !state.isRunning
+        }
+        // Else who drains the queue ends the thread behind it.
+        if isIdle { lane.finish() }
     }
 
     var depth: Int { state.withLock { $0.queue.count } }
 
     private func drain() {
         while let items = take() { run(items) }
+        if state.withLock({ $0.isClosed }) { lane.finish() }
     }
 
     private func take() -> ArraySlice<Item>? {
@@ -151,8 +156,10 @@ final class CommitLoop: Sendable {
         let outcome = log.flush()
         setAside(outcome)
         guard outcome.stable.count >= Limits.writeQuorum else {
-            try writer.rollback()
             let reason = "the log is stable on \(outcome.stable.count) of \(Limits.volumeCount) volumes"
+            do { try writer.rollback() } catch {
+                throw StoreError.outcomeUnknown("\(reason); undoing it in the catalog: \(error)")
+            }
             throw StoreError.outcomeUnknown(reason)
         }
         do {
@@ -174,6 +181,8 @@ final class CommitLoop: Sendable {
             record = try change.decide(CatalogView(writer.reader), inService: inService)
         } catch {
             change.fail(error)
+            // Without its transaction the batch is lost, and not only this change.
+            guard writer.isInTransaction else { throw error }
             return false
         }
         guard let record else { return false }
@@ -199,7 +208,11 @@ final class CommitLoop: Sendable {
         }
     }
 
-    private func catchUpCatalog() throws {
+    /// The log may come to hold what the catalog does not: on the commit thread.
+    func expectCatalogBehind() { catalogIsBehind.withLock { $0 = true } }
+
+    /// On the commit thread, with nothing staged.
+    func catchUpCatalog() throws {
         guard catalogIsBehind.withLock({ $0 }) else { return }
         try CatalogReplay.run(log: log, catalog: catalog)
         catalogIsBehind.withLock { $0 = false }

@@ -61,6 +61,15 @@ final class EmbeddedLedger: Ledger {
 
     func payload(of sequence: SequenceNumber) throws -> [UInt8] { try log.payload(of: sequence) }
 
+    /// Opens the log again in place, and brings the catalog up to it; if that fails, the next commit does. On the
+    /// commit thread.
+    func reopenLog(_ mirrors: [LogMirror]) throws -> LogRecovery {
+        loop.expectCatalogBehind()
+        let recovery = try log.reopen(mirrors)
+        try loop.catchUpCatalog()
+        return recovery
+    }
+
     /// Ends the commit thread after what is queued, and wakes who follows the log.
     func close() {
         loop.close()

@@ -83,7 +83,8 @@ package struct Authenticator: Sendable {
                     ("CanonicalRequest", String(decoding: request, as: UTF8.self)),
                 ])
         }
-        let signer = ChunkSigner(key: key, time: claim.time, scope: String(claim.scope), seed: claim.signature)
+        let signer = ChunkSigner(
+            key: key, time: claim.time, scope: String(claim.scope), seed: claim.signature)
         return (identity, try payloadForm(hash, signer))
     }
 
