@@ -84,7 +84,7 @@ import Testing
         for value in good { #expect(error([:], [(name, value)]) == nil, "\(value)") }
         for value in bad {
             let flag = try #require(error([:], [(name, value)]), "'\(value)'")
-            let source = ["listen", "admin"].contains(name) ? "--\(name)" : "--set \(name)"
+            let source = ["volumes", "listen", "admin"].contains(name) ? "--\(name)" : "--set \(name)"
             #expect(flag.setting == name && flag.source == source)
             #expect(flag.description.hasPrefix("setting '\(name)' (\(source)) "))
             let inherited = try #require(error([variable: value]))
