@@ -3,23 +3,23 @@ import Model
 /// Reads of a version's stored record what a listing shows, and steps over the rest: decoding all of it, pieces
 /// and metadata too, was most of the cost of a listing of a thousand objects.
 ///
-/// A record that this cannot read, or that has a field twice, is left to SwiftProtobuf: the two never disagree.
+/// A record that this cannot read is left to SwiftProtobuf: the two never disagree on what a store writes.
 ///
 /// Source: Protocol Buffers, "Encoding"; the field numbers are those of `event.proto`.
-struct ListedRecord {
-    var key = ""
-    var versionID: [UInt8] = []
-    var isNull = false
-    var isDeleteMarker = false
-    var size: UInt64 = 0
-    var etag = ""
-    var owner = ""
-    var storageClass = ""
+package struct ListedRecord {
+    package private(set) var key = ""
+    package private(set) var versionID: [UInt8] = []
+    package private(set) var isNull = false
+    package private(set) var isDeleteMarker = false
+    package private(set) var size: UInt64 = 0
+    package private(set) var etag = ""
+    package private(set) var owner = ""
+    package private(set) var storageClass = ""
     /// Of the first checksum: the algorithm's number, and whether it is composite.
-    var checksum: (algorithm: Int, composite: Bool)?
+    package private(set) var checksum: (algorithm: Int, composite: Bool)?
 
     /// `nil` if the bytes are not as this reader wants them.
-    init?(_ bytes: UnsafeRawBufferPointer) {
+    package init?(_ bytes: UnsafeRawBufferPointer) {
         var fields = WireFields(bytes)
         while let (number, value) = fields.next() {
             switch (number, value) {

@@ -1,5 +1,6 @@
 import Catalog
 import Foundation
+import GRDB
 import Model
 import Testing
 
@@ -24,13 +25,52 @@ import Testing
 
     @Test func eventsAreAppliedInOrderWithoutAGap() throws {
         for sequence in [1, 3] as [UInt64] {
-            #expect(throws: CatalogError.self) {
-                try fixture.catalog.withWriter {
-                    try $0.apply(CatalogFixture.event(sequence, Change.bucket("other")))
-                }
+            let event = CatalogFixture.event(sequence, Change.bucket("other"))
+            let error = try fixture.catalog.withWriter { writer in
+                try writer.begin()
+                let error = #expect(throws: CatalogError.self) { try writer.apply(event) }
+                try writer.rollback()
+                return error
             }
+            #expect(error?.description.contains("the last event applied is 1") == true)
         }
         #expect(try fixture.catalog.read { try $0.position() }.sequence == SequenceNumber(1))
+    }
+
+    /// SQLite does so on a full disk or an I/O error; the statements that follow would be committed one by one.
+    @Test func nothingIsAppliedOrCommittedOnceSQLiteHasRolledBack() throws {
+        try fixture.catalog.withWriter { writer in
+            try writer.begin()
+            try writer.apply(CatalogFixture.event(2, Change.bucket("lost")))
+            try writer.database.execute(sql: "ROLLBACK")
+            #expect(!writer.isInTransaction)
+            #expect(throws: CatalogError.self) {
+                try writer.apply(CatalogFixture.event(3, Change.bucket("other")))
+            }
+            #expect(throws: CatalogError.self) { try writer.commit() }
+            try writer.rollback()
+        }
+        #expect(try fixture.catalog.read { try $0.position() }.sequence == SequenceNumber(1))
+        try fixture.apply(Change.bucket("next"))
+        #expect(try fixture.catalog.read { try $0.buckets() }.map(\.name.rawValue) == ["bucket", "next"])
+    }
+
+    @Test func aBucketIsReadAsItIsAfterEachChange() throws {
+        let catalog = fixture.catalog
+        #expect(try catalog.bucket(bucket)?.versioning == .off)
+        try fixture.apply(Change.setting("bucket", "versioning", "Enabled"))
+        #expect(try catalog.bucket(bucket)?.versioning == .enabled)
+        try catalog.withWriter { writer in
+            try writer.begin()
+            try writer.apply(
+                CatalogFixture.event(
+                    fixture.sequence + 1, Change.setting("bucket", "versioning", "Suspended")))
+            #expect(try writer.reader.bucket(bucket)?.versioning == .suspended)
+            #expect(try catalog.bucket(bucket)?.versioning == .enabled, "it is not committed")
+            try writer.rollback()
+            #expect(try writer.reader.bucket(bucket)?.versioning == .enabled)
+        }
+        #expect(try catalog.bucket(bucket)?.versioning == .enabled)
     }
 
     @Test func aChangeOfAnUnknownKindIsRefused() throws {
