@@ -108,7 +108,8 @@ public final class CompletionVerifier: Sendable {
         for event in published {
             for piece in event.newBlobs {
                 guard let id = BlobID(bytes: piece.blobID) else { continue }
-                let flaws = volume.verify(id, length: piece.length, sha256: Array(piece.sha256), deep: true)
+                let flaws = volume.verify(
+                    id, length: piece.length, sha256: Array(piece.sha256), depth: .blocks)
                 guard !flaws.isEmpty, try isNeeded(id) else { continue }
                 for flaw in flaws {
                     except(event, FindingCode(flaw), path: volume.path(of: id), flaw.description, id)

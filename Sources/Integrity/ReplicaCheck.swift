@@ -27,6 +27,8 @@ public struct ReplicaCheck: Sendable {
     private let options: Options
     private let statuses: [VolumeStatus]
     private static let pageCount = 1024
+    /// Blobs that are verified at once.
+    private static let batchCount = 256
     /// Blobs that the log has, whatever the catalog says: DESIGN invariant 8.
     var known: Set<BlobID> = []
 
@@ -53,12 +55,21 @@ public struct ReplicaCheck: Sendable {
             try count(finding, &summary, report)
         }
         for volume in volumes { try await checkIncoming(volume, &summary, report) }
-        // Each volume is read on a thread of its own: the check takes as long as the slowest disk, or as the
-        // cores take for the digests.
-        let lanes = volumes.map { inspection.makeLane("check-\($0.index)") }
+        // Each volume is read on threads of its own, two so that one reads while the other computes digests: the
+        // check takes as long as the slowest disk does, or the cores.
+        let lanes = volumes.map { inspection.makeLane("check-\($0.index)", threads: 2) }
         defer { for lane in lanes { lane.finish() } }
+        var batch: [(byte: UInt8, rows: [BlobID: BlobRow])] = []
         for byte in UInt8.min...UInt8.max {
-            try await check(byte, Array(zip(volumes, lanes)), &summary, report)
+            batch.append((byte, try neededBlobs(byte, pinnedTo: summary.sequence)))
+            let count = batch.reduce(0) { $0 + $1.rows.count }
+            guard count >= Self.batchCount || byte == .max else { continue }
+            let rows = batch.flatMap(\.rows.values).sorted { $0.id < $1.id }
+            try await check(rows, Array(zip(volumes, lanes)), &summary, report)
+            for (byte, rows) in batch {
+                try await checkFiles(byte, explainedBy: rows, volumes, &summary, report)
+            }
+            batch = []
             progress(Double(byte) / 255)
         }
         return summary
@@ -72,31 +83,37 @@ public struct ReplicaCheck: Sendable {
         try report(finding)
     }
 
-    // MARK: Blobs of one first byte
+    // MARK: Blobs
 
     private func check(
-        _ byte: UInt8, _ volumes: [(volume: any Volume, lane: any Lane)], _ summary: inout CheckSummary,
-        _ report: (Finding) throws -> Void
+        _ rows: [BlobRow], _ volumes: [(volume: any Volume, lane: any Lane)],
+        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
-        let rows = try neededBlobs(byte, pinnedTo: summary.sequence)
-        let ordered = rows.values.sorted { $0.id < $1.id }
         let isDeep = options.isDeep
-        let jobs = volumes.map { volume, lane in
-            (
-                volume,
-                BackgroundJob(on: lane) {
-                    ordered.map {
-                        volume.verify($0.id, length: $0.length, sha256: $0.sha256, deep: isDeep)
+        for start in stride(from: 0, to: rows.count, by: Self.batchCount) {
+            let wave = rows[start..<min(start + Self.batchCount, rows.count)]
+            let jobs = wave.map { row in
+                volumes.map { volume, lane in
+                    BackgroundJob(on: lane) {
+                        volume.verify(row.id, length: row.length, sha256: row.sha256, deep: isDeep)
                     }
                 }
-            )
+            }
+            for (row, jobs) in zip(wave, jobs) {
+                var replicas: [(volume: any Volume, flaws: [BlobFlaw])] = []
+                for ((volume, _), job) in zip(volumes, jobs) {
+                    replicas.append((volume, try await job.value()))
+                }
+                try await check(row, replicas, &summary, report)
+            }
         }
-        var flaws: [(volume: any Volume, ofRow: [[BlobFlaw]])] = []
-        for (volume, job) in jobs { flaws.append((volume, try await job.value())) }
-        for (index, row) in ordered.enumerated() {
-            try await check(row, flaws.map { ($0.volume, $0.ofRow[index]) }, &summary, report)
-        }
-        for (volume, _) in volumes {
+    }
+
+    private func checkFiles(
+        _ byte: UInt8, explainedBy rows: [BlobID: BlobRow], _ volumes: [any Volume],
+        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+    ) async throws {
+        for volume in volumes {
             for item in try volume.listBlobs(firstByte: byte) {
                 switch item {
                 case .foreign(let path):

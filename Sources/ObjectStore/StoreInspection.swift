@@ -18,8 +18,10 @@ package struct StoreInspection: Sendable {
         engine.blobsBeingWritten.withLock { $0.contains(id) }
     }
 
-    /// A thread for a check, ended by whoever asked for it.
-    package func makeLane(_ name: String) -> any Lane { engine.environment.makeLane(name, 1, 1024) }
+    /// Threads for a check, ended by whoever asked for them.
+    package func makeLane(_ name: String, threads: Int = 1) -> any Lane {
+        engine.environment.makeLane(name, threads, 1024)
+    }
 
     /// Returns when what was queued for a volume's writer before is done.
     package func waitForWriter(of index: Int) async throws {

@@ -34,6 +34,17 @@ public enum BlobListItem: Sendable, Equatable {
     case foreign(String)
 }
 
+/// How much of a replica is read to verify it.
+public enum VerificationDepth: Sendable {
+    /// Presence and trailer.
+    case trailer
+    /// Also every byte, against the CRC32C of its block. What a device made of bytes that were digested on their
+    /// way to it shows here, at a twentieth of the cost of another digest.
+    case blocks
+    /// Also the whole, against its SHA-256.
+    case whole
+}
+
 /// Where replicas are kept. The embedded one is a directory; nothing above may assume so.
 ///
 /// All calls may wait for a device; any thread may make them, different blobs at once.
@@ -67,9 +78,8 @@ public protocol Volume: Sendable {
     ) throws(BlobFlaw) -> Int?
     /// What the replica's trailer says, verified.
     func info(of id: BlobID, length: UInt64?) throws(BlobFlaw) -> BlobInfo
-    /// Every flaw that shows: of the trailer, and with `deep` of every block and of the whole. None if the
-    /// replica is good.
-    func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], deep: Bool) -> [BlobFlaw]
+    /// Every flaw that shows. None if the replica is good as far as `depth` goes.
+    func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], depth: VerificationDepth) -> [BlobFlaw]
     /// Blobs in the order of their ids, from `directory` (the first byte of the id) on.
     func listBlobs(firstByte: UInt8) throws -> [BlobListItem]
     /// The path of a blob's file, relative to the volume.
@@ -83,5 +93,10 @@ public protocol Volume: Sendable {
 }
 
 extension Volume {
+    /// - Parameter deep: everything, and not only presence and trailer.
+    public func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], deep: Bool) -> [BlobFlaw] {
+        verify(id, length: length, sha256: sha256, depth: deep ? .whole : .trailer)
+    }
+
     public var index: Int { identity.index }
 }
