@@ -297,7 +297,12 @@ public struct ReplicaCheck: Sendable {
         var finding = Finding(
             code, volume: volume.index, path: path, evidence: evidence, repair: "move the file to quarantine")
         if options.repairs {
-            let place = try volume.quarantine(path, reason: "\(code.rawValue): \(evidence)")
+            let place: String
+            do {
+                place = try volume.quarantine(path, reason: "\(code.rawValue): \(evidence)")
+            } catch let error as FileSystemError where error.code == ENOENT {
+                return  // it went by itself since it was listed
+            }
             finding.isRepaired = true
             try await inspection.recordRepair(finding, source: "", quarantined: place)
         }

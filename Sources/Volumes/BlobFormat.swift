@@ -174,8 +174,10 @@ package enum BlobFormat {
     ) throws(BlobFlaw) -> Footer {
         let page = UInt64(FileSystemAlignment.bytes)
         let smallest = fileSize(length: length ?? 0, descriptorByteCount: 0)
-        guard size >= smallest else { throw .truncated(expected: smallest, found: size) }
+        guard size >= UInt64(footerByteCount) else { throw .truncated(expected: smallest, found: size) }
         do { return try readFooter(file, endingAt: size) } catch {
+            // One that is whole, and shorter, is another blob's: its footer says whose.
+            guard size >= smallest else { throw .truncated(expected: smallest, found: size) }
             guard length != nil else { throw error }
             for end in stride(from: smallest, through: min(size, smallest + 16 * page), by: Int(page)) {
                 if let footer = try? readFooter(file, endingAt: end), footer.fileSize == end { return footer }

@@ -47,6 +47,22 @@ import Volumes
         try await expectGoesOn(.fail(ENOSPC), on: [.write, .allocate])
     }
 
+    @Test func aVolumeThatCannotBeBroughtUpToDateKeepsNoStoreFromOpening() async throws {
+        let stage = try await StartedStore()
+        stage.strike(2, .fail(ENOSPC), on: [.write, .allocate])
+        try await stage.store.put(stage.bucket, "large", Self.large)
+        stage.store.close()
+        let store = try await stage.fixture.open(stage.disk)
+        defer { store.close() }
+        #expect(store.volumeStatuses.map(\.standing) == [.inService, .setAside, .inService])
+        #expect(store.volumeStatuses[1].reason?.contains("bringing it up to date") == true)
+        #expect(try await store.get(stage.bucket, "large") == Self.large)
+        try await store.put(stage.bucket, "small", [1, 2, 3])
+        stage.disk.removeFaults()
+        store.maintain()
+        #expect(store.volumeStatuses.map(\.standing) == [.inService, .inService, .inService])
+    }
+
     @Test func aVolumeThatTurnedReadOnlyIsSetAsideAndComesBack() async throws {
         try await expectGoesOn(
             .fail(EROFS),

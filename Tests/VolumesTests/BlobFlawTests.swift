@@ -122,6 +122,17 @@ import Volumes
                 ])
     }
 
+    @Test func aShorterReplicaOfAnotherBlobIsNoTruncatedOne() throws {
+        let fixture = try written()
+        let other = BlobID(high: 0x3FA9_0000_0000_0000, low: 8)
+        try fixture.write(BlobFixture.data(10), id: other)
+        try fixture.disk.place(
+            fixture.disk.contents(of: "/v/" + fixture.volume.path(of: other)), at: fixture.path)
+        #expect(
+            fixture.flaws(data)
+                == [.wrongIdentity(expected: "blob \(BlobFixture.id)", found: "blob \(other)")])
+    }
+
     @Test func aWholeReplicaThatIsNotWhatTheLogSays() throws {
         let fixture = try written()
         let stale = BlobFixture.data(150_000).reversed()

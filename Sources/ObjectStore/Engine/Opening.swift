@@ -60,15 +60,25 @@ enum Opening {
         let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
         var unpublished: [(volume: Int, id: BlobID)] = []
         for handle in opened {
-            unpublished += try clearIncoming(handle.volume, catalog).map { (handle.index, $0) }
-            if let lagging = mirrors.first(where: { $0.index == handle.index }),
-                recovery.lagging.contains(handle.index)
-            {
-                let copier = BlobCopier(sources: opened.filter { $0.index != handle.index }.map(\.volume))
-                _ = try log.catchUp(lagging) { try bring($0, to: handle.volume, catalog, copier) }
-                try log.putInService(lagging)
+            do {
+                unpublished += try clearIncoming(handle.volume, catalog).map { (handle.index, $0) }
+                if let lagging = mirrors.first(where: { $0.index == handle.index }),
+                    recovery.lagging.contains(handle.index)
+                {
+                    let others = opened.filter { $0.index != handle.index }.map(\.volume)
+                    _ = try log.catchUp(lagging) {
+                        try bring($0, to: handle.volume, catalog, BlobCopier(sources: others))
+                    }
+                    try log.putInService(lagging)
+                }
+                volumes.place(handle, inService: true)
+            } catch {
+                // One sick disk keeps nobody from opening: DESIGN invariant 9.
+                log.takeOutOfService(handle.index)
+                volumes.note(handle.index, reason: "bringing it up to date: \(error)")
+                handle.finishLanes()
+                (handle.volume as? DirectoryVolume)?.close()
             }
-            volumes.place(handle, inService: true)
         }
         let engine = Engine(
             storeID: storeID, settings: settings, environment: environment, volumes: volumes, log: log,

@@ -38,6 +38,8 @@ package enum ObjectMetadata {
                 let key = String(name.dropFirst(userPrefix.count))
                 byteCount += key.utf8.count + field.value.utf8.count
                 metadata.user[key] = metadata.user[key].map { "\($0),\(field.value)" } ?? field.value
+            } else if name == "x-amz-tagging-directive", field.value == "COPY" {
+                // The default; there are no tags to copy.
             } else if let match = unsupported.first(where: { name.hasPrefix($0.prefix) }) {
                 throw S3Error.notImplemented("\(match.feature) (header \(name))")
             }
