@@ -142,7 +142,8 @@ private final class ReaderSlot: Sendable {
 /// who took it from the pool.
 private final class CatalogConnection: Sendable {
     private let queue: DatabaseQueue
-    /// Prepared when they are first needed: the tables must be there.
+    /// Prepared when they are first needed: the tables must be there. SQLite keeps a connection that is closed
+    /// before its statements until they are finalized too.
     private let hot = Mutex<HotStatements?>(nil)
 
     /// - Parameter patience: seconds to wait for whoever has the file locked.
@@ -178,6 +179,4 @@ private final class CatalogConnection: Sendable {
             return try body(connection)
         }
     }
-
-    // SQLite keeps a connection that is closed before its statements until they are finalized too.
 }

@@ -41,6 +41,19 @@ package struct ListedRecord {
         guard fields.isAtEnd else { return nil }
     }
 
+    /// The same of a record that SwiftProtobuf decoded.
+    init(_ record: EventVersionPublished) {
+        key = record.key
+        versionID = Array(record.versionID)
+        isNull = record.nullVersion
+        isDeleteMarker = record.deleteMarker
+        size = record.size
+        etag = record.etag
+        owner = record.owner
+        storageClass = record.metadata.storageClass
+        checksum = record.checksums.first.map { ($0.algorithm.rawValue, $0.composite) }
+    }
+
     private mutating func read(metadata: UnsafeRawBufferPointer) -> Bool {
         var fields = WireFields(metadata)
         while let (number, value) = fields.next() {

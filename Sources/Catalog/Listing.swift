@@ -180,13 +180,12 @@ extension CatalogReader {
         }
     }
 
-    static func listed(
+    private static func listed(
         _ encoded: Data, sequence: SequenceNumber, modified: Timestamp, isLatest: Bool
     ) throws -> ListedVersion {
-        guard let record = encoded.withUnsafeBytes({ ListedRecord($0) }) else {
-            return try listed(
-                try EventVersionPublished(serializedBytes: encoded), sequence, modified, isLatest)
-        }
+        let record =
+            try encoded.withUnsafeBytes { ListedRecord($0) }
+            ?? ListedRecord(try EventVersionPublished(serializedBytes: encoded))
         guard let id = VersionID(bytes: record.versionID) else {
             throw CatalogError.unreadable("a version has no id")
         }
@@ -197,19 +196,5 @@ extension CatalogReader {
             checksum: record.checksum.map {
                 (EventChecksumAlgorithm(rawValue: $0.algorithm) ?? .unspecified, $0.composite)
             })
-    }
-
-    static func listed(
-        _ record: EventVersionPublished, _ sequence: SequenceNumber, _ modified: Timestamp, _ isLatest: Bool
-    ) throws -> ListedVersion {
-        guard let id = VersionID(bytes: record.versionID) else {
-            throw CatalogError.unreadable("a version has no id")
-        }
-        return ListedVersion(
-            key: try ObjectKey(record.key), sequence: sequence, versionID: id,
-            isNull: record.nullVersion, isDeleteMarker: record.deleteMarker, isLatest: isLatest,
-            size: record.size, etag: record.etag, modified: modified, owner: record.owner,
-            storageClass: record.metadata.storageClass,
-            checksum: record.checksums.first.map { ($0.algorithm, $0.composite) })
     }
 }

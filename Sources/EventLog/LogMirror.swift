@@ -116,8 +116,9 @@ public final class LogMirror: Sendable {
             try requireDuty()
             if let begins = chunk.begins {
                 try seal(begins.seal)
-                try begin(begins.header, segmentByteCount: segmentByteCount, with: chunk.bytes)
-                state.withLock { $0.active?.end -= UInt64(chunk.padding) }
+                try begin(
+                    begins.header, segmentByteCount: segmentByteCount, with: chunk.bytes,
+                    padding: chunk.padding)
             } else if !chunk.bytes.isEmpty {
                 guard let active else { preconditionFailure("a mirror in service has an active segment") }
                 precondition(active.end == chunk.offset, "frames are appended where the last one ended")
@@ -141,8 +142,9 @@ public final class LogMirror: Sendable {
 
     /// Begins a segment in the file that was made ready: header and frames are durable before the file gets
     /// its name.
+    /// - Parameter padding: as in ``Chunk``.
     func begin(
-        _ header: Segment.Header, segmentByteCount: UInt64, with bytes: [UInt8]
+        _ header: Segment.Header, segmentByteCount: UInt64, with bytes: [UInt8], padding: Int = 0
     ) throws(FileSystemError) {
         while try !prepareNext(segmentByteCount: segmentByteCount) {}
         guard let next = state.withLock({ $0.next.take() }) else {
@@ -157,7 +159,7 @@ public final class LogMirror: Sendable {
         setActive(
             Active(
                 first: header.first, file: next.file,
-                end: UInt64(Segment.headerByteCount + bytes.count)))
+                end: UInt64(Segment.headerByteCount + bytes.count - padding)))
     }
 
     /// One step of making the next segment ready: allocated, then zeroed a chunk at a time, so that a commit

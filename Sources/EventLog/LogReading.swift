@@ -59,8 +59,15 @@ extension EventLog {
             return sealed.range(of: firstIndex + number)
         }
 
-        /// As many frames from `number` on as fit one read, and where they begin.
-        func run(from number: Int, count: Int) throws -> [Range<UInt64>] {
+        /// As many frames from `number` on as fit one read: where each stands in the file, and the bytes, which
+        /// a file that was cut makes fewer than the ranges say.
+        func read(from number: Int, count: Int) throws -> (ranges: [Range<UInt64>], bytes: [UInt8]) {
+            let ranges = try run(from: number, count: count)
+            let start = ranges[0].lowerBound
+            return (ranges, try file.bytes(Int(ranges[ranges.count - 1].upperBound - start), at: start))
+        }
+
+        private func run(from number: Int, count: Int) throws -> [Range<UInt64>] {
             var ranges = [try range(number)]
             while number + ranges.count < count {
                 let next = try range(number + ranges.count)
@@ -128,14 +135,11 @@ extension EventLog {
     ) throws -> Int {
         // Whatever is wrong with this mirror, one frame at a time finds it out and tells.
         guard let mirror = mirrors().first, let place = try? place(of: span, on: mirror),
-            let ranges = try? place.run(from: number, count: span.count),
-            let first = ranges.first, let last = ranges.last,
-            let bytes = try? place.file.bytes(
-                Int(last.upperBound - first.lowerBound), at: first.lowerBound)
+            let (ranges, bytes) = try? place.read(from: number, count: span.count)
         else { return try readOne(of: span, number, body) }
         for (offset, range) in ranges.enumerated() {
             let expected = SequenceNumber(span.firstSequence.rawValue + UInt64(number + offset))
-            let start = Int(range.lowerBound - first.lowerBound)
+            let start = Int(range.lowerBound - ranges[0].lowerBound)
             let end = min(start + range.count, bytes.count)
             let isGood = try bytes.withUnsafeBytes { buffer -> Bool in
                 guard start < end, let frame = try? Frame.decode(slice(buffer, start..<end), after: nil),

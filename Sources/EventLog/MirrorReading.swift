@@ -29,10 +29,7 @@ extension EventLog {
         while number < span.count {
             let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
             do {
-                let place = try place(of: span, on: mirror)
-                let ranges = try place.run(from: number, count: span.count)
-                let start = ranges[0].lowerBound
-                let bytes = try place.file.bytes(Int(ranges[ranges.count - 1].upperBound - start), at: start)
+                let (ranges, bytes) = try place(of: span, on: mirror).read(from: number, count: span.count)
                 bad += bytes.withUnsafeBytes { Self.flaws(of: $0, ranges, from: sequence) }
                 number += ranges.count
             } catch {
@@ -117,15 +114,13 @@ extension EventLog {
     private func agreement(
         of span: Span, from number: Int, _ mirrors: [LogMirror], _ position: inout LogPosition
     ) -> (count: Int, isWhole: Bool) {
-        guard let first = mirrors.first, let place = try? place(of: span, on: first),
-            let ranges = try? place.run(from: number, count: span.count), let end = ranges.last?.upperBound,
-            let bytes = try? place.file.bytes(Int(end - ranges[0].lowerBound), at: ranges[0].lowerBound)
+        guard let first = mirrors.first,
+            let (ranges, bytes) = try? place(of: span, on: first).read(from: number, count: span.count)
         else { return (1, false) }
         for mirror in mirrors.dropFirst() {
             // Whatever keeps a mirror from being the same is found out, and told, frame by frame.
-            guard let place = try? self.place(of: span, on: mirror),
-                let own = try? place.run(from: number, count: span.count), own == ranges,
-                let other = try? place.file.bytes(bytes.count, at: ranges[0].lowerBound), other == bytes
+            guard let own = try? place(of: span, on: mirror).read(from: number, count: span.count),
+                own.ranges == ranges, own.bytes == bytes
             else { return (ranges.count, false) }
         }
         var before = position

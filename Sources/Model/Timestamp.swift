@@ -54,11 +54,7 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
             text.write("-")
             text.write(c.day, digits: 2)
             text.write("T")
-            text.write(c.hour, digits: 2)
-            text.write(":")
-            text.write(c.minute, digits: 2)
-            text.write(":")
-            text.write(c.second, digits: 2)
+            text.write(hour: c.hour, minute: c.minute, second: c.second)
             text.write(".")
             text.write(Int(microseconds / 1000 % 1000), digits: 3)
             text.write("Z")
@@ -87,6 +83,15 @@ package struct DigitWriter {
         }
         precondition(rest == 0, "\(number) has more than \(digits) digits")
         count += digits
+    }
+
+    /// `08:49:37`
+    package mutating func write(hour: Int, minute: Int, second: Int) {
+        write(hour, digits: 2)
+        write(":")
+        write(minute, digits: 2)
+        write(":")
+        write(second, digits: 2)
     }
 
     package mutating func write(_ text: StaticString) {

@@ -22,11 +22,7 @@ package enum HTTPDate {
             text.write(" ")
             text.write(min(c.year, 9999), digits: 4)
             text.write(" ")
-            text.write(c.hour, digits: 2)
-            text.write(":")
-            text.write(c.minute, digits: 2)
-            text.write(":")
-            text.write(c.second, digits: 2)
+            text.write(hour: c.hour, minute: c.minute, second: c.second)
             text.write(" GMT")
             return text.count
         }
