@@ -91,7 +91,8 @@ public struct CatalogReader {
         return Bucket(
             name: try BucketName(String(decoding: name, as: UTF8.self)), owner: row["owner"],
             region: row["region"], created: row.time("created"), createdSequence: row.sequence("sequence"),
-            versioning: VersioningState(rawValue: row["versioning"]) ?? .off, settings: settings)
+            versioning: VersioningState(rawValue: row["versioning"]) ?? .off,
+            settings: BucketSettings(settings))
     }
 
     /// Whether the bucket has no version and no delete marker.

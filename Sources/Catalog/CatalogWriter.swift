@@ -111,6 +111,9 @@ public struct CatalogWriter {
         try run(
             "INSERT INTO buckets (name, sequence, created, owner, region, versioning) VALUES (?, ?, ?, ?, ?, '')",
             [Data(change.bucket.utf8), event.number, event.moment, change.owner, change.region])
+        for (name, value) in change.settings {
+            try run("INSERT INTO settings VALUES (?, ?, ?)", [Data(change.bucket.utf8), name, value])
+        }
     }
 
     private func apply(_ change: EventBucketDeleted, _ event: LoggedEvent) throws {

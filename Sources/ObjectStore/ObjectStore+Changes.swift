@@ -7,12 +7,15 @@ extension ObjectStore {
 
     // MARK: Buckets
 
+    /// - Parameter settings: what the bucket begins with, by setting.
     /// - Throws: ``StoreError/bucketExists(_:)``.
     public func createBucket(
-        _ name: BucketName, region: String, actor: Actor
+        _ name: BucketName, region: String, settings: [String: [UInt8]] = [:], actor: Actor
     ) async throws -> Committed<Bucket> {
         try await engine.ledger.commit(
-            Proposal(actor: actor) { try BucketDecisions.create(name, region: region, actor: actor, in: $0) })
+            Proposal(actor: actor) {
+                try BucketDecisions.create(name, region: region, settings: settings, actor: actor, in: $0)
+            })
     }
 
     /// - Throws: ``StoreError/bucketNotEmpty(_:)``.

@@ -45,12 +45,16 @@ public struct S3Service: Sendable {
         do {
             let target = try RequestTarget(
                 uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
-            let (identity, payload) = try authenticator.authenticate(request.head, target)
+            // A preflight has no signature, and an unknown operation is told of to known senders only.
+            let isPreflight = request.head.method == .options
+            let (identity, payload) =
+                isPreflight ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
             let found = try Operation(request.head, target)
             operation = found
             let call = S3Call(
                 head: request.head, target: target, identity: identity, requestID: requestID,
                 payload: payload, body: request.body)
+            try authorize(found, call)
             response = try await perform(found, call)
         } catch {
             response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)
@@ -104,35 +108,4 @@ public struct S3Service: Sendable {
     }
 
     private static let lastRequest = Atomic<UInt64>(UInt64.random(in: .min ... .max))
-
-    private func perform(_ operation: Operation, _ call: S3Call) async throws -> ServiceResponse {
-        switch operation {
-        case .listBuckets: try listBuckets(call)
-        case .createBucket: try await createBucket(call)
-        case .deleteBucket: try await deleteBucket(call)
-        case .headBucket: try headBucket(call)
-        case .getBucketLocation: try getBucketLocation(call)
-        case .getBucketVersioning: try getBucketVersioning(call)
-        case .putBucketVersioning: try await putBucketVersioning(call)
-        case .getBucketACL: try getBucketACL(call)
-        case .getBucketSetting: try getBucketSetting(call)
-        case .listObjects: try listObjects(call)
-        case .listObjectsV2: try listObjectsV2(call)
-        case .listObjectVersions: try listObjectVersions(call)
-        case .listMultipartUploads: try listMultipartUploads(call)
-        case .deleteObjects: try await deleteObjects(call)
-        case .getObject: try getObject(call)
-        case .headObject: try headObject(call)
-        case .getObjectACL: try getObjectACL(call)
-        case .putObject: try await putObject(call)
-        case .copyObject: try await copyObject(call)
-        case .deleteObject: try await deleteObject(call)
-        case .createMultipartUpload: try await createMultipartUpload(call)
-        case .uploadPart: try await uploadPart(call)
-        case .uploadPartCopy: try await uploadPartCopy(call)
-        case .completeMultipartUpload: try await completeMultipartUpload(call)
-        case .abortMultipartUpload: try await abortMultipartUpload(call)
-        case .listParts: try listParts(call)
-        }
-    }
 }

@@ -90,7 +90,7 @@ import Testing
         try fixture.apply(Change.setting("bucket", "cors", nil))
         let configured = try #require(try fixture.catalog.read { try $0.bucket(bucket) })
         #expect(configured.versioning == .enabled)
-        #expect(configured.settings == ["policy": Array("{1}".utf8)])
+        #expect(configured.settings.documents == ["policy": Array("{1}".utf8)])
         let id = UploadID.random()
         let blob = BlobID.random()
         try fixture.apply(Change.upload("bucket", "key", id))
@@ -102,7 +102,7 @@ import Testing
         #expect(try fixture.catalog.read { try $0.upload(bucket, key, id) } == nil)
         #expect(try self.blob(blob)?.died == SequenceNumber(fixture.sequence), "its uploads end with it")
         try fixture.apply(Change.bucket("bucket"))
-        #expect(try fixture.catalog.read { try $0.bucket(bucket) }?.settings.isEmpty == true)
+        #expect(try fixture.catalog.read { try $0.bucket(bucket) }?.settings.documents.isEmpty == true)
         #expect(throws: CatalogError.self) {
             try fixture.apply(Change.setting("none", "versioning", "Enabled"))
         }

@@ -20,7 +20,7 @@ import Testing
     private static func bucket(_ name: BucketName) -> Bucket {
         Bucket(
             name: name, owner: "o", region: "r", created: Timestamp(microseconds: 0),
-            createdSequence: SequenceNumber(1), versioning: .off, settings: [:])
+            createdSequence: SequenceNumber(1), versioning: .off, settings: BucketSettings())
     }
 
     @Test func everyErrorOfTheStoreHasItsCodeAndStatus() throws {

@@ -315,6 +315,9 @@ public nonisolated struct EventBucketCreated: Sendable {
 
   public var region: String = String()
 
+  /// Settings that it begins with, as BucketConfigured keeps them.
+  public var settings: Dictionary<String,Data> = [:]
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -400,10 +403,246 @@ public nonisolated struct EventMetadata: Sendable {
 
   public var storageClass: String = String()
 
+  /// Absent if the version is under no retention.
+  public var retention: EventRetention {
+    get {_retention ?? EventRetention()}
+    set {_retention = newValue}
+  }
+  /// Returns true if `retention` has been explicitly set.
+  public var hasRetention: Bool {self._retention != nil}
+  /// Clears the value of `retention`. Subsequent reads from it will return its default value.
+  public mutating func clearRetention() {self._retention = nil}
+
+  public var legalHold: Bool = false
+
+  /// Absent where only the owner has rights.
+  public var accessControl: EventAccessControl {
+    get {_accessControl ?? EventAccessControl()}
+    set {_accessControl = newValue}
+  }
+  /// Returns true if `accessControl` has been explicitly set.
+  public var hasAccessControl: Bool {self._accessControl != nil}
+  /// Clears the value of `accessControl`. Subsequent reads from it will return its default value.
+  public mutating func clearAccessControl() {self._accessControl = nil}
+
   /// Subresources that later versions of the store keep with an object, by their S3 name.
   public var extensions: Dictionary<String,Data> = [:]
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _retention: EventRetention? = nil
+  fileprivate var _accessControl: EventAccessControl? = nil
+}
+
+/// Until when a version cannot be removed (S3: Object Lock).
+public nonisolated struct EventRetention: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var mode: EventRetention.Mode = .unspecified
+
+  /// Since 1970-01-01T00:00:00Z.
+  public var untilMicroseconds: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum Mode: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case unspecified // = 0
+    case governance // = 1
+    case compliance // = 2
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .unspecified
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .governance
+      case 2: self = .compliance
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .governance: return 1
+      case .compliance: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [EventRetention.Mode] = [
+      .unspecified,
+      .governance,
+      .compliance,
+    ]
+
+  }
+
+  public init() {}
+}
+
+/// Who besides policies has which rights on an object.
+public nonisolated struct EventAccessControl: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var grants: [EventGrant] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct EventGrant: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var permission: EventGrant.Permission = .unspecified
+
+  /// A user's canonical id, or the URI of one of S3's groups.
+  public var grantee: String = String()
+
+  public var displayName: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum Permission: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case unspecified // = 0
+    case read // = 1
+    case write // = 2
+    case readAcp // = 3
+    case writeAcp // = 4
+    case fullControl // = 5
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .unspecified
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .read
+      case 2: self = .write
+      case 3: self = .readAcp
+      case 4: self = .writeAcp
+      case 5: self = .fullControl
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .read: return 1
+      case .write: return 2
+      case .readAcp: return 3
+      case .writeAcp: return 4
+      case .fullControl: return 5
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [EventGrant.Permission] = [
+      .unspecified,
+      .read,
+      .write,
+      .readAcp,
+      .writeAcp,
+      .fullControl,
+    ]
+
+  }
+
+  public init() {}
+}
+
+/// How the stored bytes of a version are enciphered (Documentation/formats.md, "Encrypted objects").
+public nonisolated struct EventEncryption: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var kind: EventEncryption.Kind = .unspecified
+
+  /// The master key that wraps the data key.
+  public var keyID: String = String()
+
+  public var wrappedKey: Data = Data()
+
+  /// For CUSTOMER: a salt, and what the key that comes with a request is recognised by.
+  public var keyCheck: Data = Data()
+
+  /// For CUSTOMER: the MD5 that S3 shows for the key.
+  public var keyMd5: Data = Data()
+
+  /// For KMS: the encryption context, as the writer gave it.
+  public var context: String = String()
+
+  public var bucketKey: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum Kind: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case unspecified // = 0
+
+    /// The key comes with each request and is kept nowhere.
+    case customer // = 1
+
+    /// The data key stands here, wrapped with a master key of the store.
+    case s3 // = 2
+
+    /// The same with a master key that the writer named.
+    case kms // = 3
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .unspecified
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .customer
+      case 2: self = .s3
+      case 3: self = .kms
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .customer: return 1
+      case .s3: return 2
+      case .kms: return 3
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [EventEncryption.Kind] = [
+      .unspecified,
+      .customer,
+      .s3,
+      .kms,
+    ]
+
+  }
 
   public init() {}
 }
@@ -436,6 +675,9 @@ public nonisolated struct EventPiece: Sendable {
   public var hasChecksum: Bool {self._checksum != nil}
   /// Clears the value of `checksum`. Subsequent reads from it will return its default value.
   public mutating func clearChecksum() {self._checksum = nil}
+
+  /// For enciphered bytes: what makes this piece's key of the object's. Length and SHA-256 are of what is stored.
+  public var keySalt: Data = Data()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -535,6 +777,22 @@ public nonisolated struct EventVersionPublished: @unchecked Sendable {
     set {_uniqueStorage()._ownerDisplayName = newValue}
   }
 
+  /// Absent if the bytes are stored as they were sent. The size is of the bytes that were sent.
+  public var encryption: EventEncryption {
+    get {_storage._encryption ?? EventEncryption()}
+    set {_uniqueStorage()._encryption = newValue}
+  }
+  /// Returns true if `encryption` has been explicitly set.
+  public var hasEncryption: Bool {_storage._encryption != nil}
+  /// Clears the value of `encryption`. Subsequent reads from it will return its default value.
+  public mutating func clearEncryption() {_uniqueStorage()._encryption = nil}
+
+  /// Why, when it was not a request: "lifecycle: <rule>".
+  public var reason: String {
+    get {_storage._reason}
+    set {_uniqueStorage()._reason = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -566,33 +824,45 @@ public nonisolated struct EventVersionRemoved: Sendable {
 }
 
 /// Something of a version that is not its bytes changed: its tags, retention, legal hold or ACL.
-public nonisolated struct EventVersionAmended: Sendable {
+public nonisolated struct EventVersionAmended: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var bucket: String = String()
+  public var bucket: String {
+    get {_storage._bucket}
+    set {_uniqueStorage()._bucket = newValue}
+  }
 
-  public var key: String = String()
+  public var key: String {
+    get {_storage._key}
+    set {_uniqueStorage()._key = newValue}
+  }
 
-  public var versionID: Data = Data()
+  public var versionID: Data {
+    get {_storage._versionID}
+    set {_uniqueStorage()._versionID = newValue}
+  }
 
-  public var publishedSequence: UInt64 = 0
+  public var publishedSequence: UInt64 {
+    get {_storage._publishedSequence}
+    set {_uniqueStorage()._publishedSequence = newValue}
+  }
 
   public var metadata: EventMetadata {
-    get {_metadata ?? EventMetadata()}
-    set {_metadata = newValue}
+    get {_storage._metadata ?? EventMetadata()}
+    set {_uniqueStorage()._metadata = newValue}
   }
   /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {self._metadata != nil}
+  public var hasMetadata: Bool {_storage._metadata != nil}
   /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {self._metadata = nil}
+  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _metadata: EventMetadata? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct EventUploadCreated: @unchecked Sendable {
@@ -642,6 +912,26 @@ public nonisolated struct EventUploadCreated: @unchecked Sendable {
   public var ownerDisplayName: String {
     get {_storage._ownerDisplayName}
     set {_uniqueStorage()._ownerDisplayName = newValue}
+  }
+
+  public var encryption: EventEncryption {
+    get {_storage._encryption ?? EventEncryption()}
+    set {_uniqueStorage()._encryption = newValue}
+  }
+  /// Returns true if `encryption` has been explicitly set.
+  public var hasEncryption: Bool {_storage._encryption != nil}
+  /// Clears the value of `encryption`. Subsequent reads from it will return its default value.
+  public mutating func clearEncryption() {_uniqueStorage()._encryption = nil}
+
+  /// The canonical id and name of who began it, where that is not the owner of the object to come.
+  public var initiator: String {
+    get {_storage._initiator}
+    set {_uniqueStorage()._initiator = newValue}
+  }
+
+  public var initiatorDisplayName: String {
+    get {_storage._initiatorDisplayName}
+    set {_uniqueStorage()._initiatorDisplayName = newValue}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1450,7 +1740,7 @@ nonisolated extension EventEpochOpened: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension EventBucketCreated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BucketCreated"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}owner\0\u{1}region\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}owner\0\u{1}region\0\u{1}settings\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1461,6 +1751,7 @@ nonisolated extension EventBucketCreated: SwiftProtobuf.Message, SwiftProtobuf._
       case 1: try { try decoder.decodeSingularStringField(value: &self.bucket) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.owner) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.region) }()
+      case 4: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufBytes>.self, value: &self.settings) }()
       default: break
       }
     }
@@ -1476,6 +1767,9 @@ nonisolated extension EventBucketCreated: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.region.isEmpty {
       try visitor.visitSingularStringField(value: self.region, fieldNumber: 3)
     }
+    if !self.settings.isEmpty {
+      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufBytes>.self, value: self.settings, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1483,6 +1777,7 @@ nonisolated extension EventBucketCreated: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.bucket != rhs.bucket {return false}
     if lhs.owner != rhs.owner {return false}
     if lhs.region != rhs.region {return false}
+    if lhs.settings != rhs.settings {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1610,7 +1905,7 @@ nonisolated extension EventChecksum: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension EventMetadata: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Metadata"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}content_type\0\u{3}content_encoding\0\u{3}content_language\0\u{3}content_disposition\0\u{3}cache_control\0\u{1}expires\0\u{1}user\0\u{1}tags\0\u{3}website_redirect_location\0\u{3}storage_class\0\u{2}\u{5}extensions\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}content_type\0\u{3}content_encoding\0\u{3}content_language\0\u{3}content_disposition\0\u{3}cache_control\0\u{1}expires\0\u{1}user\0\u{1}tags\0\u{3}website_redirect_location\0\u{3}storage_class\0\u{1}retention\0\u{3}legal_hold\0\u{3}access_control\0\u{2}\u{2}extensions\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1628,6 +1923,9 @@ nonisolated extension EventMetadata: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 8: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.tags) }()
       case 9: try { try decoder.decodeSingularStringField(value: &self.websiteRedirectLocation) }()
       case 10: try { try decoder.decodeSingularStringField(value: &self.storageClass) }()
+      case 11: try { try decoder.decodeSingularMessageField(value: &self._retention) }()
+      case 12: try { try decoder.decodeSingularBoolField(value: &self.legalHold) }()
+      case 13: try { try decoder.decodeSingularMessageField(value: &self._accessControl) }()
       case 15: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufBytes>.self, value: &self.extensions) }()
       default: break
       }
@@ -1635,6 +1933,10 @@ nonisolated extension EventMetadata: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.contentType.isEmpty {
       try visitor.visitSingularStringField(value: self.contentType, fieldNumber: 1)
     }
@@ -1665,6 +1967,15 @@ nonisolated extension EventMetadata: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if !self.storageClass.isEmpty {
       try visitor.visitSingularStringField(value: self.storageClass, fieldNumber: 10)
     }
+    try { if let v = self._retention {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    } }()
+    if self.legalHold != false {
+      try visitor.visitSingularBoolField(value: self.legalHold, fieldNumber: 12)
+    }
+    try { if let v = self._accessControl {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    } }()
     if !self.extensions.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufBytes>.self, value: self.extensions, fieldNumber: 15)
     }
@@ -1682,15 +1993,195 @@ nonisolated extension EventMetadata: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.tags != rhs.tags {return false}
     if lhs.websiteRedirectLocation != rhs.websiteRedirectLocation {return false}
     if lhs.storageClass != rhs.storageClass {return false}
+    if lhs._retention != rhs._retention {return false}
+    if lhs.legalHold != rhs.legalHold {return false}
+    if lhs._accessControl != rhs._accessControl {return false}
     if lhs.extensions != rhs.extensions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
+nonisolated extension EventRetention: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Retention"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mode\0\u{3}until_microseconds\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.mode) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.untilMicroseconds) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.mode != .unspecified {
+      try visitor.visitSingularEnumField(value: self.mode, fieldNumber: 1)
+    }
+    if self.untilMicroseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.untilMicroseconds, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventRetention, rhs: EventRetention) -> Bool {
+    if lhs.mode != rhs.mode {return false}
+    if lhs.untilMicroseconds != rhs.untilMicroseconds {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventRetention.Mode: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0MODE_UNSPECIFIED\0\u{1}GOVERNANCE\0\u{1}COMPLIANCE\0")
+}
+
+nonisolated extension EventAccessControl: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".AccessControl"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}grants\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.grants) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.grants.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.grants, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventAccessControl, rhs: EventAccessControl) -> Bool {
+    if lhs.grants != rhs.grants {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventGrant: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Grant"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}permission\0\u{1}grantee\0\u{3}display_name\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.permission) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.grantee) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.displayName) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.permission != .unspecified {
+      try visitor.visitSingularEnumField(value: self.permission, fieldNumber: 1)
+    }
+    if !self.grantee.isEmpty {
+      try visitor.visitSingularStringField(value: self.grantee, fieldNumber: 2)
+    }
+    if !self.displayName.isEmpty {
+      try visitor.visitSingularStringField(value: self.displayName, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventGrant, rhs: EventGrant) -> Bool {
+    if lhs.permission != rhs.permission {return false}
+    if lhs.grantee != rhs.grantee {return false}
+    if lhs.displayName != rhs.displayName {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventGrant.Permission: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PERMISSION_UNSPECIFIED\0\u{1}READ\0\u{1}WRITE\0\u{1}READ_ACP\0\u{1}WRITE_ACP\0\u{1}FULL_CONTROL\0")
+}
+
+nonisolated extension EventEncryption: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Encryption"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{3}key_id\0\u{3}wrapped_key\0\u{3}key_check\0\u{3}key_md5\0\u{1}context\0\u{3}bucket_key\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.keyID) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.wrappedKey) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.keyCheck) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.keyMd5) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.context) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.bucketKey) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kind != .unspecified {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.keyID.isEmpty {
+      try visitor.visitSingularStringField(value: self.keyID, fieldNumber: 2)
+    }
+    if !self.wrappedKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.wrappedKey, fieldNumber: 3)
+    }
+    if !self.keyCheck.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keyCheck, fieldNumber: 4)
+    }
+    if !self.keyMd5.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keyMd5, fieldNumber: 5)
+    }
+    if !self.context.isEmpty {
+      try visitor.visitSingularStringField(value: self.context, fieldNumber: 6)
+    }
+    if self.bucketKey != false {
+      try visitor.visitSingularBoolField(value: self.bucketKey, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventEncryption, rhs: EventEncryption) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.keyID != rhs.keyID {return false}
+    if lhs.wrappedKey != rhs.wrappedKey {return false}
+    if lhs.keyCheck != rhs.keyCheck {return false}
+    if lhs.keyMd5 != rhs.keyMd5 {return false}
+    if lhs.context != rhs.context {return false}
+    if lhs.bucketKey != rhs.bucketKey {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventEncryption.Kind: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNSPECIFIED\0\u{1}CUSTOMER\0\u{1}S3\0\u{1}KMS\0")
+}
+
 nonisolated extension EventPiece: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Piece"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}blob_id\0\u{3}payload_sequence\0\u{1}length\0\u{1}sha256\0\u{3}part_number\0\u{1}checksum\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}blob_id\0\u{3}payload_sequence\0\u{1}length\0\u{1}sha256\0\u{3}part_number\0\u{1}checksum\0\u{3}key_salt\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1704,6 +2195,7 @@ nonisolated extension EventPiece: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 4: try { try decoder.decodeSingularBytesField(value: &self.sha256) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.partNumber) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._checksum) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self.keySalt) }()
       default: break
       }
     }
@@ -1732,6 +2224,9 @@ nonisolated extension EventPiece: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     try { if let v = self._checksum {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
+    if !self.keySalt.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keySalt, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1742,6 +2237,7 @@ nonisolated extension EventPiece: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.sha256 != rhs.sha256 {return false}
     if lhs.partNumber != rhs.partNumber {return false}
     if lhs._checksum != rhs._checksum {return false}
+    if lhs.keySalt != rhs.keySalt {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1749,7 +2245,7 @@ nonisolated extension EventPiece: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension EventVersionPublished: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".VersionPublished"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}null_version\0\u{3}delete_marker\0\u{1}size\0\u{1}etag\0\u{1}owner\0\u{1}metadata\0\u{1}checksums\0\u{1}pieces\0\u{3}upload_id\0\u{3}replaced_sequence\0\u{3}copied_from\0\u{3}owner_display_name\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}null_version\0\u{3}delete_marker\0\u{1}size\0\u{1}etag\0\u{1}owner\0\u{1}metadata\0\u{1}checksums\0\u{1}pieces\0\u{3}upload_id\0\u{3}replaced_sequence\0\u{3}copied_from\0\u{3}owner_display_name\0\u{1}encryption\0\u{1}reason\0")
 
   fileprivate class _StorageClass {
     var _bucket: String = String()
@@ -1767,6 +2263,8 @@ nonisolated extension EventVersionPublished: SwiftProtobuf.Message, SwiftProtobu
     var _replacedSequence: UInt64 = 0
     var _copiedFrom: String = String()
     var _ownerDisplayName: String = String()
+    var _encryption: EventEncryption? = nil
+    var _reason: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1792,6 +2290,8 @@ nonisolated extension EventVersionPublished: SwiftProtobuf.Message, SwiftProtobu
       _replacedSequence = source._replacedSequence
       _copiedFrom = source._copiedFrom
       _ownerDisplayName = source._ownerDisplayName
+      _encryption = source._encryption
+      _reason = source._reason
     }
   }
 
@@ -1825,6 +2325,8 @@ nonisolated extension EventVersionPublished: SwiftProtobuf.Message, SwiftProtobu
         case 13: try { try decoder.decodeSingularUInt64Field(value: &_storage._replacedSequence) }()
         case 14: try { try decoder.decodeSingularStringField(value: &_storage._copiedFrom) }()
         case 15: try { try decoder.decodeSingularStringField(value: &_storage._ownerDisplayName) }()
+        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._encryption) }()
+        case 17: try { try decoder.decodeSingularStringField(value: &_storage._reason) }()
         default: break
         }
       }
@@ -1882,6 +2384,12 @@ nonisolated extension EventVersionPublished: SwiftProtobuf.Message, SwiftProtobu
       if !_storage._ownerDisplayName.isEmpty {
         try visitor.visitSingularStringField(value: _storage._ownerDisplayName, fieldNumber: 15)
       }
+      try { if let v = _storage._encryption {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      } }()
+      if !_storage._reason.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._reason, fieldNumber: 17)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1906,6 +2414,8 @@ nonisolated extension EventVersionPublished: SwiftProtobuf.Message, SwiftProtobu
         if _storage._replacedSequence != rhs_storage._replacedSequence {return false}
         if _storage._copiedFrom != rhs_storage._copiedFrom {return false}
         if _storage._ownerDisplayName != rhs_storage._ownerDisplayName {return false}
+        if _storage._encryption != rhs_storage._encryption {return false}
+        if _storage._reason != rhs_storage._reason {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1969,51 +2479,95 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
   public static let protoMessageName: String = _protobuf_package + ".VersionAmended"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}published_sequence\0\u{1}metadata\0")
 
+  fileprivate class _StorageClass {
+    var _bucket: String = String()
+    var _key: String = String()
+    var _versionID: Data = Data()
+    var _publishedSequence: UInt64 = 0
+    var _metadata: EventMetadata? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _bucket = source._bucket
+      _key = source._key
+      _versionID = source._versionID
+      _publishedSequence = source._publishedSequence
+      _metadata = source._metadata
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.bucket) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.key) }()
-      case 3: try { try decoder.decodeSingularBytesField(value: &self.versionID) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.publishedSequence) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._bucket) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._key) }()
+        case 3: try { try decoder.decodeSingularBytesField(value: &_storage._versionID) }()
+        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._publishedSequence) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.bucket.isEmpty {
-      try visitor.visitSingularStringField(value: self.bucket, fieldNumber: 1)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._bucket.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._bucket, fieldNumber: 1)
+      }
+      if !_storage._key.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._key, fieldNumber: 2)
+      }
+      if !_storage._versionID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._versionID, fieldNumber: 3)
+      }
+      if _storage._publishedSequence != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._publishedSequence, fieldNumber: 4)
+      }
+      try { if let v = _storage._metadata {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
     }
-    if !self.key.isEmpty {
-      try visitor.visitSingularStringField(value: self.key, fieldNumber: 2)
-    }
-    if !self.versionID.isEmpty {
-      try visitor.visitSingularBytesField(value: self.versionID, fieldNumber: 3)
-    }
-    if self.publishedSequence != 0 {
-      try visitor.visitSingularUInt64Field(value: self.publishedSequence, fieldNumber: 4)
-    }
-    try { if let v = self._metadata {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: EventVersionAmended, rhs: EventVersionAmended) -> Bool {
-    if lhs.bucket != rhs.bucket {return false}
-    if lhs.key != rhs.key {return false}
-    if lhs.versionID != rhs.versionID {return false}
-    if lhs.publishedSequence != rhs.publishedSequence {return false}
-    if lhs._metadata != rhs._metadata {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._bucket != rhs_storage._bucket {return false}
+        if _storage._key != rhs_storage._key {return false}
+        if _storage._versionID != rhs_storage._versionID {return false}
+        if _storage._publishedSequence != rhs_storage._publishedSequence {return false}
+        if _storage._metadata != rhs_storage._metadata {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2021,7 +2575,7 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension EventUploadCreated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".UploadCreated"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}upload_id\0\u{1}owner\0\u{1}metadata\0\u{3}checksum_algorithm\0\u{3}checksum_composite\0\u{3}owner_display_name\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}upload_id\0\u{1}owner\0\u{1}metadata\0\u{3}checksum_algorithm\0\u{3}checksum_composite\0\u{3}owner_display_name\0\u{1}encryption\0\u{1}initiator\0\u{3}initiator_display_name\0")
 
   fileprivate class _StorageClass {
     var _bucket: String = String()
@@ -2032,6 +2586,9 @@ nonisolated extension EventUploadCreated: SwiftProtobuf.Message, SwiftProtobuf._
     var _checksumAlgorithm: EventChecksumAlgorithm = .unspecified
     var _checksumComposite: Bool = false
     var _ownerDisplayName: String = String()
+    var _encryption: EventEncryption? = nil
+    var _initiator: String = String()
+    var _initiatorDisplayName: String = String()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2050,6 +2607,9 @@ nonisolated extension EventUploadCreated: SwiftProtobuf.Message, SwiftProtobuf._
       _checksumAlgorithm = source._checksumAlgorithm
       _checksumComposite = source._checksumComposite
       _ownerDisplayName = source._ownerDisplayName
+      _encryption = source._encryption
+      _initiator = source._initiator
+      _initiatorDisplayName = source._initiatorDisplayName
     }
   }
 
@@ -2076,6 +2636,9 @@ nonisolated extension EventUploadCreated: SwiftProtobuf.Message, SwiftProtobuf._
         case 6: try { try decoder.decodeSingularEnumField(value: &_storage._checksumAlgorithm) }()
         case 7: try { try decoder.decodeSingularBoolField(value: &_storage._checksumComposite) }()
         case 8: try { try decoder.decodeSingularStringField(value: &_storage._ownerDisplayName) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._encryption) }()
+        case 10: try { try decoder.decodeSingularStringField(value: &_storage._initiator) }()
+        case 11: try { try decoder.decodeSingularStringField(value: &_storage._initiatorDisplayName) }()
         default: break
         }
       }
@@ -2112,6 +2675,15 @@ nonisolated extension EventUploadCreated: SwiftProtobuf.Message, SwiftProtobuf._
       if !_storage._ownerDisplayName.isEmpty {
         try visitor.visitSingularStringField(value: _storage._ownerDisplayName, fieldNumber: 8)
       }
+      try { if let v = _storage._encryption {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
+      if !_storage._initiator.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._initiator, fieldNumber: 10)
+      }
+      if !_storage._initiatorDisplayName.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._initiatorDisplayName, fieldNumber: 11)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2129,6 +2701,9 @@ nonisolated extension EventUploadCreated: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._checksumAlgorithm != rhs_storage._checksumAlgorithm {return false}
         if _storage._checksumComposite != rhs_storage._checksumComposite {return false}
         if _storage._ownerDisplayName != rhs_storage._ownerDisplayName {return false}
+        if _storage._encryption != rhs_storage._encryption {return false}
+        if _storage._initiator != rhs_storage._initiator {return false}
+        if _storage._initiatorDisplayName != rhs_storage._initiatorDisplayName {return false}
         return true
       }
       if !storagesAreEqual {return false}

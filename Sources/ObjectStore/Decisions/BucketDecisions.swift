@@ -3,17 +3,19 @@ import Model
 /// What a change to a bucket comes to, given what is true when it is committed. Nothing here writes.
 enum BucketDecisions {
     static func create(
-        _ name: BucketName, region: String, actor: Actor, in view: any LedgerView
+        _ name: BucketName, region: String, settings: [String: [UInt8]], actor: Actor,
+        in view: any LedgerView
     ) throws -> Decision<Bucket> {
         if let existing = try view.bucket(name) { throw StoreError.bucketExists(existing) }
         var change = EventBucketCreated()
         change.bucket = name.rawValue
         change.owner = actor.id
         change.region = region
+        change.settings = settings.mapValues { .init($0) }
         return .append(.bucketCreated(change)) { sequence, time in
             Bucket(
                 name: name, owner: actor.id, region: region, created: time, createdSequence: sequence,
-                versioning: .off, settings: [:])
+                versioning: .off, settings: BucketSettings(settings))
         }
     }
 

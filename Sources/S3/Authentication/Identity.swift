@@ -12,6 +12,11 @@ public struct Identity: Sendable, Hashable {
         self.userID = userID
         self.displayName = displayName
     }
+
+    /// Whoever sends a request that is not signed.
+    public static let anonymous = Identity(accessKey: "", secretKey: "", userID: "anonymous", displayName: "")
+
+    public var isAnonymous: Bool { accessKey.isEmpty }
 }
 
 /// Where access keys are looked up, in memory.

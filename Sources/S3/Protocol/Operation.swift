@@ -1,28 +1,81 @@
 import HTTPTypes
 
 /// What a request asks for, by the name the S3 API has for it.
-package enum Operation: String, Sendable {
+package enum Operation: String, Sendable, CaseIterable {
+    // The service
     case listBuckets = "ListBuckets"
+    /// A browser asks whether a page of another origin may send a request.
+    case preflight = "Preflight"
+
+    // Buckets
     case createBucket = "CreateBucket"
     case deleteBucket = "DeleteBucket"
     case headBucket = "HeadBucket"
     case getBucketLocation = "GetBucketLocation"
-    case getBucketVersioning = "GetBucketVersioning"
-    case putBucketVersioning = "PutBucketVersioning"
-    case getBucketACL = "GetBucketAcl"
-    /// A setting that no bucket of this store has: reading it says so, as Amazon S3 does.
-    case getBucketSetting = "GetBucketSetting"
     case listObjects = "ListObjects"
     case listObjectsV2 = "ListObjectsV2"
     case listObjectVersions = "ListObjectVersions"
     case listMultipartUploads = "ListMultipartUploads"
     case deleteObjects = "DeleteObjects"
+    case postObject = "PostObject"
+
+    // Settings of buckets
+    case getBucketVersioning = "GetBucketVersioning"
+    case putBucketVersioning = "PutBucketVersioning"
+    case getBucketACL = "GetBucketAcl"
+    case putBucketACL = "PutBucketAcl"
+    case getBucketPolicy = "GetBucketPolicy"
+    case putBucketPolicy = "PutBucketPolicy"
+    case deleteBucketPolicy = "DeleteBucketPolicy"
+    case getBucketPolicyStatus = "GetBucketPolicyStatus"
+    case getPublicAccessBlock = "GetPublicAccessBlock"
+    case putPublicAccessBlock = "PutPublicAccessBlock"
+    case deletePublicAccessBlock = "DeletePublicAccessBlock"
+    case getBucketOwnershipControls = "GetBucketOwnershipControls"
+    case putBucketOwnershipControls = "PutBucketOwnershipControls"
+    case deleteBucketOwnershipControls = "DeleteBucketOwnershipControls"
+    case getBucketCORS = "GetBucketCors"
+    case putBucketCORS = "PutBucketCors"
+    case deleteBucketCORS = "DeleteBucketCors"
+    case getBucketTagging = "GetBucketTagging"
+    case putBucketTagging = "PutBucketTagging"
+    case deleteBucketTagging = "DeleteBucketTagging"
+    case getBucketLifecycle = "GetBucketLifecycleConfiguration"
+    case putBucketLifecycle = "PutBucketLifecycleConfiguration"
+    case deleteBucketLifecycle = "DeleteBucketLifecycle"
+    case getObjectLockConfiguration = "GetObjectLockConfiguration"
+    case putObjectLockConfiguration = "PutObjectLockConfiguration"
+    case getBucketEncryption = "GetBucketEncryption"
+    case putBucketEncryption = "PutBucketEncryption"
+    case deleteBucketEncryption = "DeleteBucketEncryption"
+    case getBucketLogging = "GetBucketLogging"
+    case putBucketLogging = "PutBucketLogging"
+    case getBucketNotification = "GetBucketNotificationConfiguration"
+    case putBucketNotification = "PutBucketNotificationConfiguration"
+    case getBucketRequestPayment = "GetBucketRequestPayment"
+    case putBucketRequestPayment = "PutBucketRequestPayment"
+    case getBucketAccelerate = "GetBucketAccelerateConfiguration"
+    /// A setting that no bucket of this store has: reading it says so, as Amazon S3 does.
+    case getBucketSetting = "GetBucketSetting"
+
+    // Objects
     case getObject = "GetObject"
     case headObject = "HeadObject"
-    case getObjectACL = "GetObjectAcl"
     case putObject = "PutObject"
     case copyObject = "CopyObject"
     case deleteObject = "DeleteObject"
+    case getObjectAttributes = "GetObjectAttributes"
+    case getObjectACL = "GetObjectAcl"
+    case putObjectACL = "PutObjectAcl"
+    case getObjectTagging = "GetObjectTagging"
+    case putObjectTagging = "PutObjectTagging"
+    case deleteObjectTagging = "DeleteObjectTagging"
+    case getObjectRetention = "GetObjectRetention"
+    case putObjectRetention = "PutObjectRetention"
+    case getObjectLegalHold = "GetObjectLegalHold"
+    case putObjectLegalHold = "PutObjectLegalHold"
+
+    // Multipart uploads
     case createMultipartUpload = "CreateMultipartUpload"
     case uploadPart = "UploadPart"
     case uploadPartCopy = "UploadPartCopy"
@@ -42,25 +95,58 @@ package enum Operation: String, Sendable {
         "torrent", "uploads", "versioning", "versions", "website",
     ]
 
-    /// What Amazon S3 answers for a setting that a bucket does not have.
+    /// What Amazon S3 answers for a setting that no bucket of this store has.
     static let absentSettings: [String: (code: String, message: String)] = [
-        "cors": ("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
-        "encryption": (
-            "ServerSideEncryptionConfigurationNotFoundError",
-            "The server side encryption configuration was not found"
-        ),
-        "lifecycle": ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
-        "object-lock": (
-            "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"
-        ),
-        "policy": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
         "replication": (
             "ReplicationConfigurationNotFoundError", "The replication configuration was not found"
         ),
-        "tagging": ("NoSuchTagSet", "The TagSet does not exist"),
         "website": (
             "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"
         ),
+    ]
+
+    /// What a subresource of a bucket comes to, by method.
+    private static let bucketRoutes: [String: [HTTPRequest.Method: Operation]] = [
+        "accelerate": [.get: .getBucketAccelerate],
+        "acl": [.get: .getBucketACL, .put: .putBucketACL],
+        "cors": [.get: .getBucketCORS, .put: .putBucketCORS, .delete: .deleteBucketCORS],
+        "delete": [.post: .deleteObjects],
+        "encryption": [
+            .get: .getBucketEncryption, .put: .putBucketEncryption, .delete: .deleteBucketEncryption,
+        ],
+        "lifecycle": [
+            .get: .getBucketLifecycle, .put: .putBucketLifecycle, .delete: .deleteBucketLifecycle,
+        ],
+        "location": [.get: .getBucketLocation],
+        "logging": [.get: .getBucketLogging, .put: .putBucketLogging],
+        "notification": [.get: .getBucketNotification, .put: .putBucketNotification],
+        "object-lock": [.get: .getObjectLockConfiguration, .put: .putObjectLockConfiguration],
+        "ownershipControls": [
+            .get: .getBucketOwnershipControls, .put: .putBucketOwnershipControls,
+            .delete: .deleteBucketOwnershipControls,
+        ],
+        "policy": [.get: .getBucketPolicy, .put: .putBucketPolicy, .delete: .deleteBucketPolicy],
+        "policyStatus": [.get: .getBucketPolicyStatus],
+        "publicAccessBlock": [
+            .get: .getPublicAccessBlock, .put: .putPublicAccessBlock, .delete: .deletePublicAccessBlock,
+        ],
+        "replication": [.get: .getBucketSetting],
+        "requestPayment": [.get: .getBucketRequestPayment, .put: .putBucketRequestPayment],
+        "tagging": [.get: .getBucketTagging, .put: .putBucketTagging, .delete: .deleteBucketTagging],
+        "uploads": [.get: .listMultipartUploads],
+        "versioning": [.get: .getBucketVersioning, .put: .putBucketVersioning],
+        "versions": [.get: .listObjectVersions],
+        "website": [.get: .getBucketSetting],
+    ]
+
+    /// The same of an object.
+    private static let objectRoutes: [String: [HTTPRequest.Method: Operation]] = [
+        "acl": [.get: .getObjectACL, .put: .putObjectACL],
+        "attributes": [.get: .getObjectAttributes],
+        "legal-hold": [.get: .getObjectLegalHold, .put: .putObjectLegalHold],
+        "retention": [.get: .getObjectRetention, .put: .putObjectRetention],
+        "tagging": [.get: .getObjectTagging, .put: .putObjectTagging, .delete: .deleteObjectTagging],
+        "uploads": [.post: .createMultipartUpload],
     ]
 
     /// - Throws: `NotImplemented` for a feature that this store does not have, `MethodNotAllowed`.
@@ -68,10 +154,20 @@ package enum Operation: String, Sendable {
         let subresource = target.query.items.first { Self.subresources.contains($0.name) }?.name
         let method = head.method
         let found: Operation? =
-            if target.key != nil {
-                try Self.object(method, subresource, target.query, head.headerFields)
+            if method == .options, target.bucket != nil {
+                .preflight
+            } else if target.key != nil {
+                if let subresource {
+                    Self.objectRoutes[subresource]?[method]
+                } else {
+                    Self.object(method, target.query, head.headerFields)
+                }
             } else if target.bucket != nil {
-                try Self.bucket(method, subresource, target.query)
+                if let subresource {
+                    Self.bucketRoutes[subresource]?[method]
+                } else {
+                    Self.bucket(method, target.query)
+                }
             } else {
                 method == .get && subresource == nil ? .listBuckets : nil
             }
@@ -86,42 +182,31 @@ package enum Operation: String, Sendable {
         self = found
     }
 
-    private static func bucket(
-        _ method: HTTPRequest.Method, _ subresource: String?, _ query: Query
-    ) throws -> Operation? {
-        switch (method, subresource) {
-        case (.get, nil): query["list-type"] == "2" ? .listObjectsV2 : .listObjects
-        case (.get, "location"): .getBucketLocation
-        case (.get, "versioning"): .getBucketVersioning
-        case (.get, "versions"): .listObjectVersions
-        case (.get, "uploads"): .listMultipartUploads
-        case (.get, "acl"): .getBucketACL
-        case (.get, let name?) where absentSettings[name] != nil: .getBucketSetting
-        case (.head, nil): .headBucket
-        case (.put, nil): .createBucket
-        case (.put, "versioning"): .putBucketVersioning
-        case (.delete, nil): .deleteBucket
-        case (.post, "delete"): .deleteObjects
-        case (.post, nil): throw S3Error.notImplemented("A browser upload with POST")
+    private static func bucket(_ method: HTTPRequest.Method, _ query: Query) -> Operation? {
+        switch method {
+        case .get: query["list-type"] == "2" ? .listObjectsV2 : .listObjects
+        case .head: .headBucket
+        case .put: .createBucket
+        case .delete: .deleteBucket
+        case .post: .postObject
         default: nil
         }
     }
 
     private static func object(
-        _ method: HTTPRequest.Method, _ subresource: String?, _ query: Query, _ headers: HTTPFields
-    ) throws -> Operation? {
+        _ method: HTTPRequest.Method, _ query: Query, _ headers: HTTPFields
+    ) -> Operation? {
         let isPart = query.has("uploadId")
-        let isCopy = headers[.amzCopySource] != nil
-        return switch (method, subresource) {
-        case (.get, nil): isPart ? .listParts : .getObject
-        case (.get, "acl"): .getObjectACL
-        case (.head, nil): .headObject
-        case (.put, nil):
-            if isPart { isCopy ? .uploadPartCopy : .uploadPart } else { isCopy ? .copyObject : .putObject }
-        case (.delete, nil): isPart ? .abortMultipartUpload : .deleteObject
-        case (.post, "uploads"): .createMultipartUpload
-        case (.post, nil): isPart ? .completeMultipartUpload : nil
-        default: nil
+        switch method {
+        case .get: return isPart ? .listParts : .getObject
+        case .head: return .headObject
+        case .put:
+            let isCopy = headers[.amzCopySource] != nil
+            if isPart { return isCopy ? .uploadPartCopy : .uploadPart }
+            return isCopy ? .copyObject : .putObject
+        case .delete: return isPart ? .abortMultipartUpload : .deleteObject
+        case .post: return isPart ? .completeMultipartUpload : nil
+        default: return nil
         }
     }
 }

@@ -1,0 +1,13 @@
+import Model
+import ObjectStore
+
+/// Source: Amazon S3 API Reference, the actions named by each method.
+extension S3Service {
+    func getBucketLogging(_ call: S3Call) throws -> ServiceResponse {
+        throw S3Error.notImplemented("GET ?logging")
+    }
+
+    func putBucketLogging(_ call: S3Call) async throws -> ServiceResponse {
+        throw S3Error.notImplemented("PUT ?logging")
+    }
+}
