@@ -258,6 +258,7 @@ import Testing
     @Test func whoAndWhereItIsSignedForIsChecked() {
         #expect(code(signed(Signer(region: "mars-1"))) == "AuthorizationHeaderMalformed")
         #expect(code(signed(Signer(service: "ec2"))) == "AuthorizationHeaderMalformed")
+        #expect(code(signed(Signer(service: "sts"))) == "NotImplemented")
         #expect(code(signed(Signer(accessKey: "NOBODY"))) == "InvalidAccessKeyId")
         #expect(code(signed(Signer(secretKey: "wrong"))) == "SignatureDoesNotMatch")
         #expect(code(signed(headers: [("x-amz-security-token", "t")])) == "InvalidToken")

@@ -144,6 +144,9 @@ package struct Authenticator: Sendable {
     private func checkScope(_ claim: SignatureClaim) throws {
         let code: S3ErrorCode =
             claim.expires == nil ? .authorizationHeaderMalformed : .authorizationQueryParametersError
+        guard claim.service != "sts" else {
+            throw S3Error.notImplemented("The Security Token Service (AssumeRole and its kin)")
+        }
         guard claim.service == "s3" else {
             throw S3Error(
                 code,
