@@ -1,3 +1,4 @@
+import Catalog
 import Foundation
 import Integrity
 import Model
@@ -25,6 +26,8 @@ public struct CommandRunner: Sendable {
         switch command {
         case .fsck(let deep, let repair, let json):
             return try await fsck(deep: deep, repair: repair, json: json, output)
+        case .checkReferences(let table, let json):
+            return try checkReferences(table, json: json, output)
         case .log(let from, let bucket, let follow, let json):
             try await log(from: from, bucket: bucket, follow: follow, json: json, output)
         case .verifyLog(let json): return try verifyLog(json: json, output)
@@ -57,12 +60,26 @@ public struct CommandRunner: Sendable {
         return summary.exitStatus
     }
 
+    /// Users' names by their canonical ids.
+    private var userNames: [String: String] {
+        let users = keys.all.map(\.user) + [AccessKey.rootUser]
+        return Dictionary(users.map { (AccessKey.canonicalID(of: $0), $0) }) { first, _ in first }
+    }
+
+    private func checkReferences(_ table: String, json: Bool, _ output: any CommandOutput) throws -> Int32 {
+        let check = ReferenceCheck(store, try ReferenceTable(reading: table), names: userNames)
+        let summary = try check.run { finding in
+            try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
+        }
+        try output.line(json ? try CommandJSON.line(ReferenceLine(summary)) : summary.text)
+        return summary.exitStatus
+    }
+
     private func log(
         from: UInt64, bucket: String?, follow: Bool, json: Bool, _ output: any CommandOutput
     ) async throws {
         var next = SequenceNumber(max(from, 1))
-        let users = keys.all.map(\.user) + [AccessKey.rootUser]
-        let names = Dictionary(users.map { (AccessKey.canonicalID(of: $0), $0) }) { first, _ in first }
+        let names = userNames
         while !Task.isCancelled {
             let events = try store.events(from: next, limit: 1000)
             for event in events where bucket == nil || event.bucket == bucket {

@@ -1,6 +1,8 @@
 /// What the command line asks of a store, running or not.
 public enum StoreCommand: Codable, Sendable {
     case fsck(deep: Bool, repair: Bool, json: Bool)
+    /// - Parameter table: the path of a ``ReferenceTable``.
+    case checkReferences(table: String, json: Bool)
     case log(from: UInt64, bucket: String?, follow: Bool, json: Bool)
     case verifyLog(json: Bool)
     case explain(object: String, versionID: String?, json: Bool)
@@ -15,7 +17,7 @@ public enum StoreCommand: Codable, Sendable {
         switch self {
         case .fsck(_, let repair, _): repair
         case .replaceVolume: true
-        case .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
         }
     }
 }
