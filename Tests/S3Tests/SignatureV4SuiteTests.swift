@@ -1,6 +1,7 @@
 import Digests
 import Foundation
 import HTTPTypes
+import Model
 import S3
 import Testing
 

@@ -35,13 +35,16 @@ package enum SignatureV2 {
         return target.query.has("AWSAccessKeyId")
     }
 
-    static func stringToSign(_ head: HTTPRequest, _ target: RequestTarget, date: String) -> [UInt8] {
+    /// - Parameter endsPath: whether a slash is put behind the path.
+    static func stringToSign(
+        _ head: HTTPRequest, _ target: RequestTarget, date: String, endsPath: Bool = false
+    ) -> [UInt8] {
         var text = "\(head.method.rawValue)\n"
         text += "\(head.headerFields[.contentMD5]?.trimmingBlanks() ?? "")\n"
         text += "\(head.headerFields[.contentType]?.trimmingBlanks() ?? "")\n"
         text += "\(date)\n"
         text += canonicalHeaders(head.headerFields)
-        text += canonicalResource(head.path ?? "", target)
+        text += canonicalResource(head.path ?? "", target, endsPath: endsPath)
         return Array(text.utf8)
     }
 
@@ -56,12 +59,14 @@ package enum SignatureV2 {
     }
 
     /// The bucket of the host, the path as it was sent, and the items that select what is meant.
-    private static func canonicalResource(_ uri: String, _ target: RequestTarget) -> String {
+    private static func canonicalResource(
+        _ uri: String, _ target: RequestTarget, endsPath: Bool
+    ) -> String {
         let halves = uri.utf8.split(
             separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false
         ).map { String(Substring($0)) }
         var text = target.isVirtualHosted ? "/\(target.bucket ?? "")" : ""
-        text += halves.first ?? ""
+        text += (halves.first ?? "") + (endsPath ? "/" : "")
         guard halves.count == 2 else { return text }
         // From the text and not from the parsed items: `?acl` and `?acl=` are signed as they are sent.
         var items: [(name: String, text: String)] = []
@@ -161,9 +166,18 @@ extension Authenticator {
             throw Self.noTokens
         }
         let text = SignatureV2.stringToSign(head, target, date: claim.date)
-        try Self.check(
-            claim.signature, SignatureV2.signature(text, secretKey: identity.secretKey),
-            accessKey: claim.accessKey, text: text)
+        do {
+            try Self.check(
+                claim.signature, SignatureV2.signature(text, secretKey: identity.secretKey),
+                accessKey: claim.accessKey, text: text)
+        } catch {
+            // SDKs sign a bucket's path with a slash at its end, whether or not they send one.
+            guard target.key == nil, !target.path.hasSuffix("/") else { throw error }
+            let other = SignatureV2.stringToSign(head, target, date: claim.date, endsPath: true)
+            try Self.check(
+                claim.signature, SignatureV2.signature(other, secretKey: identity.secretKey),
+                accessKey: claim.accessKey, text: text)
+        }
         return (identity, try payloadForm(head))
     }
 

@@ -10,6 +10,11 @@ package struct PostPolicy: Sendable {
     package struct Lengths: Sendable, Equatable {
         package var minimum: UInt64
         package var maximum: UInt64
+
+        package init(minimum: UInt64, maximum: UInt64) {
+            self.minimum = minimum
+            self.maximum = maximum
+        }
     }
 
     private enum Condition: Sendable {
@@ -130,7 +135,8 @@ package struct PostPolicy: Sendable {
             var holds = true
             switch condition {
             case .equals(let field, let value):
-                holds = values[field] ?? "" == value
+                // By bytes: texts that only look the same are not.
+                holds = (values[field] ?? "").utf8.elementsEqual(value.utf8)
                 covered.insert(field)
             case .startsWith(let field, let prefix):
                 holds = Self.starts(values[field] ?? "", with: prefix, field: field)
