@@ -37,7 +37,9 @@ import Testing
         return await s3.service.respond(to: ServiceRequest(head: head, body: Pieces([])))
     }
 
-    private func preflight(_ origin: String, _ method: String, _ headers: String? = nil) async -> ServiceResponse {
+    private func preflight(_ origin: String, _ method: String, _ headers: String? = nil) async
+        -> ServiceResponse
+    {
         await ask(
             [("Origin", origin), ("Access-Control-Request-Method", method)]
                 + (headers.map { [("Access-Control-Request-Headers", $0)] } ?? []))
@@ -55,7 +57,9 @@ import Testing
         #expect(await s3.send(.delete, "/bucket", "cors=").status == .noContent)
         #expect(await s3.send(.get, "/bucket", "cors=").errorCode == "NoSuchCORSConfiguration")
         #expect(await s3.send(.get, "/none", "cors=").errorCode == "NoSuchBucket")
-        #expect(await s3.send(.put, "/bucket", "cors=", body: Array(Self.rules.utf8)).errorCode == "InvalidRequest")
+        #expect(
+            await s3.send(.put, "/bucket", "cors=", body: Array(Self.rules.utf8)).errorCode
+                == "InvalidRequest")
     }
 
     private static func rule(_ more: String) -> String {
@@ -86,7 +90,10 @@ import Testing
             "<CORSConfiguration>\(String(repeating: "<CORSRule>\(good)</CORSRule>", count: 101))</CORSConfiguration>",
             "MalformedXML"
         ),
-        ("<CORSConfiguration>\(String(repeating: " ", count: 70_000))</CORSConfiguration>", "MaxMessageLengthExceeded"),
+        (
+            "<CORSConfiguration>\(String(repeating: " ", count: 70_000))</CORSConfiguration>",
+            "MaxMessageLengthExceeded"
+        ),
         (
             "<CORSConfiguration>\(String(repeating: "<CORSRule><ID>a</ID>\(good)</CORSRule>", count: 2))</CORSConfiguration>",
             "InvalidRequest"
@@ -97,18 +104,22 @@ import Testing
         #expect(await s3.send(.get, "/bucket", "cors=").errorCode == "NoSuchCORSConfiguration")
     }
 
-    @Test(arguments: [
-        ("http://www.example.com", "PUT", nil, true), ("http://www.example.com", "DELETE", "x-amz-date", true),
-        ("http://www.example.com", "PUT", "X-Amz-Date, content-type", true),
-        ("http://www.example.com", "PUT", "authorization", false),
-        ("http://www.example.com", "PUT", "x-amz-date,authorization", false),
-        ("http://www.example.com", "POST", nil, false), ("http://www.example.com:80", "PUT", nil, false),
-        ("https://a.example.org", "PUT", nil, true), ("https://a.b.example.org", "PUT", nil, true),
-        ("https://.example.org", "PUT", nil, true), ("https://example.org", "PUT", nil, false),
-        ("https://a.example.org.evil.com", "PUT", nil, false), ("http://a.example.org", "PUT", nil, false),
-        ("null", "GET", nil, true), ("http://anything", "GET", nil, true), ("http://anything", "GET", "range", false),
-        ("http://anything", "HEAD", nil, false),
-    ] as [(String, String, String?, Bool)])
+    @Test(
+        arguments: [
+            ("http://www.example.com", "PUT", nil, true),
+            ("http://www.example.com", "DELETE", "x-amz-date", true),
+            ("http://www.example.com", "PUT", "X-Amz-Date, content-type", true),
+            ("http://www.example.com", "PUT", "authorization", false),
+            ("http://www.example.com", "PUT", "x-amz-date,authorization", false),
+            ("http://www.example.com", "POST", nil, false), ("http://www.example.com:80", "PUT", nil, false),
+            ("https://a.example.org", "PUT", nil, true), ("https://a.b.example.org", "PUT", nil, true),
+            ("https://.example.org", "PUT", nil, true), ("https://example.org", "PUT", nil, false),
+            ("https://a.example.org.evil.com", "PUT", nil, false),
+            ("http://a.example.org", "PUT", nil, false),
+            ("null", "GET", nil, true), ("http://anything", "GET", nil, true),
+            ("http://anything", "GET", "range", false),
+            ("http://anything", "HEAD", nil, false),
+        ] as [(String, String, String?, Bool)])
     func theFirstRuleForOriginMethodAndHeadersDecides(
         origin: String, method: String, headers: String?, isAllowed: Bool
     ) async {
@@ -134,7 +145,9 @@ import Testing
     }
 
     @Test func aPreflightThatCannotBeAnsweredIsRefused() async {
-        #expect(await preflight("http://a", "GET").element("Message") == "CORSResponse: CORS is not enabled for this bucket.")
+        #expect(
+            await preflight("http://a", "GET").element("Message")
+                == "CORSResponse: CORS is not enabled for this bucket.")
         #expect(await configure(Self.rules).status == .ok)
         #expect(await ask([("Access-Control-Request-Method", "GET")]).errorCode == "BadRequest")
         #expect(await ask([("Origin", "http://a")]).errorCode == "BadRequest")

@@ -71,13 +71,16 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("multipart/form-data; boundary=\"XX\"", nil), ("Multipart/Form-Data;charset=utf-8; BOUNDARY=XX", nil),
-        ("multipart/form-data", "MalformedPOSTRequest"), ("multipart/form-data; boundary=", "MalformedPOSTRequest"),
-        ("multipart/form-data; boundary=\(String(repeating: "x", count: 300))", "MalformedPOSTRequest"),
-        ("multipart/mixed; boundary=XX", "PreconditionFailed"), ("text/plain", "PreconditionFailed"),
-        ("", "PreconditionFailed"), (nil, "PreconditionFailed"),
-    ] as [(String?, String?)])
+    @Test(
+        arguments: [
+            ("multipart/form-data; boundary=\"XX\"", nil),
+            ("Multipart/Form-Data;charset=utf-8; BOUNDARY=XX", nil),
+            ("multipart/form-data", "MalformedPOSTRequest"),
+            ("multipart/form-data; boundary=", "MalformedPOSTRequest"),
+            ("multipart/form-data; boundary=\(String(repeating: "x", count: 300))", "MalformedPOSTRequest"),
+            ("multipart/mixed; boundary=XX", "PreconditionFailed"), ("text/plain", "PreconditionFailed"),
+            ("", "PreconditionFailed"), (nil, "PreconditionFailed"),
+        ] as [(String?, String?)])
     func theTypeSaysThatItIsAForm(type: String?, code: String?) async {
         #expect(await Self.read(Self.file("x") + "--XX--\r\n", type: type).code == code)
     }
@@ -108,7 +111,8 @@ import Testing
     }
 
     @Test func aFieldThatIsNoTextIsRefused() async {
-        let body = Array("--XX\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n".utf8)
+        let body =
+            Array("--XX\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n".utf8)
             + [0xC3, 0x28] + Array("\r\n\(Self.file("x"))--XX--".utf8)
         #expect(await Self.read(body, by: 10).code == "MalformedPOSTRequest")
     }
@@ -122,7 +126,8 @@ import Testing
 
     @Test(arguments: [
         ("a.txt", "a.txt"), ("C:\\path\\to\\a.txt", "a.txt"), ("path/to/a.txt", "a.txt"), ("", ""),
-        ("a%22b.txt", "a\"b.txt"), ("a\\\"b.txt", "a\"b.txt"), ("a;b=c.txt", "a;b=c.txt"), ("ä é.txt", "ä é.txt"),
+        ("a%22b.txt", "a\"b.txt"), ("a\\\"b.txt", "a\"b.txt"), ("a;b=c.txt", "a;b=c.txt"),
+        ("ä é.txt", "ä é.txt"),
         ("path/", ""),
     ])
     func theNameOfTheFileIsTheLastPartOfItsPath(sent: String, name: String) async throws {
@@ -139,14 +144,19 @@ import Testing
         var fields = FormFields()
         for (field, value) in [
             ("Content-Type", "text/html"), ("x-amz-meta-a", "1"), ("acl", "public-read"), ("key", "k"),
-            ("x-amz-signature", "s"), ("x-amz-copy-source", "/other/object"), ("success_action_status", "201"),
-            ("tagging", "<Tagging><TagSet><Tag><Key>a b</Key><Value>1&amp;2</Value></Tag></TagSet></Tagging>"),
+            ("x-amz-signature", "s"), ("x-amz-copy-source", "/other/object"),
+            ("success_action_status", "201"),
+            (
+                "tagging",
+                "<Tagging><TagSet><Tag><Key>a b</Key><Value>1&amp;2</Value></Tag></TagSet></Tagging>"
+            ),
         ] { try fields.add(field, value) }
         let headers = try fields.headers()
-        #expect(headers.map { "\($0.name.canonicalName): \($0.value)" }.sorted() == [
-            "content-type: text/html", "x-amz-acl: public-read", "x-amz-meta-a: 1",
-            "x-amz-tagging: a%20b=1%262",
-        ])
+        #expect(
+            headers.map { "\($0.name.canonicalName): \($0.value)" }.sorted() == [
+                "content-type: text/html", "x-amz-acl: public-read", "x-amz-meta-a: 1",
+                "x-amz-tagging: a%20b=1%262",
+            ])
     }
 
     @Test(arguments: [

@@ -89,14 +89,16 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("http://a.example/page", "http://a.example/page?bucket=bucket&key=k%2F1&etag=%22e%22"),
-        ("https://a.example/?x=1", "https://a.example/?x=1&bucket=bucket&key=k%2F1&etag=%22e%22"),
-        ("http://a.example/?x=1&", "http://a.example/?x=1&bucket=bucket&key=k%2F1&etag=%22e%22"),
-        ("http://a.example/p#there", "http://a.example/p?bucket=bucket&key=k%2F1&etag=%22e%22#there"),
-        ("", nil), ("nonsense", nil), ("javascript:alert(1)", nil), ("file:///etc/passwd", nil),
-        ("http://", nil), ("http://a.example/\r\nX: 1", nil), ("http://a.example/é", nil), ("//a.example", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("http://a.example/page", "http://a.example/page?bucket=bucket&key=k%2F1&etag=%22e%22"),
+            ("https://a.example/?x=1", "https://a.example/?x=1&bucket=bucket&key=k%2F1&etag=%22e%22"),
+            ("http://a.example/?x=1&", "http://a.example/?x=1&bucket=bucket&key=k%2F1&etag=%22e%22"),
+            ("http://a.example/p#there", "http://a.example/p?bucket=bucket&key=k%2F1&etag=%22e%22#there"),
+            ("", nil), ("nonsense", nil), ("javascript:alert(1)", nil), ("file:///etc/passwd", nil),
+            ("http://", nil), ("http://a.example/\r\nX: 1", nil), ("http://a.example/é", nil),
+            ("//a.example", nil),
+        ] as [(String, String?)])
     func anAddressGetsWhatWasStored(address: String, redirect: String?) throws {
         let bucket = try BucketName("bucket")
         #expect(S3Service.redirect(address, key: "k/1", in: bucket, etag: "\"e\"") == redirect)
@@ -113,8 +115,10 @@ import Testing
 
     @Test func theFileIsAsLongAsThePolicySays() async {
         func code(_ content: String) async -> String? {
-            await post([("key", "k")] + Self.signed("{\"key\": \"k\"}, [\"content-length-range\", 3, 5]"), content)
-                .errorCode
+            await post(
+                [("key", "k")] + Self.signed("{\"key\": \"k\"}, [\"content-length-range\", 3, 5]"), content
+            )
+            .errorCode
         }
         #expect(await code("12") == "EntityTooSmall")
         #expect(await code("123456") == "EntityTooLarge")
@@ -170,11 +174,13 @@ import Testing
             ("a token", good + [("x-amz-security-token", "t")], "InvalidToken"),
             ("a policy alone", [("key", "k"), ("policy", "e30=")], "InvalidArgument"),
             (
-                "another region", [("key", "k")] + Self.signed("{\"key\": \"k\"}", signer: Signer(region: "mars-1")),
+                "another region",
+                [("key", "k")] + Self.signed("{\"key\": \"k\"}", signer: Signer(region: "mars-1")),
                 "AuthorizationQueryParametersError"
             ),
             (
-                "nobody's key", [("key", "k")] + Self.signed("{\"key\": \"k\"}", signer: Signer(accessKey: "NOBODY")),
+                "nobody's key",
+                [("key", "k")] + Self.signed("{\"key\": \"k\"}", signer: Signer(accessKey: "NOBODY")),
                 "InvalidAccessKeyId"
             ),
             (
@@ -183,16 +189,19 @@ import Testing
                 "SignatureDoesNotMatch"
             ),
             (
-                "too late", [("key", "k")] + Self.signed("{\"key\": \"k\"}", expiration: "2013-05-23T00:00:00Z"),
+                "too late",
+                [("key", "k")] + Self.signed("{\"key\": \"k\"}", expiration: "2013-05-23T00:00:00Z"),
                 "AccessDenied"
             ),
             (
-                "Signature V2", [("key", "k"), ("AWSAccessKeyId", "a"), ("policy", "e30="), ("signature", "s")],
+                "Signature V2",
+                [("key", "k"), ("AWSAccessKeyId", "a"), ("policy", "e30="), ("signature", "s")],
                 "InvalidRequest"
             ),
             (
                 "too long a key",
-                [("key", String(repeating: "k", count: 1025))] + Self.signed("[\"starts-with\", \"$key\", \"\"]"),
+                [("key", String(repeating: "k", count: 1025))]
+                    + Self.signed("[\"starts-with\", \"$key\", \"\"]"),
                 "KeyTooLongError"
             ),
         ]
@@ -242,7 +251,8 @@ import Testing
         let now = Timestamp(microseconds: 1_451_476_799_000_000)
         #expect(try policy?.check(fields.namingFile(), bucket: "sigv4examplebucket", now: now) == nil)
         #expect(throws: S3Error.self) {
-            try policy?.check(fields, bucket: "sigv4examplebucket", now: Timestamp(microseconds: 1_451_476_800_000_000))
+            try policy?.check(
+                fields, bucket: "sigv4examplebucket", now: Timestamp(microseconds: 1_451_476_800_000_000))
         }
     }
 

@@ -30,46 +30,71 @@ import Testing
         flaw("{\(later), \"conditions\": [{\"bucket\": \"bucket\"}, \(conditions)]}", values)
     }
 
-    @Test(arguments: [
-        ("[\"eq\", \"$key\", \"a\"]", [("key", "a")]), ("{\"key\": \"a\"}", [("key", "a")]),
-        ("{\"KEY\": \"a\"}", [("key", "a")]), ("[\"EQ\", \"$Key\", \"a\"]", [("key", "a")]),
-        ("[\"starts-with\", \"$key\", \"u/\"]", [("key", "u/a")]),
-        ("[\"starts-with\", \"$key\", \"\"]", [("key", "anything")]),
-        ("{\"key\": \"a\", \"acl\": \"private\"}", [("key", "a"), ("acl", "private")]),
-        ("[\"eq\", \"$key\", \"a\"]", [("key", "a"), ("x-ignore-this", "1")]),
-        ("[\"eq\", \"$key\", \"a\"]", [("key", "a"), ("X-Amz-Signature", "1"), ("policy", "p")]),
-        ("[\"eq\", \"$key\", \"a\"]", [("key", "a"), ("AWSAccessKeyId", "1"), ("signature", "p")]),
-        ("{\"key\": \"a\"}, [\"starts-with\", \"$Content-Type\", \"image/\"]",
-            [("key", "a"), ("Content-Type", "image/png, image/gif")]),
-        ("{\"key\": \"a\"}, {\"success_action_status\": 201}", [("key", "a"), ("success_action_status", "201")]),
-        ("{\"key\": \"\\$5\\u00e9\\v\"}", [("key", "$5é\u{b}")]),
-        ("{\"key\": \"a\"}, [\"starts-with\", \"$x-amz-meta-tag\", \"\"]", [("key", "a")]),
-        ("{\"key\": \"a\"}, [\"content-length-range\", \"1\", \"10\"]", [("key", "a")]),
-    ] as [(String, [(String, String)])])
+    @Test(
+        arguments: [
+            ("[\"eq\", \"$key\", \"a\"]", [("key", "a")]), ("{\"key\": \"a\"}", [("key", "a")]),
+            ("{\"KEY\": \"a\"}", [("key", "a")]), ("[\"EQ\", \"$Key\", \"a\"]", [("key", "a")]),
+            ("[\"starts-with\", \"$key\", \"u/\"]", [("key", "u/a")]),
+            ("[\"starts-with\", \"$key\", \"\"]", [("key", "anything")]),
+            ("{\"key\": \"a\", \"acl\": \"private\"}", [("key", "a"), ("acl", "private")]),
+            ("[\"eq\", \"$key\", \"a\"]", [("key", "a"), ("x-ignore-this", "1")]),
+            ("[\"eq\", \"$key\", \"a\"]", [("key", "a"), ("X-Amz-Signature", "1"), ("policy", "p")]),
+            ("[\"eq\", \"$key\", \"a\"]", [("key", "a"), ("AWSAccessKeyId", "1"), ("signature", "p")]),
+            (
+                "{\"key\": \"a\"}, [\"starts-with\", \"$Content-Type\", \"image/\"]",
+                [("key", "a"), ("Content-Type", "image/png, image/gif")]
+            ),
+            (
+                "{\"key\": \"a\"}, {\"success_action_status\": 201}",
+                [("key", "a"), ("success_action_status", "201")]
+            ),
+            ("{\"key\": \"\\$5\\u00e9\\v\"}", [("key", "$5é\u{b}")]),
+            ("{\"key\": \"a\"}, [\"starts-with\", \"$x-amz-meta-tag\", \"\"]", [("key", "a")]),
+            ("{\"key\": \"a\"}, [\"content-length-range\", \"1\", \"10\"]", [("key", "a")]),
+        ] as [(String, [(String, String)])])
     func aFormThatKeepsTheConditionsIsAllowed(conditions: String, values: [(String, String)]) {
         #expect(Self.flaw(conditions: conditions, values) == nil)
     }
 
-    @Test(arguments: [
-        ("[\"eq\", \"$key\", \"a\"]", [("key", "b")], "Policy Condition failed: [\"eq\", \"$key\", \"a\"]"),
-        ("{\"key\": \"a\"}", [("key", "A")], "Policy Condition failed: [\"eq\", \"$key\", \"a\"]"),
-        ("{\"key\": \"e\u{301}\"}", [("key", "\u{e9}")], "Policy Condition failed: [\"eq\", \"$key\", \"e\u{301}\"]"),
-        ("[\"starts-with\", \"$key\", \"u/\"]", [("key", "v/a")],
-            "Policy Condition failed: [\"starts-with\", \"$key\", \"u/\"]"),
-        ("{\"key\": \"a\"}", [("key", "a"), ("x-amz-meta-b", "1"), ("acl", "private")],
-            "Extra input fields: acl, x-amz-meta-b"),
-        ("{\"key\": \"a\"}, {\"x-amz-meta-b\": \"1\"}", [("key", "a")],
-            "Policy Condition failed: [\"eq\", \"$x-amz-meta-b\", \"1\"]"),
-        ("{\"key\": \"a\"}, [\"starts-with\", \"$Content-Type\", \"image/\"]",
-            [("key", "a"), ("Content-Type", "image/png, text/html")],
-            "Policy Condition failed: [\"starts-with\", \"$content-type\", \"image/\"]"),
-        ("{\"key\": \"a\"}, {\"bucket\": \"other\"}", [("key", "a")],
-            "Policy Condition failed: [\"eq\", \"$bucket\", \"other\"]"),
-    ] as [(String, [(String, String)], String)])
+    @Test(
+        arguments: [
+            (
+                "[\"eq\", \"$key\", \"a\"]", [("key", "b")],
+                "Policy Condition failed: [\"eq\", \"$key\", \"a\"]"
+            ),
+            ("{\"key\": \"a\"}", [("key", "A")], "Policy Condition failed: [\"eq\", \"$key\", \"a\"]"),
+            (
+                "{\"key\": \"e\u{301}\"}", [("key", "\u{e9}")],
+                "Policy Condition failed: [\"eq\", \"$key\", \"e\u{301}\"]"
+            ),
+            (
+                "[\"starts-with\", \"$key\", \"u/\"]", [("key", "v/a")],
+                "Policy Condition failed: [\"starts-with\", \"$key\", \"u/\"]"
+            ),
+            (
+                "{\"key\": \"a\"}", [("key", "a"), ("x-amz-meta-b", "1"), ("acl", "private")],
+                "Extra input fields: acl, x-amz-meta-b"
+            ),
+            (
+                "{\"key\": \"a\"}, {\"x-amz-meta-b\": \"1\"}", [("key", "a")],
+                "Policy Condition failed: [\"eq\", \"$x-amz-meta-b\", \"1\"]"
+            ),
+            (
+                "{\"key\": \"a\"}, [\"starts-with\", \"$Content-Type\", \"image/\"]",
+                [("key", "a"), ("Content-Type", "image/png, text/html")],
+                "Policy Condition failed: [\"starts-with\", \"$content-type\", \"image/\"]"
+            ),
+            (
+                "{\"key\": \"a\"}, {\"bucket\": \"other\"}", [("key", "a")],
+                "Policy Condition failed: [\"eq\", \"$bucket\", \"other\"]"
+            ),
+        ] as [(String, [(String, String)], String)])
     func aFormThatBreaksAConditionIsDenied(
         conditions: String, values: [(String, String)], reason: String
     ) {
-        #expect(Self.flaw(conditions: conditions, values) == "AccessDenied: Invalid according to Policy: \(reason)")
+        #expect(
+            Self.flaw(conditions: conditions, values)
+                == "AccessDenied: Invalid according to Policy: \(reason)")
     }
 
     @Test func theBucketMustBeCovered() {
@@ -79,18 +104,22 @@ import Testing
                 == "AccessDenied: Invalid according to Policy: Extra input fields: bucket")
     }
 
-    @Test(arguments: [
-        ("2013-05-24T00:00:01Z", nil), ("2013-05-24T00:00:00.000Z", "Policy expired."),
-        ("2013-05-23T23:59:59Z", "Policy expired."),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("2013-05-24T00:00:01Z", nil), ("2013-05-24T00:00:00.000Z", "Policy expired."),
+            ("2013-05-23T23:59:59Z", "Policy expired."),
+        ] as [(String, String?)])
     func aPolicyIsGoodUntilItExpires(expiration: String, reason: String?) {
-        let json = "{\"expiration\": \"\(expiration)\", \"conditions\": [{\"bucket\": \"bucket\"}, {\"key\": \"a\"}]}"
+        let json =
+            "{\"expiration\": \"\(expiration)\", \"conditions\": [{\"bucket\": \"bucket\"}, {\"key\": \"a\"}]}"
         #expect(
-            Self.flaw(json, [("key", "a")]) == reason.map { "AccessDenied: Invalid according to Policy: \($0)" })
+            Self.flaw(json, [("key", "a")])
+                == reason.map { "AccessDenied: Invalid according to Policy: \($0)" })
     }
 
     @Test(arguments: [
-        "", "[]", "{", "null", "{\(later)}", "{\"conditions\": []}", "{\"EXPIRATION\": \"x\", \"conditions\": []}",
+        "", "[]", "{", "null", "{\(later)}", "{\"conditions\": []}",
+        "{\"EXPIRATION\": \"x\", \"conditions\": []}",
         "{\(later), \"CONDITIONS\": []}", "{\"expiration\": \"soon\", \"conditions\": []}",
         "{\"expiration\": 5, \"conditions\": []}", "{\(later), \"conditions\": {}}",
         "{\(later), \"conditions\": [{}]}", "{\(later), \"conditions\": [[]]}",
@@ -110,7 +139,8 @@ import Testing
     @Test func lengthsAreThoseThatAllConditionsAllow() throws {
         func lengths(_ conditions: String) throws -> PostPolicy.Lengths? {
             try PostPolicy(
-                base64: Self.base64("{\(Self.later), \"conditions\": [{\"bucket\": \"bucket\"}\(conditions)]}")
+                base64: Self.base64(
+                    "{\(Self.later), \"conditions\": [{\"bucket\": \"bucket\"}\(conditions)]}")
             ).check(FormFields(), bucket: "bucket", now: Self.now)
         }
         #expect(try lengths("") == nil)

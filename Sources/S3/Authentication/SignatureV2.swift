@@ -52,7 +52,8 @@ package enum SignatureV2 {
         var values: [String: String] = [:]
         for field in headers where field.name.canonicalName.hasPrefix("x-amz-") {
             let value = field.value.trimmingBlanks()
-            values[field.name.canonicalName] = values[field.name.canonicalName].map { "\($0),\(value)" } ?? value
+            values[field.name.canonicalName] =
+                values[field.name.canonicalName].map { "\($0),\(value)" } ?? value
         }
         return values.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
             .map { "\($0.key):\($0.value)\n" }.joined()
@@ -113,7 +114,8 @@ extension SignatureV2.Claim {
                 seconds < 1 << 40
             else { throw S3Error(.accessDenied, "Invalid date (should be seconds since epoch): \(expires)") }
             self.init(
-                accessKey: accessKey, signature: signature, date: expires, seconds: seconds, isPresigned: true)
+                accessKey: accessKey, signature: signature, date: expires, seconds: seconds, isPresigned: true
+            )
             return
         }
         guard !query.has("Signature"), !query.has("X-Amz-Algorithm") else {
@@ -134,7 +136,8 @@ extension SignatureV2.Claim {
                 .accessDenied, "AWS authentication requires a valid Date or x-amz-date header")
         }
         self.init(
-            accessKey: String(claim[..<colon]), signature: String(Substring(claim.utf8[colon...].dropFirst())),
+            accessKey: String(claim[..<colon]),
+            signature: String(Substring(claim.utf8[colon...].dropFirst())),
             date: amzDate == nil ? date.trimmingBlanks() : "", seconds: seconds, isPresigned: false)
     }
 

@@ -76,7 +76,9 @@ package struct CORSRules: Sendable {
         func texts(_ name: String) -> [String] {
             element.all(name).map { $0.text.trimmingBlanks() }
         }
-        let known = ["ID", "AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader", "MaxAgeSeconds"]
+        let known = [
+            "ID", "AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader", "MaxAgeSeconds",
+        ]
         guard element.children.allSatisfy({ known.contains($0.name) }), texts("ID").count <= 1,
             texts("MaxAgeSeconds").count <= 1
         else { throw malformed }
@@ -108,7 +110,8 @@ package struct CORSRules: Sendable {
             headerTexts: headers, exposed: exposed, maxAge: try texts("MaxAgeSeconds").first.map(seconds))
     }
 
-    private static func pattern(_ text: String, _ element: String, lowercased: Bool = false) throws -> Pattern {
+    private static func pattern(_ text: String, _ element: String, lowercased: Bool = false) throws -> Pattern
+    {
         guard let pattern = Pattern(lowercased ? text.lowercased() : text) else {
             throw S3Error(.invalidRequest, "\(element) \"\(text)\" can not have more than one wildcard.")
         }

@@ -51,7 +51,8 @@ package struct FormFields: Sendable {
         "x-amz-sdk-checksum-algorithm",
     ]
     private static let headerPrefixes = [
-        "x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-", "x-amz-grant-",
+        "x-amz-meta-", "x-amz-checksum-", "x-amz-server-side-encryption", "x-amz-object-lock-",
+        "x-amz-grant-",
     ]
 
     /// The headers with which the same object would be put.
@@ -63,7 +64,8 @@ package struct FormFields: Sendable {
             case "acl": try Self.add("x-amz-acl", value, field: name, to: &headers)
             case "tagging":
                 try Self.add("x-amz-tagging", try Self.tags(value), field: name, to: &headers)
-            case _ where Self.headerNames.contains(name) || Self.headerPrefixes.contains(where: name.hasPrefix):
+            case _
+            where Self.headerNames.contains(name) || Self.headerPrefixes.contains(where: name.hasPrefix):
                 try Self.add(name, value, field: name, to: &headers)
             default: break
             }
@@ -75,7 +77,8 @@ package struct FormFields: Sendable {
         _ name: String, _ value: String, field: String, to headers: inout HTTPFields
     ) throws {
         guard let header = HTTPField.Name(name), HTTPField.isValidValue(value) else {
-            throw S3Error.invalidArgument("The field cannot be an object's header.", name: field, value: value)
+            throw S3Error.invalidArgument(
+                "The field cannot be an object's header.", name: field, value: value)
         }
         headers.append(HTTPField(name: header, value: value))
     }

@@ -94,7 +94,8 @@ extension S3Service {
         }
         guard let rules else { return }
         response.headers[.vary] = Self.variesWith
-        rules.grant(origin: origin, method: head.method.rawValue)?.write(origin: origin, to: &response.headers)
+        rules.grant(origin: origin, method: head.method.rawValue)?.write(
+            origin: origin, to: &response.headers)
     }
 
     /// Moves what a browser was to be told to the response that takes another's place.

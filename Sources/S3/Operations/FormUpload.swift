@@ -30,7 +30,8 @@ extension S3Service {
                 name: "key", value: "")
         }
         guard !key.isEmpty else {
-            throw S3Error.invalidArgument("User key must have a length greater than 0.", name: "key", value: "")
+            throw S3Error.invalidArgument(
+                "User key must have a length greater than 0.", name: "key", value: "")
         }
         let lengths = try policy?.check(fields, bucket: bucket.rawValue, now: clock())
         let put = try call.put(
