@@ -9,6 +9,8 @@ public struct S3Settings: Sendable {
     public var region = "us-east-1"
     /// Names under which the first label of the `Host` header is a bucket.
     public var domains = ["localhost"]
+    /// Whether requests signed with Signature V2 are taken.
+    public var allowsSignatureV2 = false
 
     public init() {}
 }
@@ -34,30 +36,40 @@ public struct S3Service: Sendable {
         self.settings = settings
         self.clock = clock
         self.onFault = onFault
-        authenticator = Authenticator(identities: identities, region: settings.region, clock: clock)
+        authenticator = Authenticator(
+            identities: identities, region: settings.region, allowsSignatureV2: settings.allowsSignatureV2,
+            clock: clock)
     }
 
     /// Answers a request; every error is an S3 error response.
     public func respond(to request: ServiceRequest) async -> ServiceResponse {
         let requestID = Self.newRequestID()
         var operation: Operation?
+        var sharedTarget: RequestTarget?
         var response: ServiceResponse
         do {
             let target = try RequestTarget(
                 uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
-            // A preflight has no signature, and an unknown operation is told of to known senders only.
-            let isPreflight = request.head.method == .options
+            sharedTarget = target
+            // A preflight has no signature, and a form's is among its fields; an unknown operation is told of to
+            // known senders only.
+            let isUnsigned =
+                request.head.method == .options || Self.mayBeForm(request.head, target)
             let (identity, payload) =
-                isPreflight ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
+                isUnsigned ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
             let found = try Operation(request.head, target)
             operation = found
             let call = S3Call(
                 head: request.head, target: target, identity: identity, requestID: requestID,
                 payload: payload, body: request.body)
-            try authorize(found, call)
+            // The sender of a form is known when its fields are read.
+            if found != .postObject { try authorize(found, call) }
             response = try await perform(found, call)
         } catch {
             response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)
+        }
+        if let origin = request.head.headerFields[.origin], operation != .preflight, let sharedTarget {
+            share(&response, with: origin, request.head, sharedTarget)
         }
         response.operation = operation?.rawValue ?? "Unknown"
         response.headers[.amzRequestID] = requestID
@@ -71,6 +83,7 @@ public struct S3Service: Sendable {
     {
         let requestID = response.headers[.amzRequestID] ?? Self.newRequestID()
         var failure = failure(error, head, requestID: requestID, operation: response.operation)
+        Self.keepSharing(of: response, in: &failure)
         failure.headers[.amzRequestID] = requestID
         failure.headers[.amzHostID] = hostID
         failure.operation = response.operation

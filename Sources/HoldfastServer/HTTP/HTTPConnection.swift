@@ -128,6 +128,8 @@ final class HTTPConnection: ChannelInboundHandler {
     func canGoOn() -> Bool {
         guard let head, head.isKeepAlive, !listener.isStopping.load(ordering: .relaxed) else { return false }
         guard case .busy(let body, _, _) = state else { return false }
+        // What comes behind these is no HTTP to the parser, which reads no more of it.
+        guard head.method != .CONNECT, !head.headers.contains(name: "upgrade") else { return false }
         return !body.wasNotAskedFor
     }
 

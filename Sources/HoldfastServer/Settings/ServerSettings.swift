@@ -27,6 +27,7 @@ public struct ServerSettings: Sendable {
     public var admin = Endpoint(host: "127.0.0.1", port: 9001)
     public var region = "us-east-1"
     public var domains = ["localhost"]
+    public var allowsSignatureV2 = false
     public var historyHours = 7 * 24
     public var deadlineSeconds = 10
     public var workers = 8
@@ -132,6 +133,9 @@ public struct ServerSettings: Sendable {
             }
             region = value
         case .domains: domains = Self.list(value).map { $0.lowercased() }
+        case .signatureV2:
+            guard ["on", "off"].contains(value) else { throw fail("is '\(value)': it must be on or off") }
+            allowsSignatureV2 = value == "on"
         case .historyHours: historyHours = try number(0...87_600)
         case .deadlineSeconds: deadlineSeconds = try number(1...3600)
         case .workers: workers = try number(1...256)
@@ -153,6 +157,7 @@ public struct ServerSettings: Sendable {
 /// The settings, by the name that the file and the flags have for them.
 public enum SettingName: String, CaseIterable, Sendable {
     case volumes, listen, admin, region, domains, workers, connections
+    case signatureV2 = "signature-v2"
     case historyHours = "history-hours"
     case deadlineSeconds = "deadline-seconds"
     case logLevel = "log-level"

@@ -8,6 +8,8 @@ import Model
 package enum PayloadForm: Sendable {
     /// `UNSIGNED-PAYLOAD`
     case unsigned
+    /// The file of a browser's form, whose length shows at its end.
+    case form
     /// 32 bytes that the body must hash to.
     case hash([UInt8])
     /// `aws-chunked`, each chunk signed or none, with or without trailing headers.
@@ -41,32 +43,32 @@ package struct Authenticator: Sendable {
     let identities: any IdentitySource
     let region: String
     let clock: @Sendable () -> Timestamp
-    private let keys = SigningKeyCache()
+    let allowsSignatureV2: Bool
+    let keys = SigningKeyCache()
 
-    package init(identities: any IdentitySource, region: String, clock: @escaping @Sendable () -> Timestamp) {
+    package init(
+        identities: any IdentitySource, region: String, allowsSignatureV2: Bool = false,
+        clock: @escaping @Sendable () -> Timestamp
+    ) {
         self.identities = identities
         self.region = region
+        self.allowsSignatureV2 = allowsSignatureV2
         self.clock = clock
     }
 
     package func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm)
     {
+        if allowsSignatureV2, SignatureV2.signs(head, target) { return try authenticateV2(head, target) }
         let claim = try claim(of: head, target)
         try checkTime(claim)
         try checkScope(claim)
-        guard let identity = identities.identity(accessKey: claim.accessKey) else {
-            throw S3Error(
-                .invalidAccessKeyID, "The AWS Access Key Id you provided does not exist in our records.",
-                details: [("AWSAccessKeyId", claim.accessKey)])
-        }
+        let identity = try holder(of: claim.accessKey)
         guard head.headerFields[.amzSecurityToken] == nil, !target.query.has("X-Amz-Security-Token") else {
-            throw S3Error(
-                S3ErrorCode("InvalidToken", 400),
-                "The provided token is malformed or otherwise invalid: this store issues no session tokens.")
+            throw Self.noTokens
         }
         try checkSignedHeaders(head, claim)
         let isPresigned = claim.expires != nil
-        let hash = try payloadHash(head, isPresigned: isPresigned)
+        let hash = try payloadHash(head, target, isPresigned: isPresigned)
         let request = try SignatureV4.canonicalRequest(
             head, target: target, claim, payloadHash: hash)
         let text = SignatureV4.stringToSign(claim, canonicalRequest: request)
@@ -99,12 +101,7 @@ package struct Authenticator: Sendable {
             return try SignatureClaim(authorization: authorization, head: head)
         }
         if isPresigned { return try SignatureClaim(query: target.query) }
-        if target.query.has("AWSAccessKeyId") {
-            throw S3Error(
-                .invalidRequest,
-                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-            )
-        }
+        if target.query.has("AWSAccessKeyId") { throw SignatureV2.refusal }
         throw S3Error(.accessDenied, "Access Denied")
     }
 
@@ -141,22 +138,26 @@ package struct Authenticator: Sendable {
         }
     }
 
-    private func checkScope(_ claim: SignatureClaim) throws {
+    func checkScope(_ claim: SignatureClaim) throws {
+        let isHeader = claim.expires == nil
         let code: S3ErrorCode =
-            claim.expires == nil ? .authorizationHeaderMalformed : .authorizationQueryParametersError
+            isHeader ? .authorizationHeaderMalformed : .authorizationQueryParametersError
+        let what =
+            isHeader
+            ? "The authorization header is malformed" : "Error parsing the X-Amz-Credential parameter"
         guard claim.service != "sts" else {
             throw S3Error.notImplemented("The Security Token Service (AssumeRole and its kin)")
         }
         guard claim.service == "s3" else {
             throw S3Error(
                 code,
-                "The authorization header is malformed; incorrect service \"\(claim.service)\". This endpoint belongs to \"s3\"."
+                "\(what); incorrect service \"\(claim.service)\". This endpoint belongs to \"s3\"."
             )
         }
         guard claim.region == region else {
             throw S3Error(
                 code,
-                "The authorization header is malformed; the region '\(claim.region)' is wrong; expecting '\(region)'",
+                "\(what); the region '\(claim.region)' is wrong; expecting '\(region)'",
                 details: [("Region", region)])
         }
     }
@@ -174,13 +175,16 @@ package struct Authenticator: Sendable {
         }
     }
 
-    private func payloadHash(_ head: HTTPRequest, isPresigned: Bool) throws -> String {
+    private func payloadHash(
+        _ head: HTTPRequest, _ target: RequestTarget, isPresigned: Bool
+    ) throws -> String {
         if let hash = head.headerFields[.amzContentSHA256] { return hash }
         guard isPresigned else {
             throw S3Error(
                 .invalidRequest, "Missing required header for this request: x-amz-content-sha256")
         }
-        return "UNSIGNED-PAYLOAD"
+        // Some SDKs say it in the query, where it is signed with the rest.
+        return target.query["X-Amz-Content-Sha256"] ?? "UNSIGNED-PAYLOAD"
     }
 
     private func payloadForm(_ hash: String, _ signer: ChunkSigner) throws -> PayloadForm {

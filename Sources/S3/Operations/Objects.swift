@@ -76,7 +76,7 @@ extension S3Service {
         if call.headers[.amzChecksumMode]?.uppercased() == "ENABLED", bytes.count == version.size {
             Self.showChecksums(of: version, in: &headers)
         }
-        try Self.override(&headers, call.query)
+        try Self.override(&headers, call)
         let length = UInt64(bytes.count)
         headers[.contentLength] = String(length)
         let body: ServiceResponse.Body =
@@ -113,10 +113,15 @@ extension S3Service {
         ("response-content-encoding", .contentEncoding),
     ]
 
-    private static func override(_ headers: inout HTTPFields, _ query: Query) throws {
-        guard !query.items.isEmpty else { return }
+    private static func override(_ headers: inout HTTPFields, _ call: S3Call) throws {
+        guard !call.query.items.isEmpty else { return }
         for (item, name) in overrides {
-            guard let value = query[item] else { continue }
+            guard let value = call.query[item] else { continue }
+            guard !call.identity.isAnonymous else {
+                throw S3Error(
+                    .invalidRequest,
+                    "Request specific response headers cannot be used for anonymous GET requests.")
+            }
             guard HTTPField.isValidValue(value) else {
                 throw S3Error.invalidArgument("\(item) is no header's value.", name: item, value: value)
             }

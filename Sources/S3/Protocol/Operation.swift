@@ -95,6 +95,9 @@ package enum Operation: String, Sendable, CaseIterable {
         "torrent", "uploads", "versioning", "versions", "website",
     ]
 
+    /// Whether a query item selects a feature.
+    static func isSubresource(_ item: String) -> Bool { subresources.contains(item) }
+
     /// What Amazon S3 answers for a setting that no bucket of this store has.
     static let absentSettings: [String: (code: String, message: String)] = [
         "replication": (
