@@ -29,15 +29,6 @@ extension ETagCondition {
     }
 }
 
-extension WriteConditions {
-    /// The conditions of a request that writes.
-    init(_ headers: HTTPFields) {
-        self.init(
-            ifMatch: headers[.ifMatch].map { ETagCondition(header: $0) },
-            ifNoneMatch: headers[.ifNoneMatch].map { ETagCondition(header: $0) })
-    }
-}
-
 /// The conditions of a read, or on the source of a copy.
 ///
 /// Source: RFC 9110, section 13.2.2; Amazon S3 API Reference, "GetObject": if the ETag matches, the date does
