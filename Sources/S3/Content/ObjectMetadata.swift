@@ -42,6 +42,9 @@ package enum ObjectMetadata {
                 byteCount += key.utf8.count + field.value.utf8.count
                 metadata.user[key] = metadata.user[key].map { "\($0),\(field.value)" } ?? field.value
             } else if name == "x-amz-tagging" {
+                guard metadata.tags.isEmpty else {
+                    throw S3Error.invalidArgument("There are two of \(name).", name: name, value: field.value)
+                }
                 metadata.tags = try TagSet(header: field.value).byKey
             } else if let match = unsupported.first(where: { name.hasPrefix($0.prefix) }) {
                 throw S3Error.notImplemented("\(match.feature) (header \(name))")

@@ -99,10 +99,10 @@ package enum ByteRange {
             guard count > 0, size > 0 else { throw unsatisfiable }
             return (count >= size ? 0 : size - count)..<size
         }
-        guard let start = UInt64(first), start < size else { throw unsatisfiable }
-        guard !last.isEmpty else { return start..<size }
-        let end = UInt64(last) ?? .max
+        let start = UInt64(first) ?? .max
+        let end = last.isEmpty ? .max : UInt64(last) ?? .max
         guard end >= start else { return nil }
+        guard start < size else { throw unsatisfiable }
         return start..<(end >= size ? size : end + 1)
     }
 }

@@ -102,7 +102,10 @@ package struct TagSet: Sendable {
     }
 
     private static func invalid(_ message: String, key: String, value: String) -> S3Error {
-        S3Error(.invalidTag, message, details: [("TagKey", key), ("TagValue", value)])
+        // What no tag can have may be what no document can carry.
+        S3Error(
+            .invalidTag, message,
+            details: [("TagKey", key), ("TagValue", value)].filter { isAllowed($0.1) })
     }
 
     private static var malformed: S3Error {

@@ -166,7 +166,9 @@ extension S3Service {
 
     private func copyRange(_ header: String?, size: UInt64) throws -> Range<UInt64> {
         guard let header else { return 0..<size }
-        let halves = header.hasPrefix("bytes=") ? header.dropFirst(6).split(separator: "-", omittingEmptySubsequences: false) : []
+        let halves =
+            header.hasPrefix("bytes=")
+            ? header.dropFirst(6).split(separator: "-", omittingEmptySubsequences: false) : []
         guard halves.count == 2, halves.joined().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let first = UInt64(halves[0]), let last = UInt64(halves[1]), first <= last
         else {

@@ -221,7 +221,11 @@ extension S3Service {
     private func delete(
         _ object: XMLElement, from bucket: BucketName, _ call: S3Call
     ) async throws -> Deletion {
-        let key = try S3Call.key(object.child("Key")?.text ?? "")
+        let text = object.child("Key")?.text ?? ""
+        guard !text.isEmpty else {
+            throw S3Error(S3ErrorCode("UserKeyMustBeSpecified", 400), "You must specify a key.")
+        }
+        let key = try S3Call.key(text)
         var selector = VersionSelector.current
         if let wire = object.value("VersionId"), !wire.isEmpty {
             guard let named = VersionSelector(wire: wire) else { throw StoreError.noSuchVersion(key, wire) }
