@@ -1,6 +1,7 @@
 import HTTPTypes
 import Model
 import ObjectStore
+import S3
 import Testing
 
 @Suite struct AmendingTests {
