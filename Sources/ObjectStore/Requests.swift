@@ -65,6 +65,10 @@ public enum ETagCondition: Hashable, Sendable {
 public struct WriteConditions: Hashable, Sendable {
     public var ifMatch: ETagCondition?
     public var ifNoneMatch: ETagCondition?
+    /// The second in which what is there was published: holds if nothing is.
+    public var modified: UInt64?
+    /// The size of what is there: holds if nothing is.
+    public var size: UInt64?
 
     public init(ifMatch: ETagCondition? = nil, ifNoneMatch: ETagCondition? = nil) {
         self.ifMatch = ifMatch
@@ -83,6 +87,10 @@ public struct WriteConditions: Hashable, Sendable {
         if let ifNoneMatch, let present, ifNoneMatch.holds(for: present.etag) {
             throw .preconditionFailed("If-None-Match")
         }
+        if let modified, let present, present.published.seconds != modified {
+            throw .preconditionFailed("x-amz-if-match-last-modified-time")
+        }
+        if let size, let present, present.size != size { throw .preconditionFailed("x-amz-if-match-size") }
     }
 }
 

@@ -5,11 +5,11 @@ import ObjectStore
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
     func listBuckets(_ call: S3Call) throws -> ServiceResponse {
-        let buckets = try store.buckets()
+        let page = try BucketPage(try store.buckets(), call)
         let xml = XMLWriter("ListAllMyBucketsResult") { xml in
             Self.owner(call.identity.userID, call.identity.displayName, "Owner", &xml)
             xml.element("Buckets") { xml in
-                for bucket in buckets {
+                for bucket in page.buckets {
                     xml.element("Bucket") { xml in
                         xml.element("Name", bucket.name.rawValue)
                         xml.element("CreationDate", bucket.created)
@@ -17,6 +17,8 @@ extension S3Service {
                     }
                 }
             }
+            if let token = page.nextToken { xml.element("ContinuationToken", token) }
+            if let prefix = page.prefix { xml.element("Prefix", prefix) }
         }
         return ServiceResponse(xml: xml)
     }

@@ -38,7 +38,15 @@ extension S3Service {
 
     /// The algorithm asked for, and whether the object's checksum is to be made of its parts' checksums.
     private func checksumOfUpload(_ headers: HTTPFields) throws -> (EventChecksumAlgorithm, Bool) {
-        guard let name = headers[.amzChecksumAlgorithm] else { return (.unspecified, false) }
+        guard let name = headers[.amzChecksumAlgorithm] else {
+            guard headers[.amzChecksumType] == nil else {
+                throw S3Error(
+                    .invalidRequest,
+                    "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+                )
+            }
+            return (.unspecified, false)
+        }
         guard let algorithm = EventChecksumAlgorithm(wireName: name) else {
             throw S3Error(
                 .invalidRequest,
@@ -214,6 +222,15 @@ extension S3Service {
         let upload: MultipartUpload
         do { upload = try store.upload(bucket, key, id) } catch StoreError.noSuchUpload {
             return []  // completed before, perhaps: the store tells
+        }
+        if upload.record.checksumComposite {
+            let algorithm = upload.record.checksumAlgorithm
+            for part in named where !part.checksums.contains(where: { $0.algorithm == algorithm }) {
+                throw S3Error(
+                    .invalidRequest,
+                    "The upload was created using a \(algorithm.wireName.lowercased()) checksum. The complete request must include the checksum for each part. It was missing for part \(part.number) in the request."
+                )
+            }
         }
         let stored = Dictionary(
             uniqueKeysWithValues: try store.parts(of: id, after: 0, limit: Limits.partCount).map {

@@ -64,17 +64,19 @@ extension S3Service {
                 throw S3Error(
                     .invalidRequest, "Cannot specify both Range header and partNumber query parameter")
             }
-            range = try Self.range(ofPart: part, of: version, &headers)
+            let found = try Self.range(ofPart: part, of: version, &headers)
+            range = found.isEmpty ? nil : found  // no range of bytes has none in it
         } else {
-            range = try ByteRange.parse(asked, size: version.size)
+            range = try ByteRange.parse(
+                asked == nil ? nil : ReadConditions.range(call.headers, of: version), size: version.size)
         }
         let bytes = range ?? 0..<version.size
         if let range, !range.isEmpty {
             headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(version.size)"
         }
-        // A checksum is of the whole: a client would check a range against it and fail.
-        if call.headers[.amzChecksumMode]?.uppercased() == "ENABLED", bytes.count == version.size {
-            Self.showChecksums(of: version, in: &headers)
+        if call.headers[.amzChecksumMode]?.uppercased() == "ENABLED" {
+            Self.showChecksums(
+                of: version, part: part, isWhole: bytes.count == version.size, in: &headers)
         }
         try Self.override(&headers, call)
         let length = UInt64(bytes.count)
@@ -139,7 +141,7 @@ extension S3Service {
     func deleteObject(_ call: S3Call) async throws -> ServiceResponse {
         let deletion = try await store.delete(
             try call.bucket(), try call.key(), try call.version(),
-            conditions: WriteConditions(call.headers), actor: call.actor)
+            conditions: WriteConditions(deleting: call.headers), actor: call.actor)
         var response = ServiceResponse(.noContent)
         if let version = deletion.versionID { response.headers[.amzVersionID] = version }
         if deletion.isDeleteMarker { response.headers[.amzDeleteMarker] = "true" }
@@ -157,6 +159,12 @@ extension S3Service {
         }
         let document = try XMLElement.parse(try await call.document(), root: "Delete")
         let objects = document.all("Object")
+        guard objects.allSatisfy({ $0.child("Key") != nil }) else {
+            throw S3Error(
+                .malformedXML,
+                "The XML you provided was not well-formed or did not validate against our published schema: an object has no key."
+            )
+        }
         guard (1...1000).contains(objects.count) else {
             throw S3Error(
                 .malformedXML,
@@ -218,13 +226,17 @@ extension S3Service {
     private func delete(
         _ object: XMLElement, from bucket: BucketName, _ call: S3Call
     ) async throws -> Deletion {
-        let key = try ObjectKey(object.child("Key")?.text ?? "")
+        let text = object.child("Key")?.text ?? ""
+        guard !text.isEmpty else {
+            throw S3Error(S3ErrorCode("UserKeyMustBeSpecified", 400), "You must specify a key.")
+        }
+        let key = try S3Call.key(text)
         var selector = VersionSelector.current
         if let wire = object.value("VersionId"), !wire.isEmpty {
             guard let named = VersionSelector(wire: wire) else { throw StoreError.noSuchVersion(key, wire) }
             selector = named
         }
-        let conditions = WriteConditions(ifMatch: object.value("ETag").map { ETagCondition(header: $0) })
+        let conditions = try WriteConditions(deleting: object)
         return try await store.delete(bucket, key, selector, conditions: conditions, actor: call.actor)
     }
 

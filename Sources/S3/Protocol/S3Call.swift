@@ -25,8 +25,9 @@ struct S3Call: Sendable {
     }
 
     /// - Throws: `KeyTooLongError`, `InvalidURI`.
-    func key() throws -> ObjectKey {
-        let key = target.key ?? ""
+    func key() throws -> ObjectKey { try Self.key(target.key ?? "") }
+
+    static func key(_ key: String) throws -> ObjectKey {
         guard key.utf8.count <= ObjectKey.maximumByteCount else {
             throw S3Error(
                 .keyTooLong, "Your key is too long.",

@@ -1,0 +1,24 @@
+import Model
+
+extension ObjectStore {
+    /// Changes part of what is kept with a version beside its bytes: `change` is given what is true when it is
+    /// committed, so two that change different fields at once both last.
+    /// - Throws: ``StoreError/noSuchVersion(_:_:)`` if the version is gone by then.
+    public func amend(
+        _ version: ObjectVersion, actor: Actor,
+        _ change: @escaping @Sendable (inout EventMetadata) throws -> Void
+    ) async throws -> Commit {
+        try await engine.ledger.commit(
+            Proposal(actor: actor) { view in
+                let key = try ObjectKey(version.key)
+                let bucket = try BucketName(version.record.bucket)
+                guard let present = try view.version(bucket, key, .id(version.versionID)),
+                    present.sequence == version.sequence
+                else { throw StoreError.noSuchVersion(key, version.wireVersionID) }
+                var metadata = present.record.metadata
+                try change(&metadata)
+                return try VersionDecisions.amend(present, metadata: metadata, in: view)
+            }
+        ).commit
+    }
+}
