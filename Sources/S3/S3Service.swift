@@ -9,6 +9,8 @@ public struct S3Settings: Sendable {
     public var region = "us-east-1"
     /// Names under which the first label of the `Host` header is a bucket.
     public var domains = ["localhost"]
+    /// Whether new buckets belong to their owner alone and are blocked to the public, as on Amazon S3 since 2023.
+    public var locksNewBuckets = true
 
     public init() {}
 }
@@ -49,13 +51,16 @@ public struct S3Service: Sendable {
             let isPreflight = request.head.method == .options
             let (identity, payload) =
                 isPreflight ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
-            let found = try Operation(request.head, target)
+            let found: Operation
+            do { found = try Operation(request.head, target) } catch where identity.isAnonymous && !isPreflight {
+                throw Self.accessDenied
+            }
             operation = found
             let call = S3Call(
                 head: request.head, target: target, identity: identity, requestID: requestID,
-                payload: payload, body: request.body)
+                payload: payload, body: request.body, peer: request.peer)
             try authorize(found, call)
-            response = try await perform(found, call)
+            response = try await performDiscreetly(found, call)
         } catch {
             response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)
         }

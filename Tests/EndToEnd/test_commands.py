@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from holdfast import BINARY, Server, holdfast, s3_client, wait_until
 
 COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "explain", "rebuild-catalog", "volume", "volume list",
-            "volume replace", "key", "key create", "key list", "key delete"]
+            "volume replace", "key", "key create", "key list", "key delete", "user", "user create", "user list",
+            "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete"]
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key"):
+        if command not in ("log", "volume", "key", "user", "user policy"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

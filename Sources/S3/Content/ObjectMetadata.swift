@@ -15,7 +15,6 @@ package enum ObjectMetadata {
         ("x-amz-server-side-encryption", "Server-side encryption"),
         ("x-amz-object-lock-", "Object Lock"),
         ("x-amz-tagging", "Object tagging"),
-        ("x-amz-grant-", "Access control lists"),
         ("x-amz-write-offset-bytes", "Appending to an object"),
     ]
 
@@ -49,7 +48,6 @@ package enum ObjectMetadata {
                 .metadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size",
                 details: [("Size", String(byteCount)), ("MaxSizeAllowed", String(userByteLimit))])
         }
-        try checkACL(headers)
         return metadata
     }
 
@@ -72,14 +70,6 @@ package enum ObjectMetadata {
                 details: [("StorageClassRequested", name)])
         }
         return name
-    }
-
-    /// Every bucket is "bucket owner enforced", as new ones are on Amazon S3: the ACLs that say so pass.
-    static func checkACL(_ headers: HTTPFields) throws {
-        guard let acl = headers[.amzACL], acl != "private", acl != "bucket-owner-full-control" else { return }
-        throw S3Error(
-            S3ErrorCode("AccessControlListNotSupported", 400), "The bucket does not allow ACLs",
-            details: [("ACL", acl)])
     }
 
     /// The headers that show a version.
