@@ -52,7 +52,9 @@ public struct S3Service: Sendable {
             let (identity, payload) =
                 isPreflight ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
             let found: Operation
-            do { found = try Operation(request.head, target) } catch where identity.isAnonymous && !isPreflight {
+            do { found = try Operation(request.head, target) } catch
+                where identity.isAnonymous && !isPreflight
+            {
                 throw Self.accessDenied
             }
             operation = found

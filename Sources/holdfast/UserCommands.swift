@@ -58,7 +58,8 @@ struct UserCommand: AsyncParsableCommand {
     struct Policy: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "policy",
-            abstract: "Put, show and delete the policies of a user. A user without has all rights to what is theirs.",
+            abstract:
+                "Put, show and delete the policies of a user. A user without has all rights to what is theirs.",
             discussion: "Example:\n  holdfast user policy put /srv/holdfast alice read-only policy.json",
             subcommands: [Put.self, ListPolicies.self, Show.self, DeletePolicy.self])
     }

@@ -244,17 +244,20 @@ def test_a_rebuilt_catalog_gives_the_same_answers(store):
 def test_a_key_works_from_its_creation_to_its_deletion(store):
     key = objects(store.command("key", "create", "--user", "backup", "--json", check=0))[0]
     client = s3_client(store.endpoint, key["accessKey"], key["secretKey"])
-    client.put_object(Bucket="photos", Key="by backup", Body=b"1")
+    client.create_bucket(Bucket="backups")
+    client.put_object(Bucket="backups", Key="by backup", Body=b"1")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.put_object(Bucket="photos", Key="by backup", Body=b"1")
     listed = store.command("key", "list", check=0).stdout
     assert key["accessKey"] in listed and key["secretKey"] not in listed and "TESTACCESSKEY  root  from the server's" in listed
     store.stop()
     assert key["accessKey"] in store.command("key", "list", check=0).stdout
     store.start()
     client = s3_client(store.endpoint, key["accessKey"], key["secretKey"])
-    assert client.get_object(Bucket="photos", Key="by backup")["Body"].read() == b"1"
+    assert client.get_object(Bucket="backups", Key="by backup")["Body"].read() == b"1"
     assert key["accessKey"] in store.command("key", "delete", key["accessKey"], check=0).stdout
     with pytest.raises(ClientError, match="InvalidAccessKeyId"):
-        client.get_object(Bucket="photos", Key="by backup")
+        client.get_object(Bucket="backups", Key="by backup")
     assert key["accessKey"] not in store.command("key", "list", check=0).stdout
 
 

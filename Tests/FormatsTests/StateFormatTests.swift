@@ -114,7 +114,8 @@ import Volumes
         let error = #expect(throws: KeyError.self) {
             try KeyStore(stateDirectory: "/state", fileSystem: disk)
         }
-        #expect("\(try #require(error))".contains("/state/keys.json cannot be read: it has format 3, not 1 to 2"))
+        #expect(
+            "\(try #require(error))".contains("/state/keys.json cannot be read: it has format 3, not 1 to 2"))
     }
 
     private static let settings = """

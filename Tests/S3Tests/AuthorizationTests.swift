@@ -17,7 +17,9 @@ import Testing
         "tagging": (.get, "/bucket", "tagging="),
     ]
 
-    private static func grant(_ action: String, _ resource: String, to who: String = "*", _ effect: String = "Allow")
+    private static func grant(
+        _ action: String, _ resource: String, to who: String = "*", _ effect: String = "Allow"
+    )
         -> String
     {
         """
@@ -59,7 +61,9 @@ import Testing
         Case(
             name: "public-read-write lets everybody write and delete too",
             bucketACL: "public-read-write",
-            allowed: ["list": everybody, "put": everybody, "delete": everybody, "get": owners, "get acl": owners]),
+            allowed: [
+                "list": everybody, "put": everybody, "delete": everybody, "get": owners, "get acl": owners,
+            ]),
         Case(
             name: "authenticated-read is for whoever has a key",
             bucketACL: "authenticated-read", objectACL: "authenticated-read",
@@ -136,7 +140,8 @@ import Testing
                 let response = await s3.send(
                     as: who == "nobody" ? nil : who, request.method, request.path, request.query)
                 let isDenied = response.status == .forbidden
-                #expect(isDenied == !allowed.contains(who), "\(item.name): \(who), \(name): \(response.status)")
+                #expect(
+                    isDenied == !allowed.contains(who), "\(item.name): \(who), \(name): \(response.status)")
                 if isDenied { #expect(response.errorCode == "AccessDenied") }
             }
         }

@@ -46,7 +46,8 @@ extension CommandRunner {
             try output.line(
                 json
                     ? try CommandJSON.line(line)
-                    : "\(line.name)  \(line.displayName)  \(line.canonicalID)  \(line.keys.count) keys\(policies)")
+                    : "\(line.name)  \(line.displayName)  \(line.canonicalID)  \(line.keys.count) keys\(policies)"
+            )
         }
     }
 

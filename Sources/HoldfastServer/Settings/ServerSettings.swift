@@ -211,7 +211,8 @@ enum SettingsFile {
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        return try members.filter { $0.key != UserSetting.name }.sorted { $0.key < $1.key }.map { name, value in
+        return try members.filter { $0.key != UserSetting.name }.sorted { $0.key < $1.key }.map {
+            name, value in
             guard case .text(let text) = value else {
                 throw SettingError(
                     setting: name, source: path, reason: "is neither a string, a number nor a list of strings"

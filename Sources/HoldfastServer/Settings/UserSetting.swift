@@ -62,7 +62,9 @@ public struct UserSetting: Sendable, Equatable {
     /// A policy may stand there as it is, or as a string.
     private static func text(_ policy: Any, _ bad: (String) -> SettingError) throws -> String {
         if let text = policy as? String { return text }
-        guard policy is [String: Any] else { throw bad("has a policy that is neither an object nor a string") }
+        guard policy is [String: Any] else {
+            throw bad("has a policy that is neither an object nor a string")
+        }
         let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
         return String(
             decoding: try JSONSerialization.data(withJSONObject: policy, options: options), as: UTF8.self)

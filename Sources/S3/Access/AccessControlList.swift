@@ -214,7 +214,9 @@ extension AccessControlList {
     mutating func settle(_ displayName: (String) -> String?) throws {
         guard grants.count <= Self.limit else {
             throw S3Error(
-                .malformedACL, "The XML you provided was not well-formed or did not validate against our published schema: there are more than \(Self.limit) grants.")
+                .malformedACL,
+                "The XML you provided was not well-formed or did not validate against our published schema: there are more than \(Self.limit) grants."
+            )
         }
         for index in grants.indices where !GranteeGroup.all.contains(grants[index].grantee) {
             let id = grants[index].grantee

@@ -118,7 +118,9 @@ package struct Authenticator: Sendable {
         return nil
     }
 
-    private static let signatureItems: Set<String> = ["X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Expires"]
+    private static let signatureItems: Set<String> = [
+        "X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Expires",
+    ]
 
     /// What a request without a signature says of its body: nothing, or a hash that a client adds all the same.
     private func anonymousPayload(_ head: HTTPRequest) throws -> PayloadForm {

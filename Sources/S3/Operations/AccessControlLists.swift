@@ -22,7 +22,8 @@ extension S3Service {
         let list = try await list(in: call, subject)
         guard !access.isEnforced else { throw Self.noLists }
         try Self.check(list, access.block)
-        let value = list.isOnly(bucket.owner) && list == AccessControlList(owner: subject.owner, subject.ownerName)
+        let value =
+            list.isOnly(bucket.owner) && list == AccessControlList(owner: subject.owner, subject.ownerName)
             ? nil : list.document(bucket.owner, subject.ownerName).bytes
         let commit = try await store.configureBucket(
             bucket.name, setting: BucketAccess.listName, value: value, actor: call.actor)

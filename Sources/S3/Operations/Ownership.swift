@@ -11,7 +11,8 @@ extension S3Service {
         guard let document = bucket.settings[BucketAccess.ownershipName] else {
             throw S3Error(
                 S3ErrorCode("OwnershipControlsNotFoundError", 404),
-                "The bucket ownership controls were not found", details: [("BucketName", bucket.name.rawValue)])
+                "The bucket ownership controls were not found",
+                details: [("BucketName", bucket.name.rawValue)])
         }
         return ServiceResponse(
             .ok, headers: [.contentType: "application/xml"], body: .bytes(document))

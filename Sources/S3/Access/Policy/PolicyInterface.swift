@@ -55,7 +55,9 @@ package struct PolicyDocument: Sendable {
         guard let root = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
             throw malformed
         }
-        func strings(_ value: Any?) -> [String] { (value as? String).map { [$0] } ?? value as? [String] ?? [] }
+        func strings(_ value: Any?) -> [String] {
+            (value as? String).map { [$0] } ?? value as? [String] ?? []
+        }
         let list = (root["Statement"] as? [String: Any]).map { [$0] } ?? root["Statement"] as? [[String: Any]]
         guard let list, !list.isEmpty else { throw malformed }
         statements = try list.map { item in
