@@ -126,7 +126,7 @@ extension AccessControlList {
             grant(.write, GranteeGroup.logDelivery)
             grant(.readAcp, GranteeGroup.logDelivery)
         case "aws-exec-read": throw S3Error.notImplemented("The canned ACL aws-exec-read")
-        default: throw S3Error.invalidArgument("", name: "x-amz-acl", value: name)
+        default: throw S3Error.invalidArgument("There is no such canned ACL.", name: "x-amz-acl", value: name)
         }
     }
 

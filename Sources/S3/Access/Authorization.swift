@@ -256,5 +256,5 @@ extension MultipartUpload {
 }
 
 extension HTTPField.Name {
-    static let amzBucketObjectLock = fixed("x-amz-bucket-object-lock-enabled")
+    fileprivate static let amzBucketObjectLock = fixed("x-amz-bucket-object-lock-enabled")
 }

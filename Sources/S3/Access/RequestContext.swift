@@ -92,7 +92,7 @@ struct RequestContext: Sendable {
 }
 
 extension HTTPField.Name {
-    static let amzTagging = fixed("x-amz-tagging")
+    fileprivate static let amzTagging = fixed("x-amz-tagging")
     static let amzExpectedBucketOwner = fixed("x-amz-expected-bucket-owner")
     static let amzSourceExpectedBucketOwner = fixed("x-amz-source-expected-bucket-owner")
     static let amzObjectOwnership = fixed("x-amz-object-ownership")
