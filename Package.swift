@@ -94,7 +94,7 @@ let package = Package(
             name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "FormatsTests",
-            dependencies: ["EventLog", "Catalog", "HoldfastServer", "TestSupport", grdb, logging],
+            dependencies: ["EventLog", "Catalog", "HoldfastServer", "S3", "TestSupport", grdb, logging],
             swiftSettings: strict),
         .testTarget(
             name: "CatalogTests",

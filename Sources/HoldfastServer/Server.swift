@@ -53,6 +53,7 @@ public final class Server: Sendable {
         s3.region = settings.region
         s3.domains = settings.domains
         s3.allowsSignatureV2 = settings.allowsSignatureV2
+        s3.locksNewBuckets = settings.bucketsStartLocked
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
             logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
         }

@@ -52,8 +52,8 @@ extension ObjectStore {
         record.versionID = Data(upload.versionID.bytes)
         record.size = content.length
         record.etag = content.md5.hexadecimal
-        record.owner = upload.target.actor.id
-        record.ownerDisplayName = upload.target.actor.displayName
+        record.owner = upload.target.owner?.id ?? upload.target.actor.id
+        record.ownerDisplayName = upload.target.owner?.displayName ?? upload.target.actor.displayName
         record.metadata = upload.target.metadata
         record.checksums = checksums
         if content.length > 0 { record.pieces = [upload.piece] }
@@ -149,7 +149,7 @@ extension ObjectStore {
     /// appended again: each event's payload belongs to one version.
     public func copy(
         _ source: ObjectVersion, to bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
-        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor
+        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor, owner: ObjectOwner? = nil
     ) async throws -> Committed<ObjectVersion> {
         var record = EventVersionPublished()
         record.bucket = bucket.rawValue
@@ -157,8 +157,8 @@ extension ObjectStore {
         record.versionID = Data(VersionID.random().bytes)
         record.size = source.size
         record.etag = source.etag
-        record.owner = actor.id
-        record.ownerDisplayName = actor.displayName
+        record.owner = owner?.id ?? actor.id
+        record.ownerDisplayName = owner?.displayName ?? actor.displayName
         record.metadata = metadata
         record.checksums = checksums
         record.copiedFrom = "\(source.record.bucket)/\(source.key)?versionId=\(source.wireVersionID)"
@@ -202,14 +202,18 @@ extension ObjectStore {
 
     public func createUpload(
         _ bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
-        checksumAlgorithm: EventChecksumAlgorithm, composite: Bool, actor: Actor
+        checksumAlgorithm: EventChecksumAlgorithm, composite: Bool, actor: Actor, owner: ObjectOwner? = nil
     ) async throws -> Committed<MultipartUpload> {
         var change = EventUploadCreated()
         change.bucket = bucket.rawValue
         change.key = key.rawValue
         change.uploadID = Data(UploadID.random().bytes)
-        change.owner = actor.id
-        change.ownerDisplayName = actor.displayName
+        change.owner = owner?.id ?? actor.id
+        change.ownerDisplayName = owner?.displayName ?? actor.displayName
+        if owner != nil {
+            change.initiator = actor.id
+            change.initiatorDisplayName = actor.displayName
+        }
         change.metadata = metadata
         change.checksumAlgorithm = checksumAlgorithm
         change.checksumComposite = composite

@@ -17,6 +17,18 @@ public struct Actor: Hashable, Sendable {
     public static let holdfast = Actor(id: "holdfast", displayName: "holdfast", requestID: "")
 }
 
+/// Whose an object becomes, where that is not whoever writes it.
+public struct ObjectOwner: Hashable, Sendable {
+    /// A canonical id.
+    public let id: String
+    public let displayName: String
+
+    public init(id: String, displayName: String) {
+        self.id = id
+        self.displayName = displayName
+    }
+}
+
 /// Where a change stands in the log, and how safely.
 public struct Commit: Hashable, Sendable {
     /// The sequence of the event, or of the last event before it if nothing had to change.
@@ -106,6 +118,8 @@ public struct UploadTarget: Sendable {
     public let expectedLength: UInt64?
     /// A checksum to compute besides the store's own.
     public let checksum: EventChecksumAlgorithm?
+    /// `nil` if the object becomes the actor's.
+    public let owner: ObjectOwner?
 
     public struct Part: Hashable, Sendable {
         public let uploadID: UploadID
@@ -119,7 +133,7 @@ public struct UploadTarget: Sendable {
 
     public init(
         bucket: BucketName, key: ObjectKey, metadata: EventMetadata, actor: Actor, part: Part?,
-        expectedLength: UInt64?, checksum: EventChecksumAlgorithm?
+        expectedLength: UInt64?, checksum: EventChecksumAlgorithm?, owner: ObjectOwner? = nil
     ) {
         self.bucket = bucket
         self.key = key
@@ -128,6 +142,7 @@ public struct UploadTarget: Sendable {
         self.part = part
         self.expectedLength = expectedLength
         self.checksum = checksum
+        self.owner = owner
     }
 }
 

@@ -11,6 +11,8 @@ public struct S3Settings: Sendable {
     public var domains = ["localhost"]
     /// Whether requests signed with Signature V2 are taken.
     public var allowsSignatureV2 = false
+    /// Whether new buckets belong to their owner alone and are blocked to the public, as on Amazon S3 since 2023.
+    public var locksNewBuckets = true
 
     public init() {}
 }
@@ -57,14 +59,19 @@ public struct S3Service: Sendable {
                 request.head.method == .options || Self.mayBeForm(request.head, target)
             let (identity, payload) =
                 isUnsigned ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
-            let found = try Operation(request.head, target)
+            let found: Operation
+            do { found = try Operation(request.head, target) } catch
+                where identity.isAnonymous && !isUnsigned
+            {
+                throw Self.accessDenied
+            }
             operation = found
             let call = S3Call(
                 head: request.head, target: target, identity: identity, requestID: requestID,
-                payload: payload, body: request.body)
+                payload: payload, body: request.body, peer: request.peer)
             // The sender of a form is known when its fields are read.
             if found != .postObject { try authorize(found, call) }
-            response = try await perform(found, call)
+            response = try await performDiscreetly(found, call)
         } catch {
             response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)
         }

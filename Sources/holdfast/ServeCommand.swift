@@ -51,6 +51,7 @@ struct ServeCommand: AsyncParsableCommand {
                 stateDirectory: settings.store.stateDirectory,
                 environment: ProcessInfo.processInfo.environment)
             let made = try keys.makeRootKeyIfNeeded()
+            try UserSetting.create(settings.users, keys)
             let server = try await Server.start(settings, keys: keys, logger: Logger(label: "holdfast"))
             try announce(server, made)
             await stop.wait()

@@ -42,6 +42,18 @@ public struct CommandRunner: Sendable {
             try keys.delete(accessKey)
             try output.line(
                 json ? try CommandJSON.line(["deleted": accessKey]) : "access key \(accessKey) deleted")
+        case .createUser(let name, let displayName, let accessKey, let secretKey, let json):
+            try createUser(name, displayName, accessKey, secretKey, json: json, output)
+        case .listUsers(let json): try listUsers(json: json, output)
+        case .deleteUser(let name, let force, let json):
+            try deleteUser(name, force: force, json: json, output)
+        case .putUserPolicy(let user, let policy, let document, let json):
+            try putPolicy(policy, of: user, document, json: json, output)
+        case .listUserPolicies(let user, let json): try listPolicies(of: user, json: json, output)
+        case .showUserPolicy(let user, let policy, let json):
+            try showPolicy(policy, of: user, json: json, output)
+        case .deleteUserPolicy(let user, let policy, let json):
+            try deletePolicy(policy, of: user, json: json, output)
         }
         return 0
     }

@@ -11,6 +11,14 @@ public enum StoreCommand: Codable, Sendable {
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String, json: Bool)
+    case createUser(
+        name: String, displayName: String?, accessKey: String?, secretKey: String?, json: Bool)
+    case listUsers(json: Bool)
+    case deleteUser(name: String, force: Bool, json: Bool)
+    case putUserPolicy(user: String, policy: String, document: String, json: Bool)
+    case listUserPolicies(user: String, json: Bool)
+    case showUserPolicy(user: String, policy: String, json: Bool)
+    case deleteUserPolicy(user: String, policy: String, json: Bool)
 
     /// Whether a store that is not running is opened for good, or only to be looked at.
     public var changesStore: Bool {
@@ -18,6 +26,8 @@ public enum StoreCommand: Codable, Sendable {
         case .fsck(_, let repair, _): repair
         case .replaceVolume: true
         case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .createUser, .listUsers, .deleteUser: false
+        case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         }
     }
 }

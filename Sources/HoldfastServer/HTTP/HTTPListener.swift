@@ -41,7 +41,9 @@ final class ListenerContext: Sendable {
             let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
             return writer.send(.init(version: .http1_1, status: .badRequest, headers: headers), nil)
         }
-        var response = await responder.respond(to: ServiceRequest(head: request, body: body))
+        let channel = writer.channel
+        var response = await responder.respond(
+            to: ServiceRequest(head: request, body: body) { channel.remoteAddress?.ipAddress })
         defer { responder.answered(request, response, ContinuousClock.now - start) }
         guard case .object(let reader, let length) = response.body else { return send(response, writer) }
         var piece = buffers.take(Int(min(length, UInt64(ResponseBuffers.byteCount))))

@@ -33,6 +33,10 @@ public struct ServerSettings: Sendable {
     public var workers = 8
     public var connectionLimit = 1024
     public var logLevel = Logger.Level.notice
+    /// Users that a store is started with; those that exist already stay as they are. In the file only.
+    public var users: [UserSetting] = []
+    /// New buckets belong to their owner alone and are blocked to the public.
+    public var bucketsStartLocked = true
 
     public init(directory: String) {
         self.directory = directory
@@ -82,6 +86,7 @@ public struct ServerSettings: Sendable {
         var settings = ServerSettings(directory: URL(fileURLWithPath: directory).standardizedFileURL.path)
         let file = settings.directory + "/" + fileName
         for (name, value) in try SettingsFile.values(file) { try settings.set(name, value, source: file) }
+        settings.users = try UserSetting.users(file)
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }
             try settings.set(name.rawValue, value, source: name.environmentName)
@@ -146,6 +151,13 @@ public struct ServerSettings: Sendable {
                 throw fail("is '\(value)': it must be one of \(known)")
             }
             logLevel = level
+        case .bucketsStart:
+            guard value == "locked" || value == "open" else {
+                throw fail(
+                    "is '\(value)': it must be locked (owner enforced, public access blocked) or open (with ACLs, as before 2023)"
+                )
+            }
+            bucketsStartLocked = value == "locked"
         }
     }
 
@@ -161,6 +173,7 @@ public enum SettingName: String, CaseIterable, Sendable {
     case historyHours = "history-hours"
     case deadlineSeconds = "deadline-seconds"
     case logLevel = "log-level"
+    case bucketsStart = "buckets-start"
 
     public var environmentName: String {
         "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")
@@ -203,7 +216,8 @@ enum SettingsFile {
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        return try members.sorted { $0.key < $1.key }.map { name, value in
+        return try members.filter { $0.key != UserSetting.name }.sorted { $0.key < $1.key }.map {
+            name, value in
             guard case .text(let text) = value else {
                 throw SettingError(
                     setting: name, source: path, reason: "is neither a string, a number nor a list of strings"

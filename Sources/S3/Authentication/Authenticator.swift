@@ -59,7 +59,9 @@ package struct Authenticator: Sendable {
     package func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm)
     {
         if allowsSignatureV2, SignatureV2.signs(head, target) { return try authenticateV2(head, target) }
-        let claim = try claim(of: head, target)
+        guard let claim = try claim(of: head, target) else {
+            return (.anonymous, try anonymousPayload(head))
+        }
         try checkTime(claim)
         try checkScope(claim)
         let identity = try holder(of: claim.accessKey)
@@ -90,7 +92,8 @@ package struct Authenticator: Sendable {
         return (identity, try payloadForm(hash, signer))
     }
 
-    private func claim(of head: HTTPRequest, _ target: RequestTarget) throws -> SignatureClaim {
+    /// - Returns: `nil` for a request that claims nothing: its sender is anonymous.
+    private func claim(of head: HTTPRequest, _ target: RequestTarget) throws -> SignatureClaim? {
         let isPresigned = target.query.has("X-Amz-Algorithm") || target.query.has("X-Amz-Signature")
         if let authorization = head.headerFields[.authorization] {
             guard !isPresigned else {
@@ -102,7 +105,27 @@ package struct Authenticator: Sendable {
         }
         if isPresigned { return try SignatureClaim(query: target.query) }
         if target.query.has("AWSAccessKeyId") { throw SignatureV2.refusal }
-        throw S3Error(.accessDenied, "Access Denied")
+        // Half of a signature in the query is a mistake, and not the wish to be nobody.
+        guard !target.query.items.contains(where: { Self.signatureItems.contains($0.name) }) else {
+            throw S3Error(
+                .authorizationQueryParametersError,
+                "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+            )
+        }
+        return nil
+    }
+
+    private static let signatureItems: Set<String> = [
+        "X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Expires",
+    ]
+
+    /// What a request without a signature says of its body: nothing, or a hash that a client adds all the same.
+    private func anonymousPayload(_ head: HTTPRequest) throws -> PayloadForm {
+        guard let hash = head.headerFields[.amzContentSHA256] else { return .unsigned }
+        guard !hash.hasPrefix("STREAMING-AWS4-") else {
+            throw S3Error(.accessDenied, "A body whose chunks are signed takes a request that is signed.")
+        }
+        return try payloadForm(hash, nil)
     }
 
     private func checkTime(_ claim: SignatureClaim) throws {
@@ -187,7 +210,7 @@ package struct Authenticator: Sendable {
         return target.query["X-Amz-Content-Sha256"] ?? "UNSIGNED-PAYLOAD"
     }
 
-    private func payloadForm(_ hash: String, _ signer: ChunkSigner) throws -> PayloadForm {
+    private func payloadForm(_ hash: String, _ signer: ChunkSigner?) throws -> PayloadForm {
         if let bytes = Hexadecimal.bytes(hash), bytes.count == 32 { return .hash(bytes) }
         switch hash {
         case "UNSIGNED-PAYLOAD": return .unsigned

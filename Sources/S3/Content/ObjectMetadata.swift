@@ -15,7 +15,6 @@ package enum ObjectMetadata {
     private static let unsupported: [(prefix: String, feature: String)] = [
         ("x-amz-server-side-encryption", "Server-side encryption"),
         ("x-amz-object-lock-", "Object Lock"),
-        ("x-amz-grant-", "Access control lists"),
         ("x-amz-write-offset-bytes", "Appending to an object"),
     ]
 
@@ -55,7 +54,6 @@ package enum ObjectMetadata {
                 .metadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size",
                 details: [("Size", String(byteCount)), ("MaxSizeAllowed", String(userByteLimit))])
         }
-        try checkACL(headers)
         return metadata
     }
 
@@ -78,14 +76,6 @@ package enum ObjectMetadata {
                 details: [("StorageClassRequested", name)])
         }
         return name
-    }
-
-    /// Every bucket is "bucket owner enforced", as new ones are on Amazon S3: the ACLs that say so pass.
-    static func checkACL(_ headers: HTTPFields) throws {
-        guard let acl = headers[.amzACL], acl != "private", acl != "bucket-owner-full-control" else { return }
-        throw S3Error(
-            S3ErrorCode("AccessControlListNotSupported", 400), "The bucket does not allow ACLs",
-            details: [("ACL", acl)])
     }
 
     private static let taggingCount = HTTPField.Name.fixed("x-amz-tagging-count")

@@ -5,7 +5,7 @@ import ObjectStore
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
     func listBuckets(_ call: S3Call) throws -> ServiceResponse {
-        let page = try BucketPage(try store.buckets(), call)
+        let page = try BucketPage(try visibleBuckets(call), call)
         let xml = XMLWriter("ListAllMyBucketsResult") { xml in
             Self.owner(call.identity.userID, call.identity.displayName, "Owner", &xml)
             xml.element("Buckets") { xml in
@@ -32,7 +32,6 @@ extension S3Service {
 
     func createBucket(_ call: S3Call) async throws -> ServiceResponse {
         let name = try call.bucket()
-        try ObjectMetadata.checkACL(call.headers)
         let lock = HTTPField.Name.fixed("x-amz-bucket-object-lock-enabled")
         guard call.headers[lock]?.lowercased() != "true" else {
             throw S3Error.notImplemented("Object Lock (header \(lock.canonicalName))")
@@ -48,9 +47,11 @@ extension S3Service {
                     details: [("LocationConstraint", constraint)])
             }
         }
+        let access = try firstAccess(call)
         let made: Committed<Bucket>
         do {
-            made = try await store.createBucket(name, region: settings.region, actor: call.actor)
+            made = try await store.createBucket(
+                name, region: settings.region, settings: access, actor: call.actor)
         } catch StoreError.bucketExists(let bucket) where bucket.owner != call.identity.userID {
             throw S3Error(
                 .bucketAlreadyExists,
@@ -108,24 +109,6 @@ extension S3Service {
         var response = ServiceResponse(.ok)
         response.stamp(commit)
         return response
-    }
-
-    func getBucketACL(_ call: S3Call) throws -> ServiceResponse {
-        let bucket = try store.bucket(try call.bucket())
-        return ServiceResponse(xml: Self.ownersACL(bucket.owner))
-    }
-
-    /// The ACL of everything in a bucket whose owner is enforced.
-    static func ownersACL(_ owner: String) -> XMLWriter {
-        XMLWriter("AccessControlPolicy") { xml in
-            Self.owner(owner, "", "Owner", &xml)
-            xml.element("AccessControlList") { xml in
-                xml.element("Grant") { xml in
-                    xml.grantee(owner)
-                    xml.element("Permission", "FULL_CONTROL")
-                }
-            }
-        }
     }
 
     func getBucketSetting(_ call: S3Call) throws -> ServiceResponse {

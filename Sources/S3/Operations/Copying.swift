@@ -76,12 +76,14 @@ extension S3Service {
                 "The specified copy source is larger than the maximum allowable size for a copy source: \(Limits.uploadByteCount)"
             )
         }
-        let metadata = try metadata(of: source, isVersioned: isVersioned, to: bucket, key, call)
-        let versioning = try store.bucket(bucket).versioning
+        var metadata = try metadata(of: source, isVersioned: isVersioned, to: bucket, key, call)
+        let place = try store.bucket(bucket)
+        let versioning = place.versioning
+        let owner = try settleAccess(&metadata, in: place, call)
         let copied = try await store.copy(
             source, to: bucket, key, metadata: metadata,
             checksums: checksums(ofCopyOf: source, call.headers),
-            conditions: WriteConditions(call.headers), actor: call.actor)
+            conditions: WriteConditions(call.headers), actor: call.actor, owner: owner)
         let xml = XMLWriter("CopyObjectResult") { xml in
             xml.element("LastModified", copied.value.published)
             xml.element("ETag", "\"\(copied.value.etag)\"")

@@ -101,7 +101,7 @@ extension S3Call {
             method: .put, scheme: head.scheme, authority: head.authority, path: path, headerFields: all)
         return S3Call(
             head: head, target: try RequestTarget(uri: path, host: nil, domains: []), identity: identity,
-            requestID: requestID, payload: .form, body: body)
+            requestID: requestID, payload: .form, body: body, peer: peer)
     }
 
     fileprivate func location(of key: String, in bucket: BucketName) -> String {

@@ -17,11 +17,12 @@ extension S3Service {
     func createMultipartUpload(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
-        let metadata = try ObjectMetadata.parse(call.headers)
+        var metadata = try ObjectMetadata.parse(call.headers)
+        let owner = try settleAccess(&metadata, in: try store.bucket(bucket), call)
         let (algorithm, isComposite) = try checksumOfUpload(call.headers)
         let created = try await store.createUpload(
             bucket, key, metadata: metadata, checksumAlgorithm: algorithm, composite: isComposite,
-            actor: call.actor)
+            actor: call.actor, owner: owner)
         let xml = XMLWriter("InitiateMultipartUploadResult") { xml in
             xml.element("Bucket", bucket.rawValue)
             xml.element("Key", key.rawValue)
@@ -150,7 +151,7 @@ extension S3Service {
             xml.element("Bucket", bucket.rawValue)
             xml.element("Key", query.name(key.rawValue))
             xml.element("UploadId", id.description)
-            Self.owner(upload.record.owner, upload.record.ownerDisplayName, "Initiator", &xml)
+            Self.owner(upload.initiator.id, upload.initiator.name, "Initiator", &xml)
             Self.owner(upload.record.owner, upload.record.ownerDisplayName, "Owner", &xml)
             xml.element("StorageClass", upload.record.metadata.storageClass)
             xml.element("PartNumberMarker", marker)

@@ -9,14 +9,16 @@ extension S3Service {
     func putObject(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
-        let metadata = try ObjectMetadata.parse(call.headers)
+        var metadata = try ObjectMetadata.parse(call.headers)
         let claims = try BodyClaims(call.headers, call.payload)
-        let versioning = try store.bucket(bucket).versioning
+        let place = try store.bucket(bucket)
+        let versioning = place.versioning
+        let owner = try settleAccess(&metadata, in: place, call)
         // Without a checksum of the client's, Amazon S3 adds this one.
         let algorithm = claims.checksum?.algorithm ?? .crc64Nvme
         let target = UploadTarget(
             bucket: bucket, key: key, metadata: metadata, actor: call.actor, part: nil,
-            expectedLength: claims.length, checksum: algorithm)
+            expectedLength: claims.length, checksum: algorithm, owner: owner)
         let (upload, digests) = try await call.receive(claims, target, store)
         let checksums = digests.checksum.map { [EventChecksum(algorithm, $0)] } ?? []
         do {
@@ -131,11 +133,6 @@ extension S3Service {
         }
     }
 
-    func getObjectACL(_ call: S3Call) throws -> ServiceResponse {
-        let version = try store.version(try call.bucket(), try call.key(), try call.version())
-        return ServiceResponse(xml: Self.ownersACL(version.record.owner))
-    }
-
     // MARK: Deleting
 
     func deleteObject(_ call: S3Call) async throws -> ServiceResponse {
@@ -236,6 +233,7 @@ extension S3Service {
             guard let named = VersionSelector(wire: wire) else { throw StoreError.noSuchVersion(key, wire) }
             selector = named
         }
+        try authorizeDeletion(of: key, selector, call)
         let conditions = try WriteConditions(deleting: object)
         return try await store.delete(bucket, key, selector, conditions: conditions, actor: call.actor)
     }

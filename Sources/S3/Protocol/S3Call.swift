@@ -10,6 +10,8 @@ struct S3Call: Sendable {
     let requestID: String
     let payload: PayloadForm
     let body: any RequestBody
+    /// The sender's address, in numbers.
+    var peer: (@Sendable () -> String?)?
 
     var headers: HTTPFields { head.headerFields }
     var query: Query { target.query }
