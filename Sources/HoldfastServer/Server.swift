@@ -52,6 +52,7 @@ public final class Server: Sendable {
         var s3 = S3Settings()
         s3.region = settings.region
         s3.domains = settings.domains
+        s3.lifecycleDaySeconds = UInt64(settings.lifecycleDaySeconds)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
             logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
         }
@@ -71,7 +72,7 @@ public final class Server: Sendable {
                 runner: CommandRunner(store: store, keys: keys, isStopped: false), logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, logger))
+                socket: socket, housekeeping: Housekeeping(store, settings, logger))
         } catch {
             store.close()
             try await group.shutdownGracefully()

@@ -9,6 +9,8 @@ public struct S3Settings: Sendable {
     public var region = "us-east-1"
     /// Names under which the first label of the `Host` header is a bucket.
     public var domains = ["localhost"]
+    /// How long the days of lifecycle rules are.
+    public var lifecycleDaySeconds: UInt64 = 86_400
 
     public init() {}
 }

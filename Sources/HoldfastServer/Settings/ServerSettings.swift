@@ -29,6 +29,10 @@ public struct ServerSettings: Sendable {
     public var domains = ["localhost"]
     public var historyHours = 7 * 24
     public var deadlineSeconds = 10
+    /// How long a day of lifecycle rules is; shorter in tests, and then times are not rounded to midnight.
+    public var lifecycleDaySeconds = 86_400
+    /// Changes that lifecycle rules make in a second at most.
+    public var lifecycleRate = 200
     public var workers = 8
     public var connectionLimit = 1024
     public var logLevel = Logger.Level.notice
@@ -134,6 +138,8 @@ public struct ServerSettings: Sendable {
         case .domains: domains = Self.list(value).map { $0.lowercased() }
         case .historyHours: historyHours = try number(0...87_600)
         case .deadlineSeconds: deadlineSeconds = try number(1...3600)
+        case .lifecycleDaySeconds: lifecycleDaySeconds = try number(1...86_400)
+        case .lifecycleRate: lifecycleRate = try number(1...100_000)
         case .workers: workers = try number(1...256)
         case .connections: connectionLimit = try number(1...100_000)
         case .logLevel:
@@ -155,6 +161,8 @@ public enum SettingName: String, CaseIterable, Sendable {
     case volumes, listen, admin, region, domains, workers, connections
     case historyHours = "history-hours"
     case deadlineSeconds = "deadline-seconds"
+    case lifecycleDaySeconds = "lifecycle-day-seconds"
+    case lifecycleRate = "lifecycle-rate"
     case logLevel = "log-level"
 
     public var environmentName: String {

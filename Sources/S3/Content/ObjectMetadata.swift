@@ -13,7 +13,6 @@ package enum ObjectMetadata {
     /// dropped.
     private static let unsupported: [(prefix: String, feature: String)] = [
         ("x-amz-server-side-encryption", "Server-side encryption"),
-        ("x-amz-object-lock-", "Object Lock"),
         ("x-amz-tagging", "Object tagging"),
         ("x-amz-grant-", "Access control lists"),
         ("x-amz-write-offset-bytes", "Appending to an object"),
@@ -40,6 +39,8 @@ package enum ObjectMetadata {
                 metadata.user[key] = metadata.user[key].map { "\($0),\(field.value)" } ?? field.value
             } else if name == "x-amz-tagging-directive", field.value == "COPY" {
                 // The default; there are no tags to copy.
+            } else if name.hasPrefix("x-amz-object-lock-") {
+                try VersionLock.read(headers, into: &metadata)
             } else if let match = unsupported.first(where: { name.hasPrefix($0.prefix) }) {
                 throw S3Error.notImplemented("\(match.feature) (header \(name))")
             }
@@ -108,6 +109,7 @@ package enum ObjectMetadata {
             headers.append(HTTPField(name: name, value: value))
         }
         if isVersioned { add(.amzVersionID, version.wireVersionID) }
+        VersionLock.show(metadata, in: &headers)
         return headers
     }
 }

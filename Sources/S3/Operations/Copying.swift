@@ -73,8 +73,12 @@ extension S3Service {
                 "The specified copy source is larger than the maximum allowable size for a copy source: \(Limits.uploadByteCount)"
             )
         }
-        let metadata = try metadata(of: source, to: bucket, key, call)
-        let versioning = try store.bucket(bucket).versioning
+        var metadata = try metadata(of: source, to: bucket, key, call)
+        VersionLock.clear(&metadata)
+        try VersionLock.read(call.headers, into: &metadata)
+        let held = try store.bucket(bucket)
+        let versioning = held.versioning
+        try lock(&metadata, in: held, hasDigest: nil)
         let copied = try await store.copy(
             source, to: bucket, key, metadata: metadata, checksums: source.record.checksums,
             conditions: WriteConditions(call.headers), actor: call.actor)
@@ -86,6 +90,7 @@ extension S3Service {
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = copied.value.wireVersionID }
         if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
+        try showExpiration(of: copied.value, in: held, &response.headers)
         response.stamp(copied.commit)
         return response
     }

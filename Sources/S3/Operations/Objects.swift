@@ -9,9 +9,11 @@ extension S3Service {
     func putObject(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
-        let metadata = try ObjectMetadata.parse(call.headers)
+        var metadata = try ObjectMetadata.parse(call.headers)
         let claims = try BodyClaims(call.headers, call.payload)
-        let versioning = try store.bucket(bucket).versioning
+        let held = try store.bucket(bucket)
+        let versioning = held.versioning
+        try lock(&metadata, in: held, hasDigest: claims.md5 != nil || claims.checksum != nil)
         // Without a checksum of the client's, Amazon S3 adds this one.
         let algorithm = claims.checksum?.algorithm ?? .crc64Nvme
         let target = UploadTarget(
@@ -25,6 +27,7 @@ extension S3Service {
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             Self.showChecksums(of: published.value, in: &response.headers)
             if versioning != .off { response.headers[.amzVersionID] = published.value.wireVersionID }
+            try showExpiration(of: published.value, in: held, &response.headers)
             response.stamp(published.commit)
             return response
         } catch {
@@ -49,6 +52,7 @@ extension S3Service {
         let bucket = try store.bucket(try call.bucket())
         let version = try store.version(bucket.name, try call.key(), try call.version())
         var headers = ObjectMetadata.headers(of: version, isVersioned: bucket.versioning != .off)
+        if !call.query.has("versionId") { try showExpiration(of: version, in: bucket, &headers) }
         switch ReadConditions(call.headers).check(version) {
         case .holds: break
         case .failed(let condition): throw StoreError.preconditionFailed(condition)
@@ -132,9 +136,12 @@ extension S3Service {
     // MARK: Deleting
 
     func deleteObject(_ call: S3Call) async throws -> ServiceResponse {
+        let bucket = try call.bucket()
+        try checkBypass(call, in: bucket)
         let deletion = try await store.delete(
-            try call.bucket(), try call.key(), try call.version(),
-            conditions: WriteConditions(call.headers), actor: call.actor)
+            bucket, try call.key(), try call.version(),
+            conditions: WriteConditions(call.headers), bypassesGovernance: call.bypassesGovernance,
+            actor: call.actor)
         var response = ServiceResponse(.noContent)
         if let version = deletion.versionID { response.headers[.amzVersionID] = version }
         if deletion.isDeleteMarker { response.headers[.amzDeleteMarker] = "true" }
@@ -150,6 +157,7 @@ extension S3Service {
                 .invalidRequest,
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         }
+        try checkBypass(call, in: bucket)
         let document = try XMLElement.parse(try await call.document(), root: "Delete")
         let objects = document.all("Object")
         guard (1...1000).contains(objects.count) else {
@@ -220,7 +228,9 @@ extension S3Service {
             selector = named
         }
         let conditions = WriteConditions(ifMatch: object.value("ETag").map { ETagCondition(header: $0) })
-        return try await store.delete(bucket, key, selector, conditions: conditions, actor: call.actor)
+        return try await store.delete(
+            bucket, key, selector, conditions: conditions, bypassesGovernance: call.bypassesGovernance,
+            actor: call.actor)
     }
 
     private static func write(_ deletion: Deletion, of object: XMLElement, _ xml: inout XMLWriter) {
