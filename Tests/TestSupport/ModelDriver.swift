@@ -56,7 +56,9 @@ package struct ModelDriver: Sendable {
         case .lock(let name, let key, let selector, let lock, let bypass):
             let version = try store.version(
                 try BucketName(name), try ObjectKey(key), try self.selector(selector))
-            _ = try await store.amend(version, actor: tester, bypassesGovernance: bypass) { lock.apply(to: &$0) }
+            _ = try await store.amend(version, actor: tester, bypassesGovernance: bypass) {
+                lock.apply(to: &$0)
+            }
             return (.init(), "")
         case .delete(let name, let key, let selector, let bypass):
             let deletion = try await store.delete(
@@ -195,7 +197,8 @@ extension StoreModel {
                             differences.append("\(name)/\(key) \(version.wire): other bytes")
                         }
                         let kept = try store.version(
-                            try BucketName(name), try ObjectKey(key), try driver.selector(.named(version.wire)))
+                            try BucketName(name), try ObjectKey(key),
+                            try driver.selector(.named(version.wire)))
                         if Lock(kept.record.metadata) != version.lock {
                             differences.append("\(name)/\(key) \(version.wire): other lock")
                         }

@@ -184,7 +184,9 @@ package struct StoreModel: Sendable {
     ) throws(Refusal) -> Answer {
         var versions = try bucket(name).keys[key] ?? []
         if case .named(let wire) = selector {
-            if versions.contains(where: { $0.wire == wire && $0.lock.holds(bypass: bypass) }) { throw .locked }
+            if versions.contains(where: { $0.wire == wire && $0.lock.holds(bypass: bypass) }) {
+                throw .locked
+            }
             let wasMarker = versions.first { $0.wire == wire }.map { $0.bytes == nil } ?? false
             versions.removeAll { $0.wire == wire }
             buckets[name]!.keys[key] = versions.isEmpty ? nil : versions

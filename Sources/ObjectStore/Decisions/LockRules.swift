@@ -29,7 +29,8 @@ extension EventMetadata {
         guard hasRetention, !(bypassesGovernance && retention.mode == .governance) else { return nil }
         let end = Timestamp(microseconds: retention.untilMicroseconds)
         guard end > now() else { return nil }
-        return "it is under \(retention.mode == .governance ? "governance" : "compliance") retention until \(end)"
+        return
+            "it is under \(retention.mode == .governance ? "governance" : "compliance") retention until \(end)"
     }
 }
 

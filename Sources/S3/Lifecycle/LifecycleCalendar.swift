@@ -16,7 +16,9 @@ package struct LifecycleCalendar: Hashable, Sendable {
         let (length, isTooLong) = UInt64(days).multipliedReportingOverflow(by: daySeconds * 1_000_000)
         let (sum, isTooLate) = start.microseconds.addingReportingOverflow(length)
         guard !isTooLong, !isTooLate else { return Timestamp(microseconds: .max) }
-        guard daySeconds == Self.realDaySeconds else { return Timestamp(microseconds: sum) }
+        guard daySeconds == Self.realDaySeconds, sum < .max - daySeconds * 1_000_000 else {
+            return Timestamp(microseconds: sum)
+        }
         let day = Self.realDaySeconds * 1_000_000
         return Timestamp(microseconds: (sum + day - 1) / day * day)
     }

@@ -23,13 +23,15 @@ extension LifecycleConfiguration {
         guard Set(rules.map(\.filter.isLegacy)).count == 1 else {
             throw S3Error(
                 .invalidRequest,
-                "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter.")
+                "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported in the Filter."
+            )
         }
         var names: Set<String> = []
         for rule in rules where !rule.id.isEmpty {
             guard names.insert(rule.id).inserted else {
                 throw S3Error.invalidArgument(
-                    "Rule ID must be unique. Found same ID for more than one rule", name: "ID", value: rule.id)
+                    "Rule ID must be unique. Found same ID for more than one rule", name: "ID", value: rule.id
+                )
             }
         }
         // Amazon S3 names the rules that have no name.
@@ -63,7 +65,8 @@ extension LifecycleConfiguration.Rule {
         id = element.value("ID") ?? ""
         guard id.utf8.count <= LifecycleConfiguration.idByteCount else {
             throw S3Error.invalidArgument(
-                "ID length should not exceed allowed limit of \(LifecycleConfiguration.idByteCount)", name: "ID",
+                "ID length should not exceed allowed limit of \(LifecycleConfiguration.idByteCount)",
+                name: "ID",
                 value: id)
         }
         switch element.value("Status") {

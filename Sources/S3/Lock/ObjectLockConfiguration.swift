@@ -53,7 +53,8 @@ package struct ObjectLockConfiguration: Hashable, Sendable {
         else { throw S3Error.malformedDocument }
         switch (retention.value("Days"), retention.value("Years")) {
         case (let days?, nil):
-            defaultRetention = DefaultRetention(mode: mode, period: .days(try Self.period(days, most: 36_500)))
+            defaultRetention = DefaultRetention(
+                mode: mode, period: .days(try Self.period(days, most: 36_500)))
         case (nil, let years?):
             defaultRetention = DefaultRetention(mode: mode, period: .years(try Self.period(years, most: 100)))
         default: throw S3Error.malformedDocument

@@ -56,7 +56,8 @@ enum VersionLock {
         if let text = headers[.amzLegalHold] {
             guard text == "ON" || text == "OFF" else {
                 throw S3Error.invalidArgument(
-                    "Legal Hold must be either of 'ON' or 'OFF'", name: HTTPField.Name.amzLegalHold.canonicalName,
+                    "Legal Hold must be either of 'ON' or 'OFF'",
+                    name: HTTPField.Name.amzLegalHold.canonicalName,
                     value: text)
             }
             setHold(text == "ON", &metadata)
@@ -66,7 +67,8 @@ enum VersionLock {
         case (let mode?, let date?):
             guard let known = EventRetention.Mode(wire: mode) else {
                 throw S3Error.invalidArgument(
-                    "Unknown wormMode directive.", name: HTTPField.Name.amzLockMode.canonicalName, value: mode)
+                    "Unknown wormMode directive.", name: HTTPField.Name.amzLockMode.canonicalName, value: mode
+                )
             }
             guard let until = date8601(date) else {
                 throw S3Error.invalidArgument(
@@ -84,7 +86,9 @@ enum VersionLock {
     /// A date of ISO 8601 in UTC, a part of a second rounded up to the next: a lock never ends before it was asked
     /// to.
     static func date8601(_ text: String) -> Timestamp? {
-        guard let seconds = HTTPDate.compactSeconds(text.filter { $0 != "-" && $0 != ":" }) else { return nil }
+        guard let seconds = HTTPDate.compactSeconds(text.filter { $0 != "-" && $0 != ":" }) else {
+            return nil
+        }
         let fraction = text.split(separator: ".", maxSplits: 1).dropFirst().first?.dropLast() ?? ""
         guard fraction.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         let isWhole = fraction.utf8.allSatisfy { $0 == 0x30 }
