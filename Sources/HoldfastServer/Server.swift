@@ -54,6 +54,7 @@ public final class Server: Sendable {
         s3.domains = settings.domains
         s3.allowsSignatureV2 = settings.allowsSignatureV2
         s3.locksNewBuckets = settings.bucketsStartLocked
+        s3.lifecycleDaySeconds = UInt64(settings.lifecycleDaySeconds)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
             logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
         }
@@ -73,7 +74,7 @@ public final class Server: Sendable {
                 runner: CommandRunner(store: store, keys: keys, isStopped: false), logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, logger))
+                socket: socket, housekeeping: Housekeeping(store, settings, logger))
         } catch {
             store.close()
             try await group.shutdownGracefully()

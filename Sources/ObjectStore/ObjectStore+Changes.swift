@@ -58,8 +58,8 @@ extension ObjectStore {
         record.checksums = checksums
         if content.length > 0 { record.pieces = [upload.piece] }
         let draft = record
-        return try await commit(upload) {
-            try VersionDecisions.publish(draft, conditions: conditions, in: $0)
+        return try await commit(upload) { [clock = engine.clock] in
+            try VersionDecisions.publish(draft, conditions: conditions, now: clock, in: $0)
         }
     }
 
@@ -131,14 +131,17 @@ extension ObjectStore {
 
     /// Deletes a version for good, or puts a delete marker: what the bucket's versioning and `selector` ask
     /// for.
+    /// - Parameter bypassesGovernance: retention in governance mode does not hold.
+    /// - Throws: ``StoreError/locked(_:reason:)``.
     public func delete(
         _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector, conditions: WriteConditions,
-        actor: Actor
+        bypassesGovernance: Bool = false, actor: Actor
     ) async throws -> Deletion {
         let result = try await engine.ledger.commit(
-            Proposal(actor: actor) {
+            Proposal(actor: actor) { [clock = engine.clock] in
                 try VersionDecisions.delete(
-                    bucket, key, selector, conditions: conditions, actor: actor, in: $0)
+                    bucket, key, selector, conditions: conditions, bypassesGovernance: bypassesGovernance,
+                    actor: actor, now: clock, in: $0)
             })
         return Deletion(
             commit: result.commit, versionID: result.value.versionID,
@@ -174,8 +177,8 @@ extension ObjectStore {
         }
         let draft = record
         return try await engine.ledger.commit(
-            Proposal(actor: actor, payload: payload) {
-                try VersionDecisions.copy(of: source, as: draft, conditions: conditions, in: $0)
+            Proposal(actor: actor, payload: payload) { [clock = engine.clock] in
+                try VersionDecisions.copy(of: source, as: draft, conditions: conditions, now: clock, in: $0)
             })
     }
 
@@ -188,14 +191,6 @@ extension ObjectStore {
                 into: UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[done...]))
         }
         return Array(buffer.bytes)
-    }
-
-    /// Changes what is kept with a version beside its bytes.
-    public func amend(_ version: ObjectVersion, metadata: EventMetadata, actor: Actor) async throws -> Commit
-    {
-        try await engine.ledger.commit(
-            Proposal(actor: actor) { try VersionDecisions.amend(version, metadata: metadata, in: $0) }
-        ).commit
     }
 
     // MARK: Multipart uploads
@@ -224,14 +219,17 @@ extension ObjectStore {
 
     /// Publishes the parts named, in order, as one object. The caller has verified `checksums` against the
     /// parts.
+    /// - Parameter defaultRetention: for an object whose upload was begun without any.
     public func completeUpload(
         _ bucket: BucketName, _ key: ObjectKey, _ id: UploadID, parts: [CompletedPart],
-        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor
+        checksums: [EventChecksum], defaultRetention: EventRetention? = nil, conditions: WriteConditions,
+        actor: Actor
     ) async throws -> Committed<ObjectVersion> {
         try await engine.ledger.commit(
-            Proposal(actor: actor) {
+            Proposal(actor: actor) { [clock = engine.clock] in
                 try MultipartDecisions.complete(
-                    bucket, key, id, parts: parts, checksums: checksums, conditions: conditions, in: $0)
+                    bucket, key, id, parts: parts, checksums: checksums, defaultRetention: defaultRetention,
+                    conditions: conditions, now: clock, in: $0)
             })
     }
 

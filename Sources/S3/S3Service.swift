@@ -13,6 +13,8 @@ public struct S3Settings: Sendable {
     public var allowsSignatureV2 = false
     /// Whether new buckets belong to their owner alone and are blocked to the public, as on Amazon S3 since 2023.
     public var locksNewBuckets = true
+    /// How long the days of lifecycle rules are.
+    public var lifecycleDaySeconds: UInt64 = 86_400
 
     public init() {}
 }

@@ -30,6 +30,10 @@ public struct ServerSettings: Sendable {
     public var allowsSignatureV2 = false
     public var historyHours = 7 * 24
     public var deadlineSeconds = 10
+    /// How long a day of lifecycle rules is; shorter in tests, and then times are not rounded to midnight.
+    public var lifecycleDaySeconds = 86_400
+    /// Changes that lifecycle rules make in a second at most.
+    public var lifecycleRate = 200
     public var workers = 8
     public var connectionLimit = 1024
     public var logLevel = Logger.Level.notice
@@ -143,6 +147,8 @@ public struct ServerSettings: Sendable {
             allowsSignatureV2 = value == "on"
         case .historyHours: historyHours = try number(0...87_600)
         case .deadlineSeconds: deadlineSeconds = try number(1...3600)
+        case .lifecycleDaySeconds: lifecycleDaySeconds = try number(1...86_400)
+        case .lifecycleRate: lifecycleRate = try number(1...100_000)
         case .workers: workers = try number(1...256)
         case .connections: connectionLimit = try number(1...100_000)
         case .logLevel:
@@ -172,6 +178,8 @@ public enum SettingName: String, CaseIterable, Sendable {
     case signatureV2 = "signature-v2"
     case historyHours = "history-hours"
     case deadlineSeconds = "deadline-seconds"
+    case lifecycleDaySeconds = "lifecycle-day-seconds"
+    case lifecycleRate = "lifecycle-rate"
     case logLevel = "log-level"
     case bucketsStart = "buckets-start"
 

@@ -14,7 +14,6 @@ package enum ObjectMetadata {
     /// dropped.
     private static let unsupported: [(prefix: String, feature: String)] = [
         ("x-amz-server-side-encryption", "Server-side encryption"),
-        ("x-amz-object-lock-", "Object Lock"),
         ("x-amz-write-offset-bytes", "Appending to an object"),
     ]
 
@@ -45,6 +44,8 @@ package enum ObjectMetadata {
                     throw S3Error.invalidArgument("There are two of \(name).", name: name, value: field.value)
                 }
                 metadata.tags = try TagSet(header: field.value).byKey
+            } else if name.hasPrefix("x-amz-object-lock-") {
+                try VersionLock.read(headers, into: &metadata)
             } else if let match = unsupported.first(where: { name.hasPrefix($0.prefix) }) {
                 throw S3Error.notImplemented("\(match.feature) (header \(name))")
             }
@@ -107,6 +108,7 @@ package enum ObjectMetadata {
             headers.append(HTTPField(name: name, value: value))
         }
         if isVersioned { add(.amzVersionID, version.wireVersionID) }
+        VersionLock.show(metadata, in: &headers)
         return headers
     }
 }

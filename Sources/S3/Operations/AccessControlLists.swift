@@ -65,9 +65,8 @@ extension S3Service {
             return response
         }
         try Self.check(list, access.block)
-        var metadata = version.record.metadata
-        Self.keep(list, of: subject, in: &metadata)
-        response.stamp(try await store.amend(version, metadata: metadata, actor: call.actor))
+        let commit = try await store.amend(version, actor: call.actor) { Self.keep(list, of: subject, in: &$0) }
+        response.stamp(commit)
         return response
     }
 

@@ -32,10 +32,6 @@ extension S3Service {
 
     func createBucket(_ call: S3Call) async throws -> ServiceResponse {
         let name = try call.bucket()
-        let lock = HTTPField.Name.fixed("x-amz-bucket-object-lock-enabled")
-        guard call.headers[lock]?.lowercased() != "true" else {
-            throw S3Error.notImplemented("Object Lock (header \(lock.canonicalName))")
-        }
         let body = try await call.document()
         if !body.isEmpty {
             let document = try XMLElement.parse(body, root: "CreateBucketConfiguration")
@@ -51,7 +47,9 @@ extension S3Service {
         let made: Committed<Bucket>
         do {
             made = try await store.createBucket(
-                name, region: settings.region, settings: access, actor: call.actor)
+                name, region: settings.region,
+                settings: access.merging(ObjectLockConfiguration.settings(call.headers)) { $1 },
+                actor: call.actor)
         } catch StoreError.bucketExists(let bucket) where bucket.owner != call.identity.userID {
             throw S3Error(
                 .bucketAlreadyExists,

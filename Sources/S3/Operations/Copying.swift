@@ -77,9 +77,12 @@ extension S3Service {
             )
         }
         var metadata = try metadata(of: source, isVersioned: isVersioned, to: bucket, key, call)
+        VersionLock.clear(&metadata)
+        try VersionLock.read(call.headers, into: &metadata)
         let place = try store.bucket(bucket)
         let versioning = place.versioning
         let owner = try settleAccess(&metadata, in: place, call)
+        try lock(&metadata, in: place, hasDigest: nil)
         let copied = try await store.copy(
             source, to: bucket, key, metadata: metadata,
             checksums: checksums(ofCopyOf: source, call.headers),
@@ -92,6 +95,7 @@ extension S3Service {
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = copied.value.wireVersionID }
         if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
+        try showExpiration(of: copied.value, in: held, &response.headers)
         response.stamp(copied.commit)
         return response
     }

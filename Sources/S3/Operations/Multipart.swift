@@ -18,7 +18,9 @@ extension S3Service {
         let bucket = try call.bucket()
         let key = try call.key()
         var metadata = try ObjectMetadata.parse(call.headers)
-        let owner = try settleAccess(&metadata, in: try store.bucket(bucket), call)
+        let place = try store.bucket(bucket)
+        let owner = try settleAccess(&metadata, in: place, call)
+        try lockUpload(metadata, in: place)
         let (algorithm, isComposite) = try checksumOfUpload(call.headers)
         let created = try await store.createUpload(
             bucket, key, metadata: metadata, checksumAlgorithm: algorithm, composite: isComposite,
@@ -197,11 +199,13 @@ extension S3Service {
                 "The XML you provided was not well-formed or did not validate against our published schema: it names \(named.count) parts."
             )
         }
-        let versioning = try store.bucket(bucket).versioning
+        let held = try store.bucket(bucket)
+        let versioning = held.versioning
         let checksums = try checksums(bucket, key, id, named, call)
         let completed = try await store.completeUpload(
             bucket, key, id, parts: named.map { CompletedPart(number: $0.number, etag: $0.etag) },
-            checksums: checksums, conditions: WriteConditions(call.headers), actor: call.actor)
+            checksums: checksums, defaultRetention: try defaultRetention(in: held),
+            conditions: WriteConditions(call.headers), actor: call.actor)
         let xml = XMLWriter("CompleteMultipartUploadResult") { xml in
             xml.element("Location", "/\(bucket)/\(PercentEncoding.encode(key.rawValue, keepsSlash: true))")
             xml.element("Bucket", bucket.rawValue)
@@ -211,6 +215,7 @@ extension S3Service {
         }
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = completed.value.wireVersionID }
+        try showExpiration(of: completed.value, in: held, &response.headers)
         response.stamp(completed.commit)
         return response
     }

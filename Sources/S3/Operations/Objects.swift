@@ -14,6 +14,7 @@ extension S3Service {
         let place = try store.bucket(bucket)
         let versioning = place.versioning
         let owner = try settleAccess(&metadata, in: place, call)
+        try lock(&metadata, in: place, hasDigest: claims.md5 != nil || claims.checksum != nil)
         // Without a checksum of the client's, Amazon S3 adds this one.
         let algorithm = claims.checksum?.algorithm ?? .crc64Nvme
         let target = UploadTarget(
@@ -27,6 +28,7 @@ extension S3Service {
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             Self.showChecksums(of: published.value, in: &response.headers)
             if versioning != .off { response.headers[.amzVersionID] = published.value.wireVersionID }
+            try showExpiration(of: published.value, in: held, &response.headers)
             response.stamp(published.commit)
             return response
         } catch {
@@ -51,6 +53,7 @@ extension S3Service {
         let bucket = try store.bucket(try call.bucket())
         let version = try store.version(bucket.name, try call.key(), try call.version())
         var headers = ObjectMetadata.headers(of: version, isVersioned: bucket.versioning != .off)
+        if !call.query.has("versionId") { try showExpiration(of: version, in: bucket, &headers) }
         switch ReadConditions(call.headers).check(version) {
         case .holds: break
         case .failed(let condition): throw StoreError.preconditionFailed(condition)
@@ -136,9 +139,11 @@ extension S3Service {
     // MARK: Deleting
 
     func deleteObject(_ call: S3Call) async throws -> ServiceResponse {
+        let bucket = try call.bucket()
+        try checkBypass(call, in: bucket)
         let deletion = try await store.delete(
-            try call.bucket(), try call.key(), try call.version(),
-            conditions: WriteConditions(deleting: call.headers), actor: call.actor)
+            bucket, try call.key(), try call.version(), conditions: WriteConditions(deleting: call.headers),
+            bypassesGovernance: call.bypassesGovernance, actor: call.actor)
         var response = ServiceResponse(.noContent)
         if let version = deletion.versionID { response.headers[.amzVersionID] = version }
         if deletion.isDeleteMarker { response.headers[.amzDeleteMarker] = "true" }
@@ -154,6 +159,7 @@ extension S3Service {
                 .invalidRequest,
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         }
+        try checkBypass(call, in: bucket)
         let document = try XMLElement.parse(try await call.document(), root: "Delete")
         let objects = document.all("Object")
         guard objects.allSatisfy({ $0.child("Key") != nil }) else {
@@ -234,8 +240,9 @@ extension S3Service {
             selector = named
         }
         try authorizeDeletion(of: key, selector, call)
-        let conditions = try WriteConditions(deleting: object)
-        return try await store.delete(bucket, key, selector, conditions: conditions, actor: call.actor)
+        return try await store.delete(
+            bucket, key, selector, conditions: try WriteConditions(deleting: object),
+            bypassesGovernance: call.bypassesGovernance, actor: call.actor)
     }
 
     private static func write(_ deletion: Deletion, of object: XMLElement, _ xml: inout XMLWriter) {
