@@ -21,6 +21,8 @@ public struct S3Service: Sendable {
     let store: ObjectStore
     let settings: S3Settings
     let authenticator: Authenticator
+    /// The records that requests leave for their buckets' access logs.
+    public let accessLogs: AccessLogs
     let clock: @Sendable () -> Timestamp
     /// Told of each error whose reason a client is not shown: "request id", operation, reason.
     let onFault: @Sendable (_ requestID: String, _ operation: String, _ reason: String) -> Void
@@ -34,6 +36,7 @@ public struct S3Service: Sendable {
         self.settings = settings
         self.clock = clock
         self.onFault = onFault
+        accessLogs = AccessLogs(store: store)
         authenticator = Authenticator(identities: identities, region: settings.region, clock: clock)
     }
 
@@ -41,14 +44,17 @@ public struct S3Service: Sendable {
     public func respond(to request: ServiceRequest) async -> ServiceResponse {
         let requestID = Self.newRequestID()
         var operation: Operation?
+        var access: AccessNote.Sender?
         var response: ServiceResponse
         do {
             let target = try RequestTarget(
                 uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
+            if accessLogs.isUsed { access = AccessNote.Sender(target) }
             // A preflight has no signature, and an unknown operation is told of to known senders only.
             let isPreflight = request.head.method == .options
             let (identity, payload) =
                 isPreflight ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
+            access?.userID = identity.isAnonymous ? nil : identity.userID
             let found = try Operation(request.head, target)
             operation = found
             let call = S3Call(
@@ -62,6 +68,9 @@ public struct S3Service: Sendable {
         response.operation = operation?.rawValue ?? "Unknown"
         response.headers[.amzRequestID] = requestID
         response.headers[.amzHostID] = hostID
+        if let access {
+            response.access = accessLogs.note(access, operation, requestID: requestID, hostID: hostID)
+        }
         return response
     }
 
@@ -74,6 +83,7 @@ public struct S3Service: Sendable {
         failure.headers[.amzRequestID] = requestID
         failure.headers[.amzHostID] = hostID
         failure.operation = response.operation
+        failure.access = response.access
         return failure
     }
 
