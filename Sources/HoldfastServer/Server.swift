@@ -19,10 +19,13 @@ public final class Server: Sendable {
     private let admin: HTTPListener
     private let socket: AdminSocket
     private let housekeeping: Housekeeping
+    private let accessLogs: AccessLogDelivery
+    private let tls: TLSWatch?
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
-        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping
+        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, accessLogs: AccessLogDelivery,
+        tls: TLSWatch?
     ) {
         self.store = store
         self.group = group
@@ -31,7 +34,14 @@ public final class Server: Sendable {
         self.admin = admin
         self.socket = socket
         self.housekeeping = housekeeping
+        self.accessLogs = accessLogs
+        self.tls = tls
     }
+
+    public var isSecure: Bool { tls != nil }
+
+    /// Looks at once whether the certificate's files have changed.
+    public func reloadCertificates() { tls?.reload() }
 
     public var address: String { listener.address.map(Self.text) ?? "" }
     public var adminAddress: String { admin.address.map(Self.text) ?? "" }
@@ -44,6 +54,9 @@ public final class Server: Sendable {
     public static func start(
         _ settings: ServerSettings, keys: KeyStore, logger: Logger
     ) async throws -> Server {
+        let tls = try settings.tlsCertificate.flatMap { certificate in
+            try settings.tlsKey.map { try TLSCertificates(certificate: certificate, key: $0, logger) }
+        }
         let store = try await ObjectStore.open(settings.store)
         for note in store.opening.log.notes { logger.notice("opening: \(note)") }
         store.startMaintenance()
@@ -60,11 +73,12 @@ public final class Server: Sendable {
         }
         let metrics = RequestMetrics()
         do {
+            try service.accessLogs.findLoggedBuckets()
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
                 ListenerContext(
                     responder: S3Responder(service: service, metrics: metrics, logger: logger),
-                    workers: workers, connectionLimit: settings.connectionLimit))
+                    workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
             let status = StatusResponder(store: store, metrics: metrics) { listener.connectionCount }
             let admin = try await HTTPListener.bind(
                 host: settings.admin.host, port: settings.admin.port, group: group,
@@ -74,7 +88,10 @@ public final class Server: Sendable {
                 runner: CommandRunner(store: store, keys: keys, isStopped: false), logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, settings, logger))
+                socket: socket, housekeeping: Housekeeping(store, settings, logger),
+                accessLogs: AccessLogDelivery(
+                    service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
+                tls: tls.map(TLSWatch.init))
         } catch {
             store.close()
             try await group.shutdownGracefully()
@@ -88,6 +105,8 @@ public final class Server: Sendable {
         try await listener.stop(deadline: Self.stopDeadline)
         try await admin.stop(deadline: .seconds(1))
         try await socket.stop()
+        await tls?.stop()
+        await accessLogs.stop()
         housekeeping.cancel()
         store.close()
         await housekeeping.wait()

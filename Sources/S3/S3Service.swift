@@ -27,6 +27,8 @@ public struct S3Service: Sendable {
     let store: ObjectStore
     let settings: S3Settings
     let authenticator: Authenticator
+    /// The records that requests leave for their buckets' access logs.
+    public let accessLogs: AccessLogs
     let clock: @Sendable () -> Timestamp
     /// Told of each error whose reason a client is not shown: "request id", operation, reason.
     let onFault: @Sendable (_ requestID: String, _ operation: String, _ reason: String) -> Void
@@ -40,6 +42,7 @@ public struct S3Service: Sendable {
         self.settings = settings
         self.clock = clock
         self.onFault = onFault
+        accessLogs = AccessLogs(store: store)
         authenticator = Authenticator(
             identities: identities, region: settings.region, allowsSignatureV2: settings.allowsSignatureV2,
             clock: clock)
@@ -50,17 +53,20 @@ public struct S3Service: Sendable {
         let requestID = Self.newRequestID()
         var operation: Operation?
         var sharedTarget: RequestTarget?
+        var access: AccessNote.Sender?
         var response: ServiceResponse
         do {
             let target = try RequestTarget(
                 uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
             sharedTarget = target
+            if accessLogs.isUsed { access = AccessNote.Sender(target) }
             // A preflight has no signature, and a form's is among its fields; an unknown operation is told of to
             // known senders only.
             let isUnsigned =
                 request.head.method == .options || Self.mayBeForm(request.head, target)
             let (identity, payload) =
                 isUnsigned ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
+            access?.userID = identity.isAnonymous ? nil : identity.userID
             let found: Operation
             do { found = try Operation(request.head, target) } catch
                 where identity.isAnonymous && !isUnsigned
@@ -83,6 +89,9 @@ public struct S3Service: Sendable {
         response.operation = operation?.rawValue ?? "Unknown"
         response.headers[.amzRequestID] = requestID
         response.headers[.amzHostID] = hostID
+        if let access {
+            response.access = accessLogs.note(access, operation, requestID: requestID, hostID: hostID)
+        }
         return response
     }
 
@@ -96,6 +105,7 @@ public struct S3Service: Sendable {
         failure.headers[.amzRequestID] = requestID
         failure.headers[.amzHostID] = hostID
         failure.operation = response.operation
+        failure.access = response.access
         return failure
     }
 

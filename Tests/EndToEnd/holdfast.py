@@ -70,7 +70,7 @@ class Server:
         assert line, f"the server did not start: {self.errors.read_text()}"
         ready = json.loads(line)
         self.port = int(ready["listen"].rsplit(":", 1)[1])
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"{ready['scheme']}://127.0.0.1:{self.port}"
         self.admin = f"http://{ready['admin']}"
 
     def stop(self):

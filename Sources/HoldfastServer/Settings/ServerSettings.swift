@@ -36,6 +36,10 @@ public struct ServerSettings: Sendable {
     public var lifecycleRate = 200
     public var workers = 8
     public var connectionLimit = 1024
+    /// Files of the S3 listener's certificate chain and its key; both or none.
+    public var tlsCertificate: String?
+    public var tlsKey: String?
+    public var accessLogSeconds = 300
     public var logLevel = Logger.Level.notice
     /// Users that a store is started with; those that exist already stay as they are. In the file only.
     public var users: [UserSetting] = []
@@ -99,7 +103,17 @@ public struct ServerSettings: Sendable {
             let hasFlag = [.volumes, .listen, .admin].contains(SettingName(rawValue: name))
             try settings.set(name, value, source: hasFlag ? "--\(name)" : "--set \(name)")
         }
+        try settings.checkTLS()
         return settings
+    }
+
+    private func checkTLS() throws {
+        guard (tlsCertificate == nil) != (tlsKey == nil) else { return }
+        let (set, missing): (SettingName, SettingName) =
+            tlsKey == nil ? (.tlsCertificate, .tlsKey) : (.tlsKey, .tlsCertificate)
+        throw SettingError(
+            setting: missing.rawValue, source: "not set",
+            reason: "goes together with '\(set.rawValue)', which is set")
     }
 
     mutating func set(_ name: String, _ value: String, source: String) throws {
@@ -123,12 +137,17 @@ public struct ServerSettings: Sendable {
             }
             return endpoint
         }
+        func path(_ text: String) -> String {
+            // A directory that does not exist yet is one all the same.
+            let base = URL(fileURLWithPath: directory, isDirectory: true)
+            return URL(fileURLWithPath: text, relativeTo: base).standardizedFileURL.path
+        }
         switch setting {
+        case .tlsCertificate: tlsCertificate = value.isEmpty ? nil : path(value)
+        case .tlsKey: tlsKey = value.isEmpty ? nil : path(value)
+        case .accessLogSeconds: accessLogSeconds = try number(1...86_400)
         case .volumes:
-            let base = URL(fileURLWithPath: directory)
-            let paths = Self.list(value).map {
-                URL(fileURLWithPath: $0, relativeTo: base).standardizedFileURL.path
-            }
+            let paths = Self.list(value).map(path)
             guard paths.count == Limits.volumeCount, Set(paths).count == paths.count else {
                 throw fail(
                     "names \(paths.count) directories: it takes \(Limits.volumeCount) different ones")
@@ -182,6 +201,9 @@ public enum SettingName: String, CaseIterable, Sendable {
     case lifecycleRate = "lifecycle-rate"
     case logLevel = "log-level"
     case bucketsStart = "buckets-start"
+    case tlsCertificate = "tls-certificate"
+    case tlsKey = "tls-key"
+    case accessLogSeconds = "access-log-seconds"
 
     public var environmentName: String {
         "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")

@@ -108,16 +108,4 @@ extension S3Service {
         response.stamp(commit)
         return response
     }
-
-    func getBucketSetting(_ call: S3Call) throws -> ServiceResponse {
-        _ = try store.bucket(try call.bucket())
-        for item in call.query.items {
-            if let absent = Operation.absentSettings[item.name] {
-                throw S3Error(
-                    S3ErrorCode(absent.code, 404), absent.message,
-                    details: [("BucketName", call.target.bucket ?? "")])
-            }
-        }
-        preconditionFailure("the operation was chosen for one of these settings")
-    }
 }
