@@ -95,7 +95,7 @@ extension S3Service {
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = copied.value.wireVersionID }
         if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
-        try showExpiration(of: copied.value, in: held, &response.headers)
+        try showExpiration(of: copied.value, in: place, &response.headers)
         response.stamp(copied.commit)
         return response
     }

@@ -28,7 +28,7 @@ extension S3Service {
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             Self.showChecksums(of: published.value, in: &response.headers)
             if versioning != .off { response.headers[.amzVersionID] = published.value.wireVersionID }
-            try showExpiration(of: published.value, in: held, &response.headers)
+            try showExpiration(of: published.value, in: place, &response.headers)
             response.stamp(published.commit)
             return response
         } catch {
