@@ -196,7 +196,7 @@ def test_bad_documents(raw, bucket, path, query, body, code):
     ("GET", "/{b}", [("list-type", "2"), ("continuation-token", "***")], "InvalidArgument"),
     ("GET", "/{b}", [("encoding-type", "base64")], "InvalidArgument"),
     ("GET", "/no-such-bucket/k", (), "NoSuchBucket"),
-    ("PUT", "/{b}", [("lifecycle", "")], "NotImplemented"), ("GET", "/{b}/k", [("torrent", "")], "NotImplemented"),
+    ("PUT", "/{b}", [("lifecycle", "")], "InvalidRequest"), ("GET", "/{b}/k", [("torrent", "")], "NotImplemented"),
     ("GET", "/{b}", [("policy", "")], "NoSuchBucketPolicy"),
     ("PATCH", "/{b}/k", (), "MethodNotAllowed"),
 ])
