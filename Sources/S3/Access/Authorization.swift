@@ -254,7 +254,3 @@ extension MultipartUpload {
             ? (record.owner, record.ownerDisplayName) : (record.initiator, record.initiatorDisplayName)
     }
 }
-
-extension HTTPField.Name {
-    fileprivate static let amzBucketObjectLock = fixed("x-amz-bucket-object-lock-enabled")
-}

@@ -113,7 +113,3 @@ extension S3Service {
     private static let variesWith =
         "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
 }
-
-extension S3ErrorCode {
-    static let badRequest = S3ErrorCode("BadRequest", 400)
-}
