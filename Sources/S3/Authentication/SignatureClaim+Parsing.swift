@@ -3,7 +3,7 @@ import HTTPTypes
 extension SignatureClaim {
     /// The claim of the `Authorization` header.
     /// - Throws: `AuthorizationHeaderMalformed`, `InvalidArgument`, `AccessDenied` without a date.
-    init(authorization: String, head: HTTPRequest) throws {
+    package init(authorization: String, head: HTTPRequest) throws {
         guard authorization.hasPrefix(SignatureV4.algorithm) else {
             let kind = authorization.split(separator: " ").first.map(String.init) ?? ""
             if kind == "AWS" {
@@ -50,7 +50,7 @@ extension SignatureClaim {
 
     /// The claim of a presigned request.
     /// - Throws: `AuthorizationQueryParametersError`.
-    init(query: Query) throws {
+    package init(query: Query) throws {
         func item(_ name: String) throws -> String {
             guard let value = query[name] else {
                 throw S3Error(

@@ -3,7 +3,7 @@ import HTTPTypes
 import Model
 
 /// What a request's signature says of itself: "Credential", "SignedHeaders" and "Signature".
-struct SignatureClaim: Sendable {
+package struct SignatureClaim: Sendable {
     /// `AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request`
     let credential: String
     let accessKey: String
@@ -31,7 +31,7 @@ package enum SignatureV4 {
     static let emptyHash = SHA256.hash([UInt8]()).hexadecimal
 
     /// Everything that is signed of a request, but its body.
-    static func canonicalRequest(
+    package static func canonicalRequest(
         _ head: HTTPRequest, target: RequestTarget, _ claim: SignatureClaim, payloadHash: String
     ) throws -> [UInt8] {
         var bytes: [UInt8] = []
