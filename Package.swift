@@ -22,6 +22,11 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Set by `Scripts/fuzz`: libFuzzer's runtime, which `holdfast-fuzz` is then linked with.
+let fuzzer = Context.environment["HOLDFAST_FUZZ"]
+let instrumented: [SwiftSetting] =
+    strict + (fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"]), .define("HOLDFAST_LIBFUZZER")])
+
 let package = Package(
     name: "holdfast",
     platforms: [.macOS(.v15)],
@@ -67,7 +72,7 @@ let package = Package(
         // The protocol, the server and the command line.
         .target(
             name: "S3", dependencies: ["Model", "Digests", "ObjectStore", httpTypes],
-            swiftSettings: strict),
+            swiftSettings: instrumented),
         .target(
             name: "HoldfastServer",
             dependencies: [
@@ -89,6 +94,16 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Model", "Digests", "Volumes", "ObjectStore"],
             path: "Tests/TestSupport", swiftSettings: strict),
+        // What fuzzers drive: `Scripts/fuzz`.
+        .target(
+            name: "FuzzEntries", dependencies: ["S3", "Digests", "Model", "ObjectStore", httpTypes],
+            path: "Tests/Fuzz/Entries", swiftSettings: instrumented),
+        .executableTarget(
+            name: "holdfast-fuzz", dependencies: ["FuzzEntries"], path: "Tests/Fuzz/holdfast-fuzz",
+            swiftSettings: strict + (fuzzer == nil ? [] : [.define("HOLDFAST_LIBFUZZER")]),
+            linkerSettings: fuzzer.map { [.unsafeFlags([$0]), .linkedLibrary("stdc++")] } ?? []),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzEntries", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"], swiftSettings: strict),
         .testTarget(

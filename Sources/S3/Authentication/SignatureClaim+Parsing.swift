@@ -45,7 +45,7 @@ extension SignatureClaim {
 
     /// The claim of a presigned request.
     /// - Throws: `AuthorizationQueryParametersError`.
-    init(query: Query) throws {
+    package init(query: Query) throws {
         func item(_ name: String) throws -> String {
             guard let value = query[name] else {
                 throw S3Error(

@@ -59,7 +59,11 @@ struct PolicyCondition: Sendable {
     ) throws {
         self.test = test
         self.key = key
-        if case .string(ignoresCase: true) = test.comparison { ignoresCase = true } else { ignoresCase = false }
+        if case .string(ignoresCase: true) = test.comparison {
+            ignoresCase = true
+        } else {
+            ignoresCase = false
+        }
         if case .arn = test.comparison { isARN = true } else { isARN = false }
         let list: [JSONValue] = if case .array(let list) = value { list } else { [value] }
         guard !list.isEmpty else {
@@ -110,7 +114,9 @@ struct PolicyCondition: Sendable {
     func holds(_ context: PolicyContext, unresolved: Bool) -> Bool {
         let values = context.values(key)
         if case .null = test.comparison {
-            return operands.contains { if case .isAbsent(let expected) = $0 { expected == (values == nil) } else { false } }
+            return operands.contains {
+                if case .isAbsent(let expected) = $0 { expected == (values == nil) } else { false }
+            }
         }
         // An empty list of values is as good as no key.
         guard let values, !values.isEmpty else {
@@ -149,7 +155,8 @@ struct PolicyCondition: Sendable {
             // What a variable stands for has its own case.
             if pattern.hasVariables { symbols = Self.lowercased(symbols) }
             return PolicyPattern.matches(symbols[...], Array(value.lowercased().utf8)[...])
-        case .number(let number, let order): return PolicyValue.number(value).map { order.holds($0, number) } ?? false
+        case .number(let number, let order):
+            return PolicyValue.number(value).map { order.holds($0, number) } ?? false
         case .seconds(let seconds, let order):
             return PolicyValue.seconds(value).map { order.holds($0, seconds) } ?? false
         case .boolean(let boolean): return PolicyValue.boolean(value) == boolean
@@ -186,7 +193,8 @@ struct PolicyCondition: Sendable {
             switch operand {
             case .addresses(let range): isSourceIP && range.isNarrow
             case .pattern(let pattern):
-                PolicyConditionKey.limiting.contains(key) && (pattern.isFixed || isFixedAccessPoint(pattern.text))
+                PolicyConditionKey.limiting.contains(key)
+                    && (pattern.isFixed || isFixedAccessPoint(pattern.text))
             case .number, .seconds, .boolean, .binary, .isAbsent: false
             }
         }

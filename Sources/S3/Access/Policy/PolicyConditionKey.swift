@@ -19,7 +19,8 @@ enum PolicyConditionKey {
     ]
 
     private static let keys: Set<String> = [
-        "aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:currenttime", "aws:ec2instancesourceprivateipv4",
+        "aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:currenttime",
+        "aws:ec2instancesourceprivateipv4",
         "aws:ec2instancesourcevpc", "aws:epochtime", "aws:federatedprovider", "aws:multifactorauthage",
         "aws:multifactorauthpresent", "aws:principalaccount", "aws:principalarn", "aws:principalisawsservice",
         "aws:principalorgid", "aws:principalorgpaths", "aws:principalservicename",
@@ -27,7 +28,8 @@ enum PolicyConditionKey {
         "aws:resourceaccount", "aws:resourceorgid", "aws:resourceorgpaths", "aws:securetransport",
         "aws:sourceaccount", "aws:sourcearn", "aws:sourceidentity", "aws:sourceip", "aws:sourceorgid",
         "aws:sourceorgpaths", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce",
-        "aws:tagkeys", "aws:tokenissuetime", "aws:useragent", "aws:userid", "aws:username", "aws:viaawsservice",
+        "aws:tagkeys", "aws:tokenissuetime", "aws:useragent", "aws:userid", "aws:username",
+        "aws:viaawsservice",
         "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths", "aws:vpcsourceip",
 
         "s3:accessgrantsinstancearn", "s3:accesspointnetworkorigin", "s3:accesspointtag", "s3:authtype",
@@ -50,7 +52,8 @@ enum PolicyConditionKey {
     /// With a fixed value of one of these, a policy is not public; `aws:sourceip` has a rule of its own.
     static let limiting: Set<String> = [
         "aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:principalorgpaths",
-        "aws:sourceaccount", "aws:sourcearn", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce", "aws:userid",
+        "aws:sourceaccount", "aws:sourcearn", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce",
+        "aws:userid",
         "aws:username", "s3:dataaccesspointaccount", "s3:dataaccesspointarn",
         "s3:x-amz-server-side-encryption-aws-kms-key-id",
     ]

@@ -52,12 +52,12 @@ struct PolicyPattern: Sendable {
     private static func takeVariable(
         _ rest: inout Substring.UTF8View, of text: String
     ) throws -> (key: String, standard: String?) {
-        let malformed = S3Error.malformedPolicy("Invalid policy variable", "\(text)")
+        let malformed = S3Error.malformedPolicy("Invalid policy variable", text)
         var inner = rest.dropFirst(2)
         let isEnd: (UInt8) -> Bool = { $0 == UInt8(ascii: "}") || $0 == UInt8(ascii: ",") }
         guard let end = inner.firstIndex(where: isEnd) else { throw malformed }
         let key = String(Substring(inner[..<end])).trimmingBlanks().lowercased()
-        guard !key.isEmpty, !key.contains("$"), !key.contains("{") else { throw malformed }
+        guard key == "$" || !key.isEmpty && !key.contains("$") && !key.contains("{") else { throw malformed }
         inner = inner[end...]
         guard inner.removeFirst() == UInt8(ascii: ",") else {
             rest = inner
