@@ -98,6 +98,8 @@ public struct UploadTarget: Sendable {
     public let expectedLength: UInt64?
     /// A checksum to compute besides the store's own.
     public let checksum: EventChecksumAlgorithm?
+    /// Set for bytes that are to be stored enciphered.
+    public var encryption: UploadEncryption?
 
     public struct Part: Hashable, Sendable {
         public let uploadID: UploadID

@@ -10,6 +10,8 @@ public struct S3Settings: Sendable {
     /// Names under which the first label of the `Host` header is a bucket.
     public var domains = ["localhost"]
 
+    public var encryption = EncryptionSettings()
+
     public init() {}
 }
 

@@ -117,7 +117,7 @@ class Server:
 
     def command(self, *arguments, check=None):
         return holdfast(arguments[0], *arguments[1:2], self.directory, *arguments[2:], check=check) \
-            if arguments[0] in ("volume", "key") or arguments[:2] == ("log", "verify") \
+            if arguments[0] in ("volume", "key", "encryption-key") or arguments[:2] == ("log", "verify") \
             else holdfast(arguments[0], self.directory, *arguments[1:], check=check)
 
     def fsck(self, *flags, check=None):

@@ -15,7 +15,9 @@ from botocore.exceptions import ClientError
 from holdfast import BINARY, Server, holdfast, s3_client, wait_until
 
 COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "explain", "rebuild-catalog", "volume", "volume list",
-            "volume replace", "key", "key create", "key list", "key delete"]
+            "volume replace", "key", "key create", "key list", "key delete", "encryption-key",
+            "encryption-key create", "encryption-key list", "encryption-key rotate", "encryption-key enable",
+            "encryption-key disable"]
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key"):
+        if command not in ("log", "volume", "key", "encryption-key"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

@@ -97,7 +97,10 @@ import Volumes
           "deadline-seconds": 5,
           "workers": 4,
           "connections": 100,
-          "log-level": "info"
+          "log-level": "info",
+          "master-keys": "keys/master-keys.json",
+          "sse-c-over-http": "true",
+          "default-encryption": "AES256"
         }
 
         """
@@ -118,6 +121,9 @@ import Volumes
             #expect(found.workers == 4)
             #expect(found.connectionLimit == 100)
             #expect(found.logLevel == .info)
+            #expect(found.masterKeysPath == found.directory + "/keys/master-keys.json")
+            #expect(found.allowsCustomerKeysOverHTTP)
+            #expect(found.encryptsNewBuckets)
         }
     }
 }

@@ -81,8 +81,6 @@ import Testing
     }
 
     @Test(arguments: [
-        ("x-amz-server-side-encryption", "Server-side encryption"),
-        ("x-amz-server-side-encryption-customer-algorithm", "Server-side encryption"),
         ("x-amz-object-lock-mode", "Object Lock"), ("x-amz-object-lock-legal-hold", "Object Lock"),
         ("x-amz-tagging", "Object tagging"), ("x-amz-grant-read", "Access control lists"),
         ("x-amz-write-offset-bytes", "Appending"),

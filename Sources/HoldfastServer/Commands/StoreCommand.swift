@@ -9,13 +9,19 @@ public enum StoreCommand: Codable, Sendable {
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String, json: Bool)
+    case createEncryptionKey(name: String, json: Bool)
+    case listEncryptionKeys(json: Bool)
+    case enableEncryptionKey(name: String, enabled: Bool, json: Bool)
+    case rotateEncryptionKey(name: String?, rewrap: Bool, json: Bool)
 
     /// Whether a store that is not running is opened for good, or only to be looked at.
     public var changesStore: Bool {
         switch self {
         case .fsck(_, let repair, _): repair
         case .replaceVolume: true
+        case .rotateEncryptionKey(_, let rewrap, _): rewrap
         case .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }
     }
 }

@@ -48,7 +48,8 @@ extension S3Service {
         }
         let made: Committed<Bucket>
         do {
-            made = try await store.createBucket(name, region: settings.region, actor: call.actor)
+            made = try await store.createBucket(
+                name, region: settings.region, settings: settings.encryption.newBucket, actor: call.actor)
         } catch StoreError.bucketExists(let bucket) where bucket.owner != call.identity.userID {
             throw S3Error(
                 .bucketAlreadyExists,

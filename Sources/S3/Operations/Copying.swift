@@ -74,10 +74,12 @@ extension S3Service {
             )
         }
         let metadata = try metadata(of: source, to: bucket, key, call)
-        let versioning = try store.bucket(bucket).versioning
-        let copied = try await store.copy(
+        let place = try store.bucket(bucket)
+        let versioning = place.versioning
+        let encryption = try encryption(call, in: place)
+        let copied = try await copy(
             source, to: bucket, key, metadata: metadata, checksums: source.record.checksums,
-            conditions: WriteConditions(call.headers), actor: call.actor)
+            encryption: encryption, call)
         let xml = XMLWriter("CopyObjectResult") { xml in
             xml.element("LastModified", copied.value.published)
             xml.element("ETag", "\"\(copied.value.etag)\"")
@@ -86,6 +88,10 @@ extension S3Service {
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = copied.value.wireVersionID }
         if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
+        if let encryption {
+            showEncryption(encryption.record, call, in: &response.headers)
+            response.headers[.amzEncryptionContext] = call.headers[.amzEncryptionContext]
+        }
         response.stamp(copied.commit)
         return response
     }
@@ -102,6 +108,7 @@ extension S3Service {
             let isItself =
                 source.record.bucket == bucket.rawValue && source.key.utf8.elementsEqual(key.utf8)
             guard !isItself || source.record.metadata != metadata || call.headers[.amzWebsiteRedirect] != nil
+                || EncryptionRequest.isNamed(in: call.headers)
             else {
                 throw S3Error(
                     .invalidRequest,
@@ -134,13 +141,15 @@ extension S3Service {
             throw StoreError.entityTooLarge(limit: Limits.uploadByteCount)
         }
         let algorithm = Self.partAlgorithm(destination.upload, announced: nil)
-        let upload = store.beginUpload(
-            UploadTarget(
-                bucket: destination.bucket, key: destination.key,
-                metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
-                expectedLength: UInt64(range.count), checksum: algorithm))
+        let sourceKey = try dataKey(of: source, call, isCopySource: true)
+        var target = UploadTarget(
+            bucket: destination.bucket, key: destination.key,
+            metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
+            expectedLength: UInt64(range.count), checksum: algorithm)
+        target.encryption = try encryption(call, ofPartOf: destination.upload.record)
+        let upload = store.beginUpload(target)
         do {
-            let reader = store.reader(of: source, range: range)
+            let reader = store.reader(of: source, range: range, dataKey: sourceKey)
             while reader.remaining > 0 { try await upload.write(try await Self.piece(of: reader)) }
             let digests = try await upload.finish()
             let checksum = digests.checksum.map { EventChecksum(algorithm, $0) }
@@ -154,6 +163,9 @@ extension S3Service {
             }
             var response = ServiceResponse(xml: xml)
             if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
+            if let encryption = target.encryption {
+                showEncryption(encryption.record, call, in: &response.headers)
+            }
             response.stamp(published.commit)
             return response
         } catch {
@@ -162,7 +174,7 @@ extension S3Service {
         }
     }
 
-    private static func piece(of reader: ObjectReader) async throws -> [UInt8] {
+    static func piece(of reader: ObjectReader) async throws -> [UInt8] {
         let piece = PieceBuffer(count: Int(min(reader.remaining, 1024 * 1024)))
         let count = try await reader.read(into: piece.bytes)
         return Array(piece.bytes[0..<count])
