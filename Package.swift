@@ -119,7 +119,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport", "Volumes",
+                "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport",
+                "Volumes",
                 nioCore,
             ],
             swiftSettings: strict),

@@ -7,7 +7,7 @@ public final class AESGCM {
     public static let tagByteCount = 16
     public static let nonceByteCount = 12
 
-    private struct Algorithm: @unchecked Sendable {  // an EVP_CIPHER is immutable once fetched, and never freed
+    private struct Algorithm: @unchecked Sendable {  // an EVP_CIPHER is immutable, and is never freed
         let pointer: OpaquePointer
 
         static let aes256GCM = Algorithm()

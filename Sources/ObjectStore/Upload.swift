@@ -30,7 +30,9 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
         cipher = target.encryption.map {
             UploadCipher($0, expectedLength: target.expectedLength, checksum: target.checksum)
         }
-        if cipher == nil, let expected = target.expectedLength, expected <= UInt64(engine.settings.inlineByteCount) {
+        if cipher == nil, let expected = target.expectedLength,
+            expected <= UInt64(engine.settings.inlineByteCount)
+        {
             payload.reserveCapacity(Int(expected))
         }
     }

@@ -227,11 +227,11 @@ def test_a_read_that_names_a_method_is_refused(shared, s3, bucket):
 
 def test_customers_keys_are_refused_over_plain_http(server):
     s3 = server.client()
-    s3.create_bucket(Bucket="b")
-    fails(s3.put_object, "InvalidRequest", Bucket="b", Key="k", Body=b"x", **sse_c())
-    fails(s3.create_multipart_upload, "InvalidRequest", Bucket="b", Key="k", **sse_c())
-    s3.put_object(Bucket="b", Key="k", Body=b"x")
-    fails(s3.get_object, "InvalidRequest", Bucket="b", Key="k", **sse_c())
+    s3.create_bucket(Bucket="photos")
+    fails(s3.put_object, "InvalidRequest", Bucket="photos", Key="k", Body=b"x", **sse_c())
+    fails(s3.create_multipart_upload, "InvalidRequest", Bucket="photos", Key="k", **sse_c())
+    s3.put_object(Bucket="photos", Key="k", Body=b"x")
+    fails(s3.get_object, "InvalidRequest", Bucket="photos", Key="k", **sse_c())
 
 
 def rule(algorithm, key=None):
@@ -262,19 +262,19 @@ def test_the_buckets_default(s3, bucket):
 def test_new_buckets_may_begin_enciphered(tmp_path):
     with Server(tmp_path / "store", "--set", "default-encryption=AES256") as server:
         s3 = server.client()
-        s3.create_bucket(Bucket="b")
-        assert s3.get_bucket_encryption(Bucket="b")["ServerSideEncryptionConfiguration"] == rule("AES256")
-        assert s3.put_object(Bucket="b", Key="k", Body=b"x")["ServerSideEncryption"] == "AES256"
+        s3.create_bucket(Bucket="photos")
+        assert s3.get_bucket_encryption(Bucket="photos")["ServerSideEncryptionConfiguration"] == rule("AES256")
+        assert s3.put_object(Bucket="photos", Key="k", Body=b"x")["ServerSideEncryption"] == "AES256"
 
 
 def test_nothing_plain_or_secret_is_on_the_disk_or_in_the_log(tmp_path):
     with Server(tmp_path / "store", "--set", "sse-c-over-http=true") as server:
         s3 = server.client()
-        s3.create_bucket(Bucket="b")
+        s3.create_bucket(Bucket="photos")
         for number, kind in enumerate(ENCRYPTED):
             for size in (1, 10_000):
-                s3.put_object(Bucket="b", Key=f"{number}-{size}", Body=b"the bytes in plain words " * size, **KINDS[kind])
-        fails(s3.get_object, "AccessDenied", Bucket="b", Key="0-1", **sse_c(OTHER))
+                s3.put_object(Bucket="photos", Key=f"{number}-{size}", Body=b"the bytes in plain words " * size, **KINDS[kind])
+        fails(s3.get_object, "AccessDenied", Bucket="photos", Key="0-1", **sse_c(OTHER))
         server.stop()
         found = stored(server)
         for secret in (b"plain words", KEY, b64(KEY).encode(), b"plainly-visible", hashlib.md5(KEY).digest()):
@@ -287,26 +287,26 @@ def test_nothing_plain_or_secret_is_on_the_disk_or_in_the_log(tmp_path):
 def test_restart_rotation_and_rewrapping(tmp_path):
     with Server(tmp_path / "store", "--set", "sse-c-over-http=true") as server:
         s3 = server.client()
-        s3.create_bucket(Bucket="b")
+        s3.create_bucket(Bucket="photos")
         server.command("encryption-key", "create", "payroll", check=0)
         assert server.command("encryption-key", "create", "payroll").returncode != 0
         bodies = {}
 
         def put(name, **kind):
             bodies[name] = (os.urandom(100_000), kind)
-            s3.put_object(Bucket="b", Key=name, Body=bodies[name][0], **kind)
+            s3.put_object(Bucket="photos", Key=name, Body=bodies[name][0], **kind)
 
         def check():
             for name, (body, kind) in bodies.items():
                 key = sse_c() if "SSECustomerKey" in kind else {}
-                assert s3.get_object(Bucket="b", Key=name, **key)["Body"].read() == body, name
+                assert s3.get_object(Bucket="photos", Key=name, **key)["Body"].read() == body, name
 
         kinds = dict(
             c=sse_c(), s=KINDS["s3"], k=KINDS["kms"],
             p={"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/payroll"}, x=KINDS["kms with context"])
         for name, kind in kinds.items():
             put(f"{name}1", **kind)
-        key_id = s3.head_object(Bucket="b", Key="p1")["SSEKMSKeyId"]
+        key_id = s3.head_object(Bucket="photos", Key="p1")["SSEKMSKeyId"]
         put("by-arn", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)
         server.command("encryption-key", "rotate", check=0)
         for name, kind in kinds.items():
@@ -322,8 +322,8 @@ def test_restart_rotation_and_rewrapping(tmp_path):
         s3 = server.client()
         check()
         server.command("encryption-key", "disable", "payroll", check=0)
-        fails(s3.get_object, "KMS.DisabledException", Bucket="b", Key="p1")
-        fails(s3.put_object, "KMS.DisabledException", Bucket="b", Key="no", Body=b"", ServerSideEncryption="aws:kms",
+        fails(s3.get_object, "KMS.DisabledException", Bucket="photos", Key="p1")
+        fails(s3.put_object, "KMS.DisabledException", Bucket="photos", Key="no", Body=b"", ServerSideEncryption="aws:kms",
               SSEKMSKeyId="payroll")
         server.command("encryption-key", "enable", "payroll", check=0)
         check()
@@ -335,9 +335,9 @@ def test_restart_rotation_and_rewrapping(tmp_path):
 def test_fsck_needs_no_key_and_a_key_file_that_is_gone_is_told_of(tmp_path):
     with Server(tmp_path / "store") as server:
         s3 = server.client()
-        s3.create_bucket(Bucket="b")
+        s3.create_bucket(Bucket="photos")
         body = os.urandom(500_000)
-        s3.put_object(Bucket="b", Key="k", Body=body, ServerSideEncryption="AES256")
+        s3.put_object(Bucket="photos", Key="k", Body=body, ServerSideEncryption="AES256")
         server.stop()
         keys = server.directory / "state/master-keys.json"
         kept = keys.read_bytes()
@@ -350,9 +350,9 @@ def test_fsck_needs_no_key_and_a_key_file_that_is_gone_is_told_of(tmp_path):
         server.fsck("--deep", check=0)
         server.start()
         s3 = server.client()
-        assert status(fails(s3.get_object, "InternalError", Bucket="b", Key="k")) == 500
+        assert status(fails(s3.get_object, "InternalError", Bucket="photos", Key="k")) == 500
         assert "there is no encryption key" in server.errors.read_text()
         server.stop()
         keys.write_bytes(kept)
         server.start()
-        assert server.client().get_object(Bucket="b", Key="k")["Body"].read() == body
+        assert server.client().get_object(Bucket="photos", Key="k")["Body"].read() == body

@@ -123,9 +123,7 @@ import Volumes
         #expect(isSame)
     }
 
-    @Test func anUploadTooSmallByItsBytesIsNotMadeLargeEnoughByItsTags() async throws {
-        let started = try await StartedStore()
-        defer { started.store.close() }
+    @Test func aPartTooSmallByItsBytesIsNotMadeLargeEnoughByItsTags() {
         let stored = SealedPiece.sealedLength(of: Limits.minimumPartByteCount - 1)
         #expect(stored > Limits.minimumPartByteCount)
         var piece = EventPiece()
@@ -160,10 +158,15 @@ import Volumes
         damaged[70_000] ^= 1
         try started.disk.place(damaged, at: blob)
         let check = StoreCheck(started.store, .init(isDeep: true, repairs: true), includesOpening: false)
-        let summary = try await check.run { _ in } progress: { _ in }
+        let summary = try await check.run { _ in
+        } progress: { _ in
+        }
         #expect(summary.exitStatus == 1)
         let after = StoreCheck(started.store, .init(isDeep: true, repairs: false), includesOpening: false)
-        #expect(try await after.run { _ in } progress: { _ in }.exitStatus == 0)
+        #expect(
+            try await after.run { _ in
+            } progress: { _ in
+            }.exitStatus == 0)
         #expect(try await read(started, version, 0..<version.size, key: key) == bytes)
     }
 }

@@ -31,7 +31,10 @@ import Volumes
         let own = try store.makeDataKey(.store, context: "")
         let named = try store.makeDataKey(.named(nil), context: "")
         #expect(own.keyID != named.keyID)
-        let ways = [named.keyID, "holdfast/s3", "alias/holdfast/s3", "alias/aws/s3", "arn:aws:kms:r:1:key/\(named.keyID)"]
+        let ways = [
+            named.keyID, "holdfast/s3", "alias/holdfast/s3", "alias/aws/s3",
+            "arn:aws:kms:r:1:key/\(named.keyID)",
+        ]
         for way in ways {
             let found = try store.makeDataKey(.named(way), context: "").keyID
             #expect(found == named.keyID, "\(way)")

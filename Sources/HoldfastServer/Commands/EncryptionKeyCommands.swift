@@ -15,7 +15,9 @@ extension CommandRunner {
     }
 
     /// Shows master keys; never what they are.
-    func showEncryptionKeys(_ keys: [MasterKeyStore.MasterKey], _ json: Bool, _ output: any CommandOutput) throws {
+    func showEncryptionKeys(_ keys: [MasterKeyStore.MasterKey], _ json: Bool, _ output: any CommandOutput)
+        throws
+    {
         for key in keys {
             let line = EncryptionKeyLine(
                 name: key.name, id: key.id, enabled: key.isEnabled, generations: key.generations.count,

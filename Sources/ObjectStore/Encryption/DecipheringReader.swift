@@ -88,7 +88,9 @@ final class DecipheringReader {
             done += count
             remaining -= UInt64(count)
             ready.removeFirst()
-            if count < range.count { ready.insert(range.lowerBound + count..<range.upperBound, at: ready.startIndex) }
+            if count < range.count {
+                ready.insert(range.lowerBound + count..<range.upperBound, at: ready.startIndex)
+            }
         }
         return done
     }

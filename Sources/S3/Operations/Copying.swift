@@ -107,8 +107,9 @@ extension S3Service {
             if call.headers[.amzStorageClass] != nil { metadata.storageClass = given.storageClass }
             let isItself =
                 source.record.bucket == bucket.rawValue && source.key.utf8.elementsEqual(key.utf8)
-            guard !isItself || source.record.metadata != metadata || call.headers[.amzWebsiteRedirect] != nil
-                || EncryptionRequest.isNamed(in: call.headers)
+            guard
+                !isItself || source.record.metadata != metadata || call.headers[.amzWebsiteRedirect] != nil
+                    || EncryptionRequest.isNamed(in: call.headers)
             else {
                 throw S3Error(
                     .invalidRequest,
