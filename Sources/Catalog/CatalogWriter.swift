@@ -269,6 +269,7 @@ public struct CatalogWriter {
         else { throw CatalogError.contradiction(event.sequence, "the version it amends is not there") }
         var record = version.record
         record.metadata = change.metadata
+        if change.hasEncryption { record.encryption = change.encryption }
         let arguments: StatementArguments = [
             try encoded(record), bucket.data, key.data, Int64(change.publishedSequence),
         ]

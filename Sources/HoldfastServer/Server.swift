@@ -68,6 +68,8 @@ public final class Server: Sendable {
         s3.allowsSignatureV2 = settings.allowsSignatureV2
         s3.locksNewBuckets = settings.bucketsStartLocked
         s3.lifecycleDaySeconds = UInt64(settings.lifecycleDaySeconds)
+        let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
+        s3.encryption = settings.encryption(masterKeys)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
             logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
         }
@@ -85,7 +87,8 @@ public final class Server: Sendable {
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
-                runner: CommandRunner(store: store, keys: keys, isStopped: false), logger: logger)
+                runner: CommandRunner(
+                    store: store, keys: keys, masterKeys: masterKeys, isStopped: false), logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
                 socket: socket, housekeeping: Housekeeping(store, settings, logger),

@@ -51,7 +51,8 @@ extension ObjectStore {
         record.key = upload.target.key.rawValue
         record.versionID = Data(upload.versionID.bytes)
         record.size = content.length
-        record.etag = content.md5.hexadecimal
+        record.etag = upload.etag(content)
+        if let encryption = upload.target.encryption { record.encryption = encryption.record }
         record.owner = upload.target.owner?.id ?? upload.target.actor.id
         record.ownerDisplayName = upload.target.owner?.displayName ?? upload.target.actor.displayName
         record.metadata = upload.target.metadata
@@ -75,7 +76,7 @@ extension ObjectStore {
         change.key = upload.target.key.rawValue
         change.uploadID = Data(part.uploadID.bytes)
         change.partNumber = UInt32(part.number)
-        change.etag = content.md5.hexadecimal
+        change.etag = upload.etag(content)
         change.piece = upload.piece
         change.piece.partNumber = UInt32(part.number)
         if let checksum { change.piece.checksum = checksum }
@@ -148,7 +149,7 @@ extension ObjectStore {
             isDeleteMarker: result.value.isDeleteMarker)
     }
 
-    /// Copies an object without copying its blobs. Bytes that stand in the log are read, verified and
+    /// Copies an object without copying its blobs; an enciphered one with its data key, as it is wrapped. Bytes that stand in the log are read, verified and
     /// appended again: each event's payload belongs to one version.
     public func copy(
         _ source: ObjectVersion, to bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
@@ -166,13 +167,14 @@ extension ObjectStore {
         record.checksums = checksums
         record.copiedFrom = "\(source.record.bucket)/\(source.key)?versionId=\(source.wireVersionID)"
         record.pieces = source.record.pieces
+        if source.record.hasEncryption { record.encryption = source.record.encryption }
         var payload: [UInt8] = []
         let inline = record.pieces.indices.filter { record.pieces[$0].blobID.isEmpty }
         if let index = inline.first {
             // S3 lets only the last part of a multipart object be small enough for the log.
             precondition(inline.count == 1, "an object has one piece in the log at most")
             let start = record.pieces[..<index].reduce(UInt64(0)) { $0 + $1.length }
-            payload = try await bytes(of: source, start..<start + record.pieces[index].length)
+            payload = try await storedBytes(of: source, start..<start + record.pieces[index].length)
             record.pieces[index].payloadSequence = 0
         }
         let draft = record
@@ -182,8 +184,8 @@ extension ObjectStore {
             })
     }
 
-    private func bytes(of version: ObjectVersion, _ range: Range<UInt64>) async throws -> [UInt8] {
-        let reader = reader(of: version, range: range)
+    private func storedBytes(of version: ObjectVersion, _ range: Range<UInt64>) async throws -> [UInt8] {
+        let reader = ObjectReader(stored: version, range: range, engine: engine)
         let buffer = AlignedBytes(count: range.count)
         var done = 0
         while done < range.count {
@@ -197,7 +199,8 @@ extension ObjectStore {
 
     public func createUpload(
         _ bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
-        checksumAlgorithm: EventChecksumAlgorithm, composite: Bool, actor: Actor, owner: ObjectOwner? = nil
+        checksumAlgorithm: EventChecksumAlgorithm, composite: Bool, encryption: EventEncryption? = nil,
+        actor: Actor, owner: ObjectOwner? = nil
     ) async throws -> Committed<MultipartUpload> {
         var change = EventUploadCreated()
         change.bucket = bucket.rawValue
@@ -212,6 +215,7 @@ extension ObjectStore {
         change.metadata = metadata
         change.checksumAlgorithm = checksumAlgorithm
         change.checksumComposite = composite
+        if let encryption { change.encryption = encryption }
         let draft = change
         return try await engine.ledger.commit(
             Proposal(actor: actor) { try MultipartDecisions.create(draft, in: $0) })

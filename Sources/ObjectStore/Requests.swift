@@ -120,6 +120,8 @@ public struct UploadTarget: Sendable {
     public let checksum: EventChecksumAlgorithm?
     /// `nil` if the object becomes the actor's.
     public let owner: ObjectOwner?
+    /// Set for bytes that are to be stored enciphered.
+    public var encryption: UploadEncryption?
 
     public struct Part: Hashable, Sendable {
         public let uploadID: UploadID

@@ -16,6 +16,8 @@ public struct S3Settings: Sendable {
     /// How long the days of lifecycle rules are.
     public var lifecycleDaySeconds: UInt64 = 86_400
 
+    public var encryption = EncryptionSettings()
+
     public init() {}
 }
 

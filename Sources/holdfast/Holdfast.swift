@@ -12,6 +12,7 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
             RebuildCatalogCommand.self, VolumeCommand.self, KeyCommand.self, UserCommand.self,
+            EncryptionKeyCommand.self,
         ])
 
     static func main() async {

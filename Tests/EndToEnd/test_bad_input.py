@@ -206,7 +206,7 @@ def test_bad_requests(raw, bucket, method, path, query, code):
 
 
 def test_a_feature_that_is_not_there_is_named(raw, bucket):
-    status, code, body = raw.send("PUT", f"/{bucket}/k", b"x", {"x-amz-server-side-encryption": "AES256"})
+    status, code, body = raw.send("PUT", f"/{bucket}/k", b"x", {"x-amz-server-side-encryption": "aws:kms:dsse"})
     assert (status, code) == (501, "NotImplemented") and b"encryption" in body
 
 

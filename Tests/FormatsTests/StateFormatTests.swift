@@ -130,6 +130,9 @@ import Volumes
           "workers": 4,
           "connections": 100,
           "log-level": "info",
+          "master-keys": "keys/master-keys.json",
+          "sse-c-over-http": "true",
+          "default-encryption": "AES256",
           "buckets-start": "open",
           "users": [
             {
@@ -170,6 +173,9 @@ import Volumes
                 alice.policies["read"]
                     == #"{"Statement":{"Action":"s3:GetObject","Effect":"Allow","Resource":"arn:aws:s3:::b/*"}}"#
             )
+            #expect(found.masterKeysPath == found.directory + "/keys/master-keys.json")
+            #expect(found.allowsCustomerKeysOverHTTP)
+            #expect(found.encryptsNewBuckets)
         }
     }
 }

@@ -88,7 +88,7 @@ import Testing
             allowed: ["get": everybody, "head": everybody, "list": owners, "put": owners]),
         Case(
             name: "a policy for one user lets that user",
-            policy: grant("s3:*", "bucket/*", to: "id-bob"),
+            policy: grant("s3:*", "bucket/*", to: "arn:aws:iam::000000000000:user/bob"),
             allowed: ["get": users, "put": users, "delete": users, "list": owners, "get acl": users]),
         Case(
             name: "an explicit denial counts before owner, root and lists",

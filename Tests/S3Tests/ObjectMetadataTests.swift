@@ -81,8 +81,6 @@ import Testing
     }
 
     @Test(arguments: [
-        ("x-amz-server-side-encryption", "Server-side encryption"),
-        ("x-amz-server-side-encryption-customer-algorithm", "Server-side encryption"),
         ("x-amz-write-offset-bytes", "Appending"),
     ])
     func whatWouldChangeWhatIsStoredIsRefusedAndNotDropped(header: String, feature: String) {

@@ -11,12 +11,14 @@ import ObjectStore
 public struct CommandRunner: Sendable {
     let store: ObjectStore
     let keys: KeyStore
+    let masterKeys: MasterKeyStore
     /// The store was opened for this command, and serves nobody.
     let isStopped: Bool
 
-    public init(store: ObjectStore, keys: KeyStore, isStopped: Bool) {
+    public init(store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, isStopped: Bool) {
         self.store = store
         self.keys = keys
+        self.masterKeys = masterKeys
         self.isStopped = isStopped
     }
 
@@ -54,6 +56,13 @@ public struct CommandRunner: Sendable {
             try showPolicy(policy, of: user, json: json, output)
         case .deleteUserPolicy(let user, let policy, let json):
             try deletePolicy(policy, of: user, json: json, output)
+        case .createEncryptionKey(let name, let json):
+            try showEncryptionKeys([try masterKeys.create(name)], json, output)
+        case .listEncryptionKeys(let json): try showEncryptionKeys(masterKeys.all, json, output)
+        case .enableEncryptionKey(let name, let enabled, let json):
+            try showEncryptionKeys(try masterKeys.setEnabled(enabled, name), json, output)
+        case .rotateEncryptionKey(let name, let rewrap, let json):
+            try await rotateEncryptionKey(name, rewrap: rewrap, json, output)
         }
         return 0
     }

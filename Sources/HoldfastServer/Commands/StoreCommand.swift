@@ -19,15 +19,21 @@ public enum StoreCommand: Codable, Sendable {
     case listUserPolicies(user: String, json: Bool)
     case showUserPolicy(user: String, policy: String, json: Bool)
     case deleteUserPolicy(user: String, policy: String, json: Bool)
+    case createEncryptionKey(name: String, json: Bool)
+    case listEncryptionKeys(json: Bool)
+    case enableEncryptionKey(name: String, enabled: Bool, json: Bool)
+    case rotateEncryptionKey(name: String?, rewrap: Bool, json: Bool)
 
     /// Whether a store that is not running is opened for good, or only to be looked at.
     public var changesStore: Bool {
         switch self {
         case .fsck(_, let repair, _): repair
         case .replaceVolume: true
+        case .rotateEncryptionKey(_, let rewrap, _): rewrap
         case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
+        case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }
     }
 }

@@ -45,6 +45,12 @@ public struct ServerSettings: Sendable {
     public var users: [UserSetting] = []
     /// New buckets belong to their owner alone and are blocked to the public.
     public var bucketsStartLocked = true
+    /// Where the master keys are, if not in the state directory.
+    public var masterKeys: String?
+    /// Whether keys of customers may come over plain HTTP, where everyone on the way reads them.
+    public var allowsCustomerKeysOverHTTP = false
+    /// Whether new buckets begin with encryption by the store's own key.
+    public var encryptsNewBuckets = false
 
     public init(directory: String) {
         self.directory = directory
@@ -170,6 +176,18 @@ public struct ServerSettings: Sendable {
         case .lifecycleRate: lifecycleRate = try number(1...100_000)
         case .workers: workers = try number(1...256)
         case .connections: connectionLimit = try number(1...100_000)
+        case .masterKeys:
+            masterKeys =
+                URL(fileURLWithPath: value, relativeTo: URL(fileURLWithPath: directory))
+                .standardizedFileURL.path
+        case .customerKeysOverHTTP:
+            guard let allowed = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
+            allowsCustomerKeysOverHTTP = allowed
+        case .defaultEncryption:
+            guard ["none", "AES256"].contains(value) else {
+                throw fail("is '\(value)': it must be none or AES256")
+            }
+            encryptsNewBuckets = value == "AES256"
         case .logLevel:
             guard let level = Logger.Level(rawValue: value) else {
                 let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
@@ -204,6 +222,9 @@ public enum SettingName: String, CaseIterable, Sendable {
     case tlsCertificate = "tls-certificate"
     case tlsKey = "tls-key"
     case accessLogSeconds = "access-log-seconds"
+    case masterKeys = "master-keys"
+    case customerKeysOverHTTP = "sse-c-over-http"
+    case defaultEncryption = "default-encryption"
 
     public var environmentName: String {
         "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")

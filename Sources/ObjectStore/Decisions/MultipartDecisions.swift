@@ -68,10 +68,11 @@ enum MultipartDecisions {
         if let defaultRetention, !draft.metadata.hasRetention { draft.metadata.retention = defaultRetention }
         draft.checksums = checksums
         draft.etag = try etag(of: chosen)
+        if upload.record.hasEncryption { draft.encryption = upload.record.encryption }
         for part in chosen {
             var piece = part.piece
             piece.partNumber = UInt32(part.number)
-            draft.size += piece.length
+            draft.size += piece.contentLength
             draft.pieces.append(piece)
         }
         guard draft.size <= Limits.objectByteCount else {
@@ -104,8 +105,8 @@ enum MultipartDecisions {
             }
             return part
         }
-        for part in chosen.dropLast() where part.piece.length < Limits.minimumPartByteCount {
-            throw StoreError.partTooSmall(number: part.number, size: part.piece.length)
+        for part in chosen.dropLast() where part.piece.contentLength < Limits.minimumPartByteCount {
+            throw StoreError.partTooSmall(number: part.number, size: part.piece.contentLength)
         }
         guard !chosen.isEmpty else { throw StoreError.invalidPart(number: 1) }
         return chosen

@@ -89,7 +89,7 @@ extension S3Service {
             for part in shown {
                 xml.element("Part") { xml in
                     xml.element("PartNumber", part.partNumber)
-                    xml.element("Size", part.length)
+                    xml.element("Size", part.contentLength)
                     guard part.hasChecksum else { return }
                     xml.element(
                         named: "Checksum\(part.checksum.algorithm.wireName)",

@@ -48,7 +48,9 @@ extension S3Service {
         do {
             made = try await store.createBucket(
                 name, region: settings.region,
-                settings: access.merging(ObjectLockConfiguration.settings(call.headers)) { $1 },
+                settings: settings.encryption.newBucket
+                    .merging(access) { $1 }
+                    .merging(ObjectLockConfiguration.settings(call.headers)) { $1 },
                 actor: call.actor)
         } catch StoreError.bucketExists(let bucket) where bucket.owner != call.identity.userID {
             throw S3Error(

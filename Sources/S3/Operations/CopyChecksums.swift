@@ -31,14 +31,15 @@ extension EventChecksumAlgorithm {
 extension S3Service {
     /// The checksums of a copy: the source's, or the one asked for, for which the source is read if it has not
     /// that one of its whole.
-    func checksums(ofCopyOf source: ObjectVersion, _ headers: HTTPFields) async throws -> [EventChecksum] {
-        guard let name = headers[.amzChecksumAlgorithm] else { return source.record.checksums }
+    func checksums(ofCopyOf source: ObjectVersion, _ call: S3Call) async throws -> [EventChecksum] {
+        guard let name = call.headers[.amzChecksumAlgorithm] else { return source.record.checksums }
         let algorithm = try EventChecksumAlgorithm.asked(name)
         if let known = source.record.checksums.first(where: { $0.algorithm == algorithm && !$0.composite }) {
             return [known]
         }
         var digest = algorithm.streaming
-        let reader = store.reader(of: source, range: 0..<source.size)
+        let reader = store.reader(
+            of: source, range: 0..<source.size, dataKey: try dataKey(of: source, call, isCopySource: true))
         while reader.remaining > 0 { digest.update(try await Self.piece(of: reader)) }
         return [EventChecksum(algorithm, digest.finalize())]
     }

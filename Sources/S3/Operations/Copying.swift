@@ -83,10 +83,10 @@ extension S3Service {
         let versioning = place.versioning
         let owner = try settleAccess(&metadata, in: place, call)
         try lock(&metadata, in: place, hasDigest: nil)
-        let copied = try await store.copy(
-            source, to: bucket, key, metadata: metadata,
-            checksums: checksums(ofCopyOf: source, call.headers),
-            conditions: WriteConditions(call.headers), actor: call.actor, owner: owner)
+        let encryption = try encryption(call, in: place)
+        let copied = try await copy(
+            source, to: bucket, key, metadata: metadata, checksums: checksums(ofCopyOf: source, call),
+            encryption: encryption, owner: owner, call)
         let xml = XMLWriter("CopyObjectResult") { xml in
             xml.element("LastModified", copied.value.published)
             xml.element("ETag", "\"\(copied.value.etag)\"")
@@ -96,6 +96,10 @@ extension S3Service {
         if versioning != .off { response.headers[.amzVersionID] = copied.value.wireVersionID }
         if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
         try showExpiration(of: copied.value, in: place, &response.headers)
+        if let encryption {
+            showEncryption(encryption.record, call, in: &response.headers)
+            response.headers[.amzEncryptionContext] = call.headers[.amzEncryptionContext]
+        }
         response.stamp(copied.commit)
         return response
     }
@@ -136,13 +140,15 @@ extension S3Service {
             throw StoreError.entityTooLarge(limit: Limits.uploadByteCount)
         }
         let algorithm = Self.partAlgorithm(destination.upload, announced: nil)
-        let upload = store.beginUpload(
-            UploadTarget(
-                bucket: destination.bucket, key: destination.key,
-                metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
-                expectedLength: UInt64(range.count), checksum: algorithm))
+        let sourceKey = try dataKey(of: source, call, isCopySource: true)
+        var target = UploadTarget(
+            bucket: destination.bucket, key: destination.key,
+            metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
+            expectedLength: UInt64(range.count), checksum: algorithm)
+        target.encryption = try encryption(call, ofPartOf: destination.upload.record)
+        let upload = store.beginUpload(target)
         do {
-            let reader = store.reader(of: source, range: range)
+            let reader = store.reader(of: source, range: range, dataKey: sourceKey)
             while reader.remaining > 0 { try await upload.write(try await Self.piece(of: reader)) }
             let digests = try await upload.finish()
             let checksum = digests.checksum.map { EventChecksum(algorithm, $0) }
@@ -156,6 +162,9 @@ extension S3Service {
             }
             var response = ServiceResponse(xml: xml)
             if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
+            if let encryption = target.encryption {
+                showEncryption(encryption.record, call, in: &response.headers)
+            }
             response.stamp(published.commit)
             return response
         } catch {

@@ -22,9 +22,10 @@ extension S3Service {
         let owner = try settleAccess(&metadata, in: place, call)
         try lockUpload(metadata, in: place)
         let (algorithm, isComposite) = try checksumOfUpload(call.headers)
+        let encryption = try encryption(call, in: place)
         let created = try await store.createUpload(
             bucket, key, metadata: metadata, checksumAlgorithm: algorithm, composite: isComposite,
-            actor: call.actor, owner: owner)
+            encryption: encryption?.record, actor: call.actor, owner: owner)
         let xml = XMLWriter("InitiateMultipartUploadResult") { xml in
             xml.element("Bucket", bucket.rawValue)
             xml.element("Key", key.rawValue)
@@ -34,6 +35,10 @@ extension S3Service {
         if algorithm != .unspecified {
             response.headers[.amzChecksumAlgorithm] = algorithm.wireName
             response.headers[.amzChecksumType] = isComposite ? "COMPOSITE" : "FULL_OBJECT"
+        }
+        if let encryption {
+            showEncryption(encryption.record, call, in: &response.headers)
+            response.headers[.amzEncryptionContext] = call.headers[.amzEncryptionContext]
         }
         response.stamp(created.commit)
         return response
@@ -114,16 +119,20 @@ extension S3Service {
                 "Checksum Type mismatch occurred, expected checksum Type: \(algorithm.wireName.lowercased()), actual checksum Type: \(announced.algorithm.wireName.lowercased())"
             )
         }
-        let target = UploadTarget(
+        var target = UploadTarget(
             bucket: destination.bucket, key: destination.key,
             metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
             expectedLength: claims.length, checksum: algorithm)
+        target.encryption = try encryption(call, ofPartOf: destination.upload.record)
         let (upload, digests) = try await call.receive(claims, target, store)
         do {
             let checksum = digests.checksum.map { EventChecksum(algorithm, $0) }
             let published = try await store.publishPart(upload, checksum: checksum)
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             if let checksum { response.headers[algorithm.header] = checksum.text(partCount: 0) }
+            if let encryption = target.encryption {
+                showEncryption(encryption.record, call, in: &response.headers)
+            }
             response.stamp(published.commit)
             return response
         } catch {
@@ -175,7 +184,7 @@ extension S3Service {
             xml.element("PartNumber", part.number)
             xml.element("LastModified", part.modified)
             xml.element("ETag", "\"\(part.etag)\"")
-            xml.element("Size", part.piece.length)
+            xml.element("Size", part.piece.contentLength)
             if part.piece.hasChecksum {
                 let checksum = part.piece.checksum
                 xml.element(
@@ -216,6 +225,9 @@ extension S3Service {
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = completed.value.wireVersionID }
         try showExpiration(of: completed.value, in: held, &response.headers)
+        if completed.value.record.hasEncryption {
+            showEncryption(completed.value.record.encryption, call, in: &response.headers)
+        }
         response.stamp(completed.commit)
         return response
     }
@@ -238,6 +250,10 @@ extension S3Service {
                 )
             }
         }
+        // A completion need not bring the customer's key; one that it brings must be the upload's.
+        if EncryptionRequest.isNamed(in: call.headers) {
+            _ = try encryption(call, ofPartOf: upload.record)
+        }
         let stored = Dictionary(
             uniqueKeysWithValues: try store.parts(of: id, after: 0, limit: Limits.partCount).map {
                 ($0.number, $0)
@@ -249,7 +265,7 @@ extension S3Service {
             }
             parts.append(part)
         }
-        let size = parts.reduce(UInt64(0)) { $0 + $1.piece.length }
+        let size = parts.reduce(UInt64(0)) { $0 + $1.piece.contentLength }
         if let text = call.headers[.amzObjectSize], text != String(size) {
             throw S3Error(
                 .invalidRequest,

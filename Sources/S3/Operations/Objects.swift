@@ -17,9 +17,10 @@ extension S3Service {
         try lock(&metadata, in: place, hasDigest: claims.md5 != nil || claims.checksum != nil)
         // Without a checksum of the client's, Amazon S3 adds this one.
         let algorithm = claims.checksum?.algorithm ?? .crc64Nvme
-        let target = UploadTarget(
+        var target = UploadTarget(
             bucket: bucket, key: key, metadata: metadata, actor: call.actor, part: nil,
             expectedLength: claims.length, checksum: algorithm, owner: owner)
+        target.encryption = try encryption(call, in: place)
         let (upload, digests) = try await call.receive(claims, target, store)
         let checksums = digests.checksum.map { [EventChecksum(algorithm, $0)] } ?? []
         do {
@@ -27,6 +28,10 @@ extension S3Service {
                 upload, conditions: WriteConditions(call.headers), checksums: checksums)
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             Self.showChecksums(of: published.value, in: &response.headers)
+            if let encryption = target.encryption {
+                showEncryption(encryption.record, call, in: &response.headers)
+                response.headers[.amzEncryptionContext] = call.headers[.amzEncryptionContext]
+            }
             if versioning != .off { response.headers[.amzVersionID] = published.value.wireVersionID }
             try showExpiration(of: published.value, in: place, &response.headers)
             response.stamp(published.commit)
@@ -52,8 +57,10 @@ extension S3Service {
     private func object(_ call: S3Call, sendsBody: Bool) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         let version = try store.version(bucket.name, try call.key(), try call.version())
+        let dataKey = try dataKey(of: version, call, sendsBody: sendsBody)
         var headers = ObjectMetadata.headers(of: version, isVersioned: bucket.versioning != .off)
         if !call.query.has("versionId") { try showExpiration(of: version, in: bucket, &headers) }
+        if version.record.hasEncryption { showEncryption(version.record.encryption, call, in: &headers) }
         switch ReadConditions(call.headers).check(version) {
         case .holds: break
         case .failed(let condition): throw StoreError.preconditionFailed(condition)
@@ -88,7 +95,7 @@ extension S3Service {
         headers[.contentLength] = String(length)
         let body: ServiceResponse.Body =
             sendsBody && length > 0
-            ? .object(store.reader(of: version, range: bytes), length: length) : .none
+            ? .object(store.reader(of: version, range: bytes, dataKey: dataKey), length: length) : .none
         return ServiceResponse(range == nil ? .ok : .partialContent, headers: headers, body: body)
     }
 
@@ -103,8 +110,8 @@ extension S3Service {
         // Parts are counted from 1 in the order of the object, whatever numbers they were uploaded with.
         guard number <= parts.count else { throw noSuchPart(number) }
         headers[.amzPartsCount] = String(parts.count)
-        let start = parts[..<(number - 1)].reduce(UInt64(0)) { $0 + $1.length }
-        return start..<start + parts[number - 1].length
+        let start = parts[..<(number - 1)].reduce(UInt64(0)) { $0 + $1.contentLength }
+        return start..<start + parts[number - 1].contentLength
     }
 
     private static func noSuchPart(_ number: Int) -> S3Error {
