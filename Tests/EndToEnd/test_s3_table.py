@@ -35,7 +35,8 @@ def example(shape, name=""):
     if shape.type_name == "map":
         return {}
     if shape.type_name == "string":
-        return shape.enum[0] if getattr(shape, "enum", None) else "bucket-of-nobody" if name == "Bucket" else "a"
+        text = "bucket-of-nobody" if name == "Bucket" else "a" * shape.metadata.get("min", 1)
+        return shape.enum[0] if shape.enum else text
     if shape.type_name == "timestamp":
         return "2026-01-01T00:00:00Z"
     return {"boolean": False, "blob": b""}.get(shape.type_name, 1)
