@@ -73,7 +73,8 @@ struct ServeCommand: AsyncParsableCommand {
             try output.line(
                 try CommandJSON.line(
                     Ready(
-                        listen: server.address, scheme: scheme, admin: server.adminAddress, accessKey: made?.accessKey,
+                        listen: server.address, scheme: scheme, admin: server.adminAddress,
+                        accessKey: made?.accessKey,
                         secretKey: made?.secretKey)))
             return
         }

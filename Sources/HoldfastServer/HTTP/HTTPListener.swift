@@ -54,7 +54,9 @@ final class ListenerContext: Sendable {
             exchange.end()
             responder.answered(request, response, exchange)
         }
-        guard case .object(let reader, let length) = response.body else { return send(response, writer, &exchange) }
+        guard case .object(let reader, let length) = response.body else {
+            return send(response, writer, &exchange)
+        }
         var piece = buffers.take(Int(min(length, UInt64(ResponseBuffers.byteCount))))
         do {
             try await fill(&piece, from: reader)

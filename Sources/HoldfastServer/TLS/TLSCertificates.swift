@@ -115,6 +115,8 @@ final class TLSCertificates: Sendable {
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey))
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
+        // A client that does not say goodbye is not waited for longer, nor a server that stops held up.
+        configuration.shutdownTimeout = .seconds(1)
         do { return try NIOSSLContext(configuration: configuration) } catch {
             throw fail(.tlsKey, key, "is not the key of the certificate in \(certificate): \(error)")
         }

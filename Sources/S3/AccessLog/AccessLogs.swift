@@ -99,7 +99,8 @@ public final class AccessLogs: Sendable {
         _ note: AccessNote, _ request: HTTPRequest, _ response: ServiceResponse, _ facts: AccessFacts
     ) {
         let elapsed = facts.duration.components
-        let microseconds = UInt64(elapsed.seconds) * 1_000_000 + UInt64(elapsed.attoseconds / 1_000_000_000_000)
+        let microseconds =
+            UInt64(elapsed.seconds) * 1_000_000 + UInt64(elapsed.attoseconds / 1_000_000_000_000)
         let time = Timestamp(microseconds: Timestamp.now().microseconds &- microseconds)
         let line = AccessRecord.line(note, request, response, facts, time: time)
         let destination = Destination(

@@ -87,7 +87,8 @@ package enum AccessRecord {
     private static func clock(_ time: Timestamp) -> String {
         func two(_ number: Int) -> String { number < 10 ? "0\(number)" : String(number) }
         let c = time.components
-        return "\(two(c.day))/\(months[c.month - 1])/\(c.year):\(two(c.hour)):\(two(c.minute)):\(two(c.second)) +0000"
+        return
+            "\(two(c.day))/\(months[c.month - 1])/\(c.year):\(two(c.hour)):\(two(c.minute)):\(two(c.second)) +0000"
     }
 
     private static func milliseconds(_ duration: Duration) -> String {

@@ -10,7 +10,8 @@ enum DestinationARN {
         let resource = parts[5...]
         switch kind {
         case .topic:
-            return parts[2] == "sns" && resource.count == 1 && isName(resource[5], limit: 256, mayBeFIFO: true)
+            return parts[2] == "sns" && resource.count == 1
+                && isName(resource[5], limit: 256, mayBeFIFO: true)
         case .queue:
             return parts[2] == "sqs" && resource.count == 1 && isName(resource[5], limit: 80, mayBeFIFO: true)
         case .function:
