@@ -44,7 +44,7 @@ public struct S3Service: Sendable {
         self.settings = settings
         self.clock = clock
         self.onFault = onFault
-        accessLogs = AccessLogs(store: store)
+        accessLogs = AccessLogs(store: store, encryption: settings.encryption)
         authenticator = Authenticator(
             identities: identities, region: settings.region, allowsSignatureV2: settings.allowsSignatureV2,
             clock: clock)

@@ -81,7 +81,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("x-amz-write-offset-bytes", "Appending"),
+        ("x-amz-write-offset-bytes", "Appending")
     ])
     func whatWouldChangeWhatIsStoredIsRefusedAndNotDropped(header: String, feature: String) {
         let error = Self.error([(header, "x")])

@@ -67,11 +67,12 @@ extension AccessLogs {
             events: batch.events, delivery: .now(), unique: Self.unique())
         var metadata = EventMetadata()
         metadata.contentType = "text/plain"
-        let upload = store.beginUpload(
-            UploadTarget(
-                bucket: target.name, key: try ObjectKey(name), metadata: metadata,
-                actor: Actor(id: target.owner, displayName: "", requestID: ""), part: nil,
-                expectedLength: UInt64(batch.records.count), checksum: .crc64Nvme))
+        var place = UploadTarget(
+            bucket: target.name, key: try ObjectKey(name), metadata: metadata,
+            actor: Actor(id: target.owner, displayName: "", requestID: ""), part: nil,
+            expectedLength: UInt64(batch.records.count), checksum: .crc64Nvme)
+        place.encryption = try encryption.standard(of: target)
+        let upload = store.beginUpload(place)
         do {
             try await upload.write(batch.records)
             let digests = try await upload.finish()

@@ -52,11 +52,16 @@ public final class AccessLogs: Sendable {
     }
 
     let store: ObjectStore
+    /// How the objects of a bucket that encrypts by itself are enciphered.
+    let encryption: EncryptionSettings
     private let state = Mutex(State())
     private let loggedBuckets = ReadMostly<Set<String>>([])
     private let hasLoggedBuckets = Atomic<Bool>(false)
 
-    package init(store: ObjectStore) { self.store = store }
+    package init(store: ObjectStore, encryption: EncryptionSettings) {
+        self.store = store
+        self.encryption = encryption
+    }
 
     /// Finds the buckets that log; for a store that was just opened.
     public func findLoggedBuckets() throws {

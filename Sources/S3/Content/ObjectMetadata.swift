@@ -13,7 +13,7 @@ package enum ObjectMetadata {
     /// Headers that would change what is stored, and that this store does not act on: better refused than
     /// dropped.
     private static let unsupported: [(prefix: String, feature: String)] = [
-        ("x-amz-write-offset-bytes", "Appending to an object"),
+        ("x-amz-write-offset-bytes", "Appending to an object")
     ]
 
     /// - Throws: `NotImplemented`, `MetadataTooLarge`, `InvalidStorageClass`.

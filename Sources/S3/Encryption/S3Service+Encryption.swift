@@ -15,18 +15,9 @@ extension S3Service {
     /// does.
     /// - Throws: as ``EncryptionRequest``, `KMS.NotFoundException`, `KMS.DisabledException`.
     func encryption(_ call: S3Call, in bucket: Bucket) throws -> UploadEncryption? {
-        var request = try EncryptionRequest(call.headers)
-        if request == nil {
-            guard
-                let rule = try bucket.settings.meaning(
-                    of: EncryptionRule.setting, { try EncryptionRule($0) })
-            else { return nil }
-            request =
-                rule.kind == .s3
-                ? .s3 : .kms(keyID: rule.keyID, context: nil, usesBucketKey: rule.usesBucketKey)
-        }
+        let request = try EncryptionRequest(call.headers)
         switch request {
-        case nil: return nil
+        case nil: return try settings.encryption.standard(of: bucket)
         case .customer(let customer):
             try requireSecure(call)
             var record = EventEncryption()
@@ -37,45 +28,10 @@ extension S3Service {
                 preconditionFailure("a key is recognised by the check that was made of it")
             }
             return UploadEncryption(record: record, dataKey: key)
-        case .s3: return try makeKey(.s3, .store, context: nil, usesBucketKey: false)
+        case .s3: return try settings.encryption.makeKey(.s3, .store, context: nil, usesBucketKey: false)
         case .kms(let keyID, let context, let usesBucketKey):
-            return try makeKey(.kms, .named(keyID), context: context, usesBucketKey: usesBucketKey ?? false)
-        }
-    }
-
-    private func makeKey(
-        _ kind: EventEncryption.Kind, _ choice: MasterKeyChoice, context: String?, usesBucketKey: Bool
-    ) throws -> UploadEncryption {
-        var record = EventEncryption()
-        record.kind = kind
-        record.bucketKey = usesBucketKey
-        record.context = context.map(Self.digest(ofContext:)) ?? ""
-        let provider = try keyProvider()
-        let made = try telling { try provider.makeDataKey(choice, context: record.context) }
-        record.keyID = made.keyID
-        record.wrappedKey = Data(made.wrapped)
-        return UploadEncryption(record: record, dataKey: made.key)
-    }
-
-    /// What stands for a context in the log: it may say what the log should not.
-    private static func digest(ofContext context: String) -> String {
-        let salt = SecureRandom.bytes(16)
-        return salt.hexadecimal + HMACSHA256.authenticate(Array(context.utf8), key: salt).hexadecimal
-    }
-
-    private func keyProvider() throws -> any KeyProvider {
-        guard let keys = settings.encryption.keys else {
-            throw S3Error.notImplemented("Server-side encryption without a provider of keys")
-        }
-        return keys
-    }
-
-    /// Says a provider's refusals in S3's words; what only the operator can mend stays as it is.
-    private func telling<Value>(_ body: () throws -> Value) throws -> Value {
-        do { return try body() } catch KeyProviderError.noSuchKey(let name) {
-            throw S3Error(.kmsNotFound, "Key '\(name)' does not exist")
-        } catch KeyProviderError.disabled(let name) {
-            throw S3Error(.kmsDisabled, "Key '\(name)' is disabled.")
+            return try settings.encryption.makeKey(
+                .kms, .named(keyID), context: context, usesBucketKey: usesBucketKey ?? false)
         }
     }
 
@@ -153,13 +109,13 @@ extension S3Service {
     }
 
     private func unwrap(_ encryption: EventEncryption) throws -> SecretKey {
-        let provider = try keyProvider()
+        let provider = try settings.encryption.provider()
         func find() throws -> SecretKey {
             try provider.dataKey(
                 wrapped: Array(encryption.wrappedKey), keyID: encryption.keyID, context: encryption.context)
         }
         // A client that named no key can do nothing about one that is gone: that is a fault, for the operator's log.
-        return encryption.kind == .s3 ? try find() : try telling(find)
+        return encryption.kind == .s3 ? try find() : try settings.encryption.telling(find)
     }
 
     // MARK: Showing

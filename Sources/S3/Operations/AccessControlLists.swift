@@ -65,7 +65,9 @@ extension S3Service {
             return response
         }
         try Self.check(list, access.block)
-        let commit = try await store.amend(version, actor: call.actor) { Self.keep(list, of: subject, in: &$0) }
+        let commit = try await store.amend(version, actor: call.actor) {
+            Self.keep(list, of: subject, in: &$0)
+        }
         response.stamp(commit)
         return response
     }
