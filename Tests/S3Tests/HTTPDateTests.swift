@@ -54,4 +54,8 @@ import Testing
             HTTPDate.string(Timestamp(microseconds: 784_111_777_000_000)) == "Sun, 06 Nov 1994 08:49:37 GMT")
         #expect(HTTPDate.compact(1_369_353_600) == "20130524T000000Z")
     }
+
+    @Test func theLeapSecondAtTheEndOfTheLastYearIsTheLastMoment() {
+        #expect(HTTPDate.seconds("Fri, 31 Dec 9999 23:59:60 GMT") == 253_402_300_799)
+    }
 }

@@ -108,8 +108,12 @@ package enum HTTPDate {
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
         let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
         let days = era * 146_097 + dayOfEra - 719_468
-        return UInt64(days * 86_400 + hour * 3600 + minute * 60 + second)
+        // The leap second that would end the year 9999 is in none that can be written.
+        return UInt64(min(days * 86_400 + hour * 3600 + minute * 60 + second, lastSecond))
     }
+
+    /// 9999-12-31T23:59:59Z
+    private static let lastSecond = 253_402_300_799
 
     private static func dayCount(_ year: Int, _ month: Int) -> Int {
         let isLeap = year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400))

@@ -1,54 +1,25 @@
-import Dispatch
 import Foundation
 import FuzzEntries
 
-/// `holdfast-fuzz NAME FILE…` gives the files to an entry, one after the other: to see a crash again. Built by `Scripts/fuzz`
-/// it is a libFuzzer, and takes that one's arguments behind the name.
-
-func fail(_ text: String) -> Never {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
-    exit(2)
-}
-
-/// Waits for an entry, and ends the process with what it found.
-func run(_ entry: FuzzEntry, _ input: [UInt8]) {
-    let done = DispatchSemaphore(value: 0)
-    Task.detached {
-        do { try await entry.run(input) } catch { fatalError("\(entry.name): \(error)") }
-        done.signal()
-    }
-    done.wait()
-}
+// `holdfast-fuzz NAME FILE…` gives the files to an entry, one after the other: to see a crash again. Built by
+// `Scripts/fuzz` it is a libFuzzer, and takes that one's arguments behind the name.
 
 let names = FuzzEntry.all.map(\.name).joined(separator: " ")
-guard CommandLine.arguments.count > 1, let chosen = FuzzEntry.named(CommandLine.arguments[1]) else {
-    fail("usage: holdfast-fuzz NAME …, NAME one of: \(names)")
+// A libFuzzer that merges starts itself again, without the name.
+let inherited = ProcessInfo.processInfo.environment["HOLDFAST_FUZZ_ENTRY"].map { [$0] } ?? []
+let words = inherited + CommandLine.arguments.dropFirst()
+guard let name = words.first, let entry = FuzzEntry.named(name) else {
+    FileHandle.standardError.write(Data("usage: holdfast-fuzz NAME …, NAME one of: \(names)\n".utf8))
+    exit(2)
 }
+let arguments = Array(words.dropFirst())
 
 #if HOLDFAST_LIBFUZZER
-    typealias FuzzerCallback = @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
-
-    @_silgen_name("LLVMFuzzerRunDriver")
-    func runFuzzer(
-        _ count: UnsafeMutablePointer<Int32>,
-        _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-        _ callback: FuzzerCallback
-    ) -> Int32
-
-    var list = ([CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(2)).map { strdup($0) } + [nil]
-    var count = Int32(list.count - 1)
-    let status = list.withUnsafeMutableBufferPointer { buffer in
-        guard var base = buffer.baseAddress else { fail("no arguments") }
-        return runFuzzer(&count, &base) { data, size in
-            run(chosen, Array(UnsafeBufferPointer(start: data, count: size)))
-            return 0
-        }
-    }
-    exit(status)
+    exit(LibFuzzer.run(entry, program: CommandLine.arguments[0], arguments: arguments))
 #else
-    for path in CommandLine.arguments.dropFirst(2) {
-        guard let bytes = FileManager.default.contents(atPath: path) else { fail("\(path) cannot be read") }
-        run(chosen, Array(bytes))
+    for path in arguments {
+        let bytes = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        EntryRunner.run(entry, bytes)
         print("\(path): \(bytes.count) bytes, good")
     }
 #endif
