@@ -45,7 +45,7 @@ struct FsckCommand: AsyncParsableCommand {
             one JSON object a line; of key, and any of bucket, version, size, hash (MD5, SHA-256 or ETag) and owner.
             Exit status: 0 clean, 1 all corrected, 4 damage or differences left, 8 could not run, 16 usage.
 
-            Examples:
+            Example:
               holdfast fsck /srv/holdfast --deep --repair
               psql -c "COPY uploads (key, size, hash) TO STDOUT CSV HEADER" | \
                 holdfast fsck /srv/holdfast --refs - --bucket photos
