@@ -9,7 +9,7 @@ public enum LogError: Error, Sendable {
     case tooFewMirrors(present: [Int])
     case foreignStore(mirror: Int, found: StoreID, expected: StoreID)
     case eventTooLarge(Int)
-    /// A flush missed its quorum: the log must be opened again.
+    /// A flush missed its quorum, or no mirror is left: the log must be opened again.
     case broken(String)
     /// No mirror has a good copy.
     case damaged(SequenceNumber, String)
@@ -115,7 +115,8 @@ public final class EventLog: Sendable {
 
     /// The last event that a quorum has.
     public var head: LogPosition { state.withLock { $0.head } }
-    /// Why the log takes no events: a flush missed its quorum, until the log is opened again, or it is closed.
+    /// Why the log takes no events: a flush missed its quorum or every mirror has left, until the log is opened
+    /// again; or it is closed.
     public var brokenReason: String? { state.withLock { $0.broken } }
     public var inService: Set<Int> { state.withLock { Set($0.mirrors.keys) } }
     /// The epoch of the last event.
@@ -262,8 +263,14 @@ public final class EventLog: Sendable {
         }
     }
 
+    /// Without the last mirror there is none that the others could be brought up to date from, though no flush has
+    /// failed: the log must be opened again.
     public func takeOutOfService(_ index: Int) {
-        state.withLock { $0.mirrors.removeValue(forKey: index)?.retire() }
+        state.withLock { state in
+            guard let mirror = state.mirrors.removeValue(forKey: index) else { return }
+            mirror.retire()
+            if state.mirrors.isEmpty { state.broken = state.broken ?? "no mirror is in service" }
+        }
     }
 
     // MARK: Following

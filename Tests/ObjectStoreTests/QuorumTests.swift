@@ -91,6 +91,39 @@ import Volumes
         store.close()
     }
 
+    /// No flush misses its quorum here: the volumes leave the log with nothing under way, and the last of them is
+    /// the last mirror that the others could be brought up to date from.
+    @Test(arguments: [true, false])
+    func aStoreWhoseVolumesAllLeftBetweenWritesIsBackWithoutARestart(atOnce: Bool) async throws {
+        let stage = try await StartedStore()
+        let (store, bucket) = (stage.store, stage.bucket)
+        try await store.put(bucket, "small", [1])
+        try await store.put(bucket, "large", Self.large)
+        for volume in [2, 1, 3] {
+            stage.strike(volume, .fail(EIO), on: [.status])
+            if !atOnce { store.maintain() }
+        }
+        for _ in 0..<2 { store.maintain() }
+        #expect(stage.standings == [.setAside, .setAside, .setAside])
+        await #expect {
+            try await store.put(bucket, "refused", [2])
+        } throws: {
+            if case StoreError.unavailable = $0 { true } else { false }
+        }
+        stage.disk.removeFaults()
+        store.maintain()
+        #expect(stage.standings == [.inService, .inService, .inService], "\(store.volumeStatuses)")
+        #expect(try await store.get(bucket, "small") == [1])
+        #expect(try await store.get(bucket, "large") == Self.large)
+        #expect(try await store.put(bucket, "after", [3]).commit.replicas == 3)
+        #expect(try stage.halfThere() == [])
+        store.close()
+        let again = try await stage.fixture.open(stage.disk)
+        #expect(try await again.get(bucket, "after") == [3])
+        #expect(again.opening.log.lagging == [])
+        again.close()
+    }
+
     /// The volume returns between the upload and its publication: what it held of the upload went when it returned.
     @Test func aVolumeThatLeftAndReturnedDuringAnUploadIsGivenTheBlobAgain() async throws {
         let stage = try await StartedStore()

@@ -4,7 +4,8 @@ import Model
 import Synchronization
 import Volumes
 
-/// Lets a store take writes again after a flush of the log missed its quorum, once enough volumes can be used.
+/// Lets a store take writes again after a flush of the log missed its quorum, or after every mirror has left the
+/// log between two flushes, once enough volumes can be used.
 ///
 /// It is an opening in place. The volumes that are left and those that can be opened again are asked what the log
 /// is; the events of the failed flush, whose callers heard that the outcome is not known, are in it or are cut off.
