@@ -4,8 +4,10 @@ Whatever is asked, the answer is well-formed HTTP and XML, never a 500, and come
 bounded, and the store is whole afterwards. `HOLDFAST_SEED` repeats a run.
 """
 
+import base64
 import collections
 import errno
+import hashlib
 import http.client
 import os
 import random
@@ -68,9 +70,46 @@ FORM = (b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nk\r\n--b\r\nC
         b'filename="f"\r\n\r\nhello\r\n--b--\r\n')
 
 
+def body_of(word):
+    """The body with this word in it."""
+    return next(body for body in BODIES if word.encode() in body)
+
+
+# Requests that mean something: method, whether of an object, subresource, headers, body. Each setting is put, got and deleted.
+SETTINGS = {
+    "acl": "<AccessControlPolicy", "cors": "<CORSConfiguration", "encryption": "<ServerSideEncryption",
+    "lifecycle": "<LifecycleConfiguration", "logging": "<BucketLoggingStatus", "notification": "<NotificationConfiguration",
+    "object-lock": "<ObjectLockConfiguration", "ownershipControls": "<OwnershipControls", "policy": '"Version"',
+    "publicAccessBlock": "<PublicAccessBlock", "requestPayment": "<RequestPayment", "tagging": "<Tagging",
+    "versioning": "<Versioning"}
+OBJECT_SETTINGS = {"acl": "<AccessControlPolicy", "legal-hold": "<LegalHold", "retention": "<Retention", "tagging": "<Tagging"}
+TEMPLATES = [
+    (method, is_object, name, {}, body_of(word) if method == "PUT" else b"")
+    for settings, is_object in ((SETTINGS, False), (OBJECT_SETTINGS, True)) for name, word in settings.items()
+    for method in ("PUT", "PUT", "GET", "DELETE")
+] + [
+    ("GET", False, name, {}, b"") for name in ("location", "policyStatus", "uploads", "versions", "list-type=2", "list-type=1")
+] + [
+    ("POST", False, "delete", {}, body_of("<Delete")), ("OPTIONS", True, "", {"Origin": "http://a"}, b""),
+    ("POST", False, "", {"Content-Type": "multipart/form-data; boundary=b"}, FORM),
+    ("GET", True, "attributes", {"x-amz-object-attributes": "ETag,ObjectSize"}, b""),
+    ("GET", True, "", {"Range": "bytes=0-2"}, b""), ("HEAD", True, "", {}, b""), ("DELETE", True, "", {}, b""),
+    ("PUT", True, "", {}, b"hello"), ("PUT", True, "", {"x-amz-meta-a": "b", "x-amz-tagging": "a=b"}, b"hello"),
+    ("PUT", True, "", {"x-amz-copy-source": "/fuzz-a/k", "x-amz-metadata-directive": "REPLACE"}, b""),
+    ("PUT", True, "", {"x-amz-server-side-encryption": "AES256"}, b"hello"),
+    ("PUT", True, "", {"x-amz-acl": "public-read"}, b"hello"), ("POST", True, "uploads", {}, b""),
+    ("PUT", True, "uploadId={upload}&partNumber=1", {}, b"hello"),
+    ("PUT", True, "uploadId={upload}&partNumber=2", {"x-amz-copy-source": "/fuzz-a/k"}, b""),
+    ("GET", True, "uploadId={upload}", {}, b""), ("DELETE", True, "uploadId={upload}", {}, b""),
+    ("POST", True, "uploadId={upload}", {}, body_of("<CompleteMultipart")),
+]
+
+
 class Generator:
     def __init__(self, seed):
         self.random = random.Random(seed)
+        # The last upload that the server began, so that its parts are found.
+        self.upload = "none"
 
     def value(self):
         value = self.random.choice(VALUES).replace("{bucket}", "fuzz-a")
@@ -97,8 +136,8 @@ class Generator:
             chosen[self.random.choice(HEADERS)] = value.strip()
         return chosen
 
-    def body(self):
-        body = bytearray(self.random.choice(BODIES))
+    def changed(self, body):
+        body = bytearray(body)
         if body and self.random.random() < 0.5:
             for _ in range(self.random.choice([1, 1, 2, 5])):
                 at = self.random.randrange(len(body) + 1)
@@ -114,8 +153,34 @@ class Generator:
         return bytes(body)
 
     def request(self):
+        """Three of four are a template with a change or none; the others anything."""
+        if self.random.random() < 0.25:
+            return self.anything()
+        method, is_object, query, headers, body = self.random.choice(TEMPLATES)
+        path = "/" + self.random.choice(["fuzz-a"] * 9 + ["fuzz-b"]) + (
+            "/" + self.random.choice(["k", "k", "k", "dir/x", "é\u20ac"]) if is_object else "")
+        query = [tuple((item + "=").split("=")[:2]) for item in query.format(upload=self.upload).split("&") if item]
+        headers = dict(headers)
+        if self.random.random() < 0.5:
+            body = self.changed(body)
+        if body.startswith((b"<", b"{")) and self.random.random() < 0.9:
+            headers["Content-MD5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
+        change = self.random.randrange(8)
+        if change == 0:
+            headers.update(self.headers())
+        elif change == 1:
+            query += self.query()[-1:]
+        elif change == 2 and headers:
+            headers[self.random.choice(list(headers))] = self.value().encode("ascii", "ignore").decode().strip()
+        elif change == 3 and query:
+            at = self.random.randrange(len(query))
+            query[at] = query[at][0], self.value()
+        return method, path, query, headers, body
+
+    def anything(self):
         method = self.random.choice(["GET"] * 3 + ["PUT"] * 4 + ["DELETE", "POST", "POST", "HEAD", "OPTIONS", "PATCH"])
-        body = self.body() if method in ("PUT", "POST", "PATCH") or self.random.random() < 0.1 else b""
+        has_body = method in ("PUT", "POST", "PATCH") or self.random.random() < 0.1
+        body = self.changed(self.random.choice(BODIES)) if has_body else b""
         headers = self.headers()
         if method == "POST" and self.random.random() < 0.1:
             body, headers["Content-Type"] = FORM, "multipart/form-data; boundary=b"
@@ -207,6 +272,11 @@ def test_no_request_brings_the_server_down(tmp_path):
                 answer = connections[number % len(connections)].send(*request)
                 check(request, *answer)
                 statuses[answer[0]] += 1
+                if found := re.search(rb"<UploadId>([^<]+)</UploadId>", answer[2]):
+                    generator.upload = found[1].decode()
+                if answer[0] == 404 and b"<Code>NoSuchBucket</Code>" in answer[2]:
+                    # Deleted by a request that meant it: others need it.
+                    connections[0].send("PUT", "/fuzz-a", [], {}, b"")
 
         # What caches and pools take at the start is not counted.
         run(REQUESTS // 3)
