@@ -12,6 +12,8 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let strict: [SwiftSetting] = [
@@ -36,6 +38,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
@@ -51,6 +54,7 @@ let package = Package(
         .target(name: "Model", dependencies: [protobuf], swiftSettings: strict),
         .target(
             name: "Digests", dependencies: ["CDigests", "COpenSSL", "CZlib"], swiftSettings: strict),
+        .target(name: "Encryption", dependencies: ["COpenSSL"], swiftSettings: strict),
         .target(
             name: "Volumes", dependencies: ["Model", "Digests", "CFileSystem"], swiftSettings: strict),
         .target(
@@ -59,7 +63,7 @@ let package = Package(
             name: "Catalog", dependencies: ["Model", grdb, sqlite, protobuf], swiftSettings: strict),
         .target(
             name: "ObjectStore",
-            dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog"],
+            dependencies: ["Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog"],
             swiftSettings: strict),
         .target(
             name: "Integrity",
@@ -68,13 +72,13 @@ let package = Package(
 
         // The protocol, the server and the command line.
         .target(
-            name: "S3", dependencies: ["Model", "Digests", "ObjectStore", httpTypes],
+            name: "S3", dependencies: ["Model", "Digests", "Encryption", "ObjectStore", httpTypes],
             swiftSettings: instrumented),
         .target(
             name: "HoldfastServer",
             dependencies: [
-                "Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore", "Integrity", "S3",
-                httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1,
+                "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
+                "Integrity", "S3", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -104,31 +108,37 @@ let package = Package(
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"], swiftSettings: strict),
         .testTarget(
+            name: "EncryptionTests", dependencies: ["Encryption", "TestSupport"], swiftSettings: strict),
+        .testTarget(
             name: "VolumesTests", dependencies: ["Volumes", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "FormatsTests",
-            dependencies: ["EventLog", "Catalog", "HoldfastServer", "TestSupport", grdb, logging],
+            dependencies: [
+                "EventLog", "Catalog", "Encryption", "HoldfastServer", "S3", "TestSupport", grdb, logging,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CatalogTests",
             dependencies: ["Catalog", "Model", "TestSupport", grdb, sqlite, protobuf],
             swiftSettings: strict),
         .testTarget(
-            name: "ObjectStoreTests", dependencies: ["Integrity", "ObjectStore", "TestSupport"],
+            name: "ObjectStoreTests",
+            dependencies: ["Encryption", "Integrity", "ObjectStore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
         ),
         .testTarget(
             name: "S3Tests",
-            dependencies: ["S3", "Digests", "Model", "ObjectStore", "TestSupport", httpTypes],
+            dependencies: ["S3", "Digests", "Encryption", "Model", "ObjectStore", "TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport", "Volumes",
+                "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport",
+                "Volumes",
                 nioCore,
             ],
             swiftSettings: strict),

@@ -109,9 +109,12 @@ public struct CatalogWriter {
     private func apply(_ change: EventBucketCreated, _ event: LoggedEvent) throws {
         session.touchBuckets()
         try run(
-            "INSERT INTO buckets (name, sequence, created, owner, region, versioning) VALUES (?, ?, ?, ?, ?, '')",
-            [Data(change.bucket.utf8), event.number, event.moment, change.owner, change.region])
-        for (name, value) in change.settings {
+            "INSERT INTO buckets (name, sequence, created, owner, region, versioning) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                Data(change.bucket.utf8), event.number, event.moment, change.owner, change.region,
+                String(decoding: change.settings["versioning"] ?? Data(), as: UTF8.self),
+            ])
+        for (name, value) in change.settings where name != "versioning" {
             try run("INSERT INTO settings VALUES (?, ?, ?)", [Data(change.bucket.utf8), name, value])
         }
     }
@@ -266,6 +269,7 @@ public struct CatalogWriter {
         else { throw CatalogError.contradiction(event.sequence, "the version it amends is not there") }
         var record = version.record
         record.metadata = change.metadata
+        if change.hasEncryption { record.encryption = change.encryption }
         let arguments: StatementArguments = [
             try encoded(record), bucket.data, key.data, Int64(change.publishedSequence),
         ]

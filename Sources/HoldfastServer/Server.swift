@@ -19,10 +19,13 @@ public final class Server: Sendable {
     private let admin: HTTPListener
     private let socket: AdminSocket
     private let housekeeping: Housekeeping
+    private let accessLogs: AccessLogDelivery
+    private let tls: TLSWatch?
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
-        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping
+        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, accessLogs: AccessLogDelivery,
+        tls: TLSWatch?
     ) {
         self.store = store
         self.group = group
@@ -31,7 +34,14 @@ public final class Server: Sendable {
         self.admin = admin
         self.socket = socket
         self.housekeeping = housekeeping
+        self.accessLogs = accessLogs
+        self.tls = tls
     }
+
+    public var isSecure: Bool { tls != nil }
+
+    /// Looks at once whether the certificate's files have changed.
+    public func reloadCertificates() { tls?.reload() }
 
     public var address: String { listener.address.map(Self.text) ?? "" }
     public var adminAddress: String { admin.address.map(Self.text) ?? "" }
@@ -44,6 +54,9 @@ public final class Server: Sendable {
     public static func start(
         _ settings: ServerSettings, keys: KeyStore, logger: Logger
     ) async throws -> Server {
+        let tls = try settings.tlsCertificate.flatMap { certificate in
+            try settings.tlsKey.map { try TLSCertificates(certificate: certificate, key: $0, logger) }
+        }
         let store = try await ObjectStore.open(settings.store)
         for note in store.opening.log.notes { logger.notice("opening: \(note)") }
         store.startMaintenance()
@@ -52,26 +65,36 @@ public final class Server: Sendable {
         var s3 = S3Settings()
         s3.region = settings.region
         s3.domains = settings.domains
+        s3.allowsSignatureV2 = settings.allowsSignatureV2
+        s3.locksNewBuckets = settings.bucketsStartLocked
+        s3.lifecycleDaySeconds = UInt64(settings.lifecycleDaySeconds)
+        let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
+        s3.encryption = settings.encryption(masterKeys)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
             logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
         }
         let metrics = RequestMetrics()
         do {
+            try service.accessLogs.findLoggedBuckets()
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
                 ListenerContext(
                     responder: S3Responder(service: service, metrics: metrics, logger: logger),
-                    workers: workers, connectionLimit: settings.connectionLimit))
+                    workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
             let status = StatusResponder(store: store, metrics: metrics) { listener.connectionCount }
             let admin = try await HTTPListener.bind(
                 host: settings.admin.host, port: settings.admin.port, group: group,
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
-                runner: CommandRunner(store: store, keys: keys, isStopped: false), logger: logger)
+                runner: CommandRunner(
+                    store: store, keys: keys, masterKeys: masterKeys, isStopped: false), logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, logger))
+                socket: socket, housekeeping: Housekeeping(store, settings, logger),
+                accessLogs: AccessLogDelivery(
+                    service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
+                tls: tls.map(TLSWatch.init))
         } catch {
             store.close()
             try await group.shutdownGracefully()
@@ -85,6 +108,8 @@ public final class Server: Sendable {
         try await listener.stop(deadline: Self.stopDeadline)
         try await admin.stop(deadline: .seconds(1))
         try await socket.stop()
+        await tls?.stop()
+        await accessLogs.stop()
         housekeeping.cancel()
         store.close()
         await housekeeping.wait()

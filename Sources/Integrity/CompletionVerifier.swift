@@ -152,7 +152,7 @@ extension LoggedEvent {
     fileprivate var publishedByteCount: UInt64 {
         switch record.change {
         case .versionPublished(let change): change.size
-        case .partPublished(let change): change.piece.length
+        case .partPublished(let change): change.piece.contentLength
         default: 0
         }
     }

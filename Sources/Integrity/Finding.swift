@@ -20,6 +20,11 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case divergedMirror = "log.diverged-mirror"
     case catalogDiffers = "catalog.row-differs"
     case volumeOut = "volume.out"
+    case referenceWithoutObject = "reference.no-object"
+    case objectWithoutReference = "reference.no-row"
+    case referenceSize = "reference.size-differs"
+    case referenceHash = "reference.hash-differs"
+    case referenceOwner = "reference.owner-differs"
 
     /// The kind of thing that is wrong: "replica", "file", "metadata" …
     public var faultClass: String { String(rawValue.prefix { $0 != "." }) }

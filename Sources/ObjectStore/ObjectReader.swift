@@ -1,3 +1,4 @@
+import Encryption
 import Model
 import Volumes
 
@@ -15,8 +16,12 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     private var block: (index: Int, piece: Int, count: Int)?
     private var blockBuffer: AlignedBuffer?
     private let pin: ReadPins.Pin
+    /// Does the reading, if the version is enciphered.
+    private var deciphering: DecipheringReader?
+    private let lacksKey: Bool
 
-    init(_ version: ObjectVersion, range: Range<UInt64>, engine: Engine) {
+    /// - Parameter dataKey: needed, and looked at, for a version that is enciphered.
+    init(_ version: ObjectVersion, range: Range<UInt64>, dataKey: SecretKey? = nil, engine: Engine) {
         precondition(range.upperBound <= version.size, "a range lies within its object")
         self.version = version
         self.engine = engine
@@ -24,18 +29,38 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         end = range.upperBound
         piece = (0, 0)
         pin = engine.readPins.pin(version.sequence)
+        lacksKey = version.record.hasEncryption && dataKey == nil
+        if let dataKey, version.record.hasEncryption, !range.isEmpty {
+            deciphering = DecipheringReader(version, range: range, dataKey: dataKey, engine: engine)
+        }
+    }
+
+    /// Reads a version as it is stored, enciphered or not.
+    /// - Precondition: `range` lies within what its pieces hold.
+    init(stored version: ObjectVersion, range: Range<UInt64>, engine: Engine) {
+        self.version = version
+        self.engine = engine
+        position = range.lowerBound
+        end = range.upperBound
+        piece = (0, 0)
+        pin = engine.readPins.pin(version.sequence)
+        lacksKey = false
     }
 
     deinit { engine.readPins.unpin(pin) }
 
     /// Bytes not read yet.
-    public var remaining: UInt64 { end - position }
+    public var remaining: UInt64 { deciphering?.remaining ?? (end - position) }
 
     /// Reads the next bytes, as many as the buffer takes or fewer.
     /// - Returns: 0 at the end of the range.
     /// - Throws: ``StoreError/lost(_:evidence:)`` if no volume has a good replica of some block.
     public func read(into buffer: UnsafeMutableRawBufferPointer) async throws -> Int {
+        if let deciphering { return try await deciphering.read(into: buffer) }
         guard position < end, buffer.count > 0 else { return 0 }
+        guard !lacksKey else {
+            throw StoreError.internalFault("an enciphered version is read without its key")
+        }
         while position >= piece.start + version.record.pieces[piece.index].length {
             piece = (piece.index + 1, piece.start + version.record.pieces[piece.index].length)
             payload = nil

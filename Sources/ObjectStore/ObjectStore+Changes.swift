@@ -51,15 +51,16 @@ extension ObjectStore {
         record.key = upload.target.key.rawValue
         record.versionID = Data(upload.versionID.bytes)
         record.size = content.length
-        record.etag = content.md5.hexadecimal
-        record.owner = upload.target.actor.id
-        record.ownerDisplayName = upload.target.actor.displayName
+        record.etag = upload.etag(content)
+        if let encryption = upload.target.encryption { record.encryption = encryption.record }
+        record.owner = upload.target.owner?.id ?? upload.target.actor.id
+        record.ownerDisplayName = upload.target.owner?.displayName ?? upload.target.actor.displayName
         record.metadata = upload.target.metadata
         record.checksums = checksums
         if content.length > 0 { record.pieces = [upload.piece] }
         let draft = record
-        return try await commit(upload) {
-            try VersionDecisions.publish(draft, conditions: conditions, in: $0)
+        return try await commit(upload) { [clock = engine.clock] in
+            try VersionDecisions.publish(draft, conditions: conditions, now: clock, in: $0)
         }
     }
 
@@ -75,7 +76,7 @@ extension ObjectStore {
         change.key = upload.target.key.rawValue
         change.uploadID = Data(part.uploadID.bytes)
         change.partNumber = UInt32(part.number)
-        change.etag = content.md5.hexadecimal
+        change.etag = upload.etag(content)
         change.piece = upload.piece
         change.piece.partNumber = UInt32(part.number)
         if let checksum { change.piece.checksum = checksum }
@@ -131,25 +132,28 @@ extension ObjectStore {
 
     /// Deletes a version for good, or puts a delete marker: what the bucket's versioning and `selector` ask
     /// for.
+    /// - Parameter bypassesGovernance: retention in governance mode does not hold.
+    /// - Throws: ``StoreError/locked(_:reason:)``.
     public func delete(
         _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector, conditions: WriteConditions,
-        actor: Actor
+        bypassesGovernance: Bool = false, actor: Actor
     ) async throws -> Deletion {
         let result = try await engine.ledger.commit(
-            Proposal(actor: actor) {
+            Proposal(actor: actor) { [clock = engine.clock] in
                 try VersionDecisions.delete(
-                    bucket, key, selector, conditions: conditions, actor: actor, in: $0)
+                    bucket, key, selector, conditions: conditions, bypassesGovernance: bypassesGovernance,
+                    actor: actor, now: clock, in: $0)
             })
         return Deletion(
             commit: result.commit, versionID: result.value.versionID,
             isDeleteMarker: result.value.isDeleteMarker)
     }
 
-    /// Copies an object without copying its blobs. Bytes that stand in the log are read, verified and
+    /// Copies an object without copying its blobs; an enciphered one with its data key, as it is wrapped. Bytes that stand in the log are read, verified and
     /// appended again: each event's payload belongs to one version.
     public func copy(
         _ source: ObjectVersion, to bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
-        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor
+        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor, owner: ObjectOwner? = nil
     ) async throws -> Committed<ObjectVersion> {
         var record = EventVersionPublished()
         record.bucket = bucket.rawValue
@@ -157,30 +161,31 @@ extension ObjectStore {
         record.versionID = Data(VersionID.random().bytes)
         record.size = source.size
         record.etag = source.etag
-        record.owner = actor.id
-        record.ownerDisplayName = actor.displayName
+        record.owner = owner?.id ?? actor.id
+        record.ownerDisplayName = owner?.displayName ?? actor.displayName
         record.metadata = metadata
         record.checksums = checksums
         record.copiedFrom = "\(source.record.bucket)/\(source.key)?versionId=\(source.wireVersionID)"
         record.pieces = source.record.pieces
+        if source.record.hasEncryption { record.encryption = source.record.encryption }
         var payload: [UInt8] = []
         let inline = record.pieces.indices.filter { record.pieces[$0].blobID.isEmpty }
         if let index = inline.first {
             // S3 lets only the last part of a multipart object be small enough for the log.
             precondition(inline.count == 1, "an object has one piece in the log at most")
             let start = record.pieces[..<index].reduce(UInt64(0)) { $0 + $1.length }
-            payload = try await bytes(of: source, start..<start + record.pieces[index].length)
+            payload = try await storedBytes(of: source, start..<start + record.pieces[index].length)
             record.pieces[index].payloadSequence = 0
         }
         let draft = record
         return try await engine.ledger.commit(
-            Proposal(actor: actor, payload: payload) {
-                try VersionDecisions.copy(of: source, as: draft, conditions: conditions, in: $0)
+            Proposal(actor: actor, payload: payload) { [clock = engine.clock] in
+                try VersionDecisions.copy(of: source, as: draft, conditions: conditions, now: clock, in: $0)
             })
     }
 
-    private func bytes(of version: ObjectVersion, _ range: Range<UInt64>) async throws -> [UInt8] {
-        let reader = reader(of: version, range: range)
+    private func storedBytes(of version: ObjectVersion, _ range: Range<UInt64>) async throws -> [UInt8] {
+        let reader = ObjectReader(stored: version, range: range, engine: engine)
         let buffer = AlignedBytes(count: range.count)
         var done = 0
         while done < range.count {
@@ -190,29 +195,27 @@ extension ObjectStore {
         return Array(buffer.bytes)
     }
 
-    /// Changes what is kept with a version beside its bytes.
-    public func amend(_ version: ObjectVersion, metadata: EventMetadata, actor: Actor) async throws -> Commit
-    {
-        try await engine.ledger.commit(
-            Proposal(actor: actor) { try VersionDecisions.amend(version, metadata: metadata, in: $0) }
-        ).commit
-    }
-
     // MARK: Multipart uploads
 
     public func createUpload(
         _ bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
-        checksumAlgorithm: EventChecksumAlgorithm, composite: Bool, actor: Actor
+        checksumAlgorithm: EventChecksumAlgorithm, composite: Bool, encryption: EventEncryption? = nil,
+        actor: Actor, owner: ObjectOwner? = nil
     ) async throws -> Committed<MultipartUpload> {
         var change = EventUploadCreated()
         change.bucket = bucket.rawValue
         change.key = key.rawValue
         change.uploadID = Data(UploadID.random().bytes)
-        change.owner = actor.id
-        change.ownerDisplayName = actor.displayName
+        change.owner = owner?.id ?? actor.id
+        change.ownerDisplayName = owner?.displayName ?? actor.displayName
+        if owner != nil {
+            change.initiator = actor.id
+            change.initiatorDisplayName = actor.displayName
+        }
         change.metadata = metadata
         change.checksumAlgorithm = checksumAlgorithm
         change.checksumComposite = composite
+        if let encryption { change.encryption = encryption }
         let draft = change
         return try await engine.ledger.commit(
             Proposal(actor: actor) { try MultipartDecisions.create(draft, in: $0) })
@@ -220,14 +223,17 @@ extension ObjectStore {
 
     /// Publishes the parts named, in order, as one object. The caller has verified `checksums` against the
     /// parts.
+    /// - Parameter defaultRetention: for an object whose upload was begun without any.
     public func completeUpload(
         _ bucket: BucketName, _ key: ObjectKey, _ id: UploadID, parts: [CompletedPart],
-        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor
+        checksums: [EventChecksum], defaultRetention: EventRetention? = nil, conditions: WriteConditions,
+        actor: Actor
     ) async throws -> Committed<ObjectVersion> {
         try await engine.ledger.commit(
-            Proposal(actor: actor) {
+            Proposal(actor: actor) { [clock = engine.clock] in
                 try MultipartDecisions.complete(
-                    bucket, key, id, parts: parts, checksums: checksums, conditions: conditions, in: $0)
+                    bucket, key, id, parts: parts, checksums: checksums, defaultRetention: defaultRetention,
+                    conditions: conditions, now: clock, in: $0)
             })
     }
 

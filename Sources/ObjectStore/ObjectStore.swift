@@ -1,4 +1,5 @@
 import Catalog
+import Encryption
 import EventLog
 import Foundation
 import Model
@@ -237,8 +238,11 @@ public final class ObjectStore: Sendable {
     }
 
     /// - Precondition: `range` lies within the version.
-    public func reader(of version: ObjectVersion, range: Range<UInt64>) -> ObjectReader {
-        ObjectReader(version, range: range, engine: engine)
+    /// - Parameter dataKey: needed, and looked at, for a version that is enciphered.
+    public func reader(
+        of version: ObjectVersion, range: Range<UInt64>, dataKey: SecretKey? = nil
+    ) -> ObjectReader {
+        ObjectReader(version, range: range, dataKey: dataKey, engine: engine)
     }
 
     // MARK: The log

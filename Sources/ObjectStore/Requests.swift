@@ -17,6 +17,18 @@ public struct Actor: Hashable, Sendable {
     public static let holdfast = Actor(id: "holdfast", displayName: "holdfast", requestID: "")
 }
 
+/// Whose an object becomes, where that is not whoever writes it.
+public struct ObjectOwner: Hashable, Sendable {
+    /// A canonical id.
+    public let id: String
+    public let displayName: String
+
+    public init(id: String, displayName: String) {
+        self.id = id
+        self.displayName = displayName
+    }
+}
+
 /// Where a change stands in the log, and how safely.
 public struct Commit: Hashable, Sendable {
     /// The sequence of the event, or of the last event before it if nothing had to change.
@@ -65,6 +77,10 @@ public enum ETagCondition: Hashable, Sendable {
 public struct WriteConditions: Hashable, Sendable {
     public var ifMatch: ETagCondition?
     public var ifNoneMatch: ETagCondition?
+    /// The second in which what is there was published: holds if nothing is.
+    public var modified: UInt64?
+    /// The size of what is there: holds if nothing is.
+    public var size: UInt64?
 
     public init(ifMatch: ETagCondition? = nil, ifNoneMatch: ETagCondition? = nil) {
         self.ifMatch = ifMatch
@@ -83,6 +99,10 @@ public struct WriteConditions: Hashable, Sendable {
         if let ifNoneMatch, let present, ifNoneMatch.holds(for: present.etag) {
             throw .preconditionFailed("If-None-Match")
         }
+        if let modified, let present, present.published.seconds != modified {
+            throw .preconditionFailed("x-amz-if-match-last-modified-time")
+        }
+        if let size, let present, present.size != size { throw .preconditionFailed("x-amz-if-match-size") }
     }
 }
 
@@ -98,6 +118,10 @@ public struct UploadTarget: Sendable {
     public let expectedLength: UInt64?
     /// A checksum to compute besides the store's own.
     public let checksum: EventChecksumAlgorithm?
+    /// `nil` if the object becomes the actor's.
+    public let owner: ObjectOwner?
+    /// Set for bytes that are to be stored enciphered.
+    public var encryption: UploadEncryption?
 
     public struct Part: Hashable, Sendable {
         public let uploadID: UploadID
@@ -111,7 +135,7 @@ public struct UploadTarget: Sendable {
 
     public init(
         bucket: BucketName, key: ObjectKey, metadata: EventMetadata, actor: Actor, part: Part?,
-        expectedLength: UInt64?, checksum: EventChecksumAlgorithm?
+        expectedLength: UInt64?, checksum: EventChecksumAlgorithm?, owner: ObjectOwner? = nil
     ) {
         self.bucket = bucket
         self.key = key
@@ -120,6 +144,7 @@ public struct UploadTarget: Sendable {
         self.part = part
         self.expectedLength = expectedLength
         self.checksum = checksum
+        self.owner = owner
     }
 }
 

@@ -29,6 +29,8 @@ public enum StoreError: Error, Sendable {
     case outcomeUnknown(String)
     /// No replica of some block of the version verifies. HEAD still describes it, nothing is removed.
     case lost(ObjectVersion, evidence: String)
+    /// Object Lock holds the version, with what lock: it cannot be removed, nor its lock weakened.
+    case locked(ObjectVersion, reason: String)
     /// The request asks for a state that does not exist, such as versioning switched off again.
     case invalidState(String)
     /// A bug or a damaged store: the text is for the operator's log.
@@ -55,6 +57,8 @@ extension StoreError: CustomStringConvertible {
         case .outcomeUnknown(let reason): "it is not known whether the change is in the log: \(reason)"
         case .lost(let version, let evidence):
             "\(version.record.bucket)/\(version.key) version \(version.wireVersionID) is lost: \(evidence)"
+        case .locked(let version, let reason):
+            "\(version.record.bucket)/\(version.key) version \(version.wireVersionID) is locked: \(reason)"
         case .invalidState(let reason): reason
         case .internalFault(let reason): "internal fault: \(reason)"
         }

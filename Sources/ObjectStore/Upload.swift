@@ -1,4 +1,5 @@
 import Digests
+import Encryption
 import Foundation
 import Model
 import Synchronization
@@ -18,12 +19,20 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
     private(set) var payload: [UInt8] = []
     private(set) var large: BlobUpload?
     private var isOver = false
+    private let cipher: UploadCipher?
+    /// What is stored came to, where that is not the content.
+    private var stored: ContentDigests?
 
     init(_ target: UploadTarget, engine: Engine) {
         self.target = target
         self.engine = engine
         versionID = target.part?.uploadID ?? .random()
-        if let expected = target.expectedLength, expected <= UInt64(engine.settings.inlineByteCount) {
+        cipher = target.encryption.map {
+            UploadCipher($0, expectedLength: target.expectedLength, checksum: target.checksum)
+        }
+        if cipher == nil, let expected = target.expectedLength,
+            expected <= UInt64(engine.settings.inlineByteCount)
+        {
             payload.reserveCapacity(Int(expected))
         }
     }
@@ -33,17 +42,27 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
     ///   few volumes take it.
     public func write(_ chunk: any ByteChunk) async throws {
         precondition(content == nil && !isOver, "an upload that has ended takes no bytes")
-        let length = (large?.length ?? UInt64(payload.count)) + UInt64(chunk.count)
-        guard length <= Limits.uploadByteCount else {
+        let written = cipher?.length ?? large?.length ?? UInt64(payload.count)
+        guard written + UInt64(chunk.count) <= Limits.uploadByteCount else {
             throw StoreError.entityTooLarge(limit: Limits.uploadByteCount)
         }
+        if let cipher { return try await cipher.write(chunk) { try await store($0) } }
+        try await store(chunk)
+    }
+
+    /// Takes the next bytes as they are to be stored.
+    private func store(_ chunk: any ByteChunk) async throws {
         if let large { return try await large.write(chunk) }
+        let length = UInt64(payload.count) + UInt64(chunk.count)
         if length <= UInt64(engine.settings.inlineByteCount) {
             chunk.withUnsafeBytes { payload.append(contentsOf: $0) }
             return
         }
+        let expected = target.expectedLength
         let large = BlobUpload(
-            target: target, versionID: versionID, expectedLength: target.expectedLength, engine: engine)
+            target: target, versionID: versionID,
+            expectedLength: cipher == nil ? expected : expected.map { SealedPiece.sealedLength(of: $0) },
+            engine: engine)
         self.large = large
         if !payload.isEmpty { try await large.write(payload) }
         payload = []
@@ -54,11 +73,23 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
     /// Nothing is published.
     public func finish() async throws -> ContentDigests {
         precondition(content == nil && !isOver, "an upload is finished once")
-        let digests: ContentDigests
+        guard let cipher else {
+            let digests = try await finishStored()
+            content = digests
+            return digests
+        }
+        if let last = cipher.sealLast() { try await store(last) }
+        stored = try await finishStored()
+        let digests = cipher.finalize()
+        content = digests
+        return digests
+    }
+
+    private func finishStored() async throws -> ContentDigests {
         if let large {
-            digests = try await large.finish()
+            try await large.finish()
         } else {
-            digests = payload.withUnsafeBytes { bytes in
+            payload.withUnsafeBytes { bytes in
                 let sha256 = SHA256.hash(bytes)
                 var client = ClientChecksum.make(target.checksum)
                 client?.update(bytes)
@@ -67,8 +98,6 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
                     checksum: target.checksum == .sha256 ? sha256 : client?.finalize())
             }
         }
-        content = digests
-        return digests
     }
 
     /// Gives the upload up: what was written of it goes from every volume.
@@ -98,8 +127,15 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
         guard let content else { preconditionFailure("an upload is finished before it is published") }
         var piece = EventPiece()
         if let large { piece.blobID = Data(large.blob.id.bytes) }
-        piece.length = content.length
-        piece.sha256 = Data(content.sha256)
+        let stored = stored ?? content
+        piece.length = stored.length
+        piece.sha256 = Data(stored.sha256)
+        if let cipher { piece.keySalt = Data(cipher.salt) }
         return piece
+    }
+
+    /// The ETag of what was uploaded.
+    func etag(_ content: ContentDigests) -> String {
+        target.encryption?.etag(content) ?? content.md5.hexadecimal
     }
 }

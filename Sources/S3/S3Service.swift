@@ -9,6 +9,14 @@ public struct S3Settings: Sendable {
     public var region = "us-east-1"
     /// Names under which the first label of the `Host` header is a bucket.
     public var domains = ["localhost"]
+    /// Whether requests signed with Signature V2 are taken.
+    public var allowsSignatureV2 = false
+    /// Whether new buckets belong to their owner alone and are blocked to the public, as on Amazon S3 since 2023.
+    public var locksNewBuckets = true
+    /// How long the days of lifecycle rules are.
+    public var lifecycleDaySeconds: UInt64 = 86_400
+
+    public var encryption = EncryptionSettings()
 
     public init() {}
 }
@@ -21,6 +29,8 @@ public struct S3Service: Sendable {
     let store: ObjectStore
     let settings: S3Settings
     let authenticator: Authenticator
+    /// The records that requests leave for their buckets' access logs.
+    public let accessLogs: AccessLogs
     let clock: @Sendable () -> Timestamp
     /// Told of each error whose reason a client is not shown: "request id", operation, reason.
     let onFault: @Sendable (_ requestID: String, _ operation: String, _ reason: String) -> Void
@@ -34,34 +44,56 @@ public struct S3Service: Sendable {
         self.settings = settings
         self.clock = clock
         self.onFault = onFault
-        authenticator = Authenticator(identities: identities, region: settings.region, clock: clock)
+        accessLogs = AccessLogs(store: store, encryption: settings.encryption)
+        authenticator = Authenticator(
+            identities: identities, region: settings.region, allowsSignatureV2: settings.allowsSignatureV2,
+            clock: clock)
     }
 
     /// Answers a request; every error is an S3 error response.
     public func respond(to request: ServiceRequest) async -> ServiceResponse {
         let requestID = Self.newRequestID()
         var operation: Operation?
+        var sharedTarget: RequestTarget?
+        var access: AccessNote.Sender?
         var response: ServiceResponse
         do {
             let target = try RequestTarget(
                 uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
-            // A preflight has no signature, and an unknown operation is told of to known senders only.
-            let isPreflight = request.head.method == .options
+            sharedTarget = target
+            if accessLogs.isUsed { access = AccessNote.Sender(target) }
+            // A preflight has no signature, and a form's is among its fields; an unknown operation is told of to
+            // known senders only.
+            let isUnsigned =
+                request.head.method == .options || Self.mayBeForm(request.head, target)
             let (identity, payload) =
-                isPreflight ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
-            let found = try Operation(request.head, target)
+                isUnsigned ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
+            access?.userID = identity.isAnonymous ? nil : identity.userID
+            let found: Operation
+            do { found = try Operation(request.head, target) } catch
+                where identity.isAnonymous && !isUnsigned
+            {
+                throw Self.accessDenied
+            }
             operation = found
             let call = S3Call(
                 head: request.head, target: target, identity: identity, requestID: requestID,
-                payload: payload, body: request.body)
-            try authorize(found, call)
-            response = try await perform(found, call)
+                payload: payload, body: request.body, peer: request.peer)
+            // The sender of a form is known when its fields are read.
+            if found != .postObject { try authorize(found, call) }
+            response = try await performDiscreetly(found, call)
         } catch {
             response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)
+        }
+        if let origin = request.head.headerFields[.origin], operation != .preflight, let sharedTarget {
+            share(&response, with: origin, request.head, sharedTarget)
         }
         response.operation = operation?.rawValue ?? "Unknown"
         response.headers[.amzRequestID] = requestID
         response.headers[.amzHostID] = hostID
+        if let access {
+            response.access = accessLogs.note(access, operation, requestID: requestID, hostID: hostID)
+        }
         return response
     }
 
@@ -71,9 +103,11 @@ public struct S3Service: Sendable {
     {
         let requestID = response.headers[.amzRequestID] ?? Self.newRequestID()
         var failure = failure(error, head, requestID: requestID, operation: response.operation)
+        Self.keepSharing(of: response, in: &failure)
         failure.headers[.amzRequestID] = requestID
         failure.headers[.amzHostID] = hostID
         failure.operation = response.operation
+        failure.access = response.access
         return failure
     }
 

@@ -15,6 +15,9 @@ struct ServeCommand: AsyncParsableCommand {
             Every setting can stand in DIR/holdfast.json, in the environment as HOLDFAST_NAME, or be given with --set \
             NAME=VALUE; the last of these counts most. Settings: \(SettingName.allCases.map(\.rawValue).joined(separator: ", ")).
 
+            With tls-certificate and tls-key S3 is served over TLS; the files are read again when they change, and on \
+            SIGHUP.
+
             SIGTERM lets the requests under way end and stops the server.
 
             Example:
@@ -31,6 +34,7 @@ struct ServeCommand: AsyncParsableCommand {
     private struct Ready: Encodable {
         let ready = true
         let listen: String
+        let scheme: String
         let admin: String
         let accessKey: String?
         let secretKey: String?
@@ -51,27 +55,33 @@ struct ServeCommand: AsyncParsableCommand {
                 stateDirectory: settings.store.stateDirectory,
                 environment: ProcessInfo.processInfo.environment)
             let made = try keys.makeRootKeyIfNeeded()
+            try UserSetting.create(settings.users, keys)
             let server = try await Server.start(settings, keys: keys, logger: Logger(label: "holdfast"))
+            // Without TLS it ends the server, as it ends every program whose terminal goes away.
+            let reload = server.isSecure ? ReloadSignal { server.reloadCertificates() } : nil
             try announce(server, made)
             await stop.wait()
+            reload?.stop()
             try await server.stop()
         }
     }
 
     private func announce(_ server: Server, _ made: AccessKey?) throws {
         let output = TerminalOutput()
+        let scheme = server.isSecure ? "https" : "http"
         if json {
             try output.line(
                 try CommandJSON.line(
                     Ready(
-                        listen: server.address, admin: server.adminAddress, accessKey: made?.accessKey,
+                        listen: server.address, scheme: scheme, admin: server.adminAddress,
+                        accessKey: made?.accessKey,
                         secretKey: made?.secretKey)))
             return
         }
         if let made {
             try output.line("root access key: \(made.accessKey)\nroot secret key: \(made.secretKey)")
         }
-        try output.line("ready: S3 on http://\(server.address), admin on http://\(server.adminAddress)")
+        try output.line("ready: S3 on \(scheme)://\(server.address), admin on http://\(server.adminAddress)")
     }
 
     private func flags() throws -> [(name: String, value: String)] {
@@ -87,6 +97,20 @@ struct ServeCommand: AsyncParsableCommand {
         if let admin { flags.append(("admin", admin)) }
         return flags
     }
+}
+
+/// SIGHUP, as something to do.
+private final class ReloadSignal: @unchecked Sendable {  // its source is made in init and only kept
+    private let source: any DispatchSourceSignal
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        signal(SIGHUP, SIG_IGN)
+        source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
+        source.setEventHandler(handler: body)
+        source.resume()
+    }
+
+    func stop() { source.cancel() }
 }
 
 /// SIGTERM and SIGINT, as something to wait for. A second one ends the process at once.

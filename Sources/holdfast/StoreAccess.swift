@@ -40,7 +40,8 @@ struct StoreLocation: ParsableArguments {
             defer { store.close() }
             for note in store.opening.log.notes { complain("opening: \(note)") }
             let keys = try KeyStore(stateDirectory: settings.store.stateDirectory)
-            let runner = CommandRunner(store: store, keys: keys, isStopped: true)
+            let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
+            let runner = CommandRunner(store: store, keys: keys, masterKeys: masterKeys, isStopped: true)
             let status = try await runner.run(command, output)
             guard status == 0 else { throw ExitCode(status) }
         }

@@ -41,18 +41,37 @@ struct FsckCommand: AsyncParsableCommand {
             "Check log mirrors, catalog and every replica against each other, and mend what is damaged.",
         discussion: """
             Without --repair nothing is changed.
-            Exit status: 0 clean, 1 all corrected, 4 damage left, 8 could not run, 16 usage.
+            With --refs the store is compared with an application's own records instead: CSV with a row of column names, or \
+            one JSON object a line; of key, and any of bucket, version, size, hash (MD5, SHA-256 or ETag) and owner.
+            Exit status: 0 clean, 1 all corrected, 4 damage or differences left, 8 could not run, 16 usage.
 
             Example:
               holdfast fsck /srv/holdfast --deep --repair
+              psql -c "COPY uploads (key, size, hash) TO STDOUT CSV HEADER" | \
+                holdfast fsck /srv/holdfast --refs - --bucket photos
             """)
 
     @OptionGroup var location: StoreLocation
     @Flag(help: "Read every byte, not only presence and trailers.") var deep = false
     @Flag(help: "Mend replicas from their siblings; set unexplained files aside.") var repair = false
+    @Option(help: "Compare with the records in this file; - is the standard input.") var refs: String?
+    @Option(help: "The bucket of records that name none.") var bucket: String?
     @Flag(help: "Print one JSON object for each finding, and a summary last.") var json = false
 
+    func validate() throws {
+        if refs != nil, deep || repair { throw ValidationError("--refs goes without --deep and --repair") }
+        if refs == nil, bucket != nil { throw ValidationError("--bucket goes with --refs") }
+    }
+
     func run() async throws {
+        if let refs {
+            try await reporting(status: 8) {
+                let file = try ReferenceFile(refs, bucket: bucket ?? "")
+                try await location.perform(.checkReferences(table: file.path, json: json), failureStatus: 8)
+                withExtendedLifetime(file) {}
+            }
+            return
+        }
         try await location.perform(.fsck(deep: deep, repair: repair, json: json), failureStatus: 8)
     }
 }

@@ -70,7 +70,7 @@ class Server:
         assert line, f"the server did not start: {self.errors.read_text()}"
         ready = json.loads(line)
         self.port = int(ready["listen"].rsplit(":", 1)[1])
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"{ready['scheme']}://127.0.0.1:{self.port}"
         self.admin = f"http://{ready['admin']}"
 
     def stop(self):
@@ -117,8 +117,15 @@ class Server:
 
     def command(self, *arguments, check=None):
         return holdfast(arguments[0], *arguments[1:2], self.directory, *arguments[2:], check=check) \
-            if arguments[0] in ("volume", "key") or arguments[:2] == ("log", "verify") \
+            if arguments[0] in ("volume", "key", "user", "encryption-key") and arguments[1] != "policy" \
+            or arguments[:2] == ("log", "verify") \
             else holdfast(arguments[0], self.directory, *arguments[1:], check=check)
+
+    def user(self, name, *flags):
+        """Makes a user: canonical id, access key and secret."""
+        done = self.command("user", "create", name, "--json", *flags, check=0)
+        made = json.loads(done.stdout)
+        return made["canonicalID"], made["accessKey"], made["secretKey"]
 
     def fsck(self, *flags, check=None):
         """The findings, the summary and the exit status."""

@@ -15,7 +15,10 @@ from botocore.exceptions import ClientError
 from holdfast import BINARY, Server, holdfast, s3_client, wait_until
 
 COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "explain", "rebuild-catalog", "volume", "volume list",
-            "volume replace", "key", "key create", "key list", "key delete"]
+            "volume replace", "key", "key create", "key list", "key delete", "user", "user create", "user list",
+            "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
+            "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
+            "encryption-key enable", "encryption-key disable"]
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 
@@ -243,17 +246,20 @@ def test_a_rebuilt_catalog_gives_the_same_answers(store):
 def test_a_key_works_from_its_creation_to_its_deletion(store):
     key = objects(store.command("key", "create", "--user", "backup", "--json", check=0))[0]
     client = s3_client(store.endpoint, key["accessKey"], key["secretKey"])
-    client.put_object(Bucket="photos", Key="by backup", Body=b"1")
+    client.create_bucket(Bucket="backups")
+    client.put_object(Bucket="backups", Key="by backup", Body=b"1")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.put_object(Bucket="photos", Key="by backup", Body=b"1")
     listed = store.command("key", "list", check=0).stdout
     assert key["accessKey"] in listed and key["secretKey"] not in listed and "TESTACCESSKEY  root  from the server's" in listed
     store.stop()
     assert key["accessKey"] in store.command("key", "list", check=0).stdout
     store.start()
     client = s3_client(store.endpoint, key["accessKey"], key["secretKey"])
-    assert client.get_object(Bucket="photos", Key="by backup")["Body"].read() == b"1"
+    assert client.get_object(Bucket="backups", Key="by backup")["Body"].read() == b"1"
     assert key["accessKey"] in store.command("key", "delete", key["accessKey"], check=0).stdout
     with pytest.raises(ClientError, match="InvalidAccessKeyId"):
-        client.get_object(Bucket="photos", Key="by backup")
+        client.get_object(Bucket="backups", Key="by backup")
     assert key["accessKey"] not in store.command("key", "list", check=0).stdout
 
 

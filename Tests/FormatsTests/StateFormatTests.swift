@@ -4,6 +4,7 @@ import GRDB
 import HoldfastServer
 import Logging
 import Model
+import S3
 import TestSupport
 import Testing
 import Volumes
@@ -35,9 +36,17 @@ import Volumes
     }
 
     /// A store's own keys are random; these were made up.
-    private static let keys = """
+    private static let firstKeys = """
+        {"format": 1, "keys": [
+          {"accessKey": "HFAAAAAAAAAAAAAAAAAA", "created": "2026-01-01T00:00:00.000Z", "isRoot": true,
+            "secretKey": "0123456789012345678901234567890123456789", "user": "root"},
+          {"accessKey": "HFBBBBBBBBBBBBBBBBBB", "created": "2026-01-02T00:00:00.000Z", "isRoot": false,
+            "secretKey": "abcdefghijabcdefghijabcdefghijabcdefghij", "user": "ölga"}]}
+        """
+
+    private static let keys = #"""
         {
-          "format" : 1,
+          "format" : 2,
           "keys" : [
             {
               "accessKey" : "HFAAAAAAAAAAAAAAAAAA",
@@ -53,15 +62,26 @@ import Volumes
               "secretKey" : "abcdefghijabcdefghijabcdefghijabcdefghij",
               "user" : "ölga"
             }
+          ],
+          "users" : [
+            {
+              "created" : "2026-01-02T00:00:00.000Z",
+              "displayName" : "Ölga",
+              "name" : "ölga",
+              "policies" : {
+                "read" : "{\"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:GetObject\", \"Resource\": \"arn:aws:s3:::b/*\"}}"
+              }
+            }
           ]
         }
-        """
+        """#
 
     @Test func keysAreWrittenTheSameToTheByteForTheirOwnerAlone() throws {
         let disk = SimulatedFileSystem()
         try disk.place(Array(Self.keys.utf8), at: "/state/keys.json")
         let store = try KeyStore(stateDirectory: "/state", fileSystem: disk)
-        try store.delete(try store.create(user: "passing").accessKey)
+        _ = try store.create(user: "passing")
+        try store.deleteUser("passing")
         try GoldenFile(name: "keys.json").expect(try disk.contents(of: "/state/keys.json"))
         #expect(try disk.status(of: "/state/keys.json")?.permissions == 0o600)
     }
@@ -74,16 +94,28 @@ import Volumes
         #expect(store.all.map(\.user) == ["root", "ölga"])
         #expect(store.all.map(\.isRoot) == [true, false])
         #expect(store.all.map(\.secretKey.count) == [40, 40])
-        #expect(store.identity(accessKey: "HFBBBBBBBBBBBBBBBBBB") != nil)
+        let olga = try #require(store.identity(accessKey: "HFBBBBBBBBBBBBBBBBBB"))
+        #expect(olga.displayName == "Ölga" && olga.userName == "ölga" && olga.policies != nil)
+    }
+
+    @Test func keysOfTheFirstFormatAreRead() throws {
+        let disk = SimulatedFileSystem()
+        try disk.place(Array(Self.firstKeys.utf8), at: "/state/keys.json")
+        let store = try KeyStore(stateDirectory: "/state", fileSystem: disk)
+        #expect(store.all.map(\.user) == ["root", "ölga"] && store.users.map(\.name) == ["ölga"])
+        #expect(store.users.first?.policies.isEmpty == true)
+        #expect(store.identity(accessKey: "HFAAAAAAAAAAAAAAAAAA")?.isRoot == true)
+        #expect(store.identity(accessKey: "HFBBBBBBBBBBBBBBBBBB")?.isRoot == false)
     }
 
     @Test func keysOfAnUnknownFormatAreRefusedByName() throws {
         let disk = SimulatedFileSystem()
-        try disk.place(Array(#"{"format": 2, "keys": []}"#.utf8), at: "/state/keys.json")
+        try disk.place(Array(#"{"format": 3, "keys": []}"#.utf8), at: "/state/keys.json")
         let error = #expect(throws: KeyError.self) {
             try KeyStore(stateDirectory: "/state", fileSystem: disk)
         }
-        #expect("\(try #require(error))".contains("/state/keys.json cannot be read: it has format 2, not 1"))
+        #expect(
+            "\(try #require(error))".contains("/state/keys.json cannot be read: it has format 3, not 1 to 2"))
     }
 
     private static let settings = """
@@ -97,7 +129,22 @@ import Volumes
           "deadline-seconds": 5,
           "workers": 4,
           "connections": 100,
-          "log-level": "info"
+          "log-level": "info",
+          "master-keys": "keys/master-keys.json",
+          "sse-c-over-http": "true",
+          "default-encryption": "AES256",
+          "buckets-start": "open",
+          "users": [
+            {
+              "name": "alice",
+              "display-name": "Alice",
+              "access-key": "ALICESKEY",
+              "secret-key": "alices-secret",
+              "policies": {
+                "read": {"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}}
+              }
+            }
+          ]
         }
 
         """
@@ -118,6 +165,17 @@ import Volumes
             #expect(found.workers == 4)
             #expect(found.connectionLimit == 100)
             #expect(found.logLevel == .info)
+            #expect(!found.bucketsStartLocked)
+            let alice = try #require(found.users.first)
+            #expect(alice.name == "alice" && alice.displayName == "Alice" && found.users.count == 1)
+            #expect(alice.accessKey == "ALICESKEY" && alice.secretKey == "alices-secret")
+            #expect(
+                alice.policies["read"]
+                    == #"{"Statement":{"Action":"s3:GetObject","Effect":"Allow","Resource":"arn:aws:s3:::b/*"}}"#
+            )
+            #expect(found.masterKeysPath == found.directory + "/keys/master-keys.json")
+            #expect(found.allowsCustomerKeysOverHTTP)
+            #expect(found.encryptsNewBuckets)
         }
     }
 }

@@ -26,6 +26,7 @@ import Testing
     ])
     func aRangeThatMakesNoSenseIsTheWhole(header: String?) throws {
         #expect(try ByteRange.parse(header, size: 100) == nil)
+        #expect(try ByteRange.parse(header, size: 0) == nil, "of nothing, too")
     }
 
     @Test(

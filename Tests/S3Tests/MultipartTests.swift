@@ -86,9 +86,16 @@ import Testing
             id,
             [
                 Self.part(1, first, "<ChecksumSHA256>\(Self.base64(sums[1]))</ChecksumSHA256>"),
-                Self.part(2, second),
+                Self.part(2, second, "<ChecksumSHA256>\(Self.base64(sums[1]))</ChecksumSHA256>"),
             ])
         #expect(wrong.errorCode == "InvalidPart")
+        let missing = await complete(
+            id,
+            [
+                Self.part(1, first, "<ChecksumSHA256>\(Self.base64(sums[0]))</ChecksumSHA256>"),
+                Self.part(2, second),
+            ])
+        #expect(missing.errorCode == "InvalidRequest", "a composite checksum is of checksums that are named")
         let parts = [
             Self.part(1, first, "<ChecksumSHA256>\(Self.base64(sums[0]))</ChecksumSHA256>"),
             Self.part(2, second, "<ChecksumSHA256>\(Self.base64(sums[1]))</ChecksumSHA256>"),

@@ -56,6 +56,8 @@ import Testing
         ("GET", "/b/k?legal-hold", "GetObjectLegalHold"), ("PUT", "/b/k?legal-hold", "PutObjectLegalHold"),
         ("GET", "/b/k?attributes", "GetObjectAttributes"),
         ("GET", "/b?replication", "GetBucketSetting"), ("GET", "/b?website", "GetBucketSetting"),
+        ("GET", "/b?inventory", "GetBucketSetting"), ("GET", "/b?analytics&id=1", "GetBucketSetting"),
+        ("GET", "/b?metrics", "GetBucketSetting"), ("GET", "/b?intelligent-tiering", "GetBucketSetting"),
         ("HEAD", "/b", "HeadBucket"), ("PUT", "/b", "CreateBucket"), ("PUT", "/b/", "CreateBucket"),
         ("PUT", "/b?versioning", "PutBucketVersioning"), ("DELETE", "/b", "DeleteBucket"),
         ("POST", "/b?delete", "DeleteObjects"), ("GET", "/b/k", "GetObject"),

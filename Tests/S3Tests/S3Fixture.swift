@@ -16,9 +16,23 @@ struct ExampleIdentities: IdentitySource {
         switch accessKey {
         case Self.accessKey:
             Identity(
-                accessKey: accessKey, secretKey: Self.secretKey, userID: "example", displayName: "Example")
+                accessKey: accessKey, secretKey: Self.secretKey, userID: "example", displayName: "Example",
+                isRoot: true)
         case "with/slash":
             Identity(accessKey: accessKey, secretKey: "secret", userID: "other", displayName: "Other")
+        case "alice", "bob", "carol":
+            Identity(
+                accessKey: accessKey, secretKey: "secret of \(accessKey)", userID: "id-\(accessKey)",
+                displayName: accessKey.capitalized, userName: accessKey)
+        default: nil
+        }
+    }
+
+    func displayName(userID: String) -> String? {
+        switch userID {
+        case "id-alice": "Alice"
+        case "id-bob": "Bob"
+        case "id-carol": "Carol"
         default: nil
         }
     }
@@ -108,13 +122,14 @@ final class S3Fixture: Sendable {
     let service: S3Service
     private let fixture: StoreFixture
 
-    init() async throws {
+    init(locksNewBuckets: Bool = true) async throws {
         fixture = try StoreFixture()
         let disk = SimulatedFileSystem()
         try fixture.create(disk)
         store = try await fixture.open(disk)
         var settings = S3Settings()
         settings.domains = ["s3.amazonaws.com"]
+        settings.locksNewBuckets = locksNewBuckets
         service = S3Service(
             store: store, settings: settings, identities: ExampleIdentities(),
             clock: { Timestamp(microseconds: exampleTime * 1_000_000) },
@@ -122,6 +137,24 @@ final class S3Fixture: Sendable {
     }
 
     deinit { store.close() }
+
+    /// Sends a request as a user of that name, or unsigned as nobody.
+    func send(
+        as user: String?, _ method: HTTPRequest.Method, _ path: String, _ query: String = "",
+        _ headers: [(String, String)] = [], body: String = ""
+    ) async -> ServiceResponse {
+        if let user {
+            let root = user == "root"
+            return await send(
+                method, path, query, headers, body: Array(body.utf8),
+                signer: root ? Signer() : Signer(accessKey: user, secretKey: "secret of \(user)"))
+        }
+        let head = request(
+            method, query.isEmpty ? path : "\(path)?\(query)", host: "localhost",
+            headers + [("content-length", String(body.utf8.count))])
+        return await service.respond(
+            to: ServiceRequest(head: head, body: Pieces(body.isEmpty ? [] : [Array(body.utf8)])))
+    }
 
     /// Sends a signed request.
     /// - Parameter query: canonical, as `a=1&b=`.
@@ -157,4 +190,9 @@ extension ServiceResponse {
         }
         return String(text[start.upperBound..<end.lowerBound])
     }
+}
+
+extension S3Fixture {
+    /// What `Content-MD5` says of a body.
+    static func md5(_ text: String) -> String { Data(MD5.hash(Array(text.utf8))).base64EncodedString() }
 }

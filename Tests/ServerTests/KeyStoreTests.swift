@@ -115,7 +115,8 @@ import Volumes
     }
 
     @Test(arguments: [
-        "", "{", "[]", "{}", "{\"format\": 2, \"keys\": []}", "{\"format\": 1, \"keys\": [{}]}", "\u{0}",
+        "", "{", "[]", "{}", "{\"format\": 3, \"keys\": []}", "{\"format\": 2, \"keys\": []}",
+        "{\"format\": 1, \"keys\": [{}]}", "\u{0}",
     ])
     func aDamagedFileIsRefusedByNameAndLeftAsItIs(text: String) throws {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)

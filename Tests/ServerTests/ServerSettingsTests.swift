@@ -50,6 +50,18 @@ import Testing
         #expect(settings.store.operationDeadline == .seconds(10))
     }
 
+    @Test func aCertificateAndItsKeyGoTogether() throws {
+        let both = [("tls-certificate", "tls/chain.pem"), ("tls-key", "/etc/key.pem")]
+        let settings = try load([:], both.map { (name: $0.0, value: $0.1) })
+        #expect(settings.tlsCertificate == settings.directory + "/tls/chain.pem")
+        #expect(settings.tlsKey == "/etc/key.pem")
+        for (present, absent) in [(0, 1), (1, 0)] {
+            let told = error([:], [(name: both[present].0, value: both[present].1)])
+            #expect(told?.setting == both[absent].0 && told?.source == "not set")
+        }
+        #expect(try load().tlsCertificate == nil)
+    }
+
     @Test func aFlagCountsBeforeTheEnvironmentAndThatBeforeTheFile() throws {
         try write(
             #"{"region": "file", "workers": 3, "history-hours": 1, "domains": ["A.example", "b.example"]}"#)
@@ -75,6 +87,7 @@ import Testing
         ("workers", ["1", "256"], ["0", "257", "x"]),
         ("connections", ["1", "100000"], ["0", "100001", "x"]),
         ("log-level", ["debug", "error"], ["loud", "", "DEBUG"]),
+        ("access-log-seconds", ["1", "86400"], ["0", "86401", "x"]),
     ])
     func eachBadValueIsRefusedNamingTheSettingAndWhereItStands(name: String, good: [String], bad: [String])
         throws

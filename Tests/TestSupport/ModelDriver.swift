@@ -19,6 +19,7 @@ extension StoreModel.Refusal {
         case .invalidPartOrder: self = .invalidPartOrder
         case .partTooSmall: self = .partTooSmall
         case .invalidState: self = .invalidState
+        case .locked: self = .locked
         default: return nil
         }
     }
@@ -52,10 +53,17 @@ package struct ModelDriver: Sendable {
             let put = try await store.put(
                 try BucketName(name), key, bytes, conditions: conditions(condition))
             return answer(put.value)
-        case .delete(let name, let key, let selector):
+        case .lock(let name, let key, let selector, let lock, let bypass):
+            let version = try store.version(
+                try BucketName(name), try ObjectKey(key), try self.selector(selector))
+            _ = try await store.amend(version, actor: tester, bypassesGovernance: bypass) {
+                lock.apply(to: &$0)
+            }
+            return (.init(), "")
+        case .delete(let name, let key, let selector, let bypass):
             let deletion = try await store.delete(
                 try BucketName(name), try ObjectKey(key), try self.selector(selector), conditions: .none,
-                actor: tester)
+                bypassesGovernance: bypass, actor: tester)
             guard selector == .current, deletion.isDeleteMarker else {
                 return (.init(isDeleteMarker: deletion.isDeleteMarker), "")
             }
@@ -143,6 +151,22 @@ package struct ModelDriver: Sendable {
     }
 }
 
+extension StoreModel.Lock {
+    func apply(to metadata: inout EventMetadata) {
+        metadata.legalHold = isHeld
+        guard let mode else { return metadata.clearRetention() }
+        metadata.retention.mode = mode == .governance ? .governance : .compliance
+        metadata.retention.untilMicroseconds = until
+    }
+
+    init(_ metadata: EventMetadata) {
+        self.init(isHeld: metadata.legalHold)
+        guard metadata.hasRetention else { return }
+        mode = metadata.retention.mode == .governance ? .governance : .compliance
+        until = metadata.retention.untilMicroseconds
+    }
+}
+
 extension StoreModel {
     /// Everything that differs between the model and a store: each bucket, version and byte, each upload and part.
     package func differences(from store: ObjectStore) async throws -> [String] {
@@ -171,6 +195,12 @@ extension StoreModel {
                             try BucketName(name), key, try driver.selector(.named(version.wire)))
                         if found != bytes {
                             differences.append("\(name)/\(key) \(version.wire): other bytes")
+                        }
+                        let kept = try store.version(
+                            try BucketName(name), try ObjectKey(key),
+                            try driver.selector(.named(version.wire)))
+                        if Lock(kept.record.metadata) != version.lock {
+                            differences.append("\(name)/\(key) \(version.wire): other lock")
                         }
                     } catch { differences.append("\(name)/\(key) \(version.wire): \(error)") }
                 }

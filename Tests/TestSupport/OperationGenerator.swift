@@ -24,8 +24,9 @@ package struct OperationGenerator: Sendable {
         case 5..<7: return .deleteBucket(name)
         case 7..<11:
             return .setVersioning(name, pick([.enabled, .enabled, .suspended, .off]))
-        case 11..<50: return .put(name, key, bytes(), condition(model, name, key))
-        case 50..<65: return .delete(name, key, selector(model, name, key))
+        case 11..<46: return .put(name, key, bytes(), condition(model, name, key))
+        case 46..<50: return .lock(name, key, selector(model, name, key), lock(), bypass: isBypassed())
+        case 50..<65: return .delete(name, key, selector(model, name, key), bypass: isBypassed())
         case 65..<75: return .copy(name, key, selector(model, name, key), to: pick(buckets), pick(keys))
         case 75..<82: return .createUpload(name, key)
         case 82..<90:
@@ -51,6 +52,19 @@ package struct OperationGenerator: Sendable {
     private mutating func bytes() -> [UInt8] {
         let isLarge = Int.random(in: 0..<3, using: &random) == 0
         return random.bytes(Int.random(in: isLarge ? sizes.large : sizes.small, using: &random))
+    }
+
+    private mutating func isBypassed() -> Bool { Int.random(in: 0..<3, using: &random) == 0 }
+
+    private mutating func lock() -> StoreModel.Lock {
+        let end = StoreModel.Lock.present
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0...4: return .init(mode: .governance, until: end + UInt64.random(in: 1...3, using: &random))
+        case 5: return .init(mode: .compliance, until: end + UInt64.random(in: 1...3, using: &random))
+        case 6: return .init(mode: .compliance, until: 1)
+        case 7: return .init(isHeld: true)
+        default: return .init()
+        }
     }
 
     private mutating func selector(_ model: StoreModel, _ name: String, _ key: String) -> StoreModel.Selector

@@ -12,6 +12,7 @@ package struct StoreModel: Sendable {
         /// `nil` for a delete marker.
         package var bytes: [UInt8]?
         package var etag: String
+        package var lock = Lock()
 
         package var wire: String { isNull ? "null" : id }
     }
@@ -46,7 +47,8 @@ package struct StoreModel: Sendable {
         case deleteBucket(String)
         case setVersioning(String, VersioningState)
         case put(String, String, [UInt8], Condition)
-        case delete(String, String, Selector)
+        case delete(String, String, Selector, bypass: Bool)
+        case lock(String, String, Selector, Lock, bypass: Bool)
         case copy(String, String, Selector, to: String, String)
         case createUpload(String, String)
         case putPart(String, Int, [UInt8])
@@ -58,6 +60,7 @@ package struct StoreModel: Sendable {
     package enum Refusal: Error, Hashable, Sendable {
         case noSuchBucket, bucketExists, bucketNotEmpty, noSuchKey, noSuchVersion, isDeleteMarker
         case preconditionFailed, noSuchUpload, invalidPart, invalidPartOrder, partTooSmall, invalidState
+        case locked
     }
 
     /// What an operation came to, without what the engine chooses at random.
@@ -100,13 +103,19 @@ package struct StoreModel: Sendable {
             return Answer()
         case .put(let name, let key, let bytes, let condition):
             try check(condition, try bucket(name).keys[key]?.first)
-            return place(bytes, etag: MD5.hash(bytes).hexadecimal, id, name, key)
-        case .delete(let name, let key, let selector):
-            return try delete(name, key, selector, id)
+            return try place(bytes, etag: MD5.hash(bytes).hexadecimal, id, name, key)
+        case .delete(let name, let key, let selector, let bypass):
+            return try delete(name, key, selector, bypass: bypass, id)
+        case .lock(let name, let key, let selector, let lock, let bypass):
+            let version = try version(name, key, selector)
+            guard version.lock.mayBecome(lock, bypass: bypass) else { throw .locked }
+            let index = buckets[name]!.keys[key]!.firstIndex { $0.wire == version.wire }!
+            buckets[name]!.keys[key]![index].lock = lock
+            return Answer()
         case .copy(let name, let key, let selector, let toName, let toKey):
             let source = try version(name, key, selector)
             _ = try bucket(toName)
-            return place(source.bytes, etag: source.etag, id, toName, toKey)
+            return try place(source.bytes, etag: source.etag, id, toName, toKey)
         case .createUpload(let name, let key):
             _ = try bucket(name)
             uploadCount += 1
@@ -156,32 +165,39 @@ package struct StoreModel: Sendable {
 
     /// A version, or a delete marker, comes to the front.
     private mutating func place(_ bytes: [UInt8]?, etag: String, _ id: String, _ name: String, _ key: String)
-        -> Answer
+        throws(Refusal) -> Answer
     {
         let isNull = buckets[name]!.versioning != .enabled
         var versions = buckets[name]!.keys[key] ?? []
-        if isNull { versions.removeAll(where: \.isNull) }
+        if isNull {
+            if versions.contains(where: { $0.isNull && $0.lock.holds(bypass: false) }) { throw .locked }
+            versions.removeAll(where: \.isNull)
+        }
         versions.insert(Version(id: id, isNull: isNull, bytes: bytes, etag: etag), at: 0)
         buckets[name]!.keys[key] = versions
         return bytes == nil
             ? Answer(isNull: isNull, isDeleteMarker: true) : Answer(etag: etag, isNull: isNull)
     }
 
-    private mutating func delete(_ name: String, _ key: String, _ selector: Selector, _ id: String)
-        throws(Refusal) -> Answer
-    {
+    private mutating func delete(
+        _ name: String, _ key: String, _ selector: Selector, bypass: Bool, _ id: String
+    ) throws(Refusal) -> Answer {
         var versions = try bucket(name).keys[key] ?? []
         if case .named(let wire) = selector {
+            if versions.contains(where: { $0.wire == wire && $0.lock.holds(bypass: bypass) }) {
+                throw .locked
+            }
             let wasMarker = versions.first { $0.wire == wire }.map { $0.bytes == nil } ?? false
             versions.removeAll { $0.wire == wire }
             buckets[name]!.keys[key] = versions.isEmpty ? nil : versions
             return Answer(isDeleteMarker: wasMarker)
         }
         if buckets[name]!.versioning == .off {
+            if versions.contains(where: { $0.lock.holds(bypass: bypass) }) { throw .locked }
             buckets[name]!.keys[key] = nil
             return Answer(isDeleteMarker: false)
         }
-        return place(nil, etag: "", id, name, key)
+        return try place(nil, etag: "", id, name, key)
     }
 
     private mutating func complete(_ id: String, _ parts: [CompletedPart], _ condition: Condition)
@@ -203,9 +219,10 @@ package struct StoreModel: Sendable {
             throw .partTooSmall
         }
         try check(condition, buckets[upload.bucket]!.keys[upload.key]?.first)
-        uploads[id] = nil
         let etag = "\(MD5.hash(chosen.flatMap { MD5.hash($0) }).hexadecimal)-\(chosen.count)"
-        return place(chosen.flatMap { $0 }, etag: etag, id, upload.bucket, upload.key)
+        let answer = try place(chosen.flatMap { $0 }, etag: etag, id, upload.bucket, upload.key)
+        uploads[id] = nil
+        return answer
     }
 
     /// Gives what an operation without an answer has made the name under which it is found.

@@ -41,7 +41,7 @@ struct StatusResponder: HTTPResponder {
         text(.internalServerError, "\(error)\n")
     }
 
-    func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ duration: Duration) {}
+    func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange) {}
 
     private func text(
         _ status: HTTPResponse.Status, _ text: String, type: String = "text/plain"

@@ -1,3 +1,4 @@
+import Catalog
 import Foundation
 import Integrity
 import Model
@@ -10,12 +11,14 @@ import ObjectStore
 public struct CommandRunner: Sendable {
     let store: ObjectStore
     let keys: KeyStore
+    let masterKeys: MasterKeyStore
     /// The store was opened for this command, and serves nobody.
     let isStopped: Bool
 
-    public init(store: ObjectStore, keys: KeyStore, isStopped: Bool) {
+    public init(store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, isStopped: Bool) {
         self.store = store
         self.keys = keys
+        self.masterKeys = masterKeys
         self.isStopped = isStopped
     }
 
@@ -25,6 +28,8 @@ public struct CommandRunner: Sendable {
         switch command {
         case .fsck(let deep, let repair, let json):
             return try await fsck(deep: deep, repair: repair, json: json, output)
+        case .checkReferences(let table, let json):
+            return try checkReferences(table, json: json, output)
         case .log(let from, let bucket, let follow, let json):
             try await log(from: from, bucket: bucket, follow: follow, json: json, output)
         case .verifyLog(let json): return try verifyLog(json: json, output)
@@ -39,6 +44,25 @@ public struct CommandRunner: Sendable {
             try keys.delete(accessKey)
             try output.line(
                 json ? try CommandJSON.line(["deleted": accessKey]) : "access key \(accessKey) deleted")
+        case .createUser(let name, let displayName, let accessKey, let secretKey, let json):
+            try createUser(name, displayName, accessKey, secretKey, json: json, output)
+        case .listUsers(let json): try listUsers(json: json, output)
+        case .deleteUser(let name, let force, let json):
+            try deleteUser(name, force: force, json: json, output)
+        case .putUserPolicy(let user, let policy, let document, let json):
+            try putPolicy(policy, of: user, document, json: json, output)
+        case .listUserPolicies(let user, let json): try listPolicies(of: user, json: json, output)
+        case .showUserPolicy(let user, let policy, let json):
+            try showPolicy(policy, of: user, json: json, output)
+        case .deleteUserPolicy(let user, let policy, let json):
+            try deletePolicy(policy, of: user, json: json, output)
+        case .createEncryptionKey(let name, let json):
+            try showEncryptionKeys([try masterKeys.create(name)], json, output)
+        case .listEncryptionKeys(let json): try showEncryptionKeys(masterKeys.all, json, output)
+        case .enableEncryptionKey(let name, let enabled, let json):
+            try showEncryptionKeys(try masterKeys.setEnabled(enabled, name), json, output)
+        case .rotateEncryptionKey(let name, let rewrap, let json):
+            try await rotateEncryptionKey(name, rewrap: rewrap, json, output)
         }
         return 0
     }
@@ -57,12 +81,26 @@ public struct CommandRunner: Sendable {
         return summary.exitStatus
     }
 
+    /// Users' names by their canonical ids.
+    private var userNames: [String: String] {
+        let users = keys.all.map(\.user) + [AccessKey.rootUser]
+        return Dictionary(users.map { (AccessKey.canonicalID(of: $0), $0) }) { first, _ in first }
+    }
+
+    private func checkReferences(_ table: String, json: Bool, _ output: any CommandOutput) throws -> Int32 {
+        let check = ReferenceCheck(store, try ReferenceTable(reading: table), names: userNames)
+        let summary = try check.run { finding in
+            try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
+        }
+        try output.line(json ? try CommandJSON.line(ReferenceLine(summary)) : summary.text)
+        return summary.exitStatus
+    }
+
     private func log(
         from: UInt64, bucket: String?, follow: Bool, json: Bool, _ output: any CommandOutput
     ) async throws {
         var next = SequenceNumber(max(from, 1))
-        let users = keys.all.map(\.user) + [AccessKey.rootUser]
-        let names = Dictionary(users.map { (AccessKey.canonicalID(of: $0), $0) }) { first, _ in first }
+        let names = userNames
         while !Task.isCancelled {
             let events = try store.events(from: next, limit: 1000)
             for event in events where bucket == nil || event.bucket == bucket {

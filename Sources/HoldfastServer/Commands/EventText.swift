@@ -33,10 +33,10 @@ extension LoggedEvent {
             "bucket \(change.bucket): \(change.setting) \(change.removed ? "removed" : "set")"
         case .versionPublished(let change):
             change.deleteMarker
-                ? "\(change.bucket)/\(change.key): delete marker \(Self.name(change))"
+                ? "\(change.bucket)/\(change.key): delete marker \(Self.name(change))\(Self.why(change.reason))"
                 : "\(change.bucket)/\(change.key): version \(Self.name(change)), \(change.size) bytes, ETag \(change.etag)"
         case .versionRemoved(let change):
-            "\(change.bucket)/\(change.key): version of event \(change.publishedSequence) removed"
+            "\(change.bucket)/\(change.key): version of event \(change.publishedSequence) removed\(Self.why(change.reason))"
         case .versionAmended(let change):
             "\(change.bucket)/\(change.key): metadata of the version of event \(change.publishedSequence) changed"
         case .uploadCreated(let change):
@@ -44,7 +44,7 @@ extension LoggedEvent {
         case .partPublished(let change):
             "\(change.bucket)/\(change.key): part \(change.partNumber), \(change.piece.length) bytes"
         case .uploadAborted(let change):
-            "\(change.bucket)/\(change.key): upload \(Array(change.uploadID).hexadecimal) aborted"
+            "\(change.bucket)/\(change.key): upload \(Array(change.uploadID).hexadecimal) aborted\(Self.why(change.reason))"
         case .uploadsConfirmed(let change):
             confirmation(change)
         case .findingRecorded(let change): "finding \(change.finding.code): \(change.finding.evidence)"
@@ -75,6 +75,8 @@ extension LoggedEvent {
     private static func list(_ volumes: [UInt32]) -> String {
         volumes.map { "\($0)" }.joined(separator: ", ")
     }
+
+    private static func why(_ reason: String) -> String { reason.isEmpty ? "" : " (\(reason))" }
 
     private static func name(_ change: EventVersionPublished) -> String {
         change.nullVersion ? "null" : Array(change.versionID).hexadecimal

@@ -35,6 +35,10 @@ struct Explanation {
         let etag: String
         let owner: String
         let copiedFrom: String?
+        /// Why it was published, if not for a request.
+        let reason: String?
+        let retention: String?
+        let legalHold: Bool
         let pieces: [Piece]
     }
 
@@ -84,7 +88,16 @@ struct Explanation {
             confirmed: try store.confirmedThrough() >= version.sequence,
             deleteMarker: version.isDeleteMarker, size: version.size, etag: version.etag,
             owner: version.record.ownerDisplayName,
-            copiedFrom: version.record.copiedFrom.isEmpty ? nil : version.record.copiedFrom, pieces: pieces)
+            copiedFrom: version.record.copiedFrom.isEmpty ? nil : version.record.copiedFrom,
+            reason: version.record.reason.isEmpty ? nil : version.record.reason,
+            retention: Self.retention(version.record.metadata),
+            legalHold: version.record.metadata.legalHold, pieces: pieces)
+    }
+
+    private static func retention(_ metadata: EventMetadata) -> String? {
+        guard metadata.hasRetention else { return nil }
+        let mode = metadata.retention.mode == .governance ? "governance" : "compliance"
+        return "\(mode) until \(Timestamp(microseconds: metadata.retention.untilMicroseconds))"
     }
 
     private func text(_ report: Report) -> String {
@@ -95,6 +108,9 @@ struct Explanation {
             "  published by event \(report.sequence) at \(report.published), \(report.confirmed ? "confirmed" : "not confirmed yet")"
         )
         if let source = report.copiedFrom { lines.append("  copied from \(source)") }
+        if let reason = report.reason { lines.append("  made by \(reason)") }
+        if let retention = report.retention { lines.append("  retention: \(retention)") }
+        if report.legalHold { lines.append("  under legal hold") }
         for piece in report.pieces {
             let place = piece.blob.map { "blob \($0)" } ?? "in the log, event \(piece.payloadOfEvent ?? 0)"
             let part = piece.part.map { "part \($0): " } ?? ""

@@ -55,6 +55,32 @@ package struct SummaryLine: Encodable {
     }
 }
 
+/// The last object of `fsck --refs --json`.
+struct ReferenceLine: Encodable {
+    let summary = true
+    let sequence: UInt64
+    let rows: Int
+    let objects: Int
+    let findings: Int
+    let exitStatus: Int32
+
+    init(_ summary: ReferenceSummary) {
+        sequence = summary.sequence.rawValue
+        rows = summary.rows
+        objects = summary.objects
+        findings = summary.findings
+        exitStatus = summary.exitStatus
+    }
+}
+
+extension ReferenceSummary {
+    var text: String {
+        let outcome = findings == 0 ? "no difference" : counted(findings, "difference")
+        return
+            "compared \(counted(rows, "row")) with \(counted(objects, "object")) as of event \(sequence): \(outcome)"
+    }
+}
+
 extension Finding {
     package var text: String {
         var lines = ["\(code.rawValue)  volume \(volume)  \(path)"]

@@ -1,6 +1,8 @@
 /// What the command line asks of a store, running or not.
 public enum StoreCommand: Codable, Sendable {
     case fsck(deep: Bool, repair: Bool, json: Bool)
+    /// - Parameter table: the path of a ``ReferenceTable``.
+    case checkReferences(table: String, json: Bool)
     case log(from: UInt64, bucket: String?, follow: Bool, json: Bool)
     case verifyLog(json: Bool)
     case explain(object: String, versionID: String?, json: Bool)
@@ -9,13 +11,29 @@ public enum StoreCommand: Codable, Sendable {
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String, json: Bool)
+    case createUser(
+        name: String, displayName: String?, accessKey: String?, secretKey: String?, json: Bool)
+    case listUsers(json: Bool)
+    case deleteUser(name: String, force: Bool, json: Bool)
+    case putUserPolicy(user: String, policy: String, document: String, json: Bool)
+    case listUserPolicies(user: String, json: Bool)
+    case showUserPolicy(user: String, policy: String, json: Bool)
+    case deleteUserPolicy(user: String, policy: String, json: Bool)
+    case createEncryptionKey(name: String, json: Bool)
+    case listEncryptionKeys(json: Bool)
+    case enableEncryptionKey(name: String, enabled: Bool, json: Bool)
+    case rotateEncryptionKey(name: String?, rewrap: Bool, json: Bool)
 
     /// Whether a store that is not running is opened for good, or only to be looked at.
     public var changesStore: Bool {
         switch self {
         case .fsck(_, let repair, _): repair
         case .replaceVolume: true
-        case .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .rotateEncryptionKey(_, let rewrap, _): rewrap
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .createUser, .listUsers, .deleteUser: false
+        case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
+        case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }
     }
 }

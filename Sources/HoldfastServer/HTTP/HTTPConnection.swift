@@ -1,6 +1,8 @@
 import HTTPTypes
 import NIOCore
 import NIOHTTP1
+import NIOSSL
+import NIOTLS
 import S3
 import Synchronization
 
@@ -26,6 +28,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private var state = State.idle
     private var head: HTTPRequestHead?
     private var isReading = false
+    private var tlsVersion: String?
 
     init(_ listener: ListenerContext) { self.listener = listener }
 
@@ -109,7 +112,7 @@ final class HTTPConnection: ChannelInboundHandler {
         guard let head else { preconditionFailure("a request begins with its head") }
         let writer = ResponseWriter(
             channel: context.channel, connection: NIOLoopBound(self, eventLoop: context.eventLoop),
-            context: NIOLoopBound(context, eventLoop: context.eventLoop))
+            context: NIOLoopBound(context, eventLoop: context.eventLoop), tlsVersion: tlsVersion)
         let listener = listener
         listener.requests.wrappingAdd(1, ordering: .relaxed)
         Task(executorPreference: listener.workers) {
@@ -128,6 +131,8 @@ final class HTTPConnection: ChannelInboundHandler {
     func canGoOn() -> Bool {
         guard let head, head.isKeepAlive, !listener.isStopping.load(ordering: .relaxed) else { return false }
         guard case .busy(let body, _, _) = state else { return false }
+        // What comes behind these is no HTTP to the parser, which reads no more of it.
+        guard head.method != .CONNECT, !head.headers.contains(name: "upgrade") else { return false }
         return !body.wasNotAskedFor
     }
 
@@ -183,7 +188,16 @@ final class HTTPConnection: ChannelInboundHandler {
             if case .busy(_, _, true) = state { return }
             return close(context)
         }
+        if let event = event as? TLSUserEvent, case .handshakeCompleted = event { noteTLSVersion(context) }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    private func noteTLSVersion(_ context: ChannelHandlerContext) {
+        switch try? context.pipeline.syncOperations.nioSSL_tlsVersion() {  // no handler: no version
+        case .tlsv12: tlsVersion = "TLSv1.2"
+        case .tlsv13: tlsVersion = "TLSv1.3"
+        default: tlsVersion = nil
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { close(context) }

@@ -15,7 +15,7 @@ protocol HTTPResponder: Sendable {
     func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse)
         -> ServiceResponse
     /// Told of each response when it has gone out.
-    func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ duration: Duration)
+    func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange)
 }
 
 /// What the connections of a listener share.
@@ -24,41 +24,56 @@ final class ListenerContext: Sendable {
     let workers: WorkerPool
     let buffers = ResponseBuffers()
     let connectionLimit: Int
+    /// `nil` for a listener without TLS.
+    let tls: TLSCertificates?
     let connections = Atomic<Int>(0)
     let requests = Atomic<Int>(0)
     let isStopping = Atomic<Bool>(false)
     private let date = ReadMostly<(second: UInt64, text: String)>((0, ""))
 
-    init(responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int) {
+    init(
+        responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int, tls: TLSCertificates? = nil
+    ) {
         self.responder = responder
         self.workers = workers
         self.connectionLimit = connectionLimit
+        self.tls = tls
     }
 
     func answer(_ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter) async {
-        let start = ContinuousClock.now
-        guard let request = HTTPRequest(head) else {
+        var exchange = Exchange(writer)
+        guard let request = HTTPRequest(head, scheme: tls == nil ? "http" : "https") else {
             let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
             return writer.send(.init(version: .http1_1, status: .badRequest, headers: headers), nil)
         }
-        var response = await responder.respond(to: ServiceRequest(head: request, body: body))
-        defer { responder.answered(request, response, ContinuousClock.now - start) }
-        guard case .object(let reader, let length) = response.body else { return send(response, writer) }
+        let channel = writer.channel
+        var response = await responder.respond(
+            to: ServiceRequest(head: request, body: body) { channel.remoteAddress?.ipAddress })
+        if response.access != nil { exchange.answers() }
+        defer {
+            exchange.end()
+            responder.answered(request, response, exchange)
+        }
+        guard case .object(let reader, let length) = response.body else {
+            return send(response, writer, &exchange)
+        }
         var piece = buffers.take(Int(min(length, UInt64(ResponseBuffers.byteCount))))
         do {
             try await fill(&piece, from: reader)
         } catch {
             response = responder.failure(error, request, replacing: response)
-            return send(response, writer)
+            return send(response, writer, &exchange)
         }
+        exchange.bytesSent = UInt64(piece.readableBytes)
         if reader.remaining == 0 { return writer.send(self.head(of: response, bodyCount: nil), piece) }
-        await stream(response, &piece, reader, writer)
+        await stream(response, &piece, reader, writer, &exchange)
     }
 
-    private func send(_ response: ServiceResponse, _ writer: ResponseWriter) {
+    private func send(_ response: ServiceResponse, _ writer: ResponseWriter, _ exchange: inout Exchange) {
         guard case .bytes(let bytes) = response.body else {
             return writer.send(head(of: response, bodyCount: 0), nil)
         }
+        exchange.bytesSent = UInt64(bytes.count)
         writer.send(head(of: response, bodyCount: bytes.count), ByteBuffer(bytes: bytes))
     }
 
@@ -74,7 +89,7 @@ final class ListenerContext: Sendable {
     /// Sends a large body, one piece on its way while the next is read.
     private func stream(
         _ response: ServiceResponse, _ piece: inout ByteBuffer, _ reader: ObjectReader,
-        _ writer: ResponseWriter
+        _ writer: ResponseWriter, _ exchange: inout Exchange
     ) async {
         do {
             let goesOn = try await writer.send(head(of: response, bodyCount: nil), first: piece)
@@ -82,6 +97,7 @@ final class ListenerContext: Sendable {
             while reader.remaining > 0 {
                 try await fill(&spare, from: reader)
                 try await writer.send(spare)
+                exchange.bytesSent += UInt64(spare.readableBytes)
                 swap(&spare, &piece)
             }
             buffers.give(spare)
@@ -131,7 +147,7 @@ private struct WritableTail: @unchecked Sendable {  // used by the task that own
 
 extension HTTPRequest {
     /// The head as the protocol layers see it; `nil` if a header's name is no token.
-    init?(_ head: HTTPRequestHead) {
+    init?(_ head: HTTPRequestHead, scheme: String) {
         guard let method = HTTPRequest.Method(rawValue: head.method.rawValue) else { return nil }
         var fields = HTTPFields()
         fields.reserveCapacity(head.headers.count)
@@ -146,10 +162,12 @@ extension HTTPRequest {
         }
         // An absolute URI, as to a proxy, counts for its path.
         var path = head.uri
-        if path.hasPrefix("http://"), let slash = path.dropFirst(7).firstIndex(of: "/") {
+        if path.utf8.first != UInt8(ascii: "/"), path.hasPrefix("http://") || path.hasPrefix("https://"),
+            let slash = path.dropFirst(8).firstIndex(of: "/")
+        {
             path = String(path[slash...])
         }
-        self.init(method: method, scheme: "http", authority: host, path: path, headerFields: fields)
+        self.init(method: method, scheme: scheme, authority: host, path: path, headerFields: fields)
     }
 }
 
@@ -203,6 +221,7 @@ final class HTTPListener: Sendable {
                     children.add(channel)
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(Self.idleSeconds)))
+                    try context.tls?.configure(pipeline)
                     // Values of headers were validated when they became fields.
                     try pipeline.configureHTTPServerPipeline(
                         withErrorHandling: true, withOutboundHeaderValidation: false)

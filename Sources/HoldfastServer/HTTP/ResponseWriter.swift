@@ -9,6 +9,8 @@ struct ResponseWriter: Sendable {
     let channel: any Channel
     let connection: NIOLoopBound<HTTPConnection>
     let context: NIOLoopBound<ChannelHandlerContext>
+    /// "TLSv1.3"; `nil` without TLS.
+    let tlsVersion: String?
 
     /// Sends a response whose body is at hand.
     func send(_ head: HTTPResponseHead, _ body: ByteBuffer?) {

@@ -16,10 +16,13 @@ struct S3Responder: HTTPResponder {
         service.failure(error, head, replacing: response)
     }
 
-    func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ duration: Duration) {
-        metrics.count(response.operation, status: response.status.code, duration)
+    func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange) {
+        metrics.count(response.operation, status: response.status.code, exchange.duration)
+        if let note = response.access {
+            service.accessLogs.record(note, request, response, exchange.facts)
+        }
         logger.debug(
-            "\(request.method.rawValue) \(request.path ?? "") \(response.status.code) \(response.errorCode ?? "-") \(duration)"
+            "\(request.method.rawValue) \(request.path ?? "") \(response.status.code) \(response.errorCode ?? "-") \(exchange.duration)"
         )
     }
 }

@@ -9,16 +9,11 @@ import Volumes
 public struct AccessKey: Codable, Sendable, Hashable {
     public let accessKey: String
     public let secretKey: String
-    /// Who holds it: what objects show as their owner's name.
+    /// The name of the user who holds it.
     public let user: String
     public let created: String
     /// The key that the server made for itself when it was first started without one.
     public let isRoot: Bool
-
-    var identity: Identity {
-        Identity(
-            accessKey: accessKey, secretKey: secretKey, userID: Self.canonicalID(of: user), displayName: user)
-    }
 
     static let rootUser = "root"
 
@@ -28,42 +23,24 @@ public struct AccessKey: Codable, Sendable, Hashable {
     }
 }
 
-/// What is wrong with the keys, or with a change to them.
-public enum KeyError: Error, CustomStringConvertible {
-    case unreadable(path: String, reason: String)
-    case noSuchKey(String)
-    case incompleteEnvironment
-    case tooShort(setting: String, minimum: Int)
-
-    public var description: String {
-        switch self {
-        case .unreadable(let path, let reason): "the keys in \(path) cannot be read: \(reason)"
-        case .noSuchKey(let key): "there is no access key \(key); 'holdfast key list' shows those there are"
-        case .incompleteEnvironment:
-            "HOLDFAST_ROOT_ACCESS_KEY and HOLDFAST_ROOT_SECRET_KEY go together: only one of them is set"
-        case .tooShort(let setting, let minimum):
-            "\(setting) is shorter than \(minimum) characters"
-        }
-    }
-}
-
-/// The access keys of a store, kept in one file that only its owner may read.
+/// The users and access keys of a store, kept in one file that only its owner may read.
 ///
 /// The file is `state/keys.json`, described in Documentation/formats.md. It is replaced whole: written beside,
 /// synced, renamed, its directory synced.
 public final class KeyStore: IdentitySource {
-    private struct Contents: Codable {
-        var format = 1
-        var keys: [AccessKey]
+    /// What requests look up.
+    private struct Known: Sendable {
+        var identities: [String: Identity] = [:]
+        /// By canonical id.
+        var names: [String: String] = [:]
     }
 
     private let path: String
     private let fileSystem: any FileSystem
-    private let keys: Mutex<[AccessKey]>
+    private let file: Mutex<KeyFile>
     /// The key that the environment gives; it is never written down.
     private let environmentKey: AccessKey?
-    /// By access key: every request asks.
-    private let identities: ReadMostly<[String: Identity]>
+    private let known: ReadMostly<Known>
 
     /// - Throws: ``KeyError``, ``FileSystemError``.
     public init(
@@ -73,18 +50,33 @@ public final class KeyStore: IdentitySource {
         path = stateDirectory + "/keys.json"
         self.fileSystem = fileSystem
         let environmentKey = try Self.rootKey(environment)
-        let keys = try Self.read(path, fileSystem)
+        let file = try KeyFile.read(path, fileSystem)
         self.environmentKey = environmentKey
-        self.keys = Mutex(keys)
-        identities = ReadMostly(Self.identities(of: keys, environmentKey))
+        self.file = Mutex(file)
+        do { known = ReadMostly(try Self.known(file, environmentKey)) } catch let error as KeyError {
+            throw KeyError.unreadable(path: path, reason: error.description)
+        }
     }
 
-    private static func identities(
-        of keys: [AccessKey], _ environmentKey: AccessKey?
-    ) -> [String: Identity] {
+    /// Reads each user's policies once, for all of the user's keys.
+    private static func known(_ file: KeyFile, _ environmentKey: AccessKey?) throws -> Known {
+        var known = Known()
+        var users: [String: (displayName: String, policies: UserPolicies?)] = [:]
+        known.names[AccessKey.canonicalID(of: AccessKey.rootUser)] = AccessKey.rootUser
+        for user in file.users {
+            users[user.name] = (user.displayName, try user.readPolicies())
+            known.names[user.canonicalID] = user.displayName
+        }
         // A key of the environment counts before one in the file.
-        let all = keys + (environmentKey.map { [$0] } ?? [])
-        return Dictionary(all.map { ($0.accessKey, $0.identity) }) { _, last in last }
+        for key in file.keys + (environmentKey.map { [$0] } ?? []) {
+            let isRoot = key.user == AccessKey.rootUser
+            let user = isRoot ? nil : users[key.user]
+            known.identities[key.accessKey] = Identity(
+                accessKey: key.accessKey, secretKey: key.secretKey,
+                userID: AccessKey.canonicalID(of: key.user), displayName: user?.displayName ?? key.user,
+                userName: key.user, isRoot: isRoot, policies: user?.policies)
+        }
+        return known
     }
 
     private static func rootKey(_ environment: [String: String]) throws -> AccessKey? {
@@ -92,77 +84,161 @@ public final class KeyStore: IdentitySource {
         let secretKey = environment["HOLDFAST_ROOT_SECRET_KEY"] ?? ""
         if accessKey.isEmpty, secretKey.isEmpty { return nil }
         guard !accessKey.isEmpty, !secretKey.isEmpty else { throw KeyError.incompleteEnvironment }
-        guard accessKey.utf8.count >= 3 else {
-            throw KeyError.tooShort(setting: "HOLDFAST_ROOT_ACCESS_KEY", minimum: 3)
-        }
-        guard secretKey.utf8.count >= 8 else {
-            throw KeyError.tooShort(setting: "HOLDFAST_ROOT_SECRET_KEY", minimum: 8)
-        }
+        try checkLengths(
+            accessKey, secretKey, names: ("HOLDFAST_ROOT_ACCESS_KEY", "HOLDFAST_ROOT_SECRET_KEY"))
         return AccessKey(
             accessKey: accessKey, secretKey: secretKey, user: AccessKey.rootUser, created: "", isRoot: true)
     }
 
-    private static func read(_ path: String, _ fileSystem: any FileSystem) throws -> [AccessKey] {
-        guard try fileSystem.status(of: path) != nil else { return [] }
-        let contents: Contents
-        do {
-            contents = try JSONDecoder().decode(Contents.self, from: Data(try fileSystem.contents(of: path)))
-        } catch {
-            throw KeyError.unreadable(path: path, reason: "\(error)")
-        }
-        guard contents.format == 1 else {
-            throw KeyError.unreadable(path: path, reason: "it has format \(contents.format), not 1")
-        }
-        return contents.keys
+    private static func checkLengths(
+        _ accessKey: String, _ secretKey: String, names: (access: String, secret: String)
+    ) throws {
+        guard accessKey.utf8.count >= 3 else { throw KeyError.tooShort(setting: names.access, minimum: 3) }
+        guard secretKey.utf8.count >= 8 else { throw KeyError.tooShort(setting: names.secret, minimum: 8) }
     }
+
+    // MARK: Looking up
 
     public func identity(accessKey: String) -> Identity? {
-        identities.read { $0[accessKey] }
+        known.read { $0.identities[accessKey] }
     }
 
-    public var all: [AccessKey] { (environmentKey.map { [$0] } ?? []) + keys.withLock { $0 } }
+    public func displayName(userID: String) -> String? {
+        known.read { $0.names[userID] }
+    }
+
+    public var all: [AccessKey] { (environmentKey.map { [$0] } ?? []) + file.withLock { $0.keys } }
+
+    /// Everybody but root.
+    public var users: [User] { file.withLock { $0.users } }
+
+    /// - Throws: ``KeyError/noSuchUser(_:)``.
+    public func user(_ name: String) throws -> User {
+        guard let user = file.withLock({ $0[name] }) else { throw KeyError.noSuchUser(name) }
+        return user
+    }
+
+    // MARK: Keys
 
     /// Makes the root key of a store that has none.
     /// - Returns: the key, if it was made now.
     public func makeRootKeyIfNeeded() throws -> AccessKey? {
-        guard environmentKey == nil, !keys.withLock({ $0.contains(where: \.isRoot) }) else { return nil }
-        return try create(user: AccessKey.rootUser, isRoot: true)
+        guard environmentKey == nil, !file.withLock({ $0.keys.contains(where: \.isRoot) }) else { return nil }
+        let key = Self.newKey(of: AccessKey.rootUser, isRoot: true)
+        try change { $0.keys.append(key) }
+        return key
     }
 
-    public func create(user: String) throws -> AccessKey { try create(user: user, isRoot: false) }
-
-    private func create(user: String, isRoot: Bool) throws -> AccessKey {
-        let key = AccessKey(
-            accessKey: "HF" + Self.random("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", count: 18),
-            secretKey: Self.random(
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", count: 40),
-            user: user, created: Timestamp.now().description, isRoot: isRoot)
-        try change { $0.append(key) }
+    /// Makes a key, and the user if there is none of that name.
+    public func create(user: String) throws -> AccessKey {
+        let key = Self.newKey(of: user)
+        try change { file in
+            if user != AccessKey.rootUser, file[user] == nil {
+                try User.checkName(user)
+                file.users.append(User(name: user, displayName: user, created: key.created))
+            }
+            file.keys.append(key)
+        }
         return key
     }
 
     /// - Throws: ``KeyError/noSuchKey(_:)``.
     public func delete(_ accessKey: String) throws {
-        try change { keys in
-            guard keys.contains(where: { $0.accessKey == accessKey }) else {
+        try change { file in
+            guard file.keys.contains(where: { $0.accessKey == accessKey }) else {
                 throw KeyError.noSuchKey(accessKey)
             }
-            keys.removeAll { $0.accessKey == accessKey }
+            file.keys.removeAll { $0.accessKey == accessKey }
         }
     }
 
-    private func change(_ body: (inout [AccessKey]) throws -> Void) throws {
-        try keys.withLock { keys in
-            var changed = keys
-            try body(&changed)
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            try fileSystem.createDirectories(parent(of: path), permissions: 0o700)
-            try fileSystem.replaceFile(
-                path, with: Array(try encoder.encode(Contents(keys: changed))), permissions: 0o600)
-            keys = changed
-            identities.change { $0 = Self.identities(of: changed, environmentKey) }
+    // MARK: Users
+
+    /// Makes a user with one key: the one given, or a random one.
+    /// - Throws: ``KeyError``.
+    public func createUser(
+        _ name: String, displayName: String? = nil, accessKey: String? = nil, secretKey: String? = nil,
+        policies: [String: String] = [:]
+    ) throws -> AccessKey {
+        try User.checkName(name)
+        guard name != AccessKey.rootUser else { throw KeyError.rootIsNoUser }
+        guard (accessKey == nil) == (secretKey == nil) else { throw KeyError.incompleteKey }
+        for (policy, text) in policies { try User.check(policy, text, of: name) }
+        var key = Self.newKey(of: name)
+        if let accessKey, let secretKey {
+            try Self.checkLengths(accessKey, secretKey, names: ("the access key", "the secret key"))
+            key = AccessKey(
+                accessKey: accessKey, secretKey: secretKey, user: name, created: key.created, isRoot: false)
         }
+        let made = key
+        let environmentKey = environmentKey
+        try change { file in
+            guard file[name] == nil else { throw KeyError.userExists(name) }
+            let taken = file.keys.map(\.accessKey) + [environmentKey?.accessKey ?? ""]
+            guard !taken.contains(made.accessKey) else { throw KeyError.keyExists(made.accessKey) }
+            file.users.append(
+                User(
+                    name: name, displayName: displayName ?? name, created: made.created, policies: policies))
+            file.keys.append(made)
+        }
+        return made
+    }
+
+    /// Removes a user and the user's keys.
+    /// - Throws: ``KeyError/noSuchUser(_:)``.
+    public func deleteUser(_ name: String) throws {
+        guard name != AccessKey.rootUser else { throw KeyError.rootIsNoUser }
+        try change { file in
+            guard file[name] != nil else { throw KeyError.noSuchUser(name) }
+            file.users.removeAll { $0.name == name }
+            file.keys.removeAll { $0.user == name }
+        }
+    }
+
+    public func putPolicy(_ policy: String, _ text: String, of name: String) throws {
+        try User.check(policy, text, of: name)
+        try changeUser(name) { $0.policies[policy] = text }
+    }
+
+    /// - Throws: ``KeyError/noSuchPolicy(user:policy:)``.
+    public func deletePolicy(_ policy: String, of name: String) throws {
+        try changeUser(name) { user in
+            guard user.policies.removeValue(forKey: policy) != nil else {
+                throw KeyError.noSuchPolicy(user: name, policy: policy)
+            }
+        }
+    }
+
+    private func changeUser(_ name: String, _ body: (inout User) throws -> Void) throws {
+        guard name != AccessKey.rootUser else { throw KeyError.rootIsNoUser }
+        try change { file in
+            guard let index = file.users.firstIndex(where: { $0.name == name }) else {
+                throw KeyError.noSuchUser(name)
+            }
+            try body(&file.users[index])
+        }
+    }
+
+    // MARK: Keeping
+
+    /// Nothing counts before it is kept.
+    private func change(_ body: (inout KeyFile) throws -> Void) throws {
+        try file.withLock { file in
+            var changed = file
+            changed.format = KeyFile.newestFormat
+            try body(&changed)
+            let next = try Self.known(changed, environmentKey)
+            try changed.write(path, fileSystem)
+            file = changed
+            known.change { $0 = next }
+        }
+    }
+
+    private static func newKey(of user: String, isRoot: Bool = false) -> AccessKey {
+        AccessKey(
+            accessKey: "HF" + random("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", count: 18),
+            secretKey: random("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", count: 40),
+            user: user, created: Timestamp.now().description, isRoot: isRoot)
     }
 
     private static func random(_ alphabet: String, count: Int) -> String {

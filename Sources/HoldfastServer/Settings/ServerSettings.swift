@@ -27,11 +27,30 @@ public struct ServerSettings: Sendable {
     public var admin = Endpoint(host: "127.0.0.1", port: 9001)
     public var region = "us-east-1"
     public var domains = ["localhost"]
+    public var allowsSignatureV2 = false
     public var historyHours = 7 * 24
     public var deadlineSeconds = 10
+    /// How long a day of lifecycle rules is; shorter in tests, and then times are not rounded to midnight.
+    public var lifecycleDaySeconds = 86_400
+    /// Changes that lifecycle rules make in a second at most.
+    public var lifecycleRate = 200
     public var workers = 8
     public var connectionLimit = 1024
+    /// Files of the S3 listener's certificate chain and its key; both or none.
+    public var tlsCertificate: String?
+    public var tlsKey: String?
+    public var accessLogSeconds = 300
     public var logLevel = Logger.Level.notice
+    /// Users that a store is started with; those that exist already stay as they are. In the file only.
+    public var users: [UserSetting] = []
+    /// New buckets belong to their owner alone and are blocked to the public.
+    public var bucketsStartLocked = true
+    /// Where the master keys are, if not in the state directory.
+    public var masterKeys: String?
+    /// Whether keys of customers may come over plain HTTP, where everyone on the way reads them.
+    public var allowsCustomerKeysOverHTTP = false
+    /// Whether new buckets begin with encryption by the store's own key.
+    public var encryptsNewBuckets = false
 
     public init(directory: String) {
         self.directory = directory
@@ -81,6 +100,7 @@ public struct ServerSettings: Sendable {
         var settings = ServerSettings(directory: URL(fileURLWithPath: directory).standardizedFileURL.path)
         let file = settings.directory + "/" + fileName
         for (name, value) in try SettingsFile.values(file) { try settings.set(name, value, source: file) }
+        settings.users = try UserSetting.users(file)
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }
             try settings.set(name.rawValue, value, source: name.environmentName)
@@ -89,7 +109,17 @@ public struct ServerSettings: Sendable {
             let hasFlag = [.volumes, .listen, .admin].contains(SettingName(rawValue: name))
             try settings.set(name, value, source: hasFlag ? "--\(name)" : "--set \(name)")
         }
+        try settings.checkTLS()
         return settings
+    }
+
+    private func checkTLS() throws {
+        guard (tlsCertificate == nil) != (tlsKey == nil) else { return }
+        let (set, missing): (SettingName, SettingName) =
+            tlsKey == nil ? (.tlsCertificate, .tlsKey) : (.tlsKey, .tlsCertificate)
+        throw SettingError(
+            setting: missing.rawValue, source: "not set",
+            reason: "goes together with '\(set.rawValue)', which is set")
     }
 
     mutating func set(_ name: String, _ value: String, source: String) throws {
@@ -113,12 +143,17 @@ public struct ServerSettings: Sendable {
             }
             return endpoint
         }
+        func path(_ text: String) -> String {
+            // A directory that does not exist yet is one all the same.
+            let base = URL(fileURLWithPath: directory, isDirectory: true)
+            return URL(fileURLWithPath: text, relativeTo: base).standardizedFileURL.path
+        }
         switch setting {
+        case .tlsCertificate: tlsCertificate = value.isEmpty ? nil : path(value)
+        case .tlsKey: tlsKey = value.isEmpty ? nil : path(value)
+        case .accessLogSeconds: accessLogSeconds = try number(1...86_400)
         case .volumes:
-            let base = URL(fileURLWithPath: directory)
-            let paths = Self.list(value).map {
-                URL(fileURLWithPath: $0, relativeTo: base).standardizedFileURL.path
-            }
+            let paths = Self.list(value).map(path)
             guard paths.count == Limits.volumeCount, Set(paths).count == paths.count else {
                 throw fail(
                     "names \(paths.count) directories: it takes \(Limits.volumeCount) different ones")
@@ -132,16 +167,40 @@ public struct ServerSettings: Sendable {
             }
             region = value
         case .domains: domains = Self.list(value).map { $0.lowercased() }
+        case .signatureV2:
+            guard ["on", "off"].contains(value) else { throw fail("is '\(value)': it must be on or off") }
+            allowsSignatureV2 = value == "on"
         case .historyHours: historyHours = try number(0...87_600)
         case .deadlineSeconds: deadlineSeconds = try number(1...3600)
+        case .lifecycleDaySeconds: lifecycleDaySeconds = try number(1...86_400)
+        case .lifecycleRate: lifecycleRate = try number(1...100_000)
         case .workers: workers = try number(1...256)
         case .connections: connectionLimit = try number(1...100_000)
+        case .masterKeys:
+            masterKeys =
+                URL(fileURLWithPath: value, relativeTo: URL(fileURLWithPath: directory))
+                .standardizedFileURL.path
+        case .customerKeysOverHTTP:
+            guard let allowed = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
+            allowsCustomerKeysOverHTTP = allowed
+        case .defaultEncryption:
+            guard ["none", "AES256"].contains(value) else {
+                throw fail("is '\(value)': it must be none or AES256")
+            }
+            encryptsNewBuckets = value == "AES256"
         case .logLevel:
             guard let level = Logger.Level(rawValue: value) else {
                 let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
                 throw fail("is '\(value)': it must be one of \(known)")
             }
             logLevel = level
+        case .bucketsStart:
+            guard value == "locked" || value == "open" else {
+                throw fail(
+                    "is '\(value)': it must be locked (owner enforced, public access blocked) or open (with ACLs, as before 2023)"
+                )
+            }
+            bucketsStartLocked = value == "locked"
         }
     }
 
@@ -153,9 +212,19 @@ public struct ServerSettings: Sendable {
 /// The settings, by the name that the file and the flags have for them.
 public enum SettingName: String, CaseIterable, Sendable {
     case volumes, listen, admin, region, domains, workers, connections
+    case signatureV2 = "signature-v2"
     case historyHours = "history-hours"
     case deadlineSeconds = "deadline-seconds"
+    case lifecycleDaySeconds = "lifecycle-day-seconds"
+    case lifecycleRate = "lifecycle-rate"
     case logLevel = "log-level"
+    case bucketsStart = "buckets-start"
+    case tlsCertificate = "tls-certificate"
+    case tlsKey = "tls-key"
+    case accessLogSeconds = "access-log-seconds"
+    case masterKeys = "master-keys"
+    case customerKeysOverHTTP = "sse-c-over-http"
+    case defaultEncryption = "default-encryption"
 
     public var environmentName: String {
         "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")
@@ -198,7 +267,8 @@ enum SettingsFile {
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        return try members.sorted { $0.key < $1.key }.map { name, value in
+        return try members.filter { $0.key != UserSetting.name }.sorted { $0.key < $1.key }.map {
+            name, value in
             guard case .text(let text) = value else {
                 throw SettingError(
                     setting: name, source: path, reason: "is neither a string, a number nor a list of strings"

@@ -586,10 +586,10 @@ public nonisolated struct EventEncryption: Sendable {
   /// For CUSTOMER: a salt, and what the key that comes with a request is recognised by.
   public var keyCheck: Data = Data()
 
-  /// For CUSTOMER: the MD5 that S3 shows for the key.
+  /// Not written: the MD5 that S3 shows for a customer's key comes with each request.
   public var keyMd5: Data = Data()
 
-  /// For KMS: the encryption context, as the writer gave it.
+  /// For KMS: a salted digest of the encryption context, to which the wrapped key is bound; empty without one.
   public var context: String = String()
 
   public var bucketKey: Bool = false
@@ -823,7 +823,8 @@ public nonisolated struct EventVersionRemoved: Sendable {
   public init() {}
 }
 
-/// Something of a version that is not its bytes changed: its tags, retention, legal hold or ACL.
+/// Something of a version that is not its bytes changed: its tags, retention, legal hold or ACL, or what its data
+/// key is wrapped with.
 public nonisolated struct EventVersionAmended: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -857,6 +858,16 @@ public nonisolated struct EventVersionAmended: @unchecked Sendable {
   public var hasMetadata: Bool {_storage._metadata != nil}
   /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
   public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
+
+  /// Present if the data key was wrapped afresh.
+  public var encryption: EventEncryption {
+    get {_storage._encryption ?? EventEncryption()}
+    set {_uniqueStorage()._encryption = newValue}
+  }
+  /// Returns true if `encryption` has been explicitly set.
+  public var hasEncryption: Bool {_storage._encryption != nil}
+  /// Clears the value of `encryption`. Subsequent reads from it will return its default value.
+  public mutating func clearEncryption() {_uniqueStorage()._encryption = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2477,7 +2488,7 @@ nonisolated extension EventVersionRemoved: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".VersionAmended"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}published_sequence\0\u{1}metadata\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}published_sequence\0\u{1}metadata\0\u{1}encryption\0")
 
   fileprivate class _StorageClass {
     var _bucket: String = String()
@@ -2485,6 +2496,7 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
     var _versionID: Data = Data()
     var _publishedSequence: UInt64 = 0
     var _metadata: EventMetadata? = nil
+    var _encryption: EventEncryption? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2500,6 +2512,7 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
       _versionID = source._versionID
       _publishedSequence = source._publishedSequence
       _metadata = source._metadata
+      _encryption = source._encryption
     }
   }
 
@@ -2523,6 +2536,7 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
         case 3: try { try decoder.decodeSingularBytesField(value: &_storage._versionID) }()
         case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._publishedSequence) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._encryption) }()
         default: break
         }
       }
@@ -2550,6 +2564,9 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
       try { if let v = _storage._metadata {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
       } }()
+      try { if let v = _storage._encryption {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2564,6 +2581,7 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._versionID != rhs_storage._versionID {return false}
         if _storage._publishedSequence != rhs_storage._publishedSequence {return false}
         if _storage._metadata != rhs_storage._metadata {return false}
+        if _storage._encryption != rhs_storage._encryption {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -7,6 +7,12 @@ enum BucketDecisions {
         in view: any LedgerView
     ) throws -> Decision<Bucket> {
         if let existing = try view.bucket(name) { throw StoreError.bucketExists(existing) }
+        var rest = settings
+        let state = rest.removeValue(forKey: versioning).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        guard let versioningState = VersioningState(rawValue: state) else {
+            throw StoreError.invalidState("versioning of bucket \(name) cannot begin as '\(state)'")
+        }
+        guard rest[objectLock] == nil || versioningState == .enabled else { throw lockWithoutVersioning }
         var change = EventBucketCreated()
         change.bucket = name.rawValue
         change.owner = actor.id
@@ -15,7 +21,7 @@ enum BucketDecisions {
         return .append(.bucketCreated(change)) { sequence, time in
             Bucket(
                 name: name, owner: actor.id, region: region, created: time, createdSequence: sequence,
-                versioning: .off, settings: BucketSettings(settings))
+                versioning: versioningState, settings: BucketSettings(rest))
         }
     }
 
@@ -45,6 +51,19 @@ enum BucketDecisions {
                     "versioning of bucket \(name) cannot become '\(state)': only Enabled or Suspended")
             }
             if bucket.versioning.rawValue == state { return .nothing(()) }
+            // A suspended bucket's null version is overwritten, and what is locked must not be.
+            guard bucket.settings[objectLock] == nil else {
+                throw StoreError.invalidState(
+                    "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+                )
+            }
+        } else if setting == objectLock {
+            guard bucket.versioning == .enabled else { throw lockWithoutVersioning }
+            guard value != nil || bucket.settings[objectLock] == nil else {
+                throw StoreError.invalidState(
+                    "Object Lock of bucket \(name) cannot be removed once it is there")
+            }
+            if bucket.settings[objectLock] == value { return .nothing(()) }
         } else if bucket.settings[setting] == value {
             return .nothing(())
         }
@@ -56,4 +75,9 @@ enum BucketDecisions {
     }
 
     static let versioning = "versioning"
+    /// A bucket with this setting keeps every version, so that versions can be locked.
+    static let objectLock = "object-lock"
+
+    private static let lockWithoutVersioning = StoreError.invalidState(
+        "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration")
 }

@@ -47,7 +47,8 @@ enum MultipartDecisions {
     /// same version.
     static func complete(
         _ bucket: BucketName, _ key: ObjectKey, _ id: UploadID, parts: [CompletedPart],
-        checksums: [EventChecksum], conditions: WriteConditions, in view: any LedgerView
+        checksums: [EventChecksum], defaultRetention: EventRetention?, conditions: WriteConditions,
+        now: () -> Timestamp, in view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
         guard let upload = try view.upload(bucket, key, id) else {
             if let done = try view.version(bucket, key, .id(id)), done.record.uploadID == Data(id.bytes) {
@@ -64,18 +65,20 @@ enum MultipartDecisions {
         draft.owner = upload.record.owner
         draft.ownerDisplayName = upload.record.ownerDisplayName
         draft.metadata = upload.record.metadata
+        if let defaultRetention, !draft.metadata.hasRetention { draft.metadata.retention = defaultRetention }
         draft.checksums = checksums
         draft.etag = try etag(of: chosen)
+        if upload.record.hasEncryption { draft.encryption = upload.record.encryption }
         for part in chosen {
             var piece = part.piece
             piece.partNumber = UInt32(part.number)
-            draft.size += piece.length
+            draft.size += piece.contentLength
             draft.pieces.append(piece)
         }
         guard draft.size <= Limits.objectByteCount else {
             throw StoreError.entityTooLarge(limit: Limits.objectByteCount)
         }
-        return try VersionDecisions.publish(draft, conditions: conditions, in: view)
+        return try VersionDecisions.publish(draft, conditions: conditions, now: now, in: view)
     }
 
     private static func find(
@@ -102,8 +105,8 @@ enum MultipartDecisions {
             }
             return part
         }
-        for part in chosen.dropLast() where part.piece.length < Limits.minimumPartByteCount {
-            throw StoreError.partTooSmall(number: part.number, size: part.piece.length)
+        for part in chosen.dropLast() where part.piece.contentLength < Limits.minimumPartByteCount {
+            throw StoreError.partTooSmall(number: part.number, size: part.piece.contentLength)
         }
         guard !chosen.isEmpty else { throw StoreError.invalidPart(number: 1) }
         return chosen

@@ -10,7 +10,8 @@ enum VersionDecisions {
     /// Publishes `draft`, whose bucket's versioning decides whether it is the null version and which version
     /// it replaces.
     static func publish(
-        _ draft: EventVersionPublished, conditions: WriteConditions, in view: any LedgerView
+        _ draft: EventVersionPublished, conditions: WriteConditions, now: () -> Timestamp,
+        in view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
         let name = try BucketName(draft.bucket)
         let key = try ObjectKey(draft.key)
@@ -18,16 +19,20 @@ enum VersionDecisions {
         if conditions != .none {
             try conditions.check(against: try view.newestVersion(name, key), key: key)
         }
-        return try place(draft, key: key, in: bucket, view)
+        return try place(draft, key: key, in: bucket, now: now, view)
     }
 
-    private static func place(
-        _ draft: EventVersionPublished, key: ObjectKey, in bucket: Bucket, _ view: any LedgerView
+    /// - Throws: ``StoreError/locked(_:reason:)`` if the null version that it would replace must stay.
+    static func place(
+        _ draft: EventVersionPublished, key: ObjectKey, in bucket: Bucket, now: () -> Timestamp,
+        _ view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
         var record = draft
         record.nullVersion = bucket.versioning != .enabled
-        record.replacedSequence =
-            record.nullVersion ? try view.version(bucket.name, key, .null)?.sequence.rawValue ?? 0 : 0
+        let replaced = record.nullVersion ? try view.version(bucket.name, key, .null) : nil
+        // What is replaced is removed: no bypass reaches here, as none does on Amazon S3.
+        try replaced?.checkRemovable(bypassesGovernance: false, now: now)
+        record.replacedSequence = replaced?.sequence.rawValue ?? 0
         let change = record
         return .append(.versionPublished(change)) { sequence, time in
             ObjectVersion(sequence: sequence, published: time, record: change.located(at: sequence))
@@ -38,25 +43,27 @@ enum VersionDecisions {
     /// stand in the copy's own event. `source` must still be there, else its blobs may be on their way out.
     static func copy(
         of source: ObjectVersion, as draft: EventVersionPublished, conditions: WriteConditions,
-        in view: any LedgerView
+        now: () -> Timestamp, in view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
         let key = try ObjectKey(source.key)
         let bucket = try BucketName(source.record.bucket)
         guard let present = try view.version(bucket, key, .id(source.versionID)),
             present.sequence == source.sequence
         else { throw StoreError.noSuchKey(key, deleteMarker: nil) }
-        return try publish(draft, conditions: conditions, in: view)
+        return try publish(draft, conditions: conditions, now: now, in: view)
     }
 
+    /// - Parameter version: as it is in the state that the change is decided against.
     static func amend(
-        _ version: ObjectVersion, metadata: EventMetadata, in view: any LedgerView
+        _ version: ObjectVersion, metadata: EventMetadata, bypassesGovernance: Bool, now: () -> Timestamp
     ) throws -> Decision<Void> {
-        let key = try ObjectKey(version.key)
-        let bucket = try BucketName(version.record.bucket)
-        guard let present = try view.version(bucket, key, .id(version.versionID)),
-            present.sequence == version.sequence
-        else { throw StoreError.noSuchVersion(key, version.wireVersionID) }
-        if present.record.metadata == metadata { return .nothing(()) }
+        let present = version.record.metadata
+        if present == metadata { return .nothing(()) }
+        if let reason = present.obstacleToBecoming(
+            metadata, bypassesGovernance: bypassesGovernance, now: now)
+        {
+            throw StoreError.locked(version, reason: reason)
+        }
         var change = EventVersionAmended()
         change.bucket = version.record.bucket
         change.key = version.key
@@ -71,7 +78,7 @@ enum VersionDecisions {
 
     static func delete(
         _ name: BucketName, _ key: ObjectKey, _ selector: VersionSelector, conditions: WriteConditions,
-        actor: Actor, in view: any LedgerView
+        bypassesGovernance: Bool, actor: Actor, now: () -> Timestamp, in view: any LedgerView
     ) throws -> Decision<Outcome> {
         guard let bucket = try view.bucket(name) else { throw StoreError.noSuchBucket(name) }
         let target = try view.version(name, key, selector)
@@ -80,20 +87,16 @@ enum VersionDecisions {
             let wire = selector.wire
             guard let target else { return .nothing((wire, false)) }
             let isMarker = target.isDeleteMarker
-            return .append(.versionRemoved(removal(of: target))) { _, _ in (wire, isMarker) }
+            let removal = try removal(of: target, bypassesGovernance: bypassesGovernance, now: now)
+            return .append(.versionRemoved(removal)) { _, _ in (wire, isMarker) }
         }
         if bucket.versioning == .off {
             guard let target else { return .nothing((nil, false)) }
-            return .append(.versionRemoved(removal(of: target))) { _, _ in (nil, false) }
+            let removal = try removal(of: target, bypassesGovernance: bypassesGovernance, now: now)
+            return .append(.versionRemoved(removal)) { _, _ in (nil, false) }
         }
-        var marker = EventVersionPublished()
-        marker.bucket = name.rawValue
-        marker.key = key.rawValue
-        marker.versionID = Data(VersionID.random().bytes)
-        marker.deleteMarker = true
-        marker.owner = actor.id
-        marker.ownerDisplayName = actor.displayName
-        switch try place(marker, key: key, in: bucket, view) {
+        let marker = marker(name, key, owner: actor)
+        switch try place(marker, key: key, in: bucket, now: now, view) {
         case .append(let change, let outcome):
             return .append(change) { (outcome($0, $1).wireVersionID, true) }
         case .nothing(let version):
@@ -101,12 +104,32 @@ enum VersionDecisions {
         }
     }
 
-    private static func removal(of version: ObjectVersion) -> EventVersionRemoved {
+    /// - Parameter reason: why, when it is no request.
+    static func marker(
+        _ bucket: BucketName, _ key: ObjectKey, owner: Actor, reason: String = ""
+    ) -> EventVersionPublished {
+        var marker = EventVersionPublished()
+        marker.bucket = bucket.rawValue
+        marker.key = key.rawValue
+        marker.versionID = Data(VersionID.random().bytes)
+        marker.deleteMarker = true
+        marker.owner = owner.id
+        marker.ownerDisplayName = owner.displayName
+        marker.reason = reason
+        return marker
+    }
+
+    /// - Throws: ``StoreError/locked(_:reason:)`` if the version must stay.
+    static func removal(
+        of version: ObjectVersion, reason: String = "", bypassesGovernance: Bool, now: () -> Timestamp
+    ) throws -> EventVersionRemoved {
+        try version.checkRemovable(bypassesGovernance: bypassesGovernance, now: now)
         var change = EventVersionRemoved()
         change.bucket = version.record.bucket
         change.key = version.key
         change.versionID = version.record.versionID
         change.publishedSequence = version.sequence.rawValue
+        change.reason = reason
         return change
     }
 }

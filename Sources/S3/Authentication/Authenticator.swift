@@ -8,6 +8,8 @@ import Model
 package enum PayloadForm: Sendable {
     /// `UNSIGNED-PAYLOAD`
     case unsigned
+    /// The file of a browser's form, whose length shows at its end.
+    case form
     /// 32 bytes that the body must hash to.
     case hash([UInt8])
     /// `aws-chunked`, each chunk signed or none, with or without trailing headers.
@@ -41,32 +43,34 @@ package struct Authenticator: Sendable {
     let identities: any IdentitySource
     let region: String
     let clock: @Sendable () -> Timestamp
-    private let keys = SigningKeyCache()
+    let allowsSignatureV2: Bool
+    let keys = SigningKeyCache()
 
-    package init(identities: any IdentitySource, region: String, clock: @escaping @Sendable () -> Timestamp) {
+    package init(
+        identities: any IdentitySource, region: String, allowsSignatureV2: Bool = false,
+        clock: @escaping @Sendable () -> Timestamp
+    ) {
         self.identities = identities
         self.region = region
+        self.allowsSignatureV2 = allowsSignatureV2
         self.clock = clock
     }
 
     package func authenticate(_ head: HTTPRequest, _ target: RequestTarget) throws -> (Identity, PayloadForm)
     {
-        let claim = try claim(of: head, target)
+        if allowsSignatureV2, SignatureV2.signs(head, target) { return try authenticateV2(head, target) }
+        guard let claim = try claim(of: head, target) else {
+            return (.anonymous, try anonymousPayload(head))
+        }
         try checkTime(claim)
         try checkScope(claim)
-        guard let identity = identities.identity(accessKey: claim.accessKey) else {
-            throw S3Error(
-                .invalidAccessKeyID, "The AWS Access Key Id you provided does not exist in our records.",
-                details: [("AWSAccessKeyId", claim.accessKey)])
-        }
+        let identity = try holder(of: claim.accessKey)
         guard head.headerFields[.amzSecurityToken] == nil, !target.query.has("X-Amz-Security-Token") else {
-            throw S3Error(
-                S3ErrorCode("InvalidToken", 400),
-                "The provided token is malformed or otherwise invalid: this store issues no session tokens.")
+            throw Self.noTokens
         }
         try checkSignedHeaders(head, claim)
         let isPresigned = claim.expires != nil
-        let hash = try payloadHash(head, isPresigned: isPresigned)
+        let hash = try payloadHash(head, target, isPresigned: isPresigned)
         let request = try SignatureV4.canonicalRequest(
             head, target: target, claim, payloadHash: hash)
         let text = SignatureV4.stringToSign(claim, canonicalRequest: request)
@@ -88,7 +92,8 @@ package struct Authenticator: Sendable {
         return (identity, try payloadForm(hash, signer))
     }
 
-    private func claim(of head: HTTPRequest, _ target: RequestTarget) throws -> SignatureClaim {
+    /// - Returns: `nil` for a request that claims nothing: its sender is anonymous.
+    private func claim(of head: HTTPRequest, _ target: RequestTarget) throws -> SignatureClaim? {
         let isPresigned = target.query.has("X-Amz-Algorithm") || target.query.has("X-Amz-Signature")
         if let authorization = head.headerFields[.authorization] {
             guard !isPresigned else {
@@ -99,13 +104,28 @@ package struct Authenticator: Sendable {
             return try SignatureClaim(authorization: authorization, head: head)
         }
         if isPresigned { return try SignatureClaim(query: target.query) }
-        if target.query.has("AWSAccessKeyId") {
+        if target.query.has("AWSAccessKeyId") { throw SignatureV2.refusal }
+        // Half of a signature in the query is a mistake, and not the wish to be nobody.
+        guard !target.query.items.contains(where: { Self.signatureItems.contains($0.name) }) else {
             throw S3Error(
-                .invalidRequest,
-                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+                .authorizationQueryParametersError,
+                "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
             )
         }
-        throw S3Error(.accessDenied, "Access Denied")
+        return nil
+    }
+
+    private static let signatureItems: Set<String> = [
+        "X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Expires",
+    ]
+
+    /// What a request without a signature says of its body: nothing, or a hash that a client adds all the same.
+    private func anonymousPayload(_ head: HTTPRequest) throws -> PayloadForm {
+        guard let hash = head.headerFields[.amzContentSHA256] else { return .unsigned }
+        guard !hash.hasPrefix("STREAMING-AWS4-") else {
+            throw S3Error(.accessDenied, "A body whose chunks are signed takes a request that is signed.")
+        }
+        return try payloadForm(hash, nil)
     }
 
     private func checkTime(_ claim: SignatureClaim) throws {
@@ -141,19 +161,26 @@ package struct Authenticator: Sendable {
         }
     }
 
-    private func checkScope(_ claim: SignatureClaim) throws {
+    func checkScope(_ claim: SignatureClaim) throws {
+        let isHeader = claim.expires == nil
         let code: S3ErrorCode =
-            claim.expires == nil ? .authorizationHeaderMalformed : .authorizationQueryParametersError
+            isHeader ? .authorizationHeaderMalformed : .authorizationQueryParametersError
+        let what =
+            isHeader
+            ? "The authorization header is malformed" : "Error parsing the X-Amz-Credential parameter"
+        guard claim.service != "sts" else {
+            throw S3Error.notImplemented("The Security Token Service (AssumeRole and its kin)")
+        }
         guard claim.service == "s3" else {
             throw S3Error(
                 code,
-                "The authorization header is malformed; incorrect service \"\(claim.service)\". This endpoint belongs to \"s3\"."
+                "\(what); incorrect service \"\(claim.service)\". This endpoint belongs to \"s3\"."
             )
         }
         guard claim.region == region else {
             throw S3Error(
                 code,
-                "The authorization header is malformed; the region '\(claim.region)' is wrong; expecting '\(region)'",
+                "\(what); the region '\(claim.region)' is wrong; expecting '\(region)'",
                 details: [("Region", region)])
         }
     }
@@ -171,16 +198,19 @@ package struct Authenticator: Sendable {
         }
     }
 
-    private func payloadHash(_ head: HTTPRequest, isPresigned: Bool) throws -> String {
+    private func payloadHash(
+        _ head: HTTPRequest, _ target: RequestTarget, isPresigned: Bool
+    ) throws -> String {
         if let hash = head.headerFields[.amzContentSHA256] { return hash }
         guard isPresigned else {
             throw S3Error(
                 .invalidRequest, "Missing required header for this request: x-amz-content-sha256")
         }
-        return "UNSIGNED-PAYLOAD"
+        // Some SDKs say it in the query, where it is signed with the rest.
+        return target.query["X-Amz-Content-Sha256"] ?? "UNSIGNED-PAYLOAD"
     }
 
-    private func payloadForm(_ hash: String, _ signer: ChunkSigner) throws -> PayloadForm {
+    private func payloadForm(_ hash: String, _ signer: ChunkSigner?) throws -> PayloadForm {
         if let bytes = Hexadecimal.bytes(hash), bytes.count == 32 { return .hash(bytes) }
         switch hash {
         case "UNSIGNED-PAYLOAD": return .unsigned

@@ -6,12 +6,7 @@ extension SignatureClaim {
     package init(authorization: String, head: HTTPRequest) throws {
         guard authorization.hasPrefix(SignatureV4.algorithm) else {
             let kind = authorization.split(separator: " ").first.map(String.init) ?? ""
-            if kind == "AWS" {
-                throw S3Error(
-                    .invalidRequest,
-                    "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-                )
-            }
+            if kind == "AWS" { throw SignatureV2.refusal }
             throw S3Error.invalidArgument(
                 "Unsupported Authorization Type", name: "Authorization", value: authorization)
         }
@@ -65,7 +60,10 @@ extension SignatureClaim {
                 .authorizationQueryParametersError,
                 "X-Amz-Algorithm only supports \"\(SignatureV4.algorithm)\"")
         }
-        guard let expires = UInt64(try item("X-Amz-Expires")), (1...604_800).contains(expires) else {
+        let seconds = try item("X-Amz-Expires")
+        guard seconds.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let expires = UInt64(seconds),
+            (1...604_800).contains(expires)
+        else {
             throw S3Error(
                 .authorizationQueryParametersError,
                 "X-Amz-Expires must be a number of seconds from 1 to 604800")
@@ -76,7 +74,7 @@ extension SignatureClaim {
             code: .authorizationQueryParametersError)
     }
 
-    private init(
+    init(
         credential: String, signedHeaders: String, signature: String, time: String, expires: UInt64?,
         code: S3ErrorCode
     ) throws {

@@ -107,7 +107,7 @@ package enum SignatureV4 {
         }
     }
 
-    static func stringToSign(_ claim: SignatureClaim, canonicalRequest: [UInt8]) -> [UInt8] {
+    package static func stringToSign(_ claim: SignatureClaim, canonicalRequest: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(192)
         bytes += algorithm.utf8

@@ -98,7 +98,9 @@ extension S3Call {
     func receive(
         _ claims: BodyClaims, _ target: UploadTarget, _ store: ObjectStore
     ) async throws -> (Upload, ContentDigests) {
-        guard let length = claims.length else {
+        // The file of a form ends where its frame does.
+        let isForm = if case .form = payload { true } else { false }
+        guard let length = claims.length ?? (isForm ? Limits.uploadByteCount : nil) else {
             throw S3Error(.missingContentLength, "You must provide the Content-Length HTTP header.")
         }
         guard length <= Limits.uploadByteCount else {
@@ -115,12 +117,13 @@ extension S3Call {
             while let chunk = try await content.next() {
                 received += UInt64(chunk.count)
                 guard received <= length else {
+                    if isForm { throw StoreError.entityTooLarge(limit: length) }
                     throw S3Error(
                         .incompleteBody, "The body is longer than the \(length) bytes announced for it.")
                 }
                 try await upload.write(chunk)
             }
-            guard received == length else {
+            guard received == length || isForm else {
                 throw S3Error(
                     .incompleteBody,
                     "You did not provide the number of bytes specified by the Content-Length HTTP header",

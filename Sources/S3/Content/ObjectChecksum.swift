@@ -1,5 +1,6 @@
 import Digests
 import Model
+import ObjectStore
 
 /// The checksum of an object made of parts.
 ///
@@ -15,7 +16,7 @@ enum ObjectChecksum {
             return EventChecksum(algorithm, algorithm.digest(all), composite: true)
         }
         guard algorithm.combines else { return nil }
-        let runs = parts.map { (value: number($0.piece.checksum.value), length: $0.piece.length) }
+        let runs = parts.map { (value: number($0.piece.checksum.value), length: $0.piece.contentLength) }
         let whole = runs.dropFirst().reduce(runs[0].value) { crc, run in
             switch algorithm {
             case .crc32:

@@ -1,5 +1,6 @@
 import HTTPTypes
 import Model
+import ObjectStore
 
 /// What the writer of an object says of it, between headers and the store's form.
 ///
@@ -12,11 +13,7 @@ package enum ObjectMetadata {
     /// Headers that would change what is stored, and that this store does not act on: better refused than
     /// dropped.
     private static let unsupported: [(prefix: String, feature: String)] = [
-        ("x-amz-server-side-encryption", "Server-side encryption"),
-        ("x-amz-object-lock-", "Object Lock"),
-        ("x-amz-tagging", "Object tagging"),
-        ("x-amz-grant-", "Access control lists"),
-        ("x-amz-write-offset-bytes", "Appending to an object"),
+        ("x-amz-write-offset-bytes", "Appending to an object")
     ]
 
     /// - Throws: `NotImplemented`, `MetadataTooLarge`, `InvalidStorageClass`.
@@ -33,13 +30,21 @@ package enum ObjectMetadata {
         var byteCount = 0
         for field in headers {
             let name = field.name.canonicalName
-            guard name.hasPrefix("x-amz-") else { continue }
+            guard name.hasPrefix("x-amz-") else {
+                if name == "if-unmodified-since" { throw WriteConditions.refusal("If-Unmodified-Since") }
+                continue
+            }
             if name.hasPrefix(userPrefix) {
                 let key = String(name.dropFirst(userPrefix.count))
                 byteCount += key.utf8.count + field.value.utf8.count
                 metadata.user[key] = metadata.user[key].map { "\($0),\(field.value)" } ?? field.value
-            } else if name == "x-amz-tagging-directive", field.value == "COPY" {
-                // The default; there are no tags to copy.
+            } else if name == "x-amz-tagging" {
+                guard metadata.tags.isEmpty else {
+                    throw S3Error.invalidArgument("There are two of \(name).", name: name, value: field.value)
+                }
+                metadata.tags = try TagSet(header: field.value).byKey
+            } else if name.hasPrefix("x-amz-object-lock-") {
+                try VersionLock.read(headers, into: &metadata)
             } else if let match = unsupported.first(where: { name.hasPrefix($0.prefix) }) {
                 throw S3Error.notImplemented("\(match.feature) (header \(name))")
             }
@@ -49,7 +54,6 @@ package enum ObjectMetadata {
                 .metadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size",
                 details: [("Size", String(byteCount)), ("MaxSizeAllowed", String(userByteLimit))])
         }
-        try checkACL(headers)
         return metadata
     }
 
@@ -74,13 +78,7 @@ package enum ObjectMetadata {
         return name
     }
 
-    /// Every bucket is "bucket owner enforced", as new ones are on Amazon S3: the ACLs that say so pass.
-    static func checkACL(_ headers: HTTPFields) throws {
-        guard let acl = headers[.amzACL], acl != "private", acl != "bucket-owner-full-control" else { return }
-        throw S3Error(
-            S3ErrorCode("AccessControlListNotSupported", 400), "The bucket does not allow ACLs",
-            details: [("ACL", acl)])
-    }
+    private static let taggingCount = HTTPField.Name.fixed("x-amz-tagging-count")
 
     /// The headers that show a version.
     package static func headers(of version: ObjectVersion, isVersioned: Bool) -> HTTPFields {
@@ -103,11 +101,13 @@ package enum ObjectMetadata {
         add(.expires, metadata.expires)
         add(.amzWebsiteRedirect, metadata.websiteRedirectLocation)
         if metadata.storageClass != "STANDARD" { add(.amzStorageClass, metadata.storageClass) }
+        if !metadata.tags.isEmpty { add(taggingCount, String(metadata.tags.count)) }
         for (key, value) in metadata.user {
             guard let name = HTTPField.Name(userPrefix + key) else { continue }  // came as a header's name
             headers.append(HTTPField(name: name, value: value))
         }
         if isVersioned { add(.amzVersionID, version.wireVersionID) }
+        VersionLock.show(metadata, in: &headers)
         return headers
     }
 }

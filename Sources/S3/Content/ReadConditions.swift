@@ -29,15 +29,6 @@ extension ETagCondition {
     }
 }
 
-extension WriteConditions {
-    /// The conditions of a request that writes.
-    init(_ headers: HTTPFields) {
-        self.init(
-            ifMatch: headers[.ifMatch].map { ETagCondition(header: $0) },
-            ifNoneMatch: headers[.ifNoneMatch].map { ETagCondition(header: $0) })
-    }
-}
-
 /// The conditions of a read, or on the source of a copy.
 ///
 /// Source: RFC 9110, section 13.2.2; Amazon S3 API Reference, "GetObject": if the ETag matches, the date does
@@ -108,10 +99,10 @@ package enum ByteRange {
             guard count > 0, size > 0 else { throw unsatisfiable }
             return (count >= size ? 0 : size - count)..<size
         }
-        guard let start = UInt64(first), start < size else { throw unsatisfiable }
-        guard !last.isEmpty else { return start..<size }
-        let end = UInt64(last) ?? .max
+        let start = UInt64(first) ?? .max
+        let end = last.isEmpty ? .max : UInt64(last) ?? .max
         guard end >= start else { return nil }
+        guard start < size else { throw unsatisfiable }
         return start..<(end >= size ? size : end + 1)
     }
 }

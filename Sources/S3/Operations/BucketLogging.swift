@@ -1,13 +1,58 @@
+import HTTPTypes
 import Model
 import ObjectStore
 
-/// Source: Amazon S3 API Reference, the actions named by each method.
+/// Whether and where a bucket's requests are logged.
+///
+/// Source: Amazon S3 API Reference, GetBucketLogging and PutBucketLogging; Amazon S3 User Guide, "Logging requests
+/// with server access logging".
 extension S3Service {
     func getBucketLogging(_ call: S3Call) throws -> ServiceResponse {
-        throw S3Error.notImplemented("GET ?logging")
+        let bucket = try store.bucket(try call.bucket())
+        guard let document = bucket.settings[LoggingRules.setting] else {
+            return ServiceResponse(xml: XMLWriter("BucketLoggingStatus") { _ in })
+        }
+        return ServiceResponse(.ok, headers: [.contentType: "application/xml"], body: .bytes(document))
     }
 
     func putBucketLogging(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("PUT ?logging")
+        let rules = try LoggingRules(request: try await call.document())
+        let bucket = try store.bucket(try call.bucket())
+        if let rules { try checkTarget(rules.target, of: bucket) }
+        let commit = try await store.configureBucket(
+            bucket.name, setting: LoggingRules.setting, value: rules?.document.bytes, actor: call.actor)
+        if rules != nil { accessLogs.mayLog(bucket.name.rawValue) }
+        var response = ServiceResponse(.ok)
+        response.stamp(commit)
+        return response
     }
+
+    private func checkTarget(_ name: String, of bucket: Bucket) throws {
+        func fail(_ code: S3ErrorCode, _ reason: String) -> S3Error {
+            S3Error(code, reason, details: [("TargetBucket", name)])
+        }
+        let target: Bucket
+        do { target = try store.bucket(try BucketName(name)) } catch is InvalidName {
+            throw fail(.invalidTargetBucketForLogging, "The target bucket for logging does not exist")
+        } catch StoreError.noSuchBucket {
+            throw fail(.invalidTargetBucketForLogging, "The target bucket for logging does not exist")
+        }
+        // Records tell who asked for what: they are for the owner of the bucket alone.
+        guard target.owner == bucket.owner else {
+            throw fail(
+                .invalidTargetBucketForLogging,
+                "The owner for the bucket to be logged and the target bucket must be the same.")
+        }
+        guard target.region == bucket.region else {
+            throw fail(
+                .crossLocationLoggingProhibited,
+                "Cross S3 location logging not allowed. The bucket to be logged and the target bucket must be in one region."
+            )
+        }
+    }
+}
+
+extension S3ErrorCode {
+    static let invalidTargetBucketForLogging = S3ErrorCode("InvalidTargetBucketForLogging", 400)
+    static let crossLocationLoggingProhibited = S3ErrorCode("CrossLocationLoggingProhibited", 403)
 }

@@ -1,13 +1,27 @@
+import HTTPTypes
 import Model
 import ObjectStore
 
-/// Source: Amazon S3 API Reference, the actions named by each method.
+/// Whom a bucket tells of its events: kept as it was checked.
+///
+/// Source: Amazon S3 API Reference, GetBucketNotificationConfiguration and PutBucketNotificationConfiguration.
 extension S3Service {
     func getBucketNotification(_ call: S3Call) throws -> ServiceResponse {
-        throw S3Error.notImplemented("GET ?notification")
+        let bucket = try store.bucket(try call.bucket())
+        guard let document = bucket.settings[NotificationRules.setting] else {
+            return ServiceResponse(xml: XMLWriter("NotificationConfiguration") { _ in })
+        }
+        return ServiceResponse(.ok, headers: [.contentType: "application/xml"], body: .bytes(document))
     }
 
+    /// An empty configuration removes what was there.
     func putBucketNotification(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("PUT ?notification")
+        let rules = try NotificationRules(try await call.document())
+        let commit = try await store.configureBucket(
+            try call.bucket(), setting: NotificationRules.setting,
+            value: rules.isEmpty ? nil : rules.document.bytes, actor: call.actor)
+        var response = ServiceResponse(.ok)
+        response.stamp(commit)
+        return response
     }
 }

@@ -1,33 +1,86 @@
+import HTTPTypes
 import Model
 import ObjectStore
 
+/// Bucket policies, and what keeps them from opening a bucket.
+///
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
+    /// Source: Amazon S3 User Guide, "Bucket policies for Amazon S3": 20 KB.
+    private static let policyByteLimit = 20 * 1024
+
     func getBucketPolicy(_ call: S3Call) throws -> ServiceResponse {
-        throw S3Error.notImplemented("GET ?policy")
+        let bucket = try store.bucket(try call.bucket())
+        guard let document = bucket.settings[BucketAccess.policyName] else { throw Self.noPolicy(bucket) }
+        return ServiceResponse(.ok, headers: [.contentType: "application/json"], body: .bytes(document))
     }
 
     func putBucketPolicy(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("PUT ?policy")
+        let bucket = try store.bucket(try call.bucket())
+        let document = try await call.document()
+        guard !document.isEmpty else {
+            throw S3Error(S3ErrorCode("MissingRequestBodyError", 400), "Request Body is empty")
+        }
+        guard document.count <= Self.policyByteLimit else {
+            throw S3Error(
+                S3ErrorCode("MalformedPolicy", 400),
+                "Policy exceeds the maximum allowed document size of \(Self.policyByteLimit) bytes.")
+        }
+        let policy = try PolicyDocument(document, kind: .bucket(bucket.name))
+        let block = try BucketAccess(bucket).block
+        guard !policy.isPublic || !block.blocksPublicPolicy else {
+            throw S3Error(
+                .accessDenied,
+                "Access Denied: public policies are prevented by the BlockPublicPolicy setting of the bucket's Block Public Access."
+            )
+        }
+        return try await setAccess(BucketAccess.policyName, document, .noContent, call)
     }
 
     func deleteBucketPolicy(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("DELETE ?policy")
+        try await setAccess(BucketAccess.policyName, nil, .noContent, call)
     }
 
     func getBucketPolicyStatus(_ call: S3Call) throws -> ServiceResponse {
-        throw S3Error.notImplemented("GET ?policyStatus")
+        let bucket = try store.bucket(try call.bucket())
+        guard let policy = try BucketAccess(bucket).policy else { throw Self.noPolicy(bucket) }
+        return ServiceResponse(
+            xml: XMLWriter("PolicyStatus") { $0.element("IsPublic", policy.isPublic) })
+    }
+
+    private static func noPolicy(_ bucket: Bucket) -> S3Error {
+        S3Error(
+            S3ErrorCode("NoSuchBucketPolicy", 404), "The bucket policy does not exist",
+            details: [("BucketName", bucket.name.rawValue)])
     }
 
     func getPublicAccessBlock(_ call: S3Call) throws -> ServiceResponse {
-        throw S3Error.notImplemented("GET ?publicAccessBlock")
+        let bucket = try store.bucket(try call.bucket())
+        guard let document = bucket.settings[BucketAccess.blockName] else {
+            throw S3Error(
+                S3ErrorCode("NoSuchPublicAccessBlockConfiguration", 404),
+                "The public access block configuration was not found",
+                details: [("BucketName", bucket.name.rawValue)])
+        }
+        return ServiceResponse(.ok, headers: [.contentType: "application/xml"], body: .bytes(document))
     }
 
     func putPublicAccessBlock(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("PUT ?publicAccessBlock")
+        let block = try PublicAccessBlock(document: try await call.document())
+        return try await setAccess(BucketAccess.blockName, block.document, .ok, call)
     }
 
     func deletePublicAccessBlock(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("DELETE ?publicAccessBlock")
+        try await setAccess(BucketAccess.blockName, nil, .noContent, call)
+    }
+
+    private func setAccess(
+        _ setting: String, _ value: [UInt8]?, _ status: HTTPResponse.Status, _ call: S3Call
+    ) async throws -> ServiceResponse {
+        let commit = try await store.configureBucket(
+            try call.bucket(), setting: setting, value: value, actor: call.actor)
+        var response = ServiceResponse(status)
+        response.stamp(commit)
+        return response
     }
 }

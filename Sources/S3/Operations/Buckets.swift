@@ -5,11 +5,11 @@ import ObjectStore
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
     func listBuckets(_ call: S3Call) throws -> ServiceResponse {
-        let buckets = try store.buckets()
+        let page = try BucketPage(try visibleBuckets(call), call)
         let xml = XMLWriter("ListAllMyBucketsResult") { xml in
             Self.owner(call.identity.userID, call.identity.displayName, "Owner", &xml)
             xml.element("Buckets") { xml in
-                for bucket in buckets {
+                for bucket in page.buckets {
                     xml.element("Bucket") { xml in
                         xml.element("Name", bucket.name.rawValue)
                         xml.element("CreationDate", bucket.created)
@@ -17,6 +17,8 @@ extension S3Service {
                     }
                 }
             }
+            if let token = page.nextToken { xml.element("ContinuationToken", token) }
+            if let prefix = page.prefix { xml.element("Prefix", prefix) }
         }
         return ServiceResponse(xml: xml)
     }
@@ -30,11 +32,6 @@ extension S3Service {
 
     func createBucket(_ call: S3Call) async throws -> ServiceResponse {
         let name = try call.bucket()
-        try ObjectMetadata.checkACL(call.headers)
-        let lock = HTTPField.Name.fixed("x-amz-bucket-object-lock-enabled")
-        guard call.headers[lock]?.lowercased() != "true" else {
-            throw S3Error.notImplemented("Object Lock (header \(lock.canonicalName))")
-        }
         let body = try await call.document()
         if !body.isEmpty {
             let document = try XMLElement.parse(body, root: "CreateBucketConfiguration")
@@ -46,9 +43,15 @@ extension S3Service {
                     details: [("LocationConstraint", constraint)])
             }
         }
+        let access = try firstAccess(call)
         let made: Committed<Bucket>
         do {
-            made = try await store.createBucket(name, region: settings.region, actor: call.actor)
+            made = try await store.createBucket(
+                name, region: settings.region,
+                settings: settings.encryption.newBucket
+                    .merging(access) { $1 }
+                    .merging(ObjectLockConfiguration.settings(call.headers)) { $1 },
+                actor: call.actor)
         } catch StoreError.bucketExists(let bucket) where bucket.owner != call.identity.userID {
             throw S3Error(
                 .bucketAlreadyExists,
@@ -106,35 +109,5 @@ extension S3Service {
         var response = ServiceResponse(.ok)
         response.stamp(commit)
         return response
-    }
-
-    func getBucketACL(_ call: S3Call) throws -> ServiceResponse {
-        let bucket = try store.bucket(try call.bucket())
-        return ServiceResponse(xml: Self.ownersACL(bucket.owner))
-    }
-
-    /// The ACL of everything in a bucket whose owner is enforced.
-    static func ownersACL(_ owner: String) -> XMLWriter {
-        XMLWriter("AccessControlPolicy") { xml in
-            Self.owner(owner, "", "Owner", &xml)
-            xml.element("AccessControlList") { xml in
-                xml.element("Grant") { xml in
-                    xml.grantee(owner)
-                    xml.element("Permission", "FULL_CONTROL")
-                }
-            }
-        }
-    }
-
-    func getBucketSetting(_ call: S3Call) throws -> ServiceResponse {
-        _ = try store.bucket(try call.bucket())
-        for item in call.query.items {
-            if let absent = Operation.absentSettings[item.name] {
-                throw S3Error(
-                    S3ErrorCode(absent.code, 404), absent.message,
-                    details: [("BucketName", call.target.bucket ?? "")])
-            }
-        }
-        preconditionFailure("the operation was chosen for one of these settings")
     }
 }

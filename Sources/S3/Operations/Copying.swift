@@ -23,6 +23,9 @@ struct CopySource {
             wire = String(text[mark.upperBound...])
         }
         guard let decoded = PercentEncoding.decode(path, plusIsSpace: false) else { throw malformed }
+        guard !decoded.hasPrefix("arn:") else {
+            throw S3Error.notImplemented("Copying from an access point (header x-amz-copy-source)")
+        }
         let rest = decoded.hasPrefix("/") ? decoded.dropFirst() : decoded[...]
         guard let slash = rest.utf8.firstIndex(of: UInt8(ascii: "/")),
             let bucket = try? BucketName(String(rest[..<slash])),
@@ -73,11 +76,17 @@ extension S3Service {
                 "The specified copy source is larger than the maximum allowable size for a copy source: \(Limits.uploadByteCount)"
             )
         }
-        let metadata = try metadata(of: source, to: bucket, key, call)
-        let versioning = try store.bucket(bucket).versioning
-        let copied = try await store.copy(
-            source, to: bucket, key, metadata: metadata, checksums: source.record.checksums,
-            conditions: WriteConditions(call.headers), actor: call.actor)
+        var metadata = try metadata(of: source, isVersioned: isVersioned, to: bucket, key, call)
+        VersionLock.clear(&metadata)
+        try VersionLock.read(call.headers, into: &metadata)
+        let place = try store.bucket(bucket)
+        let versioning = place.versioning
+        let owner = try settleAccess(&metadata, in: place, call)
+        try lock(&metadata, in: place, hasDigest: nil)
+        let encryption = try encryption(call, in: place)
+        let copied = try await copy(
+            source, to: bucket, key, metadata: metadata, checksums: checksums(ofCopyOf: source, call),
+            encryption: encryption, owner: owner, call)
         let xml = XMLWriter("CopyObjectResult") { xml in
             xml.element("LastModified", copied.value.published)
             xml.element("ETag", "\"\(copied.value.etag)\"")
@@ -86,33 +95,30 @@ extension S3Service {
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = copied.value.wireVersionID }
         if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
+        try showExpiration(of: copied.value, in: place, &response.headers)
+        if let encryption {
+            showEncryption(encryption.record, call, in: &response.headers)
+            response.headers[.amzEncryptionContext] = call.headers[.amzEncryptionContext]
+        }
         response.stamp(copied.commit)
         return response
     }
 
     private func metadata(
-        of source: ObjectVersion, to bucket: BucketName, _ key: ObjectKey, _ call: S3Call
+        of source: ObjectVersion, isVersioned: Bool, to bucket: BucketName, _ key: ObjectKey, _ call: S3Call
     ) throws -> EventMetadata {
-        let given = try ObjectMetadata.parse(call.headers)
-        switch call.headers[.amzMetadataDirective] ?? "COPY" {
-        case "REPLACE": return given
-        case "COPY":
-            var metadata = source.record.metadata
-            if call.headers[.amzStorageClass] != nil { metadata.storageClass = given.storageClass }
-            let isItself =
-                source.record.bucket == bucket.rawValue && source.key.utf8.elementsEqual(key.utf8)
-            guard !isItself || source.record.metadata != metadata || call.headers[.amzWebsiteRedirect] != nil
-            else {
-                throw S3Error(
-                    .invalidRequest,
-                    "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
-                )
-            }
-            return metadata
-        case let other:
-            throw S3Error.invalidArgument(
-                "Unknown metadata directive.", name: "x-amz-metadata-directive", value: other)
+        let directives = try CopyDirectives(call.headers)
+        let isItself = source.record.bucket == bucket.rawValue && source.key.utf8.elementsEqual(key.utf8)
+        // A version that is named comes back as the current one: that is how an older one is restored.
+        let restores = isVersioned && call.headers[.amzCopySource]?.contains("?versionId=") == true
+        guard !isItself || restores || directives.changesItself(call.headers) else {
+            throw S3Error(
+                .invalidRequest,
+                "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
+            )
         }
+        return directives.metadata(
+            copying: source.record.metadata, given: try ObjectMetadata.parse(call.headers))
     }
 
     static func writeChecksums(of version: ObjectVersion, _ xml: inout XMLWriter) {
@@ -134,13 +140,15 @@ extension S3Service {
             throw StoreError.entityTooLarge(limit: Limits.uploadByteCount)
         }
         let algorithm = Self.partAlgorithm(destination.upload, announced: nil)
-        let upload = store.beginUpload(
-            UploadTarget(
-                bucket: destination.bucket, key: destination.key,
-                metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
-                expectedLength: UInt64(range.count), checksum: algorithm))
+        let sourceKey = try dataKey(of: source, call, isCopySource: true)
+        var target = UploadTarget(
+            bucket: destination.bucket, key: destination.key,
+            metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
+            expectedLength: UInt64(range.count), checksum: algorithm)
+        target.encryption = try encryption(call, ofPartOf: destination.upload.record)
+        let upload = store.beginUpload(target)
         do {
-            let reader = store.reader(of: source, range: range)
+            let reader = store.reader(of: source, range: range, dataKey: sourceKey)
             while reader.remaining > 0 { try await upload.write(try await Self.piece(of: reader)) }
             let digests = try await upload.finish()
             let checksum = digests.checksum.map { EventChecksum(algorithm, $0) }
@@ -154,6 +162,9 @@ extension S3Service {
             }
             var response = ServiceResponse(xml: xml)
             if isVersioned { response.headers[.amzCopySourceVersionID] = source.wireVersionID }
+            if let encryption = target.encryption {
+                showEncryption(encryption.record, call, in: &response.headers)
+            }
             response.stamp(published.commit)
             return response
         } catch {
@@ -162,7 +173,7 @@ extension S3Service {
         }
     }
 
-    private static func piece(of reader: ObjectReader) async throws -> [UInt8] {
+    static func piece(of reader: ObjectReader) async throws -> [UInt8] {
         let piece = PieceBuffer(count: Int(min(reader.remaining, 1024 * 1024)))
         let count = try await reader.read(into: piece.bytes)
         return Array(piece.bytes[0..<count])
@@ -170,8 +181,11 @@ extension S3Service {
 
     private func copyRange(_ header: String?, size: UInt64) throws -> Range<UInt64> {
         guard let header else { return 0..<size }
-        let halves = header.hasPrefix("bytes=") ? header.dropFirst(6).split(separator: "-") : []
-        guard halves.count == 2, let first = UInt64(halves[0]), let last = UInt64(halves[1]), first <= last
+        let halves =
+            header.hasPrefix("bytes=")
+            ? header.dropFirst(6).split(separator: "-", omittingEmptySubsequences: false) : []
+        guard halves.count == 2, halves.joined().utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let first = UInt64(halves[0]), let last = UInt64(halves[1]), first <= last
         else {
             throw S3Error.invalidArgument(
                 "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",

@@ -1,17 +1,64 @@
+import HTTPTypes
 import Model
 import ObjectStore
+
+extension HTTPField.Name {
+    static let amzExpiration = fixed("x-amz-expiration")
+    static let amzTransitionMinimum = fixed("x-amz-transition-default-minimum-object-size")
+}
 
 /// Source: Amazon S3 API Reference, the actions named by each method.
 extension S3Service {
     func getBucketLifecycle(_ call: S3Call) throws -> ServiceResponse {
-        throw S3Error.notImplemented("GET ?lifecycle")
+        let bucket = try store.bucket(try call.bucket())
+        guard let configuration = try Self.lifecycle(of: bucket) else {
+            throw S3Error(
+                .noSuchLifecycleConfiguration, "The lifecycle configuration does not exist",
+                details: [("BucketName", bucket.name.rawValue)])
+        }
+        var response = ServiceResponse(xml: configuration.xml())
+        response.headers[.amzTransitionMinimum] = configuration.transitionMinimum
+        return response
     }
 
     func putBucketLifecycle(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("PUT ?lifecycle")
+        let bucket = try store.bucket(try call.bucket())
+        try call.requireDigest()
+        var configuration = try LifecycleConfiguration(try await call.document())
+        let minimum = call.headers[.amzTransitionMinimum] ?? LifecycleConfiguration.standardMinimum
+        guard [LifecycleConfiguration.standardMinimum, "varies_by_storage_class"].contains(minimum) else {
+            throw S3Error.invalidArgument(
+                "Invalid value for x-amz-transition-default-minimum-object-size",
+                name: HTTPField.Name.amzTransitionMinimum.canonicalName, value: minimum)
+        }
+        configuration.transitionMinimum = minimum
+        let commit = try await store.configureBucket(
+            bucket.name, setting: LifecycleConfiguration.setting, value: configuration.document,
+            actor: call.actor)
+        var response = ServiceResponse(.ok, headers: [.amzTransitionMinimum: minimum])
+        response.stamp(commit)
+        return response
     }
 
     func deleteBucketLifecycle(_ call: S3Call) async throws -> ServiceResponse {
-        throw S3Error.notImplemented("DELETE ?lifecycle")
+        let commit = try await store.configureBucket(
+            try call.bucket(), setting: LifecycleConfiguration.setting, value: nil, actor: call.actor)
+        var response = ServiceResponse(.noContent)
+        response.stamp(commit)
+        return response
+    }
+
+    static func lifecycle(of bucket: Bucket) throws -> LifecycleConfiguration? {
+        try bucket.settings.meaning(of: LifecycleConfiguration.setting) { try LifecycleConfiguration($0) }
+    }
+
+    /// Says when the current version will expire, if a rule makes it.
+    func showExpiration(of version: ObjectVersion, in bucket: Bucket, _ headers: inout HTTPFields) throws {
+        guard !bucket.settings.documents.isEmpty, let rules = try Self.lifecycle(of: bucket),
+            let (time, rule) = rules.expiration(
+                of: version, LifecycleCalendar(daySeconds: settings.lifecycleDaySeconds))
+        else { return }
+        let name = PercentEncoding.encode(rule.id, keepsSlash: false)
+        headers[.amzExpiration] = "expiry-date=\"\(HTTPDate.string(time))\", rule-id=\"\(name)\""
     }
 }

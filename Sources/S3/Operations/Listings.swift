@@ -231,7 +231,7 @@ extension S3Service {
         xml.element("Upload") { xml in
             xml.element("Key", query.name(upload.record.key))
             xml.element("UploadId", upload.uploadID.description)
-            Self.owner(upload.record.owner, upload.record.ownerDisplayName, "Initiator", &xml)
+            Self.owner(upload.initiator.id, upload.initiator.name, "Initiator", &xml)
             Self.owner(upload.record.owner, upload.record.ownerDisplayName, "Owner", &xml)
             xml.element("StorageClass", upload.record.metadata.storageClass)
             xml.element("Initiated", upload.initiated)

@@ -17,11 +17,15 @@ extension S3Service {
     func createMultipartUpload(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
-        let metadata = try ObjectMetadata.parse(call.headers)
+        var metadata = try ObjectMetadata.parse(call.headers)
+        let place = try store.bucket(bucket)
+        let owner = try settleAccess(&metadata, in: place, call)
+        try lockUpload(metadata, in: place)
         let (algorithm, isComposite) = try checksumOfUpload(call.headers)
+        let encryption = try encryption(call, in: place)
         let created = try await store.createUpload(
             bucket, key, metadata: metadata, checksumAlgorithm: algorithm, composite: isComposite,
-            actor: call.actor)
+            encryption: encryption?.record, actor: call.actor, owner: owner)
         let xml = XMLWriter("InitiateMultipartUploadResult") { xml in
             xml.element("Bucket", bucket.rawValue)
             xml.element("Key", key.rawValue)
@@ -32,13 +36,25 @@ extension S3Service {
             response.headers[.amzChecksumAlgorithm] = algorithm.wireName
             response.headers[.amzChecksumType] = isComposite ? "COMPOSITE" : "FULL_OBJECT"
         }
+        if let encryption {
+            showEncryption(encryption.record, call, in: &response.headers)
+            response.headers[.amzEncryptionContext] = call.headers[.amzEncryptionContext]
+        }
         response.stamp(created.commit)
         return response
     }
 
     /// The algorithm asked for, and whether the object's checksum is to be made of its parts' checksums.
     private func checksumOfUpload(_ headers: HTTPFields) throws -> (EventChecksumAlgorithm, Bool) {
-        guard let name = headers[.amzChecksumAlgorithm] else { return (.unspecified, false) }
+        guard let name = headers[.amzChecksumAlgorithm] else {
+            guard headers[.amzChecksumType] == nil else {
+                throw S3Error(
+                    .invalidRequest,
+                    "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+                )
+            }
+            return (.unspecified, false)
+        }
         guard let algorithm = EventChecksumAlgorithm(wireName: name) else {
             throw S3Error(
                 .invalidRequest,
@@ -103,16 +119,20 @@ extension S3Service {
                 "Checksum Type mismatch occurred, expected checksum Type: \(algorithm.wireName.lowercased()), actual checksum Type: \(announced.algorithm.wireName.lowercased())"
             )
         }
-        let target = UploadTarget(
+        var target = UploadTarget(
             bucket: destination.bucket, key: destination.key,
             metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
             expectedLength: claims.length, checksum: algorithm)
+        target.encryption = try encryption(call, ofPartOf: destination.upload.record)
         let (upload, digests) = try await call.receive(claims, target, store)
         do {
             let checksum = digests.checksum.map { EventChecksum(algorithm, $0) }
             let published = try await store.publishPart(upload, checksum: checksum)
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             if let checksum { response.headers[algorithm.header] = checksum.text(partCount: 0) }
+            if let encryption = target.encryption {
+                showEncryption(encryption.record, call, in: &response.headers)
+            }
             response.stamp(published.commit)
             return response
         } catch {
@@ -142,7 +162,7 @@ extension S3Service {
             xml.element("Bucket", bucket.rawValue)
             xml.element("Key", query.name(key.rawValue))
             xml.element("UploadId", id.description)
-            Self.owner(upload.record.owner, upload.record.ownerDisplayName, "Initiator", &xml)
+            Self.owner(upload.initiator.id, upload.initiator.name, "Initiator", &xml)
             Self.owner(upload.record.owner, upload.record.ownerDisplayName, "Owner", &xml)
             xml.element("StorageClass", upload.record.metadata.storageClass)
             xml.element("PartNumberMarker", marker)
@@ -164,7 +184,7 @@ extension S3Service {
             xml.element("PartNumber", part.number)
             xml.element("LastModified", part.modified)
             xml.element("ETag", "\"\(part.etag)\"")
-            xml.element("Size", part.piece.length)
+            xml.element("Size", part.piece.contentLength)
             if part.piece.hasChecksum {
                 let checksum = part.piece.checksum
                 xml.element(
@@ -188,11 +208,13 @@ extension S3Service {
                 "The XML you provided was not well-formed or did not validate against our published schema: it names \(named.count) parts."
             )
         }
-        let versioning = try store.bucket(bucket).versioning
+        let held = try store.bucket(bucket)
+        let versioning = held.versioning
         let checksums = try checksums(bucket, key, id, named, call)
         let completed = try await store.completeUpload(
             bucket, key, id, parts: named.map { CompletedPart(number: $0.number, etag: $0.etag) },
-            checksums: checksums, conditions: WriteConditions(call.headers), actor: call.actor)
+            checksums: checksums, defaultRetention: try defaultRetention(in: held),
+            conditions: WriteConditions(call.headers), actor: call.actor)
         let xml = XMLWriter("CompleteMultipartUploadResult") { xml in
             xml.element("Location", "/\(bucket)/\(PercentEncoding.encode(key.rawValue, keepsSlash: true))")
             xml.element("Bucket", bucket.rawValue)
@@ -202,6 +224,10 @@ extension S3Service {
         }
         var response = ServiceResponse(xml: xml)
         if versioning != .off { response.headers[.amzVersionID] = completed.value.wireVersionID }
+        try showExpiration(of: completed.value, in: held, &response.headers)
+        if completed.value.record.hasEncryption {
+            showEncryption(completed.value.record.encryption, call, in: &response.headers)
+        }
         response.stamp(completed.commit)
         return response
     }
@@ -215,6 +241,19 @@ extension S3Service {
         do { upload = try store.upload(bucket, key, id) } catch StoreError.noSuchUpload {
             return []  // completed before, perhaps: the store tells
         }
+        if upload.record.checksumComposite {
+            let algorithm = upload.record.checksumAlgorithm
+            for part in named where !part.checksums.contains(where: { $0.algorithm == algorithm }) {
+                throw S3Error(
+                    .invalidRequest,
+                    "The upload was created using a \(algorithm.wireName.lowercased()) checksum. The complete request must include the checksum for each part. It was missing for part \(part.number) in the request."
+                )
+            }
+        }
+        // A completion need not bring the customer's key; one that it brings must be the upload's.
+        if EncryptionRequest.isNamed(in: call.headers) {
+            _ = try encryption(call, ofPartOf: upload.record)
+        }
         let stored = Dictionary(
             uniqueKeysWithValues: try store.parts(of: id, after: 0, limit: Limits.partCount).map {
                 ($0.number, $0)
@@ -226,7 +265,7 @@ extension S3Service {
             }
             parts.append(part)
         }
-        let size = parts.reduce(UInt64(0)) { $0 + $1.piece.length }
+        let size = parts.reduce(UInt64(0)) { $0 + $1.piece.contentLength }
         if let text = call.headers[.amzObjectSize], text != String(size) {
             throw S3Error(
                 .invalidRequest,

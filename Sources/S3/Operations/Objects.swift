@@ -9,14 +9,18 @@ extension S3Service {
     func putObject(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         let key = try call.key()
-        let metadata = try ObjectMetadata.parse(call.headers)
+        var metadata = try ObjectMetadata.parse(call.headers)
         let claims = try BodyClaims(call.headers, call.payload)
-        let versioning = try store.bucket(bucket).versioning
+        let place = try store.bucket(bucket)
+        let versioning = place.versioning
+        let owner = try settleAccess(&metadata, in: place, call)
+        try lock(&metadata, in: place, hasDigest: claims.md5 != nil || claims.checksum != nil)
         // Without a checksum of the client's, Amazon S3 adds this one.
         let algorithm = claims.checksum?.algorithm ?? .crc64Nvme
-        let target = UploadTarget(
+        var target = UploadTarget(
             bucket: bucket, key: key, metadata: metadata, actor: call.actor, part: nil,
-            expectedLength: claims.length, checksum: algorithm)
+            expectedLength: claims.length, checksum: algorithm, owner: owner)
+        target.encryption = try encryption(call, in: place)
         let (upload, digests) = try await call.receive(claims, target, store)
         let checksums = digests.checksum.map { [EventChecksum(algorithm, $0)] } ?? []
         do {
@@ -24,7 +28,12 @@ extension S3Service {
                 upload, conditions: WriteConditions(call.headers), checksums: checksums)
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             Self.showChecksums(of: published.value, in: &response.headers)
+            if let encryption = target.encryption {
+                showEncryption(encryption.record, call, in: &response.headers)
+                response.headers[.amzEncryptionContext] = call.headers[.amzEncryptionContext]
+            }
             if versioning != .off { response.headers[.amzVersionID] = published.value.wireVersionID }
+            try showExpiration(of: published.value, in: place, &response.headers)
             response.stamp(published.commit)
             return response
         } catch {
@@ -48,7 +57,10 @@ extension S3Service {
     private func object(_ call: S3Call, sendsBody: Bool) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         let version = try store.version(bucket.name, try call.key(), try call.version())
+        let dataKey = try dataKey(of: version, call, sendsBody: sendsBody)
         var headers = ObjectMetadata.headers(of: version, isVersioned: bucket.versioning != .off)
+        if !call.query.has("versionId") { try showExpiration(of: version, in: bucket, &headers) }
+        if version.record.hasEncryption { showEncryption(version.record.encryption, call, in: &headers) }
         switch ReadConditions(call.headers).check(version) {
         case .holds: break
         case .failed(let condition): throw StoreError.preconditionFailed(condition)
@@ -64,24 +76,26 @@ extension S3Service {
                 throw S3Error(
                     .invalidRequest, "Cannot specify both Range header and partNumber query parameter")
             }
-            range = try Self.range(ofPart: part, of: version, &headers)
+            let found = try Self.range(ofPart: part, of: version, &headers)
+            range = found.isEmpty ? nil : found  // no range of bytes has none in it
         } else {
-            range = try ByteRange.parse(asked, size: version.size)
+            range = try ByteRange.parse(
+                asked == nil ? nil : ReadConditions.range(call.headers, of: version), size: version.size)
         }
         let bytes = range ?? 0..<version.size
         if let range, !range.isEmpty {
             headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(version.size)"
         }
-        // A checksum is of the whole: a client would check a range against it and fail.
-        if call.headers[.amzChecksumMode]?.uppercased() == "ENABLED", bytes.count == version.size {
-            Self.showChecksums(of: version, in: &headers)
+        if call.headers[.amzChecksumMode]?.uppercased() == "ENABLED" {
+            Self.showChecksums(
+                of: version, part: part, isWhole: bytes.count == version.size, in: &headers)
         }
-        try Self.override(&headers, call.query)
+        try Self.override(&headers, call)
         let length = UInt64(bytes.count)
         headers[.contentLength] = String(length)
         let body: ServiceResponse.Body =
             sendsBody && length > 0
-            ? .object(store.reader(of: version, range: bytes), length: length) : .none
+            ? .object(store.reader(of: version, range: bytes, dataKey: dataKey), length: length) : .none
         return ServiceResponse(range == nil ? .ok : .partialContent, headers: headers, body: body)
     }
 
@@ -96,8 +110,8 @@ extension S3Service {
         // Parts are counted from 1 in the order of the object, whatever numbers they were uploaded with.
         guard number <= parts.count else { throw noSuchPart(number) }
         headers[.amzPartsCount] = String(parts.count)
-        let start = parts[..<(number - 1)].reduce(UInt64(0)) { $0 + $1.length }
-        return start..<start + parts[number - 1].length
+        let start = parts[..<(number - 1)].reduce(UInt64(0)) { $0 + $1.contentLength }
+        return start..<start + parts[number - 1].contentLength
     }
 
     private static func noSuchPart(_ number: Int) -> S3Error {
@@ -113,10 +127,15 @@ extension S3Service {
         ("response-content-encoding", .contentEncoding),
     ]
 
-    private static func override(_ headers: inout HTTPFields, _ query: Query) throws {
-        guard !query.items.isEmpty else { return }
+    private static func override(_ headers: inout HTTPFields, _ call: S3Call) throws {
+        guard !call.query.items.isEmpty else { return }
         for (item, name) in overrides {
-            guard let value = query[item] else { continue }
+            guard let value = call.query[item] else { continue }
+            guard !call.identity.isAnonymous else {
+                throw S3Error(
+                    .invalidRequest,
+                    "Request specific response headers cannot be used for anonymous GET requests.")
+            }
             guard HTTPField.isValidValue(value) else {
                 throw S3Error.invalidArgument("\(item) is no header's value.", name: item, value: value)
             }
@@ -124,17 +143,14 @@ extension S3Service {
         }
     }
 
-    func getObjectACL(_ call: S3Call) throws -> ServiceResponse {
-        let version = try store.version(try call.bucket(), try call.key(), try call.version())
-        return ServiceResponse(xml: Self.ownersACL(version.record.owner))
-    }
-
     // MARK: Deleting
 
     func deleteObject(_ call: S3Call) async throws -> ServiceResponse {
+        let bucket = try call.bucket()
+        try checkBypass(call, in: bucket)
         let deletion = try await store.delete(
-            try call.bucket(), try call.key(), try call.version(),
-            conditions: WriteConditions(call.headers), actor: call.actor)
+            bucket, try call.key(), try call.version(), conditions: WriteConditions(deleting: call.headers),
+            bypassesGovernance: call.bypassesGovernance, actor: call.actor)
         var response = ServiceResponse(.noContent)
         if let version = deletion.versionID { response.headers[.amzVersionID] = version }
         if deletion.isDeleteMarker { response.headers[.amzDeleteMarker] = "true" }
@@ -150,8 +166,15 @@ extension S3Service {
                 .invalidRequest,
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         }
+        try checkBypass(call, in: bucket)
         let document = try XMLElement.parse(try await call.document(), root: "Delete")
         let objects = document.all("Object")
+        guard objects.allSatisfy({ $0.child("Key") != nil }) else {
+            throw S3Error(
+                .malformedXML,
+                "The XML you provided was not well-formed or did not validate against our published schema: an object has no key."
+            )
+        }
         guard (1...1000).contains(objects.count) else {
             throw S3Error(
                 .malformedXML,
@@ -213,14 +236,20 @@ extension S3Service {
     private func delete(
         _ object: XMLElement, from bucket: BucketName, _ call: S3Call
     ) async throws -> Deletion {
-        let key = try ObjectKey(object.child("Key")?.text ?? "")
+        let text = object.child("Key")?.text ?? ""
+        guard !text.isEmpty else {
+            throw S3Error(S3ErrorCode("UserKeyMustBeSpecified", 400), "You must specify a key.")
+        }
+        let key = try S3Call.key(text)
         var selector = VersionSelector.current
         if let wire = object.value("VersionId"), !wire.isEmpty {
             guard let named = VersionSelector(wire: wire) else { throw StoreError.noSuchVersion(key, wire) }
             selector = named
         }
-        let conditions = WriteConditions(ifMatch: object.value("ETag").map { ETagCondition(header: $0) })
-        return try await store.delete(bucket, key, selector, conditions: conditions, actor: call.actor)
+        try authorizeDeletion(of: key, selector, call)
+        return try await store.delete(
+            bucket, key, selector, conditions: try WriteConditions(deleting: object),
+            bypassesGovernance: call.bypassesGovernance, actor: call.actor)
     }
 
     private static func write(_ deletion: Deletion, of object: XMLElement, _ xml: inout XMLWriter) {

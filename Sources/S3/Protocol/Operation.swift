@@ -95,30 +95,27 @@ package enum Operation: String, Sendable, CaseIterable {
         "torrent", "uploads", "versioning", "versions", "website",
     ]
 
-    /// What Amazon S3 answers for a setting that no bucket of this store has.
-    static let absentSettings: [String: (code: String, message: String)] = [
-        "replication": (
-            "ReplicationConfigurationNotFoundError", "The replication configuration was not found"
-        ),
-        "website": (
-            "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"
-        ),
-    ]
+    /// Whether a query item selects a feature.
+    static func isSubresource(_ item: String) -> Bool { subresources.contains(item) }
 
     /// What a subresource of a bucket comes to, by method.
     private static let bucketRoutes: [String: [HTTPRequest.Method: Operation]] = [
         "accelerate": [.get: .getBucketAccelerate],
         "acl": [.get: .getBucketACL, .put: .putBucketACL],
+        "analytics": [.get: .getBucketSetting],
         "cors": [.get: .getBucketCORS, .put: .putBucketCORS, .delete: .deleteBucketCORS],
         "delete": [.post: .deleteObjects],
         "encryption": [
             .get: .getBucketEncryption, .put: .putBucketEncryption, .delete: .deleteBucketEncryption,
         ],
+        "intelligent-tiering": [.get: .getBucketSetting],
+        "inventory": [.get: .getBucketSetting],
         "lifecycle": [
             .get: .getBucketLifecycle, .put: .putBucketLifecycle, .delete: .deleteBucketLifecycle,
         ],
         "location": [.get: .getBucketLocation],
         "logging": [.get: .getBucketLogging, .put: .putBucketLogging],
+        "metrics": [.get: .getBucketSetting],
         "notification": [.get: .getBucketNotification, .put: .putBucketNotification],
         "object-lock": [.get: .getObjectLockConfiguration, .put: .putObjectLockConfiguration],
         "ownershipControls": [

@@ -10,6 +10,8 @@ struct S3Call: Sendable {
     let requestID: String
     let payload: PayloadForm
     let body: any RequestBody
+    /// The sender's address, in numbers.
+    var peer: (@Sendable () -> String?)?
 
     var headers: HTTPFields { head.headerFields }
     var query: Query { target.query }
@@ -25,8 +27,9 @@ struct S3Call: Sendable {
     }
 
     /// - Throws: `KeyTooLongError`, `InvalidURI`.
-    func key() throws -> ObjectKey {
-        let key = target.key ?? ""
+    func key() throws -> ObjectKey { try Self.key(target.key ?? "") }
+
+    static func key(_ key: String) throws -> ObjectKey {
         guard key.utf8.count <= ObjectKey.maximumByteCount else {
             throw S3Error(
                 .keyTooLong, "Your key is too long.",

@@ -179,6 +179,8 @@ extension S3Error {
                 .objectLost,
                 "No replica of some part of this object verifies. Nothing of it was sent or removed; the operator's fsck names what is damaged."
             )
+        case .locked:
+            self.init(.accessDenied, "Access Denied because object protected by object lock.")
         case .invalidState(let reason): self.init(.invalidBucketState, reason)
         case .internalFault:
             self.init(.internalError, "We encountered an internal error. Please try again.")

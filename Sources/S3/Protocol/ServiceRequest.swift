@@ -12,9 +12,14 @@ public protocol RequestBody: AnyObject, Sendable {
 public struct ServiceRequest: Sendable {
     public let head: HTTPRequest
     public let body: any RequestBody
+    /// The sender's address, in numbers; few requests are asked for it.
+    public let peer: (@Sendable () -> String?)?
 
-    public init(head: HTTPRequest, body: any RequestBody) {
+    public init(
+        head: HTTPRequest, body: any RequestBody, peer: (@Sendable () -> String?)? = nil
+    ) {
         self.head = head
         self.body = body
+        self.peer = peer
     }
 }

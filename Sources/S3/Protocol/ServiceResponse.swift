@@ -18,6 +18,8 @@ public struct ServiceResponse: Sendable {
     public var operation: String
     /// The S3 error code; `nil` for a success.
     public var errorCode: String?
+    /// What the access log is to say of it; `nil` where nothing is logged.
+    public var access: AccessNote?
 
     public init(_ status: HTTPResponse.Status, headers: HTTPFields = [:], body: Body = .none) {
         self.status = status
@@ -25,6 +27,7 @@ public struct ServiceResponse: Sendable {
         self.body = body
         operation = ""
         errorCode = nil
+        access = nil
     }
 
     /// An XML document.

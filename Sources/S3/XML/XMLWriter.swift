@@ -49,13 +49,23 @@ package struct XMLWriter: Sendable {
     /// The text of the element that is open.
     package mutating func text(_ text: String) { append(text) }
 
-    /// The one element of S3's documents that has attributes.
-    mutating func grantee(_ id: String) {
-        bytes +=
-            "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\">"
-            .utf8
+    /// A user, in the one element of S3's documents that has attributes.
+    mutating func grantee(_ id: String, _ displayName: String = "") {
+        openGrantee("CanonicalUser")
         element("ID", id)
+        if !displayName.isEmpty { element("DisplayName", displayName) }
         close("Grantee")
+    }
+
+    mutating func group(_ uri: String) {
+        openGrantee("Group")
+        element("URI", uri)
+        close("Grantee")
+    }
+
+    private mutating func openGrantee(_ type: String) {
+        bytes +=
+            "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"\(type)\">".utf8
     }
 
     private mutating func open(_ name: StaticString) {

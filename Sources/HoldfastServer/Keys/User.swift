@@ -1,0 +1,109 @@
+import Foundation
+import S3
+
+/// Whoever may hold access keys and own buckets.
+public struct User: Codable, Sendable, Hashable {
+    public let name: String
+    /// What objects and lists show.
+    public var displayName: String
+    /// When it was made: RFC 3339, UTC.
+    public let created: String
+    /// AWS policy documents, by name.
+    public var policies: [String: String]
+
+    public init(
+        name: String, displayName: String, created: String, policies: [String: String] = [:]
+    ) {
+        self.name = name
+        self.displayName = displayName
+        self.created = created
+        self.policies = policies
+    }
+
+    public var canonicalID: String { AccessKey.canonicalID(of: name) }
+
+    /// Bytes of a policy at most, as of a bucket's on Amazon S3.
+    static let policyByteLimit = 20 * 1024
+
+    /// The policies as they are evaluated; `nil` for a user without.
+    /// - Throws: ``KeyError/badPolicy(user:policy:reason:)``.
+    func readPolicies() throws -> UserPolicies? {
+        guard !policies.isEmpty else { return nil }
+        for (policy, text) in policies.sorted(by: { $0.key < $1.key }) {
+            try Self.check(policy, text, of: name)
+        }
+        return try UserPolicies(policies.sorted { $0.key < $1.key }.map { Array($0.value.utf8) })
+    }
+
+    static func check(_ policy: String, _ text: String, of user: String) throws {
+        func bad(_ reason: String) -> KeyError { .badPolicy(user: user, policy: policy, reason: reason) }
+        guard (1...128).contains(policy.utf8.count), policy.utf8.allSatisfy(isNameByte) else {
+            throw bad("its name takes 1 to 128 letters, digits and +=,.@_-")
+        }
+        guard text.utf8.count <= policyByteLimit else {
+            throw bad("it has \(text.utf8.count) bytes, more than \(policyByteLimit)")
+        }
+        do { _ = try UserPolicies([Array(text.utf8)]) } catch let error as S3Error {
+            throw bad(error.message)
+        }
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
+        default: "+=,.@_-".utf8.contains(byte)
+        }
+    }
+
+    /// - Throws: ``KeyError/badName(_:reason:)`` for what would be mistaken in a policy or a command.
+    static func checkName(_ name: String) throws {
+        guard (1...64).contains(name.utf8.count) else {
+            throw KeyError.badName(name, reason: "must have 1 to 64 bytes")
+        }
+        let isFit = name.unicodeScalars.allSatisfy {
+            $0.properties.isAlphabetic || ("0"..."9").contains($0) || "+=,.@_-".unicodeScalars.contains($0)
+        }
+        guard isFit else { throw KeyError.badName(name, reason: "takes letters, digits and +=,.@_-") }
+    }
+}
+
+/// What is wrong with users or keys, or with a change to them.
+public enum KeyError: Error, CustomStringConvertible {
+    case unreadable(path: String, reason: String)
+    case noSuchKey(String)
+    case keyExists(String)
+    case incompleteKey
+    case noSuchUser(String)
+    case userExists(String)
+    case badName(String, reason: String)
+    case noSuchPolicy(user: String, policy: String)
+    case badPolicy(user: String, policy: String, reason: String)
+    case ownsBuckets(user: String, buckets: [String])
+    case rootIsNoUser
+    case incompleteEnvironment
+    case tooShort(setting: String, minimum: Int)
+
+    public var description: String {
+        switch self {
+        case .unreadable(let path, let reason): "the keys in \(path) cannot be read: \(reason)"
+        case .noSuchKey(let key): "there is no access key \(key); 'holdfast key list' shows those there are"
+        case .keyExists(let key): "there is an access key \(key) already"
+        case .incompleteKey: "an access key and its secret go together: only one of them is given"
+        case .noSuchUser(let name): "there is no user '\(name)'; 'holdfast user list' shows those there are"
+        case .userExists(let name): "there is a user '\(name)' already"
+        case .badName(let name, let reason): "the user name '\(name.prefix(80))' \(reason)"
+        case .noSuchPolicy(let user, let policy): "user '\(user)' has no policy '\(policy)'"
+        case .badPolicy(let user, let policy, let reason):
+            "policy '\(policy.prefix(80))' of user '\(user)' cannot be kept: \(reason)"
+        case .ownsBuckets(let user, let buckets):
+            "user '\(user)' owns \(buckets.count) buckets (\(buckets.prefix(3).joined(separator: ", "))\(buckets.count > 3 ? ", …" : "")): with --force they stay, and only root has them"
+        case .rootIsNoUser: "root is the administrator: it cannot be made, deleted or bound by policies"
+        case .incompleteEnvironment:
+            "HOLDFAST_ROOT_ACCESS_KEY and HOLDFAST_ROOT_SECRET_KEY go together: only one of them is set"
+        case .tooShort(let setting, let minimum):
+            "\(setting) is shorter than \(minimum) characters"
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import Foundation
+
+/// A user whom the settings file wants to be there. One who exists already stays as he is, whatever has become
+/// of him since.
+public struct UserSetting: Sendable, Equatable {
+    static let name = "users"
+
+    public let name: String
+    public let displayName: String?
+    public let accessKey: String
+    public let secretKey: String
+    /// Policy documents by name.
+    public let policies: [String: String]
+
+    /// Makes those who do not exist.
+    /// - Throws: ``KeyError``.
+    public static func create(_ users: [UserSetting], _ keys: KeyStore) throws {
+        let known = Set(keys.users.map(\.name))
+        for user in users where !known.contains(user.name) {
+            _ = try keys.createUser(
+                user.name, displayName: user.displayName, accessKey: user.accessKey,
+                secretKey: user.secretKey, policies: user.policies)
+        }
+    }
+
+    /// The member `users` of a settings file.
+    /// - Throws: ``SettingError``, which names the member that makes no sense.
+    static func users(_ path: String) throws -> [UserSetting] {
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        func bad(_ reason: String) -> SettingError {
+            SettingError(setting: Self.name, source: path, reason: reason)
+        }
+        let whole: Any
+        do {
+            whole = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch {
+            throw bad("cannot be read: \(error.localizedDescription)")
+        }
+        guard let member = (whole as? [String: Any])?[Self.name] else { return [] }
+        guard let list = member as? [[String: Any]] else { throw bad("is no list of objects") }
+        return try list.map { user in
+            let known: Set = ["name", "display-name", "access-key", "secret-key", "policies"]
+            if let other = user.keys.sorted().first(where: { !known.contains($0) }) {
+                throw bad("has a member '\(other)': a user has \(known.sorted().joined(separator: ", "))")
+            }
+            guard let name = user["name"] as? String, let accessKey = user["access-key"] as? String,
+                let secretKey = user["secret-key"] as? String
+            else { throw bad("takes users with name, access-key and secret-key, all strings") }
+            guard user["display-name"] == nil || user["display-name"] is String else {
+                throw bad("has a display-name that is no string, of user '\(name)'")
+            }
+            let policies = user["policies"] ?? [String: Any]()
+            guard let policies = policies as? [String: Any] else {
+                throw bad("has policies that are no object, of user '\(name)'")
+            }
+            return UserSetting(
+                name: name, displayName: user["display-name"] as? String, accessKey: accessKey,
+                secretKey: secretKey, policies: try policies.mapValues { try text($0, bad) })
+        }
+    }
+
+    /// A policy may stand there as it is, or as a string.
+    private static func text(_ policy: Any, _ bad: (String) -> SettingError) throws -> String {
+        if let text = policy as? String { return text }
+        guard policy is [String: Any] else {
+            throw bad("has a policy that is neither an object nor a string")
+        }
+        let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
+        return String(
+            decoding: try JSONSerialization.data(withJSONObject: policy, options: options), as: UTF8.self)
+    }
+}

@@ -1,0 +1,42 @@
+import Model
+
+extension ObjectStore {
+    /// Changes part of what is kept with a version beside its bytes: `change` is given what is true when it is
+    /// committed, so two that change different fields at once both last.
+    /// - Parameter bypassesGovernance: retention in governance mode may be shortened and taken away.
+    /// - Throws: ``StoreError/noSuchVersion(_:_:)`` if the version is gone by then,
+    ///   ``StoreError/locked(_:reason:)`` for a change that would weaken its lock.
+    public func amend(
+        _ version: ObjectVersion, actor: Actor, bypassesGovernance: Bool = false,
+        _ change: @escaping @Sendable (inout EventMetadata) throws -> Void
+    ) async throws -> Commit {
+        try await engine.ledger.commit(
+            Proposal(actor: actor) { [clock = engine.clock] view in
+                let key = try ObjectKey(version.key)
+                let bucket = try BucketName(version.record.bucket)
+                guard let present = try view.version(bucket, key, .id(version.versionID)),
+                    present.sequence == version.sequence
+                else { throw StoreError.noSuchVersion(key, version.wireVersionID) }
+                var metadata = present.record.metadata
+                try change(&metadata)
+                return try VersionDecisions.amend(
+                    present, metadata: metadata, bypassesGovernance: bypassesGovernance, now: clock)
+            }
+        ).commit
+    }
+
+    /// Replaces what is kept with a version beside its bytes; but for its lock, which has changes of its own.
+    public func amend(_ version: ObjectVersion, metadata: EventMetadata, actor: Actor) async throws -> Commit
+    {
+        try await amend(version, actor: actor) { present in
+            var replacement = metadata
+            replacement.legalHold = present.legalHold
+            if present.hasRetention {
+                replacement.retention = present.retention
+            } else {
+                replacement.clearRetention()
+            }
+            present = replacement
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import Model
+
+/// Whose an object becomes, and whether access control lists count.
+///
+/// Source: Amazon S3 User Guide, "Controlling ownership of objects and disabling ACLs for your bucket".
+package enum ObjectOwnership: String, Sendable {
+    /// Everything is the bucket owner's; lists do not count.
+    case bucketOwnerEnforced = "BucketOwnerEnforced"
+    /// An object whose writer gives the bucket's owner full control becomes the bucket owner's.
+    case bucketOwnerPreferred = "BucketOwnerPreferred"
+    case objectWriter = "ObjectWriter"
+
+    /// - Throws: `MalformedXML`.
+    package init(document bytes: [UInt8]) throws {
+        let root = try XMLElement.parse(bytes, root: "OwnershipControls")
+        let rules = root.all("Rule")
+        guard rules.count == 1, root.children.count == 1,
+            let found = rules[0].value("ObjectOwnership").flatMap(Self.init(rawValue:))
+        else { throw BucketAccess.malformed }
+        self = found
+    }
+
+    package var document: [UInt8] {
+        XMLWriter("OwnershipControls") { xml in
+            xml.element("Rule") { $0.element("ObjectOwnership", rawValue) }
+        }.bytes
+    }
+}
+
+/// What keeps a bucket from being opened to everybody by mistake.
+///
+/// Source: Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage".
+package struct PublicAccessBlock: Sendable, Equatable {
+    /// No list that opens something is taken.
+    package var blocksPublicACLs = false
+    /// Grants to the open groups do not count.
+    package var ignoresPublicACLs = false
+    /// No policy that opens the bucket is taken.
+    package var blocksPublicPolicy = false
+    /// A policy that opens the bucket counts for the store's users only.
+    package var restrictsPublicBuckets = false
+
+    package static let none = PublicAccessBlock()
+    package static let all = PublicAccessBlock(
+        blocksPublicACLs: true, ignoresPublicACLs: true, blocksPublicPolicy: true,
+        restrictsPublicBuckets: true)
+
+    package init(
+        blocksPublicACLs: Bool = false, ignoresPublicACLs: Bool = false, blocksPublicPolicy: Bool = false,
+        restrictsPublicBuckets: Bool = false
+    ) {
+        self.blocksPublicACLs = blocksPublicACLs
+        self.ignoresPublicACLs = ignoresPublicACLs
+        self.blocksPublicPolicy = blocksPublicPolicy
+        self.restrictsPublicBuckets = restrictsPublicBuckets
+    }
+
+    private static let elements: [(name: String, field: any WritableKeyPath<Self, Bool> & Sendable)] = [
+        ("BlockPublicAcls", \.blocksPublicACLs), ("IgnorePublicAcls", \.ignoresPublicACLs),
+        ("BlockPublicPolicy", \.blocksPublicPolicy), ("RestrictPublicBuckets", \.restrictsPublicBuckets),
+    ]
+
+    /// - Throws: `MalformedXML`.
+    package init(document bytes: [UInt8]) throws {
+        let root = try XMLElement.parse(bytes, root: "PublicAccessBlockConfiguration")
+        self.init()
+        for child in root.children {
+            guard let known = Self.elements.first(where: { $0.name == child.name }),
+                root.all(child.name).count == 1
+            else { throw BucketAccess.malformed }
+            switch root.value(child.name)?.lowercased() {
+            case "true": self[keyPath: known.field] = true
+            case "false": self[keyPath: known.field] = false
+            default: throw BucketAccess.malformed
+            }
+        }
+    }
+
+    package var document: [UInt8] {
+        XMLWriter("PublicAccessBlockConfiguration") { xml in
+            for (name, field) in Self.elements {
+                xml.element(named: name, self[keyPath: field] ? "true" : "false")
+            }
+        }.bytes
+    }
+}
+
+/// What a bucket's settings say of access. A bucket without a setting is as all were before 2023: its writers
+/// own what they write, lists count, and nothing is blocked.
+struct BucketAccess: Sendable {
+    let owner: String
+    let ownership: ObjectOwnership
+    let block: PublicAccessBlock
+    let policy: PolicyDocument?
+    /// `nil` if nobody set one.
+    let list: AccessControlList?
+
+    /// The names that the settings are kept under: S3's subresources.
+    static let ownershipName = "ownershipControls"
+    static let blockName = "publicAccessBlock"
+    static let policyName = "policy"
+    static let listName = "acl"
+
+    static let malformed = S3Error(
+        .malformedXML,
+        "The XML you provided was not well-formed or did not validate against our published schema")
+
+    init(_ bucket: Bucket) throws {
+        owner = bucket.owner
+        let settings = bucket.settings
+        ownership = try Self.ownership(of: bucket)
+        block = try settings.meaning(of: Self.blockName) { try PublicAccessBlock(document: $0) } ?? .none
+        policy = try settings.meaning(of: Self.policyName) {
+            try PolicyDocument($0, kind: .bucket(bucket.name))
+        }
+        list = try settings.meaning(of: Self.listName) { try AccessControlList(document: $0, owner: nil) }
+    }
+
+    static func ownership(of bucket: Bucket) throws -> ObjectOwnership {
+        try bucket.settings.meaning(of: ownershipName) { try ObjectOwnership(document: $0) }
+            ?? .objectWriter
+    }
+
+    var isEnforced: Bool { ownership == .bucketOwnerEnforced }
+
+    /// What the policy says; a policy that opens a restricted bucket says nothing to strangers.
+    func verdict(on request: PolicyRequest) -> Verdict {
+        guard let policy else { return .silent }
+        let verdict = policy.verdict(on: request)
+        if verdict == .allowed, block.restrictsPublicBuckets, case .anonymous = request.principal,
+            policy.isPublic
+        {
+            return .silent
+        }
+        return verdict
+    }
+
+    /// Whether the bucket's list gives a right; the owner's own rights do not come from it.
+    func grants(_ permission: EventGrant.Permission, to user: String?) -> Bool {
+        guard !isEnforced, let list else { return false }
+        return list.allows(permission, to: user, ignoresOpen: block.ignoresPublicACLs)
+    }
+}

@@ -1,0 +1,99 @@
+import HTTPTypes
+import Model
+import ObjectStore
+
+/// The condition keys of a request. Nothing is found out before a policy asks.
+///
+/// Source: AWS Service Authorization Reference, "Condition keys for Amazon S3"; IAM User Guide, "AWS global
+/// condition context keys".
+struct RequestContext: Sendable {
+    let call: S3Call
+    let now: Timestamp
+    /// The tags of the object that the request is about; `nil` if it is not there.
+    let tags: @Sendable () -> [String: String]?
+
+    var context: PolicyContext { PolicyContext { key in self.values(key) } }
+
+    private func values(_ key: String) -> [String]? {
+        if key.hasPrefix("aws:") { return global(key.dropFirst(4)).map { [$0] } }
+        guard key.hasPrefix("s3:") else { return nil }
+        let name = key.dropFirst(3)
+        if name.hasPrefix("existingobjecttag/") {
+            return tag(name.dropFirst(18), in: tags() ?? [:])
+        }
+        if name.hasPrefix("requestobjecttag/") { return tag(name.dropFirst(17), in: requestTags) }
+        if name == "requestobjecttagkeys" {
+            let keys = requestTags.keys.sorted()
+            return keys.isEmpty ? nil : keys
+        }
+        return s3(String(name)).map { [$0] }
+    }
+
+    private func global(_ name: Substring) -> String? {
+        let identity = call.identity
+        return switch name {
+        case "currenttime": now.description
+        case "epochtime": String(now.seconds)
+        case "securetransport": call.head.scheme == "https" ? "true" : "false"
+        case "sourceip": call.peer?()
+        case "useragent": call.headers[.userAgent]
+        case "referer": call.headers[.referer]
+        case "userid": identity.isAnonymous ? "anonymous" : identity.userID
+        case "username": identity.isAnonymous ? nil : identity.userName
+        case "principaltype": identity.isAnonymous ? "Anonymous" : identity.isRoot ? "Account" : "User"
+        default: nil
+        }
+    }
+
+    private func s3(_ name: String) -> String? {
+        switch name {
+        case "prefix", "delimiter", "max-keys": return call.query[name]
+        case "versionid": return call.query["versionId"]
+        case "authtype":
+            if call.identity.isAnonymous { return nil }
+            if call.headers[.authorization] != nil { return "REST-HEADER" }
+            return call.query.has("X-Amz-Signature") || call.query.has("Signature")
+                ? "REST-QUERY-STRING" : "POST"
+        case "signatureversion":
+            if call.identity.isAnonymous { return nil }
+            let isOld = call.headers[.authorization]?.hasPrefix("AWS ") ?? call.query.has("AWSAccessKeyId")
+            return isOld ? "AWS" : "AWS4-HMAC-SHA256"
+        case "signatureage":
+            guard let text = call.query["X-Amz-Date"], let sent = HTTPDate.compactSeconds(text) else {
+                return nil
+            }
+            return String(now.seconds > sent ? (now.seconds - sent) * 1000 : 0)
+        case "object-lock-mode", "object-lock-retain-until-date", "object-lock-legal-hold":
+            return HTTPField.Name("x-amz-\(name)").flatMap { call.headers[$0] }
+        default:
+            // The other keys of S3 are the headers that they are about.
+            guard name.hasPrefix("x-amz-"), let header = HTTPField.Name(name) else { return nil }
+            return call.headers[header]
+        }
+    }
+
+    /// Tag keys are told apart by case, and policies have them in lower case: the first that fits counts.
+    private func tag(_ key: Substring, in tags: [String: String]) -> [String]? {
+        tags.sorted { $0.key < $1.key }.first { $0.key.lowercased() == key }.map { [$0.value] }
+    }
+
+    private var requestTags: [String: String] {
+        guard let text = call.headers[.amzTagging] else { return [:] }
+        var tags: [String: String] = [:]
+        for item in text.split(separator: "&") {
+            let halves = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let key = PercentEncoding.decode(halves[0], plusIsSpace: true),
+                let value = PercentEncoding.decode(halves.count == 2 ? halves[1] : "", plusIsSpace: true)
+            else { continue }  // the operation refuses it
+            tags[key] = value
+        }
+        return tags
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static let amzTagging = fixed("x-amz-tagging")
+    static let amzExpectedBucketOwner = fixed("x-amz-expected-bucket-owner")
+    static let amzSourceExpectedBucketOwner = fixed("x-amz-source-expected-bucket-owner")
+    static let amzObjectOwnership = fixed("x-amz-object-ownership")
+}

@@ -1,0 +1,78 @@
+import Foundation
+import HoldfastServer
+import S3
+import TestSupport
+import Testing
+
+@Suite struct UserTests {
+    private static let policy =
+        #"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}}"#
+
+    private let disk = SimulatedFileSystem()
+
+    private func open() throws -> KeyStore { try KeyStore(stateDirectory: "/state", fileSystem: disk) }
+
+    @Test func aUserHasANameAKeyAndACanonicalID() throws {
+        let store = try open()
+        let key = try store.createUser("alice", displayName: "Alice L.")
+        let found = try #require(store.identity(accessKey: key.accessKey))
+        #expect(found.userName == "alice" && found.displayName == "Alice L." && !found.isRoot)
+        #expect(found.policies == nil, "a user without policies costs nothing")
+        let user = try store.user("alice")
+        #expect(user.canonicalID == found.userID && store.displayName(userID: found.userID) == "Alice L.")
+        #expect(store.displayName(userID: "nobody") == nil)
+        let other = try store.create(user: "alice")
+        #expect(store.identity(accessKey: other.accessKey)?.displayName == "Alice L.")
+        #expect(store.users.count == 1)
+        #expect(try open().users == store.users && open().all == store.all)
+    }
+
+    @Test func whatCannotBeAUserIsRefusedAndChangesNothing() throws {
+        let store = try open()
+        _ = try store.createUser("alice", accessKey: "ALICESKEY", secretKey: "alices-secret")
+        let attempts: [(name: String, key: String?, secret: String?)] = [
+            ("alice", nil, nil), ("root", nil, nil), ("", nil, nil), ("a b", nil, nil), ("a/b", nil, nil),
+            ("bob", "ALICESKEY", "other-secret"), ("bob", "BOBSKEY", nil), ("bob", nil, "bobs-secret"),
+            ("bob", "BO", "bobs-secret"), ("bob", "BOBSKEY", "short"),
+            (String(repeating: "x", count: 65), nil, nil),
+        ]
+        for (name, key, secret) in attempts {
+            #expect(throws: KeyError.self, "\(name)") {
+                try store.createUser(name, accessKey: key, secretKey: secret)
+            }
+        }
+        #expect(throws: KeyError.self) { try store.create(user: "a/b") }
+        #expect(store.users.map(\.name) == ["alice"] && store.all.count == 1)
+    }
+
+    @Test func aPolicyCountsAtOnceAndForEveryKey() throws {
+        let store = try open()
+        let first = try store.createUser("alice")
+        let second = try store.create(user: "alice")
+        try store.putPolicy("read", Self.policy, of: "alice")
+        let policies = store.identity(accessKey: first.accessKey)?.policies
+        #expect(policies != nil && store.identity(accessKey: second.accessKey)?.policies == policies)
+        #expect(try store.user("alice").policies == ["read": Self.policy])
+        #expect(try open().user("alice").policies == ["read": Self.policy])
+        try store.deletePolicy("read", of: "alice")
+        #expect(store.identity(accessKey: first.accessKey)?.policies == nil)
+        #expect(throws: KeyError.self) { try store.deletePolicy("read", of: "alice") }
+        #expect(throws: KeyError.self) { try store.putPolicy("bad", "{", of: "alice") }
+        #expect(throws: KeyError.self) { try store.putPolicy("a b", Self.policy, of: "alice") }
+        #expect(throws: KeyError.self) { try store.putPolicy("read", Self.policy, of: "nobody") }
+        #expect(throws: KeyError.self) { try store.putPolicy("read", Self.policy, of: "root") }
+        let long = Self.policy + String(repeating: " ", count: 20 * 1024)
+        #expect(throws: KeyError.self) { try store.putPolicy("long", long, of: "alice") }
+    }
+
+    @Test func aDeletedUsersKeysAreRefused() throws {
+        let store = try open()
+        let keys = [try store.createUser("alice"), try store.create(user: "alice")]
+        let bob = try store.createUser("bob")
+        try store.deleteUser("alice")
+        for key in keys { #expect(store.identity(accessKey: key.accessKey) == nil) }
+        #expect(store.users.map(\.name) == ["bob"] && store.all == [bob])
+        #expect(throws: KeyError.self) { try store.deleteUser("alice") }
+        #expect(throws: KeyError.self) { try store.deleteUser("root") }
+    }
+}
