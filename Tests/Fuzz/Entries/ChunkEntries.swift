@@ -25,10 +25,7 @@ enum ChunkEntries {
         let hasTrailer = input.dropFirst().first.map { $0 & 1 == 1 } ?? false
         let body = Array(input.dropFirst(2))
         let whole = await read([body], signer, hasTrailer)
-        let pieces = stride(from: 0, to: body.count, by: step).map {
-            Array(body[$0..<min($0 + step, body.count)])
-        }
-        let split = await read(pieces, signer, hasTrailer)
+        let split = await read(PieceBody.pieces(of: body, step), signer, hasTrailer)
         try require(
             whole.code == split.code, "\(whole.code ?? "good") whole, \(split.code ?? "good") in pieces")
         try require(whole.content.count <= body.count, "no more comes out than went in")
@@ -49,13 +46,4 @@ enum ChunkEntries {
         } catch { outcome.code = (error as? S3Error)?.code.name ?? "InternalError" }
         return outcome
     }
-}
-
-/// Pieces that are all there. Its state belongs to the one task that asks.
-private final class PieceBody: RequestBody, @unchecked Sendable {
-    private var pieces: [[UInt8]]
-
-    init(_ pieces: [[UInt8]]) { self.pieces = pieces.reversed() }
-
-    func next() async throws -> (any ByteChunk)? { pieces.popLast() }
 }

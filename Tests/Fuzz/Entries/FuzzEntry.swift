@@ -29,6 +29,14 @@ public struct FuzzEntry: Sendable {
         FuzzEntry("range", TextEntries.range),
         FuzzEntry("target", TextEntries.target),
         FuzzEntry("date", TextEntries.date),
+        FuzzEntry("form", FormEntries.form),
+        FuzzEntry("post-policy", FormEntries.postPolicy),
+        FuzzEntry("cors") { _ = try CORSRules($0) },
+        FuzzEntry("lifecycle") { _ = try LifecycleConfiguration($0) },
+        FuzzEntry("acl") { _ = try AccessControlList(document: $0, owner: nil) },
+        FuzzEntry("notification") { _ = try NotificationRules($0) },
+        FuzzEntry("tags") { _ = try TagSet(try XMLElement.parse($0, root: "Tagging"), of: .object) },
+        FuzzEntry("tag-header") { _ = try TagSet(header: String(decoding: $0, as: UTF8.self)) },
     ]
 
     public static func named(_ name: String) -> FuzzEntry? { all.first { $0.name == name } }
