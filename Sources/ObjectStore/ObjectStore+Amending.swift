@@ -24,19 +24,4 @@ extension ObjectStore {
             }
         ).commit
     }
-
-    /// Replaces what is kept with a version beside its bytes; but for its lock, which has changes of its own.
-    public func amend(_ version: ObjectVersion, metadata: EventMetadata, actor: Actor) async throws -> Commit
-    {
-        try await amend(version, actor: actor) { present in
-            var replacement = metadata
-            replacement.legalHold = present.legalHold
-            if present.hasRetention {
-                replacement.retention = present.retention
-            } else {
-                replacement.clearRetention()
-            }
-            present = replacement
-        }
-    }
 }
