@@ -50,9 +50,6 @@ extension AccessControlList {
     }
 
     private static func malformed(_ reason: String) -> S3Error {
-        S3Error(
-            .malformedACL,
-            "The XML you provided was not well-formed or did not validate against our published schema: \(reason)."
-        )
+        S3Error.malformedDocument(reason, .malformedACL)
     }
 }

@@ -213,10 +213,7 @@ extension AccessControlList {
     /// Finds the grantees' names, and refuses what cannot be kept.
     mutating func settle(_ displayName: (String) -> String?) throws {
         guard grants.count <= Self.limit else {
-            throw S3Error(
-                .malformedACL,
-                "The XML you provided was not well-formed or did not validate against our published schema: there are more than \(Self.limit) grants."
-            )
+            throw S3Error.malformedDocument("there are more than \(Self.limit) grants", .malformedACL)
         }
         for index in grants.indices where !GranteeGroup.all.contains(grants[index].grantee) {
             let id = grants[index].grantee

@@ -16,7 +16,7 @@ package enum ObjectOwnership: String, Sendable {
         let rules = root.all("Rule")
         guard rules.count == 1, root.children.count == 1,
             let found = rules[0].value("ObjectOwnership").flatMap(Self.init(rawValue:))
-        else { throw BucketAccess.malformed }
+        else { throw S3Error.malformedDocument }
         self = found
     }
 
@@ -67,11 +67,11 @@ package struct PublicAccessBlock: Sendable, Equatable {
         for child in root.children {
             guard let known = Self.elements.first(where: { $0.name == child.name }),
                 root.all(child.name).count == 1
-            else { throw BucketAccess.malformed }
+            else { throw S3Error.malformedDocument }
             switch root.value(child.name)?.lowercased() {
             case "true": self[keyPath: known.field] = true
             case "false": self[keyPath: known.field] = false
-            default: throw BucketAccess.malformed
+            default: throw S3Error.malformedDocument
             }
         }
     }
@@ -100,10 +100,6 @@ struct BucketAccess: Sendable {
     static let blockName = "publicAccessBlock"
     static let policyName = "policy"
     static let listName = "acl"
-
-    static let malformed = S3Error(
-        .malformedXML,
-        "The XML you provided was not well-formed or did not validate against our published schema")
 
     init(_ bucket: Bucket) throws {
         owner = bucket.owner

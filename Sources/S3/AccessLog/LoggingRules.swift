@@ -29,17 +29,17 @@ package struct LoggingRules: Hashable, Sendable {
     /// What a bucket's setting says.
     package init(stored bytes: [UInt8]) throws {
         guard let rules = try LoggingRules(request: bytes) else {
-            throw S3Error.schema("it has no LoggingEnabled")
+            throw S3Error.malformedDocument("it has no LoggingEnabled")
         }
         self = rules
     }
 
     private init(_ enabled: XMLElement) throws {
         guard let target = enabled.value("TargetBucket"), !target.isEmpty else {
-            throw S3Error.schema("it has no TargetBucket")
+            throw S3Error.malformedDocument("it has no TargetBucket")
         }
         guard let prefix = enabled.child("TargetPrefix")?.text else {
-            throw S3Error.schema("it has no TargetPrefix")
+            throw S3Error.malformedDocument("it has no TargetPrefix")
         }
         guard prefix.utf8.count <= Self.prefixLimit else {
             throw S3Error.invalidArgument(
@@ -60,9 +60,11 @@ package struct LoggingRules: Hashable, Sendable {
             switch partitioned.value("PartitionDateSource") {
             case "EventTime": return .partitioned(byEventTime: true)
             case "DeliveryTime", nil: return .partitioned(byEventTime: false)
-            default: throw S3Error.schema("PartitionDateSource is neither EventTime nor DeliveryTime")
+            default:
+                throw S3Error.malformedDocument("PartitionDateSource is neither EventTime nor DeliveryTime")
             }
-        default: throw S3Error.schema("TargetObjectKeyFormat takes SimplePrefix or PartitionedPrefix")
+        default:
+            throw S3Error.malformedDocument("TargetObjectKeyFormat takes SimplePrefix or PartitionedPrefix")
         }
     }
 

@@ -63,7 +63,7 @@ package struct CORSRules: Sendable {
         let document = try XMLElement.parse(bytes, root: "CORSConfiguration")
         let elements = document.all("CORSRule")
         guard elements.count == document.children.count, (1...Self.ruleLimit).contains(elements.count) else {
-            throw Self.malformed
+            throw S3Error.malformedDocument
         }
         rules = try elements.map(Self.rule)
         let ids = rules.compactMap(\.id)
@@ -81,10 +81,10 @@ package struct CORSRules: Sendable {
         ]
         guard element.children.allSatisfy({ known.contains($0.name) }), texts("ID").count <= 1,
             texts("MaxAgeSeconds").count <= 1
-        else { throw malformed }
+        else { throw S3Error.malformedDocument }
         let origins = texts("AllowedOrigin")
         let methods = texts("AllowedMethod")
-        guard !origins.isEmpty, !methods.isEmpty else { throw malformed }
+        guard !origins.isEmpty, !methods.isEmpty else { throw S3Error.malformedDocument }
         if let method = methods.first(where: { !Self.methods.contains($0) }) {
             throw S3Error(
                 .invalidRequest,
@@ -101,7 +101,7 @@ package struct CORSRules: Sendable {
                     "ExposeHeader \"\(name)\" contains wildcard. We currently do not support wildcard for ExposeHeader."
                 )
             }
-            guard HTTPField.Name(name) != nil else { throw malformed }
+            guard HTTPField.Name(name) != nil else { throw S3Error.malformedDocument }
         }
         let headers = texts("AllowedHeader")
         return Rule(
@@ -115,19 +115,15 @@ package struct CORSRules: Sendable {
         guard let pattern = Pattern(lowercased ? text.lowercased() : text) else {
             throw S3Error(.invalidRequest, "\(element) \"\(text)\" can not have more than one wildcard.")
         }
-        guard !text.isEmpty, HTTPField.isValidValue(text) else { throw malformed }
+        guard !text.isEmpty, HTTPField.isValidValue(text) else { throw S3Error.malformedDocument }
         return pattern
     }
 
     private static func seconds(_ text: String) throws -> Int {
         guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = Int32(text)
-        else { throw malformed }
+        else { throw S3Error.malformedDocument }
         return Int(seconds)
     }
-
-    private static let malformed = S3Error(
-        .malformedXML,
-        "The XML you provided was not well-formed or did not validate against our published schema")
 
     /// The document, as S3 writes it.
     package var xml: XMLWriter {

@@ -36,11 +36,11 @@ package struct TagSet: Sendable {
     package init(_ document: XMLElement, of holder: Holder) throws {
         self.holder = holder
         let sets = document.all("TagSet")
-        guard sets.count == 1, document.children.count == 1 else { throw Self.malformed }
+        guard sets.count == 1, document.children.count == 1 else { throw S3Error.malformedDocument }
         for element in sets[0].children {
             guard element.name == "Tag", element.children.count == 2,
                 let key = element.child("Key")?.text, let value = element.child("Value")?.text
-            else { throw Self.malformed }
+            else { throw S3Error.malformedDocument }
             try add(key, value)
         }
     }
@@ -106,12 +106,6 @@ package struct TagSet: Sendable {
         S3Error(
             .invalidTag, message,
             details: [("TagKey", key), ("TagValue", value)].filter { isAllowed($0.1) })
-    }
-
-    private static var malformed: S3Error {
-        S3Error(
-            .malformedXML,
-            "The XML you provided was not well-formed or did not validate against our published schema")
     }
 
     /// As the store keeps an object's.

@@ -21,7 +21,7 @@ struct EncryptionRule: Sendable {
     init(_ document: [UInt8]) throws {
         let root = try XMLElement.parse(document, root: "ServerSideEncryptionConfiguration")
         let rules = root.all("Rule")
-        guard rules.count == 1, let rule = rules.first else { throw Self.malformed }
+        guard rules.count == 1, let rule = rules.first else { throw S3Error.malformedDocument }
         if let blocked = rule.child("BlockedEncryptionTypes"),
             blocked.all("EncryptionType").contains(where: { $0.text != "NONE" })
         {
@@ -29,12 +29,12 @@ struct EncryptionRule: Sendable {
         }
         guard let apply = rule.child("ApplyServerSideEncryptionByDefault"),
             let algorithm = apply.value("SSEAlgorithm")
-        else { throw Self.malformed }
+        else { throw S3Error.malformedDocument }
         let named = apply.value("KMSMasterKeyID").flatMap { $0.isEmpty ? nil : $0 }
         switch rule.value("BucketKeyEnabled") {
         case "true": usesBucketKey = true
         case "false", nil: usesBucketKey = false
-        default: throw Self.malformed
+        default: throw S3Error.malformedDocument
         }
         switch algorithm {
         case "AES256":
@@ -46,15 +46,9 @@ struct EncryptionRule: Sendable {
             kind = .s3
         case "aws:kms": kind = .kms
         case "aws:kms:dsse": throw S3Error.notImplemented("Dual-layer encryption (aws:kms:dsse)")
-        default: throw Self.malformed
+        default: throw S3Error.malformedDocument
         }
         keyID = named
-    }
-
-    private static var malformed: S3Error {
-        S3Error(
-            .malformedXML,
-            "The XML you provided was not well-formed or did not validate against our published schema")
     }
 
     var document: [UInt8] {

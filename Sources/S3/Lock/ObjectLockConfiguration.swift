@@ -106,10 +106,6 @@ package struct ObjectLockConfiguration: Hashable, Sendable {
 }
 
 extension S3Error {
-    static let malformedDocument = S3Error(
-        .malformedXML,
-        "The XML you provided was not well-formed or did not validate against our published schema")
-
     /// What every operation on locks answers in a bucket without Object Lock.
     static let bucketHasNoLock = S3Error(.invalidRequest, "Bucket is missing Object Lock Configuration")
 }

@@ -95,12 +95,14 @@ package struct NotificationRules: Sendable, Hashable {
 
     private static func read(_ element: XMLElement, _ kind: Kind) throws -> Configuration {
         let name = kind.destination.description
-        guard let destination = element.value(name) else { throw S3Error.schema("it has no \(name)") }
+        guard let destination = element.value(name) else {
+            throw S3Error.malformedDocument("it has no \(name)")
+        }
         guard DestinationARN.isWellFormed(destination, kind) else {
             throw S3Error.invalidArgument("The ARN is not well formed", name: name, value: destination)
         }
         let events = element.all("Event").map { $0.text.trimmingBlanks }
-        guard !events.isEmpty else { throw S3Error.schema("a configuration has no Event") }
+        guard !events.isEmpty else { throw S3Error.malformedDocument("a configuration has no Event") }
         var kinds: Set<String> = []
         for event in events {
             guard let members = NotificationEvents.events(named: event) else {
@@ -127,7 +129,7 @@ package struct NotificationRules: Sendable, Hashable {
         for rule in element?.all("FilterRule") ?? [] {
             let name = rule.value("Name") ?? ""
             guard let value = rule.child("Value")?.text else {
-                throw S3Error.schema("a FilterRule has no Value")
+                throw S3Error.malformedDocument("a FilterRule has no Value")
             }
             guard value.utf8.count <= filterByteCount else {
                 throw S3Error.invalidArgument(

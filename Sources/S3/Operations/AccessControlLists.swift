@@ -25,11 +25,7 @@ extension S3Service {
         let value =
             list.isOnly(bucket.owner) && list == AccessControlList(owner: subject.owner, subject.ownerName)
             ? nil : list.document(bucket.owner, subject.ownerName).bytes
-        let commit = try await store.configureBucket(
-            bucket.name, setting: BucketAccess.listName, value: value, actor: call.actor)
-        var response = ServiceResponse(.ok)
-        response.stamp(commit)
-        return response
+        return try await configure(bucket.name, BucketAccess.listName, value, call)
     }
 
     func getObjectACL(_ call: S3Call) throws -> ServiceResponse {

@@ -18,20 +18,11 @@ extension S3Service {
 
     func putBucketEncryption(_ call: S3Call) async throws -> ServiceResponse {
         let rule = try EncryptionRule(try await call.document())
-        return try await setEncryption(rule.document, .ok, call)
+        return try await configure(try call.bucket(), EncryptionRule.setting, rule.document, call)
     }
 
     func deleteBucketEncryption(_ call: S3Call) async throws -> ServiceResponse {
-        try await setEncryption(nil, .noContent, call)
-    }
-
-    private func setEncryption(
-        _ document: [UInt8]?, _ status: HTTPResponse.Status, _ call: S3Call
-    ) async throws -> ServiceResponse {
-        let commit = try await store.configureBucket(
-            try call.bucket(), setting: EncryptionRule.setting, value: document, actor: call.actor)
-        var response = ServiceResponse(status)
-        response.stamp(commit)
-        return response
+        try await configure(
+            try call.bucket(), EncryptionRule.setting, nil, call, answering: ServiceResponse(.noContent))
     }
 }

@@ -19,11 +19,8 @@ extension S3Service {
         let rules = try LoggingRules(request: try await call.document())
         let bucket = try store.bucket(try call.bucket())
         if let rules { try checkTarget(rules.target, of: bucket) }
-        let commit = try await store.configureBucket(
-            bucket.name, setting: LoggingRules.setting, value: rules?.document.bytes, actor: call.actor)
+        let response = try await configure(bucket.name, LoggingRules.setting, rules?.document.bytes, call)
         if rules != nil { accessLogs.mayLog(bucket.name.rawValue) }
-        var response = ServiceResponse(.ok)
-        response.stamp(commit)
         return response
     }
 

@@ -17,11 +17,7 @@ extension S3Service {
     /// An empty configuration removes what was there.
     func putBucketNotification(_ call: S3Call) async throws -> ServiceResponse {
         let rules = try NotificationRules(try await call.document())
-        let commit = try await store.configureBucket(
-            try call.bucket(), setting: NotificationRules.setting,
-            value: rules.isEmpty ? nil : rules.document.bytes, actor: call.actor)
-        var response = ServiceResponse(.ok)
-        response.stamp(commit)
-        return response
+        return try await configure(
+            try call.bucket(), NotificationRules.setting, rules.isEmpty ? nil : rules.document.bytes, call)
     }
 }

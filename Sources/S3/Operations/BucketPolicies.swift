@@ -34,11 +34,14 @@ extension S3Service {
                 "Access Denied: public policies are prevented by the BlockPublicPolicy setting of the bucket's Block Public Access."
             )
         }
-        return try await setAccess(BucketAccess.policyName, document, .noContent, call)
+        return try await configure(
+            try call.bucket(), BucketAccess.policyName, document, call, answering: ServiceResponse(.noContent)
+        )
     }
 
     func deleteBucketPolicy(_ call: S3Call) async throws -> ServiceResponse {
-        try await setAccess(BucketAccess.policyName, nil, .noContent, call)
+        try await configure(
+            try call.bucket(), BucketAccess.policyName, nil, call, answering: ServiceResponse(.noContent))
     }
 
     func getBucketPolicyStatus(_ call: S3Call) throws -> ServiceResponse {
@@ -67,20 +70,11 @@ extension S3Service {
 
     func putPublicAccessBlock(_ call: S3Call) async throws -> ServiceResponse {
         let block = try PublicAccessBlock(document: try await call.document())
-        return try await setAccess(BucketAccess.blockName, block.document, .ok, call)
+        return try await configure(try call.bucket(), BucketAccess.blockName, block.document, call)
     }
 
     func deletePublicAccessBlock(_ call: S3Call) async throws -> ServiceResponse {
-        try await setAccess(BucketAccess.blockName, nil, .noContent, call)
-    }
-
-    private func setAccess(
-        _ setting: String, _ value: [UInt8]?, _ status: HTTPResponse.Status, _ call: S3Call
-    ) async throws -> ServiceResponse {
-        let commit = try await store.configureBucket(
-            try call.bucket(), setting: setting, value: value, actor: call.actor)
-        var response = ServiceResponse(status)
-        response.stamp(commit)
-        return response
+        try await configure(
+            try call.bucket(), BucketAccess.blockName, nil, call, answering: ServiceResponse(.noContent))
     }
 }

@@ -104,10 +104,17 @@ extension S3Service {
                 .illegalVersioningConfiguration,
                 "The Versioning element must be specified: Enabled or Suspended.")
         }
-        let commit = try await store.configureBucket(
-            name, setting: "versioning", value: Array(status.utf8), actor: call.actor)
-        var response = ServiceResponse(.ok)
-        response.stamp(commit)
+        return try await configure(name, "versioning", Array(status.utf8), call)
+    }
+
+    /// Puts a setting of a bucket, or with `nil` takes it away, and answers with where the change stands in the log.
+    func configure(
+        _ bucket: BucketName, _ setting: String, _ value: [UInt8]?, _ call: S3Call,
+        answering answer: ServiceResponse = ServiceResponse(.ok)
+    ) async throws -> ServiceResponse {
+        var response = answer
+        response.stamp(
+            try await store.configureBucket(bucket, setting: setting, value: value, actor: call.actor))
         return response
     }
 }

@@ -26,19 +26,12 @@ extension S3Service {
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         }
         let rules = try CORSRules(try await call.document())
-        let commit = try await store.configureBucket(
-            name, setting: "cors", value: rules.xml.bytes, actor: call.actor)
-        var response = ServiceResponse(.ok)
-        response.stamp(commit)
-        return response
+        return try await configure(name, "cors", rules.xml.bytes, call)
     }
 
     func deleteBucketCORS(_ call: S3Call) async throws -> ServiceResponse {
-        let commit = try await store.configureBucket(
-            try call.bucket(), setting: "cors", value: nil, actor: call.actor)
-        var response = ServiceResponse(.noContent)
-        response.stamp(commit)
-        return response
+        return try await configure(
+            try call.bucket(), "cors", nil, call, answering: ServiceResponse(.noContent))
     }
 
     // MARK: A browser asks first

@@ -32,20 +32,15 @@ extension S3Service {
                 name: HTTPField.Name.amzTransitionMinimum.canonicalName, value: minimum)
         }
         configuration.transitionMinimum = minimum
-        let commit = try await store.configureBucket(
-            bucket.name, setting: LifecycleConfiguration.setting, value: configuration.document,
-            actor: call.actor)
-        var response = ServiceResponse(.ok, headers: [.amzTransitionMinimum: minimum])
-        response.stamp(commit)
-        return response
+        return try await configure(
+            bucket.name, LifecycleConfiguration.setting, configuration.document, call,
+            answering: ServiceResponse(.ok, headers: [.amzTransitionMinimum: minimum]))
     }
 
     func deleteBucketLifecycle(_ call: S3Call) async throws -> ServiceResponse {
-        let commit = try await store.configureBucket(
-            try call.bucket(), setting: LifecycleConfiguration.setting, value: nil, actor: call.actor)
-        var response = ServiceResponse(.noContent)
-        response.stamp(commit)
-        return response
+        return try await configure(
+            try call.bucket(), LifecycleConfiguration.setting, nil, call,
+            answering: ServiceResponse(.noContent))
     }
 
     static func lifecycle(of bucket: Bucket) throws -> LifecycleConfiguration? {

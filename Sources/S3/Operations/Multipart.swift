@@ -203,10 +203,7 @@ extension S3Service {
             try await call.document(checksumIsOfBody: false), root: "CompleteMultipartUpload")
         let named = try document.all("Part").map(NamedPart.init)
         guard (1...Limits.partCount).contains(named.count) else {
-            throw S3Error(
-                .malformedXML,
-                "The XML you provided was not well-formed or did not validate against our published schema: it names \(named.count) parts."
-            )
+            throw S3Error.malformedDocument("it names \(named.count) parts")
         }
         let held = try store.bucket(bucket)
         let versioning = held.versioning
@@ -317,9 +314,7 @@ private struct NamedPart {
         guard let text = element.value("PartNumber"), let number = Int(text),
             let etag = element.value("ETag")
         else {
-            throw S3Error(
-                .malformedXML,
-                "The XML you provided was not well-formed or did not validate against our published schema")
+            throw S3Error.malformedDocument
         }
         self.number = number
         self.etag = ETagCondition.tag(etag)

@@ -35,12 +35,7 @@ extension S3Service {
         let bucket = try store.bucket(try call.bucket())
         try call.requireDigest()
         let configuration = try ObjectLockConfiguration(try await call.document())
-        let commit = try await store.configureBucket(
-            bucket.name, setting: ObjectLockConfiguration.setting, value: configuration.document,
-            actor: call.actor)
-        var response = ServiceResponse(.ok)
-        response.stamp(commit)
-        return response
+        return try await configure(bucket.name, ObjectLockConfiguration.setting, configuration.document, call)
     }
 
     // MARK: Of versions

@@ -170,16 +170,10 @@ extension S3Service {
         let document = try XMLElement.parse(try await call.document(), root: "Delete")
         let objects = document.all("Object")
         guard objects.allSatisfy({ $0.child("Key") != nil }) else {
-            throw S3Error(
-                .malformedXML,
-                "The XML you provided was not well-formed or did not validate against our published schema: an object has no key."
-            )
+            throw S3Error.malformedDocument("an object has no key")
         }
         guard (1...1000).contains(objects.count) else {
-            throw S3Error(
-                .malformedXML,
-                "The XML you provided was not well-formed or did not validate against our published schema: it names \(objects.count) objects, not 1 to 1000."
-            )
+            throw S3Error.malformedDocument("it names \(objects.count) objects, not 1 to 1000")
         }
         _ = try store.bucket(bucket)
         let isQuiet = document.value("Quiet") == "true"

@@ -26,19 +26,12 @@ extension S3Service {
         {
             throw Self.listsUnderEnforcement
         }
-        let commit = try await store.configureBucket(
-            bucket.name, setting: BucketAccess.ownershipName, value: ownership.document, actor: call.actor)
-        var response = ServiceResponse(.ok)
-        response.stamp(commit)
-        return response
+        return try await configure(bucket.name, BucketAccess.ownershipName, ownership.document, call)
     }
 
     func deleteBucketOwnershipControls(_ call: S3Call) async throws -> ServiceResponse {
-        let commit = try await store.configureBucket(
-            try call.bucket(), setting: BucketAccess.ownershipName, value: nil, actor: call.actor)
-        var response = ServiceResponse(.noContent)
-        response.stamp(commit)
-        return response
+        return try await configure(
+            try call.bucket(), BucketAccess.ownershipName, nil, call, answering: ServiceResponse(.noContent))
     }
 
     private static let listsUnderEnforcement = S3Error(

@@ -21,7 +21,7 @@ extension S3Service {
         switch document.value("Payer") {
         case "BucketOwner": return ServiceResponse(.ok)
         case "Requester": throw S3Error.notImplemented("Requester Pays")
-        default: throw S3Error.schema("Payer is neither BucketOwner nor Requester")
+        default: throw S3Error.malformedDocument("Payer is neither BucketOwner nor Requester")
         }
     }
 
@@ -73,14 +73,4 @@ private enum AbsentSetting {
 
 extension S3ErrorCode {
     static let noSuchConfiguration = S3ErrorCode("NoSuchConfiguration", 404)
-}
-
-extension S3Error {
-    /// A document that is XML, and not what S3 takes there.
-    static func schema(_ flaw: String) -> S3Error {
-        S3Error(
-            .malformedXML,
-            "The XML you provided was not well-formed or did not validate against our published schema: \(flaw)."
-        )
-    }
 }

@@ -30,11 +30,8 @@ extension S3Service {
     private func configureTagging(
         _ bucket: BucketName, _ document: [UInt8]?, _ call: S3Call
     ) async throws -> ServiceResponse {
-        let commit = try await store.configureBucket(
-            bucket, setting: Self.tagging, value: document, actor: call.actor)
-        var response = ServiceResponse(.noContent)
-        response.stamp(commit)
-        return response
+        return try await configure(
+            bucket, Self.tagging, document, call, answering: ServiceResponse(.noContent))
     }
 
     private func tagging(_ call: S3Call) async throws -> XMLElement {

@@ -28,9 +28,19 @@ package struct XMLElement {
             guard element.name == root else { throw XMLFlaw.otherRoot }
             return element
         } catch is XMLFlaw {
-            throw S3Error(
-                .malformedXML,
-                "The XML you provided was not well-formed or did not validate against our published schema")
+            throw S3Error.malformedDocument
         }
+    }
+}
+
+extension S3Error {
+    /// A document that is no XML, or not the XML that S3 has at this place.
+    static let malformedDocument = malformedDocument(nil)
+
+    /// The same with what is wrong, as a clause.
+    static func malformedDocument(_ flaw: String?, _ code: S3ErrorCode = .malformedXML) -> S3Error {
+        let text =
+            "The XML you provided was not well-formed or did not validate against our published schema"
+        return S3Error(code, flaw.map { "\(text): \($0)." } ?? text)
     }
 }
