@@ -125,7 +125,7 @@ class Checker:
         self.bytes = 0
 
     def find(self, code, path, evidence, **more):
-        self.findings.append({"code": code, "path": str(path), "evidence": evidence, **more})
+        self.findings.append({"class": code, "path": str(path), "evidence": evidence, **more})
 
     def run(self):
         self.read_identity()
@@ -427,7 +427,7 @@ def main():
     for note in checker.notes:
         print(f"note: {note}", file=sys.stderr)
     for finding in checker.findings:
-        print(json.dumps(finding) if options.json else f"{finding['code']}  {finding['path']}  {finding['evidence']}")
+        print(json.dumps(finding) if options.json else f"{finding['class']}  {finding['path']}  {finding['evidence']}")
     summary = {"volume": checker.index, "sequence": checker.sequence, "head": checker.chain.hex() if checker.chain else "",
                "blobs": len(checker.needed), "bytes": checker.bytes, "findings": len(checker.findings)}
     if options.json:

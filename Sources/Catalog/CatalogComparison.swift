@@ -22,7 +22,9 @@ public enum CatalogComparison {
         ("uploads", ["bucket", "key", "id"], "bucket, key, id"),
         ("parts", ["upload", "number"], "upload, number"), ("blobs", ["id"], "id"),
         ("payloads", ["sequence"], "sequence"), ("findings", ["sequence"], "sequence"),
-        ("volumes", ["number"], "number"),
+        ("volumes", ["number"], "number"), ("incidents", ["id"], "id"),
+        ("affected", ["incident", "version"], "incident, version"), ("undone", ["repair"], "repair"),
+        ("scrubs", ["volume"], "volume"),
     ]
 
     /// Calls `report` with each row of `found` that is not as in `expected`, and each that is missing.

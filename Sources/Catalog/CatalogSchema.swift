@@ -5,7 +5,9 @@ import Model
 /// by what is listed.
 enum CatalogSchema {
     /// What takes the schema from each version to the next: the first makes it of nothing.
-    private static let steps: [@Sendable (Database) throws -> Void] = [create, indexVersions]
+    private static let steps: [@Sendable (Database) throws -> Void] = [
+        create, indexVersions, followIntegrity,
+    ]
 
     static var version: Int { steps.count }
 
@@ -21,6 +23,53 @@ enum CatalogSchema {
             sql: """
                 CREATE INDEX archive_versions ON archive (version, bucket, key);
                 CREATE INDEX archive_nulls ON archive (bucket, key) WHERE is_null = 1;
+                """)
+    }
+
+    /// How each affected version stands, incidents, repairs that were undone, and how far each scrub has come.
+    @Sendable private static func followIntegrity(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE TABLE incidents (
+                    id INTEGER PRIMARY KEY,
+                    opened INTEGER NOT NULL,
+                    cause INTEGER NOT NULL,
+                    volume INTEGER NOT NULL,
+                    reason TEXT NOT NULL,
+                    closed INTEGER,
+                    closed_time INTEGER,
+                    outcome TEXT NOT NULL
+                ) STRICT;
+                CREATE INDEX open_incidents ON incidents (id) WHERE closed IS NULL;
+                -- `changed` is the event that stated it last; `acknowledged` the one by which somebody has seen it.
+                CREATE TABLE affected (
+                    incident INTEGER NOT NULL,
+                    version INTEGER NOT NULL,
+                    bucket BLOB NOT NULL,
+                    key BLOB NOT NULL,
+                    owner TEXT NOT NULL,
+                    size INTEGER NOT NULL,
+                    state INTEGER NOT NULL,
+                    detected INTEGER NOT NULL,
+                    changed INTEGER NOT NULL,
+                    changed_time INTEGER NOT NULL,
+                    acknowledged INTEGER,
+                    record BLOB NOT NULL,
+                    PRIMARY KEY (incident, version)
+                ) STRICT, WITHOUT ROWID;
+                CREATE INDEX affected_versions ON affected (version, changed);
+                CREATE INDEX affected_owners ON affected (incident, owner, state);
+                CREATE TABLE undone (
+                    repair INTEGER PRIMARY KEY,
+                    sequence INTEGER NOT NULL
+                ) STRICT;
+                CREATE TABLE scrubs (
+                    volume INTEGER PRIMARY KEY,
+                    sequence INTEGER NOT NULL,
+                    time INTEGER NOT NULL,
+                    completed INTEGER,
+                    record BLOB NOT NULL
+                ) STRICT;
                 """)
     }
 

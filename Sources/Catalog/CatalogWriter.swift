@@ -94,6 +94,13 @@ public struct CatalogWriter {
             try run("UPDATE meta SET confirmed = ?", [Int64(change.throughSequence)])
         case .findingRecorded(let change): try record(change.finding, repaired: false, event)
         case .replicaRepaired(let change): try record(change.finding, repaired: true, event)
+        case .repairUndone(let change):
+            try run("INSERT INTO undone VALUES (?, ?)", [Int64(change.repairSequence), event.number])
+        case .versionsStated(let change): try apply(change, event)
+        case .incidentOpened(let change): try apply(change, event)
+        case .incidentAcknowledged(let change): try apply(change, event)
+        case .incidentClosed(let change): try apply(change, event)
+        case .scrubAdvanced(let change): try apply(change, event)
         case .volumeSetAside(let change): try note(change.volume, "set aside", change.reason, event)
         case .volumeReturned(let change): try note(change.volume, "returned", "", event)
         case .volumeReplaced(let change): try note(change.volume, "replaced", "", event)
@@ -395,7 +402,7 @@ public struct CatalogWriter {
         if database.changesCount != 1 { throw CatalogError.contradiction(event.sequence, reason) }
     }
 
-    private func encoded(_ message: some SwiftProtobuf.Message) throws -> Data {
+    func encoded(_ message: some SwiftProtobuf.Message) throws -> Data {
         Data(try encodedBytes(message))
     }
 

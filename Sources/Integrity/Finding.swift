@@ -2,7 +2,8 @@ import Foundation
 import Model
 import Volumes
 
-/// What kind of mismatch a finding is. The raw value is the stable code that scripts match.
+/// What kind of mismatch a finding is. The raw value is its name, ``number`` the stable code that scripts match
+/// (`Documentation/fault-matrix.md`).
 public enum FindingCode: String, Sendable, CaseIterable {
     case missingReplica = "replica.missing"
     case corruptBlock = "replica.corrupt-block"
@@ -26,8 +27,35 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case referenceHash = "reference.hash-differs"
     case referenceOwner = "reference.owner-differs"
 
-    /// The kind of thing that is wrong: "replica", "file", "metadata" …
-    public var faultClass: String { String(rawValue.prefix { $0 != "." }) }
+    /// `HF001` …: given once and never again to another kind.
+    public var number: String {
+        let number =
+            switch self {
+            case .missingReplica: 1
+            case .corruptBlock: 2
+            case .truncatedFile: 3
+            case .extendedFile: 4
+            case .damagedTrailer: 5
+            case .wrongIdentity: 6
+            case .wrongContent: 7
+            case .unreadable: 8
+            case .orphanFile: 9
+            case .foreignFile: 10
+            case .danglingMetadata: 11
+            case .leftover: 12
+            case .damagedFrame: 13
+            case .divergedMirror: 14
+            case .catalogDiffers: 15
+            case .volumeOut: 16
+            case .referenceWithoutObject: 17
+            case .objectWithoutReference: 18
+            case .referenceSize: 19
+            case .referenceHash: 20
+            case .referenceOwner: 21
+            }
+        let digits = String(number)
+        return "HF" + String(repeating: "0", count: 3 - digits.count) + digits
+    }
 
     init(_ flaw: BlobFlaw) {
         self =
@@ -73,8 +101,8 @@ public struct Finding: Sendable, Equatable {
     /// As the log records it.
     var event: EventFinding {
         var event = EventFinding()
-        event.code = code.rawValue
-        event.faultClass = code.faultClass
+        event.code = code.number
+        event.faultClass = code.rawValue
         event.volume = UInt32(volume)
         event.path = path
         event.bucket = bucket

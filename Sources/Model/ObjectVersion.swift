@@ -26,6 +26,12 @@ public struct ObjectVersion: Sendable, Equatable {
     }
     /// The version's name on the wire: "null", or 32 hexadecimal digits.
     public var wireVersionID: String { isNull ? "null" : versionID.description }
+
+    /// The event that carries the bytes of a piece that stands in the log: if the piece names none, the version's
+    /// own.
+    public func carrier(of piece: EventPiece) -> SequenceNumber {
+        piece.payloadSequence == 0 ? sequence : SequenceNumber(piece.payloadSequence)
+    }
 }
 
 /// Which version of a key a request names.

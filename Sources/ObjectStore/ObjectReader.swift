@@ -84,12 +84,13 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         if let payload {
             bytes = payload
         } else {
-            bytes = try await fetch(SequenceNumber(current.payloadSequence))
+            bytes = try await fetch(version.carrier(of: current))
             guard bytes.count == Int(current.length) else {
                 throw StoreError.lost(
                     version,
                     evidence:
-                        "event \(current.payloadSequence) has \(bytes.count) bytes, not \(current.length)")
+                        "event \(version.carrier(of: current)) has \(bytes.count) bytes, not \(current.length)"
+                )
             }
             payload = bytes
         }

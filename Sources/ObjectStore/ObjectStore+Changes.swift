@@ -58,6 +58,7 @@ extension ObjectStore {
         record.metadata = upload.target.metadata
         record.checksums = checksums
         if content.length > 0 { record.pieces = [upload.piece] }
+        record.nullVersion = true  // as in most buckets; the commit knows
         let draft = record
         return try await commit(upload) { [clock = engine.clock] in
             try VersionDecisions.publish(draft, conditions: conditions, now: clock, in: $0)

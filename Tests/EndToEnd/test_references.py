@@ -70,7 +70,7 @@ def test_each_difference_is_named_with_its_row(store):
     del records[3]
     records.append({"key": "zz lost in flight", "size": 5, "hash": "", "owner": ""})
     findings, summary, _ = compare(store, as_csv(records), "--bucket", "photos", status=4)
-    assert {(f["code"], f["key"]) for f in findings} == {
+    assert {(f["class"], f["key"]) for f in findings} == {
         ("reference.size-differs", "key 0"), ("reference.hash-differs", "key 1"), ("reference.owner-differs", "key 2"),
         ("reference.no-row", "key 3"), ("reference.no-object", "zz lost in flight")}
     assert all(f["bucket"] == "photos" and f["evidence"] for f in findings)
@@ -88,13 +88,13 @@ def test_versions_are_looked_up_by_their_ids(store):
     records = rows(store) + [{"key": "key 1", "version": "null", "size": 101},
                              {"key": "key 1", "version": "0" * 32, "size": 101}]
     findings, _, _ = compare(store, as_csv(records, ("key", "version", "size")), "--bucket", "photos", status=4)
-    assert [(f["code"], f["key"], f["versionId"]) for f in findings] == [("reference.no-object", "key 1", "0" * 32)]
+    assert [(f["class"], f["key"], f["versionId"]) for f in findings] == [("reference.no-object", "key 1", "0" * 32)]
 
 
 def test_a_bucket_that_is_not_there_has_no_objects(store):
     records = [{"bucket": "never-made", "key": "a"}, {"bucket": "other", "key": "not asked about"}]
     findings, summary, _ = compare(store, as_json(records), status=4)
-    assert [(f["code"], f["bucket"]) for f in findings] == [("reference.no-object", "never-made")]
+    assert [(f["class"], f["bucket"]) for f in findings] == [("reference.no-object", "never-made")]
     assert summary["rows"] == 2
 
 
@@ -132,6 +132,6 @@ def test_many_rows_in_any_order_are_compared_as_sorted(server):
     order = list(listed)
     draw.shuffle(order)
     findings, summary, _ = compare(server, as_csv([{"bucket": "many", "key": k} for k in order], ("bucket", "key")))
-    assert {f["key"] for f in findings if f["code"] == "reference.no-row"} == stored - listed
-    assert {f["key"] for f in findings if f["code"] == "reference.no-object"} == listed - stored
+    assert {f["key"] for f in findings if f["class"] == "reference.no-row"} == stored - listed
+    assert {f["key"] for f in findings if f["class"] == "reference.no-object"} == listed - stored
     assert len(findings) == len(stored ^ listed) and summary["rows"] == len(listed)

@@ -46,7 +46,7 @@ def verify(store, volume, *flags):
 
 
 def by_place(findings, volume):
-    return sorted((f["code"], f["path"]) for f in findings if f.get("volume", volume) == volume)
+    return sorted((f["class"], f["path"]) for f in findings if f.get("volume", volume) == volume)
 
 
 def flip(path, offset):
@@ -120,7 +120,7 @@ def test_a_damaged_event_is_found_in_its_mirror_and_no_other(store):
     # Event 4: a frame begins at a multiple of 8 and with its magic.
     flip(segment, data.index(b"HFEV\1\0\0\0\4") + 100)
     findings, summary = verify(store, 2)
-    assert [(f["code"], f["sequence"]) for f in findings] == [("log.damaged-frame", 4)]
+    assert [(f["class"], f["sequence"]) for f in findings] == [("log.damaged-frame", 4)]
     assert summary["sequence"] == verify(store, 1)[1]["sequence"]
     assert summary["head"] == verify(store, 1)[1]["head"]
     for volume in (1, 3):

@@ -74,7 +74,7 @@ def under_load(server, volume, fail, mend, reason):
         assert reason in standing[volume]["reason"], standing
         assert all(standing[other]["standing"] == "in service" for other in {1, 2, 3} - {volume}), standing
         findings, _, status = server.fsck()
-        assert status == 4 and ("volume.out", volume) in {(f["code"], f["volume"]) for f in findings}
+        assert status == 4 and ("volume.out", volume) in {(f["class"], f["volume"]) for f in findings}
         mend()
         wait_until(lambda: load.has_failed or server.standings()[volume]["standing"] == "in service", what="the volume back")
         more(load)

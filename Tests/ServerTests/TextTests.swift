@@ -203,7 +203,7 @@ import Testing
     @Test func aFindingSaysWhatWhereWhoseAndWhatToDo() {
         #expect(
             Self.finding().text == """
-                replica.corrupt-block  volume 2  blobs/x
+                HF002  replica.corrupt-block  volume 2  blobs/x
                     object: b/k version null
                     block 3 is damaged
                     to repair: copy it
@@ -252,7 +252,9 @@ import Testing
     @Test func everyCodeIsAClassAndAName() {
         for code in FindingCode.allCases {
             let halves = code.rawValue.split(separator: ".")
-            #expect(halves.count == 2 && code.faultClass == halves[0])
+            #expect(halves.count == 2)
+            #expect(code.number.wholeMatch(of: /HF\d{3}/) != nil)
         }
+        #expect(Set(FindingCode.allCases.map(\.number)).count == FindingCode.allCases.count)
     }
 }

@@ -50,6 +50,16 @@ extension LoggedEvent {
         case .findingRecorded(let change): "finding \(change.finding.code): \(change.finding.evidence)"
         case .replicaRepaired(let change):
             "repaired \(change.finding.code) on volume \(change.finding.volume): \(change.finding.path)"
+        case .repairUndone(let change):
+            "repair \(change.repairSequence) undone: \(change.finding.path) on volume \(change.finding.volume)"
+        case .versionsStated(let change):
+            change.versions.map(Self.standing).joined(separator: "; ")
+        case .incidentOpened(let change): "incident \(sequence) opened: \(change.reason)"
+        case .incidentAcknowledged(let change):
+            "incident \(change.incident) acknowledged\(Self.why(change.note))"
+        case .incidentClosed(let change): "incident \(change.incident) closed\(Self.why(change.outcome))"
+        case .scrubAdvanced(let change):
+            "volume \(change.volume): scrub \(change.pass) \(change.complete ? "complete" : "at \(counted(change.bytes, "byte"))"), \(counted(change.findings, "finding"))"
         case .volumeSetAside(let change): "volume \(change.volume) set aside: \(change.reason)"
         case .volumeReturned(let change):
             "volume \(change.volume) back in service: \(counted(change.events, "event")) caught up"
@@ -70,6 +80,10 @@ extension LoggedEvent {
         let how = "\(counted(change.bytes, "byte")) read back from volumes \(Self.list(change.volumes))"
         guard !change.exceptions.isEmpty else { return what + how }
         return what + how + ", \(counted(change.exceptions.count, "replica")) not good"
+    }
+
+    private static func standing(_ version: EventAffectedVersion) -> String {
+        "\(version.bucket)/\(version.key), version of event \(version.publishedSequence): \(version.state.word)\(why(version.detail))"
     }
 
     private static func list(_ volumes: [UInt32]) -> String {

@@ -20,8 +20,8 @@ package struct FindingLine: Encodable {
     }
 
     package init(_ finding: Finding) {
-        code = finding.code.rawValue
-        faultClass = finding.code.faultClass
+        code = finding.code.number
+        faultClass = finding.code.rawValue
         volume = finding.volume
         path = finding.path
         bucket = finding.bucket
@@ -83,7 +83,7 @@ extension ReferenceSummary {
 
 extension Finding {
     package var text: String {
-        var lines = ["\(code.rawValue)  volume \(volume)  \(path)"]
+        var lines = ["\(code.number)  \(code.rawValue)  volume \(volume)  \(path)"]
         if !key.isEmpty { lines.append("    object: \(bucket)/\(key) version \(versionID)") }
         lines.append("    \(evidence)")
         lines.append("    \(isRepaired ? "repaired" : "to repair: \(repair)")")

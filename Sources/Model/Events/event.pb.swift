@@ -215,6 +215,54 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     set {_uniqueStorage()._change = .replicaRepaired(newValue)}
   }
 
+  public var repairUndone: EventRepairUndone {
+    get {
+      if case .repairUndone(let v)? = _storage._change {return v}
+      return EventRepairUndone()
+    }
+    set {_uniqueStorage()._change = .repairUndone(newValue)}
+  }
+
+  public var versionsStated: EventVersionsStated {
+    get {
+      if case .versionsStated(let v)? = _storage._change {return v}
+      return EventVersionsStated()
+    }
+    set {_uniqueStorage()._change = .versionsStated(newValue)}
+  }
+
+  public var incidentOpened: EventIncidentOpened {
+    get {
+      if case .incidentOpened(let v)? = _storage._change {return v}
+      return EventIncidentOpened()
+    }
+    set {_uniqueStorage()._change = .incidentOpened(newValue)}
+  }
+
+  public var incidentAcknowledged: EventIncidentAcknowledged {
+    get {
+      if case .incidentAcknowledged(let v)? = _storage._change {return v}
+      return EventIncidentAcknowledged()
+    }
+    set {_uniqueStorage()._change = .incidentAcknowledged(newValue)}
+  }
+
+  public var incidentClosed: EventIncidentClosed {
+    get {
+      if case .incidentClosed(let v)? = _storage._change {return v}
+      return EventIncidentClosed()
+    }
+    set {_uniqueStorage()._change = .incidentClosed(newValue)}
+  }
+
+  public var scrubAdvanced: EventScrubAdvanced {
+    get {
+      if case .scrubAdvanced(let v)? = _storage._change {return v}
+      return EventScrubAdvanced()
+    }
+    set {_uniqueStorage()._change = .scrubAdvanced(newValue)}
+  }
+
   public var volumeSetAside: EventVolumeSetAside {
     get {
       if case .volumeSetAside(let v)? = _storage._change {return v}
@@ -271,6 +319,12 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     case uploadsConfirmed(EventUploadsConfirmed)
     case findingRecorded(EventFindingRecorded)
     case replicaRepaired(EventReplicaRepaired)
+    case repairUndone(EventRepairUndone)
+    case versionsStated(EventVersionsStated)
+    case incidentOpened(EventIncidentOpened)
+    case incidentAcknowledged(EventIncidentAcknowledged)
+    case incidentClosed(EventIncidentClosed)
+    case scrubAdvanced(EventScrubAdvanced)
     case volumeSetAside(EventVolumeSetAside)
     case volumeReturned(EventVolumeReturned)
     case volumeReplaced(EventVolumeReplaced)
@@ -1050,8 +1104,10 @@ public nonisolated struct EventFinding: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// HF001 … (Documentation/fault-matrix.md); the name alone in events before there were numbers.
   public var code: String = String()
 
+  /// "replica.missing" …
   public var faultClass: String = String()
 
   public var volume: UInt32 = 0
@@ -1121,6 +1177,274 @@ public nonisolated struct EventReplicaRepaired: Sendable {
   public init() {}
 
   fileprivate var _finding: EventFinding? = nil
+}
+
+/// A repair was taken back: what it had put aside is in its place again.
+public nonisolated struct EventRepairUndone: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The event that the repair was.
+  public var repairSequence: UInt64 = 0
+
+  public var finding: EventFinding {
+    get {_finding ?? EventFinding()}
+    set {_finding = newValue}
+  }
+  /// Returns true if `finding` has been explicitly set.
+  public var hasFinding: Bool {self._finding != nil}
+  /// Clears the value of `finding`. Subsequent reads from it will return its default value.
+  public mutating func clearFinding() {self._finding = nil}
+
+  /// Where what the repair had made was put, relative to its volume; empty if it had made nothing.
+  public var quarantined: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _finding: EventFinding? = nil
+}
+
+/// A version that a mismatch affects, and how it stands now.
+public nonisolated struct EventAffectedVersion: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var bucket: String = String()
+
+  public var key: String = String()
+
+  public var versionID: Data = Data()
+
+  public var nullVersion: Bool = false
+
+  /// The event that published it.
+  public var publishedSequence: UInt64 = 0
+
+  public var owner: String = String()
+
+  public var ownerDisplayName: String = String()
+
+  public var size: UInt64 = 0
+
+  public var state: EventAffectedVersion.State = .unspecified
+
+  /// The code of the finding: HF001 …
+  public var code: String = String()
+
+  public var detail: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum State: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case unspecified // = 0
+
+    /// Some replica is damaged; its bytes are whole elsewhere, or nobody has looked yet.
+    case detected // = 1
+
+    /// A replica is being written anew; `detail` says from where.
+    case repairing // = 2
+    case repaired // = 3
+
+    /// Its bytes came back from a snapshot, which `detail` names.
+    case restored // = 4
+
+    /// Its bytes are nowhere; an older version of the key, which `detail` names, is whole.
+    case olderAvailable // = 5
+
+    /// Its bytes are nowhere.
+    case lost // = 6
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .unspecified
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .detected
+      case 2: self = .repairing
+      case 3: self = .repaired
+      case 4: self = .restored
+      case 5: self = .olderAvailable
+      case 6: self = .lost
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .detected: return 1
+      case .repairing: return 2
+      case .repaired: return 3
+      case .restored: return 4
+      case .olderAvailable: return 5
+      case .lost: return 6
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [EventAffectedVersion.State] = [
+      .unspecified,
+      .detected,
+      .repairing,
+      .repaired,
+      .restored,
+      .olderAvailable,
+      .lost,
+    ]
+
+  }
+
+  public init() {}
+}
+
+/// How versions that a mismatch affects stand now.
+public nonisolated struct EventVersionsStated: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The event that opened the incident they belong to; 0 for none.
+  public var incident: UInt64 = 0
+
+  public var versions: [EventAffectedVersion] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Findings of one cause are followed together from here on. The incident is named by this event's sequence.
+public nonisolated struct EventIncidentOpened: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var cause: EventIncidentOpened.Cause = .unspecified
+
+  /// For VOLUME: which.
+  public var volume: UInt32 = 0
+
+  public var reason: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum Cause: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case unspecified // = 0
+    case volume // = 1
+    case findings // = 2
+    case `operator` // = 3
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .unspecified
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .volume
+      case 2: self = .findings
+      case 3: self = .operator
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .volume: return 1
+      case .findings: return 2
+      case .operator: return 3
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [EventIncidentOpened.Cause] = [
+      .unspecified,
+      .volume,
+      .findings,
+      .operator,
+    ]
+
+  }
+
+  public init() {}
+}
+
+/// Somebody has seen how an incident came out for these versions, or, where none is named, for all.
+public nonisolated struct EventIncidentAcknowledged: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var incident: UInt64 = 0
+
+  public var note: String = String()
+
+  /// Versions by the events that published them.
+  public var publishedSequences: [UInt64] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct EventIncidentClosed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var incident: UInt64 = 0
+
+  public var outcome: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// The scrub of a volume has come this far, or has ended.
+public nonisolated struct EventScrubAdvanced: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var volume: UInt32 = 0
+
+  /// Counted from 1.
+  public var pass: UInt64 = 0
+
+  public var startedMicroseconds: UInt64 = 0
+
+  /// Every blob up to this one is read; empty before the first.
+  public var throughBlob: Data = Data()
+
+  /// Every frame up to this event is read.
+  public var throughSequence: UInt64 = 0
+
+  /// What the pass is about: blobs and events as of this one.
+  public var headSequence: UInt64 = 0
+
+  public var bytes: UInt64 = 0
+
+  public var findings: UInt64 = 0
+
+  public var complete: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
 }
 
 public nonisolated struct EventVolumeSetAside: Sendable {
@@ -1310,7 +1634,7 @@ nonisolated extension EventChecksumAlgorithm: SwiftProtobuf._ProtoNameProviding 
 
 nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Record"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{4}\u{8}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{4}\u{8}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{4}\u{8}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0")
 
   fileprivate class _StorageClass {
     var _operationID: Data = Data()
@@ -1521,6 +1845,84 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._change = .replicaRepaired(v)
           }
         }()
+        case 43: try {
+          var v: EventRepairUndone?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .repairUndone(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .repairUndone(v)
+          }
+        }()
+        case 44: try {
+          var v: EventVersionsStated?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .versionsStated(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .versionsStated(v)
+          }
+        }()
+        case 45: try {
+          var v: EventIncidentOpened?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .incidentOpened(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .incidentOpened(v)
+          }
+        }()
+        case 46: try {
+          var v: EventIncidentAcknowledged?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .incidentAcknowledged(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .incidentAcknowledged(v)
+          }
+        }()
+        case 47: try {
+          var v: EventIncidentClosed?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .incidentClosed(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .incidentClosed(v)
+          }
+        }()
+        case 48: try {
+          var v: EventScrubAdvanced?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .scrubAdvanced(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .scrubAdvanced(v)
+          }
+        }()
         case 50: try {
           var v: EventVolumeSetAside?
           var hadOneofValue = false
@@ -1659,6 +2061,30 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .replicaRepaired?: try {
         guard case .replicaRepaired(let v)? = _storage._change else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+      }()
+      case .repairUndone?: try {
+        guard case .repairUndone(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
+      }()
+      case .versionsStated?: try {
+        guard case .versionsStated(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
+      }()
+      case .incidentOpened?: try {
+        guard case .incidentOpened(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 45)
+      }()
+      case .incidentAcknowledged?: try {
+        guard case .incidentAcknowledged(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 46)
+      }()
+      case .incidentClosed?: try {
+        guard case .incidentClosed(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 47)
+      }()
+      case .scrubAdvanced?: try {
+        guard case .scrubAdvanced(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 48)
       }()
       case .volumeSetAside?: try {
         guard case .volumeSetAside(let v)? = _storage._change else { preconditionFailure() }
@@ -3083,6 +3509,358 @@ nonisolated extension EventReplicaRepaired: SwiftProtobuf.Message, SwiftProtobuf
     if lhs._finding != rhs._finding {return false}
     if lhs.source != rhs.source {return false}
     if lhs.quarantined != rhs.quarantined {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventRepairUndone: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RepairUndone"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}repair_sequence\0\u{1}finding\0\u{1}quarantined\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.repairSequence) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._finding) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.quarantined) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.repairSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.repairSequence, fieldNumber: 1)
+    }
+    try { if let v = self._finding {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.quarantined.isEmpty {
+      try visitor.visitSingularStringField(value: self.quarantined, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventRepairUndone, rhs: EventRepairUndone) -> Bool {
+    if lhs.repairSequence != rhs.repairSequence {return false}
+    if lhs._finding != rhs._finding {return false}
+    if lhs.quarantined != rhs.quarantined {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventAffectedVersion: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".AffectedVersion"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}null_version\0\u{3}published_sequence\0\u{1}owner\0\u{3}owner_display_name\0\u{1}size\0\u{1}state\0\u{1}code\0\u{1}detail\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.bucket) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.versionID) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.nullVersion) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.publishedSequence) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.owner) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.ownerDisplayName) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.size) }()
+      case 9: try { try decoder.decodeSingularEnumField(value: &self.state) }()
+      case 10: try { try decoder.decodeSingularStringField(value: &self.code) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.detail) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.bucket.isEmpty {
+      try visitor.visitSingularStringField(value: self.bucket, fieldNumber: 1)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 2)
+    }
+    if !self.versionID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.versionID, fieldNumber: 3)
+    }
+    if self.nullVersion != false {
+      try visitor.visitSingularBoolField(value: self.nullVersion, fieldNumber: 4)
+    }
+    if self.publishedSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.publishedSequence, fieldNumber: 5)
+    }
+    if !self.owner.isEmpty {
+      try visitor.visitSingularStringField(value: self.owner, fieldNumber: 6)
+    }
+    if !self.ownerDisplayName.isEmpty {
+      try visitor.visitSingularStringField(value: self.ownerDisplayName, fieldNumber: 7)
+    }
+    if self.size != 0 {
+      try visitor.visitSingularUInt64Field(value: self.size, fieldNumber: 8)
+    }
+    if self.state != .unspecified {
+      try visitor.visitSingularEnumField(value: self.state, fieldNumber: 9)
+    }
+    if !self.code.isEmpty {
+      try visitor.visitSingularStringField(value: self.code, fieldNumber: 10)
+    }
+    if !self.detail.isEmpty {
+      try visitor.visitSingularStringField(value: self.detail, fieldNumber: 11)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventAffectedVersion, rhs: EventAffectedVersion) -> Bool {
+    if lhs.bucket != rhs.bucket {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.versionID != rhs.versionID {return false}
+    if lhs.nullVersion != rhs.nullVersion {return false}
+    if lhs.publishedSequence != rhs.publishedSequence {return false}
+    if lhs.owner != rhs.owner {return false}
+    if lhs.ownerDisplayName != rhs.ownerDisplayName {return false}
+    if lhs.size != rhs.size {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.code != rhs.code {return false}
+    if lhs.detail != rhs.detail {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventAffectedVersion.State: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STATE_UNSPECIFIED\0\u{1}DETECTED\0\u{1}REPAIRING\0\u{1}REPAIRED\0\u{1}RESTORED\0\u{1}OLDER_AVAILABLE\0\u{1}LOST\0")
+}
+
+nonisolated extension EventVersionsStated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".VersionsStated"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incident\0\u{1}versions\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.incident) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.versions) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.incident != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incident, fieldNumber: 1)
+    }
+    if !self.versions.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.versions, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventVersionsStated, rhs: EventVersionsStated) -> Bool {
+    if lhs.incident != rhs.incident {return false}
+    if lhs.versions != rhs.versions {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventIncidentOpened: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".IncidentOpened"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cause\0\u{1}volume\0\u{1}reason\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.cause) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.volume) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.cause != .unspecified {
+      try visitor.visitSingularEnumField(value: self.cause, fieldNumber: 1)
+    }
+    if self.volume != 0 {
+      try visitor.visitSingularUInt32Field(value: self.volume, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventIncidentOpened, rhs: EventIncidentOpened) -> Bool {
+    if lhs.cause != rhs.cause {return false}
+    if lhs.volume != rhs.volume {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventIncidentOpened.Cause: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0CAUSE_UNSPECIFIED\0\u{1}VOLUME\0\u{1}FINDINGS\0\u{1}OPERATOR\0")
+}
+
+nonisolated extension EventIncidentAcknowledged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".IncidentAcknowledged"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incident\0\u{1}note\0\u{3}published_sequences\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.incident) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.note) }()
+      case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.publishedSequences) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.incident != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incident, fieldNumber: 1)
+    }
+    if !self.note.isEmpty {
+      try visitor.visitSingularStringField(value: self.note, fieldNumber: 2)
+    }
+    if !self.publishedSequences.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.publishedSequences, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventIncidentAcknowledged, rhs: EventIncidentAcknowledged) -> Bool {
+    if lhs.incident != rhs.incident {return false}
+    if lhs.note != rhs.note {return false}
+    if lhs.publishedSequences != rhs.publishedSequences {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventIncidentClosed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".IncidentClosed"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incident\0\u{1}outcome\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.incident) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.outcome) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.incident != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incident, fieldNumber: 1)
+    }
+    if !self.outcome.isEmpty {
+      try visitor.visitSingularStringField(value: self.outcome, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventIncidentClosed, rhs: EventIncidentClosed) -> Bool {
+    if lhs.incident != rhs.incident {return false}
+    if lhs.outcome != rhs.outcome {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventScrubAdvanced: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ScrubAdvanced"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}volume\0\u{1}pass\0\u{3}started_microseconds\0\u{3}through_blob\0\u{3}through_sequence\0\u{3}head_sequence\0\u{1}bytes\0\u{1}findings\0\u{1}complete\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.volume) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.startedMicroseconds) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.throughBlob) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.throughSequence) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.headSequence) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.findings) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.complete) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.volume != 0 {
+      try visitor.visitSingularUInt32Field(value: self.volume, fieldNumber: 1)
+    }
+    if self.pass != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pass, fieldNumber: 2)
+    }
+    if self.startedMicroseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startedMicroseconds, fieldNumber: 3)
+    }
+    if !self.throughBlob.isEmpty {
+      try visitor.visitSingularBytesField(value: self.throughBlob, fieldNumber: 4)
+    }
+    if self.throughSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.throughSequence, fieldNumber: 5)
+    }
+    if self.headSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.headSequence, fieldNumber: 6)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 7)
+    }
+    if self.findings != 0 {
+      try visitor.visitSingularUInt64Field(value: self.findings, fieldNumber: 8)
+    }
+    if self.complete != false {
+      try visitor.visitSingularBoolField(value: self.complete, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventScrubAdvanced, rhs: EventScrubAdvanced) -> Bool {
+    if lhs.volume != rhs.volume {return false}
+    if lhs.pass != rhs.pass {return false}
+    if lhs.startedMicroseconds != rhs.startedMicroseconds {return false}
+    if lhs.throughBlob != rhs.throughBlob {return false}
+    if lhs.throughSequence != rhs.throughSequence {return false}
+    if lhs.headSequence != rhs.headSequence {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.findings != rhs.findings {return false}
+    if lhs.complete != rhs.complete {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

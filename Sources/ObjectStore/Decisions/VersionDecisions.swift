@@ -28,14 +28,16 @@ enum VersionDecisions {
         _ view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
         var record = draft
-        record.nullVersion = bucket.versioning != .enabled
-        let replaced = record.nullVersion ? try view.version(bucket.name, key, .null) : nil
+        let isNull = bucket.versioning != .enabled
+        let replaced = isNull ? try view.version(bucket.name, key, .null) : nil
         // What is replaced is removed: no bypass reaches here, as none does on Amazon S3.
         try replaced?.checkRemovable(bypassesGovernance: false, now: now)
-        record.replacedSequence = replaced?.sequence.rawValue ?? 0
+        // A record that is changed is copied, which costs the commit thread a microsecond.
+        if record.nullVersion != isNull { record.nullVersion = isNull }
+        if let replaced { record.replacedSequence = replaced.sequence.rawValue }
         let change = record
         return .append(.versionPublished(change)) { sequence, time in
-            ObjectVersion(sequence: sequence, published: time, record: change.located(at: sequence))
+            ObjectVersion(sequence: sequence, published: time, record: change)
         }
     }
 
@@ -131,18 +133,6 @@ enum VersionDecisions {
         change.publishedSequence = version.sequence.rawValue
         change.reason = reason
         return change
-    }
-}
-
-extension EventVersionPublished {
-    /// The record as the catalog has it: bytes that stand in the event's own payload name its sequence.
-    func located(at sequence: SequenceNumber) -> EventVersionPublished {
-        var record = self
-        for index in record.pieces.indices
-        where record.pieces[index].blobID.isEmpty && record.pieces[index].payloadSequence == 0 {
-            record.pieces[index].payloadSequence = sequence.rawValue
-        }
-        return record
     }
 }
 

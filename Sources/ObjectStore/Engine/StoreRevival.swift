@@ -50,8 +50,8 @@ struct StoreRevival {
     private func record(_ recovery: LogRecovery) {
         for frame in recovery.repaired {
             var change = EventReplicaRepaired()
-            change.finding.code = "log.damaged-frame"
-            change.finding.faultClass = "log"
+            change.finding.code = "HF013"
+            change.finding.faultClass = "log.damaged-frame"
             change.finding.volume = UInt32(frame.mirror)
             change.finding.path = frame.path
             change.finding.sequence = frame.sequence.rawValue
