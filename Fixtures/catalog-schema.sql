@@ -1,4 +1,21 @@
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
+CREATE TABLE affected (
+    incident INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    owner TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    detected INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    changed_time INTEGER NOT NULL,
+    acknowledged INTEGER,
+    record BLOB NOT NULL,
+    PRIMARY KEY (incident, version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX affected_owners ON affected (incident, owner, state);
+CREATE INDEX affected_versions ON affected (version, changed);
 CREATE TABLE archive (
     bucket BLOB NOT NULL,
     key BLOB NOT NULL,
@@ -48,6 +65,16 @@ CREATE TABLE findings (
     repaired INTEGER NOT NULL,
     record BLOB NOT NULL
 ) STRICT;
+CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY,
+    opened INTEGER NOT NULL,
+    cause INTEGER NOT NULL,
+    volume INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    closed INTEGER,
+    closed_time INTEGER,
+    outcome TEXT NOT NULL
+) STRICT;
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     store BLOB NOT NULL,
@@ -55,6 +82,7 @@ CREATE TABLE meta (
     chain BLOB NOT NULL,
     confirmed INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX open_incidents ON incidents (id) WHERE closed IS NULL;
 CREATE TABLE parts (
     upload BLOB NOT NULL,
     number INTEGER NOT NULL,
@@ -71,12 +99,23 @@ CREATE TABLE payloads (
     died_time INTEGER NOT NULL,
     reclaiming INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE scrubs (
+    volume INTEGER PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    completed INTEGER,
+    record BLOB NOT NULL
+) STRICT;
 CREATE TABLE settings (
     bucket BLOB NOT NULL,
     name TEXT NOT NULL,
     value BLOB NOT NULL,
     PRIMARY KEY (bucket, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE undone (
+    repair INTEGER PRIMARY KEY,
+    sequence INTEGER NOT NULL
+) STRICT;
 CREATE TABLE uploads (
     bucket BLOB NOT NULL,
     key BLOB NOT NULL,

@@ -17,6 +17,21 @@ import Testing
         var aside = EventVolumeSetAside()
         aside.volume = 3
         aside.reason = "EIO"
+        var opened = EventIncidentOpened()
+        opened.cause = .volume
+        opened.volume = 3
+        opened.reason = "volume 3"
+        var affected = EventAffectedVersion()
+        (affected.bucket, affected.key, affected.owner) = ("bucket", "a", "owner")
+        affected.publishedSequence = 4
+        affected.state = .lost
+        var stated = EventVersionsStated()
+        stated.versions = [affected]
+        var undone = EventRepairUndone()
+        undone.repairSequence = 14
+        var scrub = EventScrubAdvanced()
+        scrub.volume = 2
+        scrub.pass = 1
         return [
             Change.bucket("bucket"), Change.setting("bucket", "policy", "{}"),
             Change.setting("bucket", "versioning", "Enabled"),
@@ -27,7 +42,8 @@ import Testing
             Change.removal("bucket", "b", ids[3], 7), Change.removal("bucket", "a", ids[1], 5),
             Change.version("bucket", "c", ids[4]), Change.upload("bucket", "u", ids[5]),
             Change.part("bucket", "u", ids[5], 1, Change.piece(blobs[2])), .uploadsConfirmed(confirmation),
-            .findingRecorded(finding), .volumeSetAside(aside),
+            .findingRecorded(finding), .volumeSetAside(aside), .incidentOpened(opened),
+            .versionsStated(stated), .repairUndone(undone), .scrubAdvanced(scrub),
         ]
     }
 
@@ -73,7 +89,7 @@ import Testing
             try String.fetchAll(
                 $0.database, sql: "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         }
-        #expect(tables.count == 11)
+        #expect(tables.count == 15)
         for table in tables {
             let count = try found.catalog.read {
                 try Int.fetchOne($0.database, sql: "SELECT count(*) FROM \(table)") ?? 0

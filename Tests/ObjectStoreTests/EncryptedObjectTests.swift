@@ -134,7 +134,8 @@ import Volumes
 
     @Test func aRewrappedKeyOutlivesTheCatalogAndTheBytesStay() async throws {
         let started = try await StartedStore()
-        let version = try await put(started, "k", [1, 2, 3])
+        _ = try await put(started, "k", [1, 2, 3])
+        let version = try started.store.version(started.bucket, try ObjectKey("k"), .current)
         _ = try await started.store.rewrap(version, wrappedKey: [9, 9], actor: tester)
         started.store.close()
         try started.fixture.forgetCatalog()

@@ -222,7 +222,7 @@ import Testing
                 "repaired",
             ])
         #expect(
-            object["code"] as? String == "replica.corrupt-block" && object["class"] as? String == "replica")
+            object["code"] as? String == "HF002" && object["class"] as? String == "replica.corrupt-block")
         #expect(object["volume"] as? Int == 2 && object["versionId"] as? String == "null")
         #expect(object["repaired"] as? Bool == false)
     }

@@ -82,6 +82,7 @@ package struct AnnouncedChecksum: Sendable {
 
     /// - Throws: `InvalidRequest` for more than one, a bad value, or an algorithm that S3 does not have.
     package init?(_ headers: HTTPFields) throws {
+        guard headers.contains(where: { Self.isNamed($0.name.canonicalName) }) else { return nil }
         var found: (EventChecksumAlgorithm, [UInt8]?)?
         for algorithm in EventChecksumAlgorithm.known {
             guard let text = headers[algorithm.header] else { continue }
@@ -129,6 +130,13 @@ package struct AnnouncedChecksum: Sendable {
         }
         guard let found else { return nil }
         (algorithm, value) = found
+    }
+
+    /// Whether a header has to do with checksums: most requests carry none of them.
+    private static func isNamed(_ header: String) -> Bool {
+        header.hasPrefix("x-amz-")
+            && (header.hasPrefix("x-amz-checksum-") || header == "x-amz-trailer"
+                || header == "x-amz-sdk-checksum-algorithm")
     }
 
     static func value(_ text: String, _ algorithm: EventChecksumAlgorithm, name: String) throws -> [UInt8] {

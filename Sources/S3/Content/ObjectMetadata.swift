@@ -19,19 +19,13 @@ package enum ObjectMetadata {
     /// - Throws: `NotImplemented`, `MetadataTooLarge`, `InvalidStorageClass`.
     package static func parse(_ headers: HTTPFields) throws -> EventMetadata {
         var metadata = EventMetadata()
-        metadata.contentType = headers[.contentType] ?? ""
-        metadata.contentEncoding = contentEncoding(headers)
-        metadata.contentLanguage = headers[.contentLanguage] ?? ""
-        metadata.contentDisposition = headers[.contentDisposition] ?? ""
-        metadata.cacheControl = headers[.cacheControl] ?? ""
-        metadata.expires = headers[.expires] ?? ""
-        metadata.websiteRedirectLocation = headers[.amzWebsiteRedirect] ?? ""
-        metadata.storageClass = try storageClass(headers)
+        metadata.storageClass = "STANDARD"
         var byteCount = 0
+        // One look at each header: every PUT passes here.
         for field in headers {
             let name = field.name.canonicalName
             guard name.hasPrefix("x-amz-") else {
-                if name == "if-unmodified-since" { throw WriteConditions.refusal("If-Unmodified-Since") }
+                try take(field.value, of: name, into: &metadata)
                 continue
             }
             if name.hasPrefix(userPrefix) {
@@ -43,6 +37,10 @@ package enum ObjectMetadata {
                     throw S3Error.invalidArgument("There are two of \(name).", name: name, value: field.value)
                 }
                 metadata.tags = try TagSet(header: field.value).byKey
+            } else if name == "x-amz-storage-class" {
+                metadata.storageClass = try storageClass(field.value)
+            } else if name == "x-amz-website-redirect-location" {
+                join(field.value, to: &metadata.websiteRedirectLocation)
             } else if name.hasPrefix("x-amz-object-lock-") {
                 try VersionLock.read(headers, into: &metadata)
             } else if let match = unsupported.first(where: { name.hasPrefix($0.prefix) }) {
@@ -57,16 +55,32 @@ package enum ObjectMetadata {
         return metadata
     }
 
+    private static func take(_ value: String, of name: String, into metadata: inout EventMetadata) throws {
+        switch name {
+        case "content-type": join(value, to: &metadata.contentType)
+        case "content-encoding": join(contentEncoding(value), to: &metadata.contentEncoding)
+        case "content-language": join(value, to: &metadata.contentLanguage)
+        case "content-disposition": join(value, to: &metadata.contentDisposition)
+        case "cache-control": join(value, to: &metadata.cacheControl)
+        case "expires": join(value, to: &metadata.expires)
+        case "if-unmodified-since": throw WriteConditions.refusal("If-Unmodified-Since")
+        default: break
+        }
+    }
+
+    /// A header that comes twice is one list (RFC 9110, 5.3).
+    private static func join(_ value: String, to text: inout String) {
+        if text.isEmpty { text = value } else if !value.isEmpty { text += ", " + value }
+    }
+
     /// Without `aws-chunked`, which is how the body travels and not what it is.
-    private static func contentEncoding(_ headers: HTTPFields) -> String {
-        guard let text = headers[.contentEncoding] else { return "" }
+    private static func contentEncoding(_ text: String) -> String {
         let codings = text.split(separator: ",").map { $0.trimmingBlanks() }
         guard codings.contains(where: { $0.lowercased() == "aws-chunked" }) else { return text }
         return codings.filter { $0.lowercased() != "aws-chunked" && !$0.isEmpty }.joined(separator: ",")
     }
 
-    private static func storageClass(_ headers: HTTPFields) throws -> String {
-        guard let name = headers[.amzStorageClass] else { return "STANDARD" }
+    private static func storageClass(_ name: String) throws -> String {
         let known = [
             "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
         ]
