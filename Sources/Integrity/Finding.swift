@@ -15,6 +15,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case orphanFile = "file.orphan"
     case foreignFile = "file.foreign"
     case danglingMetadata = "metadata.dangling"
+    case undecipherable = "metadata.undecipherable"
     case leftover = "incoming.leftover"
     case damagedFrame = "log.damaged-frame"
     case divergedMirror = "log.diverged-mirror"
