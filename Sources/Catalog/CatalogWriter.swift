@@ -87,6 +87,7 @@ public struct CatalogWriter {
         case .versionRemoved(let change): try apply(change, event)
         case .versionAmended(let change): try apply(change, event)
         case .uploadCreated(let change): try apply(change, event)
+        case .uploadAmended(let change): try apply(change, event)
         case .partPublished(let change): try apply(change, event)
         case .uploadAborted(let change):
             try endUpload([Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID], event)
@@ -395,7 +396,7 @@ public struct CatalogWriter {
         if database.changesCount != 1 { throw CatalogError.contradiction(event.sequence, reason) }
     }
 
-    private func encoded(_ message: some SwiftProtobuf.Message) throws -> Data {
+    func encoded(_ message: some SwiftProtobuf.Message) throws -> Data {
         Data(try encodedBytes(message))
     }
 

@@ -247,6 +247,47 @@ import Volumes
         await task.value
     }
 
+    @Test func theKeyOfAnUploadUnderWayIsRewrappedAndItsVersionHasItSo() async throws {
+        let started = try await StartedStore()
+        var store = started.store
+        let name = try ObjectKey("k")
+        let upload = try await store.createUpload(
+            started.bucket, name, metadata: EventMetadata(), checksumAlgorithm: .unspecified,
+            composite: false,
+            encryption: encryption.record, actor: tester
+        ).value
+        var target = UploadTarget(
+            bucket: started.bucket, key: name, metadata: EventMetadata(), actor: tester,
+            part: .init(uploadID: upload.uploadID, number: 1), expectedLength: nil, checksum: nil)
+        target.encryption = encryption
+        let part = store.beginUpload(target)
+        try await part.write([1, 2, 3])
+        _ = try await part.finish()
+        let published = try await store.publishPart(part, checksum: nil).value
+        _ = try await store.rewrap(upload, wrappedKey: [8, 8], actor: tester)
+        store.close()
+        try started.fixture.forgetCatalog()
+        store = try await started.fixture.open(started.disk)
+        defer { store.close() }
+        let again = try store.upload(started.bucket, name, upload.uploadID)
+        #expect(again.sequence == upload.sequence)
+        #expect(again.initiated == upload.initiated)
+        let version = try await store.completeUpload(
+            started.bucket, name, upload.uploadID,
+            parts: [CompletedPart(number: 1, etag: published.etag)], checksums: [], conditions: .none,
+            actor: tester
+        ).value
+        #expect(version.record.encryption.wrappedKey == Data([8, 8]))
+        #expect(version.record.encryption.keyID == "test")
+        let reader = store.reader(of: version, range: 0..<3, dataKey: key)
+        let buffer = AlignedBuffer(capacity: 4096)
+        #expect(try await reader.read(into: buffer.bytes) == 3)
+        #expect(Array(buffer.bytes[..<3]) == [1, 2, 3])
+        await #expect(throws: StoreError.self) {
+            try await store.rewrap(upload, wrappedKey: [7], actor: tester)
+        }
+    }
+
     @Test func checkAndRepairNeedNoKey() async throws {
         let started = try await StartedStore()
         defer { started.store.close() }
