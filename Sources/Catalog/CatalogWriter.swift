@@ -87,6 +87,7 @@ public struct CatalogWriter {
         case .versionRemoved(let change): try apply(change, event)
         case .versionAmended(let change): try apply(change, event)
         case .uploadCreated(let change): try apply(change, event)
+        case .uploadAmended(let change): try apply(change, event)
         case .partPublished(let change): try apply(change, event)
         case .uploadAborted(let change):
             try endUpload([Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID], event)

@@ -104,6 +104,8 @@ public final class EventLog: Sendable {
     let state: Mutex<State>
     private let batch = Mutex<Batch?>(nil)
     private let epoch = Mutex<UInt64>(0)
+    /// Mirrors that are not in service, asked for what those in service do not have good.
+    let witnesses = Mutex<[LogMirror]>([])
 
     init(storeID: StoreID, settings: LogSettings, clock: @escaping @Sendable () -> Timestamp, state: State) {
         self.storeID = storeID
@@ -141,8 +143,15 @@ public final class EventLog: Sendable {
     // MARK: The commit thread
 
     public func beginEpoch(_ number: UInt64) { epoch.withLock { $0 = number } }
-    /// Above every epoch that this process knows of, whether or not it has events that a quorum has.
-    public var nextEpoch: UInt64 { max(lastEpoch, epoch.withLock { $0 }) + 1 }
+    /// Above every epoch that this process knows of, whether or not it has events that a quorum has; and another than
+    /// any that it does not know of, such as one whose only events are on a volume that is absent: it is the clock's
+    /// microseconds, and some way ahead of the known ones where the clock is behind them.
+    public var nextEpoch: UInt64 {
+        let least = max(lastEpoch, epoch.withLock { $0 }) + 1
+        let now = clock().microseconds
+        return now >= least ? now : least + .random(in: 0..<Self.epochLeap)
+    }
+    private static let epochLeap: UInt64 = 1 << 20
 
     /// Encodes an event behind those staged before it.
     public func stage(_ record: EventRecord, payload: [UInt8]) throws(LogError) -> StagedEvent {

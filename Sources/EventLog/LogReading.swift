@@ -108,7 +108,7 @@ extension EventLog {
                 return try readFrame(sequence, in: place, try place.range(number)).bytes
             } catch { reasons.append("volume \(mirror.index): \(error)") }
         }
-        throw LogError.damaged(sequence, reasons.joined(separator: "; "))
+        return try witnessed(sequence, of: span, reasons)
     }
 
     /// Calls `body` with each committed frame from `sequence` on, verified, at most `limit` of them.
@@ -179,6 +179,17 @@ extension EventLog {
         }
         let bytes = try frameBytes(0, of: span)
         let frame = try bytes.withUnsafeBytes { try Frame(header: $0) }
+        guard !frame.isPayloadDropped else { throw LogError.damaged(sequence, "its payload was reclaimed") }
+        return Array(bytes[frame.payloadRange])
+    }
+
+    /// The payload of an event as one mirror in service has it.
+    public func payload(of sequence: SequenceNumber, mirror index: Int) throws -> [UInt8] {
+        guard let mirror = mirrors().first(where: { $0.index == index }),
+            let span = span(from: sequence, limit: 1)
+        else { throw LogError.damaged(sequence, "volume \(index) is not in service") }
+        let place = try place(of: span, on: mirror)
+        let (bytes, frame) = try readFrame(sequence, in: place, try place.range(0))
         guard !frame.isPayloadDropped else { throw LogError.damaged(sequence, "its payload was reclaimed") }
         return Array(bytes[frame.payloadRange])
     }

@@ -3,14 +3,16 @@ import Logging
 import ObjectStore
 
 /// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged,
-/// gives space back, lets objects expire.
+/// gives space back, lets objects expire. Once, when it starts: looks for master keys that are missing.
 final class Housekeeping: Sendable {
     private static let reclaimInterval = Duration.seconds(30)
 
     private let threads: WorkerPool
     private let tasks: [Task<Void, Never>]
 
-    init(_ store: ObjectStore, _ settings: ServerSettings, _ logger: Logger) {
+    init(
+        _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ logger: Logger
+    ) {
         let threads = WorkerPool(threads: 4)
         self.threads = threads
         let verifier = CompletionVerifier(store)
@@ -24,6 +26,7 @@ final class Housekeeping: Sendable {
             },
             Task(executorPreference: threads) { await Self.reclaim(store, logger) },
             Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
+            Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
         ]
     }
 

@@ -91,7 +91,7 @@ public final class Server: Sendable {
                     store: store, keys: keys, masterKeys: masterKeys, isStopped: false), logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, settings, logger),
+                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
                 tls: tls.map(TLSWatch.init))

@@ -16,6 +16,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case orphanFile = "file.orphan"
     case foreignFile = "file.foreign"
     case danglingMetadata = "metadata.dangling"
+    case undecipherable = "metadata.undecipherable"
     case leftover = "incoming.leftover"
     case damagedFrame = "log.damaged-frame"
     case divergedMirror = "log.diverged-mirror"
@@ -52,6 +53,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
             case .referenceSize: 19
             case .referenceHash: 20
             case .referenceOwner: 21
+            case .undecipherable: 22
             }
         let digits = String(number)
         return "HF" + String(repeating: "0", count: 3 - digits.count) + digits

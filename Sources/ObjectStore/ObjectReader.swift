@@ -1,4 +1,5 @@
 import Encryption
+import EventLog
 import Model
 import Volumes
 
@@ -19,6 +20,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     /// Does the reading, if the version is enciphered.
     private var deciphering: DecipheringReader?
     private let lacksKey: Bool
+    /// The one volume to read from; `nil` for any.
+    private let volume: Int?
 
     /// - Parameter dataKey: needed, and looked at, for a version that is enciphered.
     init(_ version: ObjectVersion, range: Range<UInt64>, dataKey: SecretKey? = nil, engine: Engine) {
@@ -28,6 +31,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         position = range.lowerBound
         end = range.upperBound
         piece = (0, 0)
+        volume = nil
         pin = engine.readPins.pin(version.sequence)
         lacksKey = version.record.hasEncryption && dataKey == nil
         if let dataKey, version.record.hasEncryption, !range.isEmpty {
@@ -36,8 +40,10 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     }
 
     /// Reads a version as it is stored, enciphered or not.
+    /// - Parameter volume: the one volume to read from, if not any.
     /// - Precondition: `range` lies within what its pieces hold.
-    init(stored version: ObjectVersion, range: Range<UInt64>, engine: Engine) {
+    init(stored version: ObjectVersion, range: Range<UInt64>, on volume: Int? = nil, engine: Engine) {
+        self.volume = volume
         self.version = version
         self.engine = engine
         position = range.lowerBound
@@ -54,7 +60,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
 
     /// Reads the next bytes, as many as the buffer takes or fewer.
     /// - Returns: 0 at the end of the range.
-    /// - Throws: ``StoreError/lost(_:evidence:)`` if no volume has a good replica of some block.
+    /// - Throws: ``StoreError/lost(_:evidence:)`` if no volume has a good replica of some block,
+    ///   ``StoreError/notReadable(_:evidence:)`` if one that could not be asked may.
     public func read(into buffer: UnsafeMutableRawBufferPointer) async throws -> Int {
         if let deciphering { return try await deciphering.read(into: buffer) }
         guard position < end, buffer.count > 0 else { return 0 }
@@ -101,17 +108,20 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     }
 
     private func fetch(_ sequence: SequenceNumber) async throws -> [UInt8] {
-        if let bytes = engine.ledger.payloadIfCached(of: sequence) { return bytes }
-        var evidence = "no volume is in service"
-        for handle in engine.volumes.inService {
+        if volume == nil, let bytes = engine.ledger.payloadIfCached(of: sequence) { return bytes }
+        var failure = ReadFailure()
+        for handle in engine.volumes.inService where volume == nil || volume == handle.index {
             do {
                 return try await WatchedJob.run(on: handle.reader, watch: engine.watch) {
-                    [ledger = engine.ledger] in
-                    try ledger.payload(of: sequence)
+                    [ledger = engine.ledger, volume] in
+                    if let volume { return try ledger.log.payload(of: sequence, mirror: volume) }
+                    return try ledger.payload(of: sequence)
                 }
-            } catch { evidence = "\(error)" }
+            } catch let error as LogError {
+                failure.flaw(handle, error)
+            } catch { failure.silence(handle, error) }
         }
-        throw StoreError.lost(version, evidence: evidence)
+        throw failure.error(version, "the bytes in event \(sequence)", engine.volumes)
     }
 
     private func readBlob(
@@ -146,9 +156,10 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     private func readBlocks(
         _ id: BlobID, _ length: UInt64, _ blocks: Range<Int>, into room: UnsafeMutableRawBufferPointer
     ) async throws -> Int {
-        let handles = engine.readOrder(id)
+        var handles = engine.readOrder(id)
+        if let volume { handles.removeAll { $0.index != volume } }
         guard let primary = handles.first else {
-            throw StoreError.lost(version, evidence: "no volume is in service")
+            throw ReadFailure().error(version, "blob \(id)", engine.volumes)
         }
         do throws(BlobFlaw) {
             if let count = try primary.volume.readBlocksIfCached(
@@ -173,7 +184,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         _ id: BlobID, _ length: UInt64, _ blocks: Range<Int>, from handles: [VolumeHandle],
         into room: UnsafeMutableRawBufferPointer
     ) async throws -> Int {
-        var evidence: [String] = []
+        var failure = ReadFailure()
         for handle in handles {
             let shared = SharedBuffer(await engine.readBuffers.take(), of: engine.readBuffers)
             do {
@@ -185,16 +196,17 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
                 return count
             } catch let flaw as BlobFlaw {
                 engine.report(id, volume: handle.index, flaw)
-                evidence.append("volume \(handle.index): \(flaw)")
+                failure.flaw(handle, flaw)
             } catch let late as DeadlinePassed {
                 engine.volumes.fail(handle, reason: "reading blob \(id): \(late)")
-                evidence.append("volume \(handle.index): \(late)")
+                failure.silence(handle, late)
+            } catch {
+                // It left service since the volumes were listed, or its queue is full.
+                failure.silence(handle, error)
             }
         }
         guard blocks.count > 1 else {
-            throw StoreError.lost(
-                version,
-                evidence: "blob \(id) block \(blocks.lowerBound): \(evidence.joined(separator: "; "))")
+            throw failure.error(version, "blob \(id) block \(blocks.lowerBound)", engine.volumes)
         }
         // No volume has all of these blocks; together they may.
         var done = 0

@@ -29,6 +29,12 @@ public enum StoreError: Error, Sendable {
     case outcomeUnknown(String)
     /// No replica of some block of the version verifies. HEAD still describes it, nothing is removed.
     case lost(ObjectVersion, evidence: String)
+    /// No replica of some block of the version that can be asked verifies; one on a volume that is out of service,
+    /// or does not answer, may. The same request may succeed when it is back.
+    case notReadable(ObjectVersion, evidence: String)
+    /// The version's bytes are what the store was given, and do not open under its data key: the key, or what the log
+    /// says of it, was changed.
+    case undecipherable(ObjectVersion, evidence: String)
     /// Object Lock holds the version, with what lock: it cannot be removed, nor its lock weakened.
     case locked(ObjectVersion, reason: String)
     /// The request asks for a state that does not exist, such as versioning switched off again.
@@ -57,6 +63,10 @@ extension StoreError: CustomStringConvertible {
         case .outcomeUnknown(let reason): "it is not known whether the change is in the log: \(reason)"
         case .lost(let version, let evidence):
             "\(version.record.bucket)/\(version.key) version \(version.wireVersionID) is lost: \(evidence)"
+        case .notReadable(let version, let evidence):
+            "\(version.record.bucket)/\(version.key) version \(version.wireVersionID) cannot be read now: \(evidence)"
+        case .undecipherable(let version, let evidence):
+            "\(version.record.bucket)/\(version.key) version \(version.wireVersionID) cannot be deciphered: \(evidence)"
         case .locked(let version, let reason):
             "\(version.record.bucket)/\(version.key) version \(version.wireVersionID) is locked: \(reason)"
         case .invalidState(let reason): reason

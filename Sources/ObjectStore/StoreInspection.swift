@@ -56,6 +56,11 @@ package struct StoreInspection: Sendable {
         engine.onDamage { blob, volume, _ in body(blob, volume) }
     }
 
+    /// Told of each version that a read could not decipher from any volume, with the evidence.
+    package func onUndecipherable(_ body: @escaping @Sendable (ObjectVersion, String) -> Void) {
+        engine.onUndecipherable(body)
+    }
+
     package func reportDamage(_ id: BlobID, volume: Int, _ flaw: BlobFlaw) {
         engine.report(id, volume: volume, flaw)
     }

@@ -128,6 +128,11 @@ public final class DirectoryVolume: Volume {
 
     public func settle(_ id: BlobID) throws { try removeIfPresent(incomingPath(id)) }
 
+    public func keep(_ id: BlobID) throws {
+        try syncBranch(of: id)
+        try settle(id)
+    }
+
     public func incoming() throws -> (blobs: [BlobID], foreign: [String]) {
         var blobs: [BlobID] = []
         var foreign: [String] = []
@@ -140,19 +145,24 @@ public final class DirectoryVolume: Volume {
     public func removeBlob(_ id: BlobID) throws {
         openBlobs.forget(id)
         // The name in blobs/ goes first, for good: while the one in incoming/ is there, recovery knows of the
-        // blob.
-        let file = directory + "/" + path(of: id)
-        if try removeIfPresent(file) { try fileSystem.syncDirectory(parent(of: file)) }
+        // blob. Synced also if the name was gone: whoever removed it may have failed before the sync, and a crash
+        // would bring back a blob that nothing tells of.
+        try removeIfPresent(directory + "/" + path(of: id))
+        try syncBranch(of: id)
         try removeIfPresent(incomingPath(id))
     }
 
-    @discardableResult
-    private func removeIfPresent(_ path: String) throws(FileSystemError) -> Bool {
+    /// Makes durable what names the directory of a blob has, and has no more.
+    private func syncBranch(of id: BlobID) throws {
+        do { try fileSystem.syncDirectory(parent(of: directory + "/" + path(of: id))) } catch {
+            guard error.code == ENOENT else { throw error }  // no blob ever had a name there
+        }
+    }
+
+    private func removeIfPresent(_ path: String) throws(FileSystemError) {
         do { try fileSystem.remove(path) } catch {
             guard error.code == ENOENT else { throw error }
-            return false
         }
-        return true
     }
 
     func forget(_ id: BlobID) { openBlobs.forget(id) }

@@ -61,9 +61,13 @@ public protocol Volume: Sendable {
     /// The blob's event is in the log: the name in `incoming/` goes. Not synced: a name that a crash brings
     /// back names a blob that the catalog knows.
     func settle(_ id: BlobID) throws
+    /// What an earlier attempt at writing the blob left turns out to be published: as ``settle(_:)``, once the name in
+    /// `blobs/`, if it is there, is durable. The attempt may have failed between giving that name and syncing it.
+    func keep(_ id: BlobID) throws
     /// Blobs that were begun and not settled; and what else is in `incoming/`, by name.
     func incoming() throws -> (blobs: [BlobID], foreign: [String])
-    /// Removes a blob, settled or not. Removing what is not there is no error.
+    /// Removes a blob, settled or not, durably. Removing what is not there is no error, and makes durable what an
+    /// earlier attempt removed.
     func removeBlob(_ id: BlobID) throws
 
     /// Reads whole blocks and checks each against the block table.

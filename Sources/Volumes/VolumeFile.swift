@@ -92,7 +92,12 @@ extension FileSystem {
         do { try createDirectory(path, permissions: permissions) } catch {
             guard error.code == EEXIST else { throw error }
         }
-        try syncDirectory(parent)
+        do { try syncDirectory(parent) } catch {
+            // Who finds the directory takes it for durable: one that may not be must not stay. If it does, because
+            // it cannot be removed or has something in it by now, the caller's error still sets the volume aside.
+            _ = Result { () throws(FileSystemError) in try removeDirectory(path) }
+            throw error
+        }
     }
 }
 

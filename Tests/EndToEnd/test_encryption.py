@@ -350,7 +350,7 @@ def test_fsck_needs_no_key_and_a_key_file_that_is_gone_is_told_of(tmp_path):
         server.fsck("--deep", check=0)
         server.start()
         s3 = server.client()
-        assert status(fails(s3.get_object, "InternalError", Bucket="photos", Key="k")) == 500
+        assert status(fails(s3.get_object, "MasterKeyUnavailable", Bucket="photos", Key="k")) == 409
         assert "there is no encryption key" in server.errors.read_text()
         server.stop()
         keys.write_bytes(kept)

@@ -1,6 +1,7 @@
 import EventLog
 import Foundation
 import Model
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -35,6 +36,46 @@ import Volumes
         #expect(try again.names() == log.names())
         #expect(try again.isProved())
         #expect(try fixture.disk.files(below: "/") == before.filter { !$0.hasSuffix("/next") })
+    }
+
+    /// The only events of an epoch are on a volume that the next process does not have: it must not choose that
+    /// epoch's number again, for the longer tail of one epoch wins.
+    @Test func theTailOfAnEpochThatNobodyKnowsOfLosesAgainstTheNextOne() throws {
+        let fixture = try log(["a"])
+        let time = Mutex<UInt64>(1_000_000)
+        func begin(_ indexes: [Int]) throws -> EventLog {
+            let (log, _) = try EventLog.open(
+                storeID: LogFixture.storeID, mirrors: fixture.mirrors(indexes), settings: fixture.settings
+            ) { Timestamp(microseconds: time.withLock { $0 }) }
+            time.withLock { $0 += 1000 }
+            log.beginEpoch(log.nextEpoch)
+            return log
+        }
+        let first = try begin([1, 2, 3])
+        let faults = [1, 2].map { volume in
+            fixture.disk.inject(Fault(.fail(EIO), on: [.write]) { $0.hasPrefix("/volume-\(volume)/") })
+        }
+        #expect(try first.append("lost", "lost", "lost").stable == [3])
+        for fault in faults { fixture.disk.removeFault(fault) }
+        #expect(try begin([1, 2]).append("kept").stable == [1, 2])
+        let (found, _) = try fixture.open([2, 3])
+        #expect(try found.names() == ["epoch", "a", "kept"])
+        #expect(found.inService == [2])
+    }
+
+    /// Where the clock was set back the number is not the next one either, which another process may have chosen.
+    @Test func anEpochIsGreaterThanEveryKnownOneWhateverTheClockSays() throws {
+        let fixture = try log(["a"])
+        var chosen: Set<UInt64> = []
+        for _ in 0..<8 {
+            let (log, _) = try EventLog.open(
+                storeID: LogFixture.storeID, mirrors: fixture.mirrors(), settings: fixture.settings
+            ) { Timestamp(microseconds: 0) }
+            log.beginEpoch(1 << 50)
+            #expect(log.nextEpoch > 1 << 50)
+            chosen.insert(log.nextEpoch)
+        }
+        #expect(chosen.count > 1)
     }
 
     @Test(arguments: [[1, 2], [2, 3], [1, 3]])

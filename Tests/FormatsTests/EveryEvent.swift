@@ -20,7 +20,7 @@ enum EveryEvent {
             (.findingRecorded(findingRecorded), []), (.replicaRepaired(replicaRepaired), []),
             (.volumeSetAside(volumeSetAside), []), (.volumeReturned(volumeReturned), []),
             (.volumeReplaced(volumeReplaced), []), (.reclaimPlanned(reclaimPlanned), []),
-            (.reclaimed(reclaimed), []),
+            (.reclaimed(reclaimed), []), (.uploadAmended(uploadAmended), []),
         ]
         return changes.enumerated().map { number, change in
             var record = EventRecord()
@@ -151,6 +151,19 @@ enum EveryEvent {
         value.checksumAlgorithm = .sha256
         value.checksumComposite = true
         value.ownerDisplayName = "Owner"
+        return value
+    }
+
+    private static var uploadAmended: EventUploadAmended {
+        var value = EventUploadAmended()
+        value.bucket = "photos"
+        value.key = "large"
+        value.uploadID = id(0x22)
+        value.encryption.kind = .kms
+        value.encryption.keyID = "7d2f3e1a"
+        value.encryption.wrappedKey = Data([1, 2, 3, 4])
+        value.encryption.context = "0011"
+        value.encryption.bucketKey = true
         return value
     }
 

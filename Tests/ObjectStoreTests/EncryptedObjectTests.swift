@@ -1,3 +1,4 @@
+import Digests
 import Encryption
 import Foundation
 import Integrity
@@ -145,6 +146,147 @@ import Volumes
         #expect(again.record.encryption.wrappedKey == Data([9, 9]))
         #expect(again.record.encryption.keyID == "test")
         #expect(again.record.pieces == version.record.pieces)
+    }
+
+    /// A replica whose checksums are good, and whose bytes are not those that were sealed.
+    private func forge(_ started: StartedStore, _ version: ObjectVersion, on index: Int) throws {
+        let id = try #require(BlobID(bytes: version.record.pieces[0].blobID))
+        let volume = try #require(started.store.inspection.volumes.first { $0.index == index })
+        let info = try volume.info(of: id, length: nil)
+        let page = FileSystemAlignment.bytes
+        let buffer = AlignedBuffer(capacity: (Int(info.length) / Limits.blockSize + 1) * Limits.blockSize)
+        let count = try volume.readBlocks(
+            id, length: info.length, blocks: 0..<info.blockChecksums.count, into: buffer.bytes)
+        buffer.bytes[70_000] ^= 1
+        let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[..<count])
+        let checksums = stride(from: 0, to: count, by: Limits.blockSize).map {
+            CRC32C.checksum(
+                UnsafeRawBufferPointer(rebasing: bytes[$0..<min($0 + Limits.blockSize, count)]))
+        }
+        let sink = try volume.beginBlob(id, expectedLength: nil, replacing: "forged")
+        let whole = count / page * page
+        try sink.append(UnsafeRawBufferPointer(rebasing: bytes[..<whole]))
+        try sink.finish(
+            tail: UnsafeRawBufferPointer(rebasing: bytes[whole...]),
+            trailer: BlobTrailer(
+                length: info.length, blockChecksums: checksums, sha256: info.sha256,
+                descriptor: info.descriptor))
+        try volume.settle(id)
+    }
+
+    @Test(arguments: [[1, 2], [2, 3], [1, 3]])
+    func aReplicaThatDoesNotAuthenticateIsReadFromAnother(forged: [Int]) async throws {
+        let started = try await StartedStore()
+        defer { started.store.close() }
+        var random = SeededGenerator(seed: 12)
+        let bytes = random.bytes(300_000)
+        let version = try await put(started, "k", bytes)
+        for index in forged { try forge(started, version, on: index) }
+        for range in [0..<300_000, 65_000..<70_000, 299_000..<300_000] as [Range<UInt64>] {
+            let found = try await read(started, version, range, key: key)
+            let isSame = found == Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+            #expect(isSame, "\(range)")
+        }
+        var found: [Int] = []
+        _ = try await StoreCheck(started.store, .init(isDeep: true, repairs: true), includesOpening: false)
+            .run {
+                found.append($0.volume)
+            }
+        #expect(found.sorted() == forged, "a check sees them too, and mends them without the key")
+    }
+
+    @Test func whatAuthenticatesOnNoVolumeIsUndecipherableAndOnAnAbsentOneItMay() async throws {
+        let started = try await StartedStore()
+        defer { started.store.close() }
+        var random = SeededGenerator(seed: 13)
+        let version = try await put(started, "k", random.bytes(300_000))
+        for index in 1...3 { try forge(started, version, on: index) }
+        await #expect {
+            try await read(started, version, 0..<300_000, key: key)
+        } throws: {
+            if case StoreError.undecipherable = $0 { true } else { false }
+        }
+        try started.disk.unmount("/volume-3")
+        started.store.maintain()
+        await #expect {
+            try await read(started, version, 0..<300_000, key: key)
+        } throws: {
+            if case StoreError.notReadable = $0 { true } else { false }
+        }
+        try started.disk.mount("/volume-3")
+    }
+
+    @Test(arguments: [3, 300_000])
+    func aVersionThatNoKeyOpensBecomesAFindingOnce(count: Int) async throws {
+        let started = try await StartedStore()
+        defer { started.store.close() }
+        let version = try await put(started, "k", [UInt8](repeating: 1, count: count))
+        let repair = DamageRepair(started.store)
+        let task = Task { await repair.run { #expect($0.contains("does not authenticate")) } }
+        let wrong = SecretKey.random()
+        for _ in 0..<2 {
+            await #expect {
+                try await read(started, version, 0..<UInt64(count), key: wrong)
+            } throws: {
+                if case StoreError.undecipherable = $0 { true } else { false }
+            }
+        }
+        var head = version.sequence
+        while true {
+            await started.store.waitForEvents(after: head)
+            let events = try started.store.events(from: head.next, limit: 100)
+            let codes = events.compactMap {
+                if case .findingRecorded(let change) = $0.record.change { change.finding.code } else { nil }
+            }
+            if !codes.isEmpty {
+                #expect(codes == ["metadata.undecipherable"])
+                break
+            }
+            head = started.store.head.sequence
+        }
+        task.cancel()
+        await task.value
+    }
+
+    @Test func theKeyOfAnUploadUnderWayIsRewrappedAndItsVersionHasItSo() async throws {
+        let started = try await StartedStore()
+        var store = started.store
+        let name = try ObjectKey("k")
+        let upload = try await store.createUpload(
+            started.bucket, name, metadata: EventMetadata(), checksumAlgorithm: .unspecified,
+            composite: false,
+            encryption: encryption.record, actor: tester
+        ).value
+        var target = UploadTarget(
+            bucket: started.bucket, key: name, metadata: EventMetadata(), actor: tester,
+            part: .init(uploadID: upload.uploadID, number: 1), expectedLength: nil, checksum: nil)
+        target.encryption = encryption
+        let part = store.beginUpload(target)
+        try await part.write([1, 2, 3])
+        _ = try await part.finish()
+        let published = try await store.publishPart(part, checksum: nil).value
+        _ = try await store.rewrap(upload, wrappedKey: [8, 8], actor: tester)
+        store.close()
+        try started.fixture.forgetCatalog()
+        store = try await started.fixture.open(started.disk)
+        defer { store.close() }
+        let again = try store.upload(started.bucket, name, upload.uploadID)
+        #expect(again.sequence == upload.sequence)
+        #expect(again.initiated == upload.initiated)
+        let version = try await store.completeUpload(
+            started.bucket, name, upload.uploadID,
+            parts: [CompletedPart(number: 1, etag: published.etag)], checksums: [], conditions: .none,
+            actor: tester
+        ).value
+        #expect(version.record.encryption.wrappedKey == Data([8, 8]))
+        #expect(version.record.encryption.keyID == "test")
+        let reader = store.reader(of: version, range: 0..<3, dataKey: key)
+        let buffer = AlignedBuffer(capacity: 4096)
+        #expect(try await reader.read(into: buffer.bytes) == 3)
+        #expect(Array(buffer.bytes[..<3]) == [1, 2, 3])
+        await #expect(throws: StoreError.self) {
+            try await store.rewrap(upload, wrappedKey: [7], actor: tester)
+        }
     }
 
     @Test func checkAndRepairNeedNoKey() async throws {

@@ -196,7 +196,8 @@ private struct ModelRun {
     @Test func theEngineAnswersAsTheModelDoesWhateverTheVolumesDo() async throws {
         let seed = SeededGenerator.seed(standard: 7_001)
         var (operations, refused, undone, upheavals) = (0, 0, 0, 0)
-        for round in 0..<UInt64(8) {
+        let rounds = SeededGenerator.rounds(standard: 8)
+        for round in 0..<UInt64(rounds) {
             var run = try await ModelRun(seed: seed &+ round)
             try await run.run(400)
             operations += run.operations
@@ -207,6 +208,8 @@ private struct ModelRun {
         print(
             "HOLDFAST_SEED=\(seed): \(operations) operations, \(refused) refused, \(undone) failed, \(upheavals) upheavals"
         )
-        #expect(operations > 1000 && refused > 100 && undone > 10)
+        // What eight rounds come to at least: a run that does next to nothing proves nothing.
+        #expect(operations > 125 * rounds)
+        if rounds >= 8 { #expect(refused > 100 && undone > 10) }
     }
 }

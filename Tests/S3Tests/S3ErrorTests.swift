@@ -1,3 +1,4 @@
+import Encryption
 import Foundation
 import HTTPTypes
 import Model
@@ -42,6 +43,8 @@ import Testing
             (.busy("queue"), "SlowDown", 503, false),
             (.unavailable("x"), "ServiceUnavailable", 503, true),
             (.lost(Self.version(), evidence: "x"), "ObjectLost", 500, true),
+            (.notReadable(Self.version(), evidence: "x"), "ServiceUnavailable", 503, true),
+            (.undecipherable(Self.version(), evidence: "x"), "ObjectUndecipherable", 409, true),
             (.invalidState("x"), "InvalidBucketState", 409, false),
             (.internalFault("x"), "InternalError", 500, true),
         ]
@@ -49,6 +52,20 @@ import Testing
             let told = S3Error(error)
             #expect(told.code.name == code && told.code.status == status, "\(error)")
             #expect(S3Error.isFault(error) == isFault, "\(error)")
+        }
+    }
+
+    @Test func aMasterKeyThatNobodyNamedIsNoInternalError() {
+        let table: [(KeyProviderError, String, Int)] = [
+            (.noSuchKey("k"), "MasterKeyUnavailable", 409), (.disabled("k"), "MasterKeyUnavailable", 409),
+            (.noSuchGeneration(keyID: "k", generation: 3), "MasterKeyUnavailable", 409),
+            (.damaged(keyID: "k"), "ObjectUndecipherable", 409),
+            (.unreadable(path: "p", reason: "r"), "InternalError", 500),
+        ]
+        for (error, code, status) in table {
+            let told = S3Error(error)
+            #expect(told.code.name == code && told.code.status == status, "\(error)")
+            #expect(S3Error.isFault(error), "\(error): it is for the operator")
         }
     }
 
@@ -65,6 +82,7 @@ import Testing
     @Test func whatPassesSaysWhenToComeAgain() {
         #expect(S3Error(StoreError.busy("x")).headers[.retryAfter] == "1")
         #expect(S3Error(StoreError.unavailable("x")).headers[.retryAfter] == "5")
+        #expect(S3Error(StoreError.notReadable(Self.version(), evidence: "x")).headers[.retryAfter] == "5")
     }
 
     @Test func aReasonThatIsForTheOperatorIsNotShown() {

@@ -77,6 +77,14 @@ import Testing
                 }), "b/k: upload \(hexadecimal) created", "b"
         ),
         (
+            .uploadAmended(
+                make(EventUploadAmended()) {
+                    $0.bucket = "b"
+                    $0.key = "k"
+                    $0.uploadID = id
+                }), "b/k: data key of upload \(hexadecimal) wrapped afresh", "b"
+        ),
+        (
             .partPublished(
                 make(EventPartPublished()) {
                     $0.bucket = "b"

@@ -36,4 +36,11 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     public static func seed(standard: UInt64) -> UInt64 {
         ProcessInfo.processInfo.environment["HOLDFAST_SEED"].flatMap { UInt64($0) } ?? standard
     }
+
+    /// How often a test draws anew, from seeds that follow one another: what the environment variable
+    /// `HOLDFAST_ROUNDS` asks for, else `standard`.
+    public static func rounds(standard: Int) -> Int {
+        ProcessInfo.processInfo.environment["HOLDFAST_ROUNDS"].flatMap { Int($0) }.map { max(1, $0) }
+            ?? standard
+    }
 }

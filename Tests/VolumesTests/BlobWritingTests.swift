@@ -174,6 +174,43 @@ import Volumes
         #expect(points > 8)
     }
 
+    /// The name is gone from the directory, and would be back after a crash, when the blob is removed once more.
+    @Test func whatIsRemovedAgainAfterAFailedSyncStaysAwayAfterACrash() throws {
+        let fixture = try BlobFixture()
+        try fixture.write(data)
+        fixture.disk.inject(Fault(.fail(EIO), on: [.syncDirectory], times: 1) { $0.contains("/blobs/") })
+        #expect(throws: FileSystemError.self) { try fixture.volume.removeBlob(BlobFixture.id) }
+        try fixture.volume.removeBlob(BlobFixture.id)
+        for sync in [false, true] {
+            if sync { try fixture.disk.syncDirectory("/v/incoming") }
+            for seed in 0..<32 as Range<UInt64> {
+                let found = try BlobFixture.found(on: fixture.disk.recovered(seed: seed))
+                #expect(try found.disk.files(below: "/v/blobs").isEmpty, "seed \(seed)")
+            }
+        }
+    }
+
+    @Test func removingABlobThatNeverWasIsNoError() throws {
+        let fixture = try BlobFixture()
+        try fixture.volume.removeBlob(BlobFixture.id)
+        #expect(try files(fixture.disk).isEmpty)
+    }
+
+    /// A directory of `blobs/` that could not be synced into the one above is not there for the next blob, which would
+    /// take it for durable.
+    @Test(arguments: [0, 1])
+    func aBlobThatFollowsAFailedSyncOfItsDirectoryIsDurable(skip: Int) throws {
+        let fixture = try BlobFixture()
+        fixture.disk.inject(
+            Fault(.fail(EIO), on: [.syncDirectory], skip: skip, times: 1) { $0.hasPrefix("/v/blobs") })
+        #expect(throws: FileSystemError.self) { try fixture.write(data) }
+        try fixture.write(data)
+        for seed in 0..<32 as Range<UInt64> {
+            let found = try BlobFixture.found(on: fixture.disk.recovered(seed: seed))
+            #expect(found.flaws(data).isEmpty, "seed \(seed)")
+        }
+    }
+
     @Test func aCrashWhileAReplicaIsReplacedLosesNeither() throws {
         let seed = SeededGenerator.seed(standard: 4)
         let start = try BlobFixture()

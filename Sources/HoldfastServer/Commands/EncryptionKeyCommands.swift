@@ -41,26 +41,62 @@ extension CommandRunner {
         try output.line(
             json
                 ? try CommandJSON.line(["rewrapped": count])
-                : "\(counted(count, "version")) wrapped with the new generation")
+                : "\(counted(count, "data key")) wrapped with the new generation")
     }
 }
 
-/// Wraps the data keys of all versions with the newest generation of their master keys. Each is one small event; no
-/// object's bytes are read or written.
+/// Wraps the data keys of all versions, and of all uploads under way, with the newest generation of their master keys.
+/// Each is one small event; no object's bytes are read or written.
 ///
-/// Data keys of multipart uploads under way stay as they are, and so do those of versions that such an upload
-/// makes later: older generations are kept for them.
+/// Uploads come first: one that is completed meanwhile is either wrapped afresh by then, or a version when the
+/// versions are looked at. A copy that is made of a version meanwhile may keep the older generation, which stays
+/// readable.
 struct KeyRewrapping {
     private static let pageCount = 1000
 
     let store: ObjectStore
     let masterKeys: MasterKeyStore
 
-    /// - Returns: how many versions were changed.
+    /// - Returns: how many versions and uploads were changed.
     func run(keyIDs: Set<String>) async throws -> Int {
         var count = 0
+        for bucket in try store.buckets() { count += try await rewrapUploads(bucket.name, keyIDs) }
         for bucket in try store.buckets() { count += try await rewrap(bucket.name, keyIDs) }
         return count
+    }
+
+    private func rewrapUploads(_ bucket: BucketName, _ keyIDs: Set<String>) async throws -> Int {
+        var count = 0
+        var keyMarker = ""
+        var uploadMarker: UploadID?
+        while true {
+            let page: UploadsPage
+            do {
+                page = try store.listUploads(
+                    bucket, prefix: "", delimiter: "", keyMarker: keyMarker, uploadMarker: uploadMarker,
+                    limit: Self.pageCount)
+            } catch StoreError.noSuchBucket { return count }  // deleted meanwhile, with all that was in it
+            for case .upload(let upload) in page.items {
+                if try await rewrap(upload, keyIDs) { count += 1 }
+                keyMarker = upload.record.key
+                uploadMarker = upload.uploadID
+            }
+            guard page.isTruncated else { return count }
+        }
+    }
+
+    private func rewrap(_ upload: MultipartUpload, _ keyIDs: Set<String>) async throws -> Bool {
+        let encryption = upload.record.encryption
+        guard upload.record.hasEncryption, keyIDs.contains(encryption.keyID),
+            let wrapped = try masterKeys.rewrapped(
+                Array(encryption.wrappedKey), keyID: encryption.keyID, context: encryption.context)
+        else { return false }
+        do {
+            _ = try await store.rewrap(upload, wrappedKey: wrapped, actor: .holdfast)
+            return true
+        } catch StoreError.noSuchUpload {
+            return false  // completed or aborted since the listing
+        }
     }
 
     private func rewrap(_ bucket: BucketName, _ keyIDs: Set<String>) async throws -> Int {

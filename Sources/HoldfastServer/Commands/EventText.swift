@@ -12,6 +12,7 @@ extension LoggedEvent {
         case .versionRemoved(let change): change.bucket
         case .versionAmended(let change): change.bucket
         case .uploadCreated(let change): change.bucket
+        case .uploadAmended(let change): change.bucket
         case .partPublished(let change): change.bucket
         case .uploadAborted(let change): change.bucket
         default: nil
@@ -41,6 +42,8 @@ extension LoggedEvent {
             "\(change.bucket)/\(change.key): metadata of the version of event \(change.publishedSequence) changed"
         case .uploadCreated(let change):
             "\(change.bucket)/\(change.key): upload \(Array(change.uploadID).hexadecimal) created"
+        case .uploadAmended(let change):
+            "\(change.bucket)/\(change.key): data key of upload \(Array(change.uploadID).hexadecimal) wrapped afresh"
         case .partPublished(let change):
             "\(change.bucket)/\(change.key): part \(change.partNumber), \(change.piece.length) bytes"
         case .uploadAborted(let change):

@@ -191,6 +191,14 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     set {_uniqueStorage()._change = .uploadAborted(newValue)}
   }
 
+  public var uploadAmended: EventUploadAmended {
+    get {
+      if case .uploadAmended(let v)? = _storage._change {return v}
+      return EventUploadAmended()
+    }
+    set {_uniqueStorage()._change = .uploadAmended(newValue)}
+  }
+
   public var uploadsConfirmed: EventUploadsConfirmed {
     get {
       if case .uploadsConfirmed(let v)? = _storage._change {return v}
@@ -316,6 +324,7 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     case uploadCreated(EventUploadCreated)
     case partPublished(EventPartPublished)
     case uploadAborted(EventUploadAborted)
+    case uploadAmended(EventUploadAmended)
     case uploadsConfirmed(EventUploadsConfirmed)
     case findingRecorded(EventFindingRecorded)
     case replicaRepaired(EventReplicaRepaired)
@@ -1006,6 +1015,34 @@ public nonisolated struct EventUploadCreated: @unchecked Sendable {
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
+/// The data key of an upload under way was wrapped afresh. It stays the upload that it is: its event, its parts.
+public nonisolated struct EventUploadAmended: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var bucket: String = String()
+
+  public var key: String = String()
+
+  public var uploadID: Data = Data()
+
+  public var encryption: EventEncryption {
+    get {_encryption ?? EventEncryption()}
+    set {_encryption = newValue}
+  }
+  /// Returns true if `encryption` has been explicitly set.
+  public var hasEncryption: Bool {self._encryption != nil}
+  /// Clears the value of `encryption`. Subsequent reads from it will return its default value.
+  public mutating func clearEncryption() {self._encryption = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _encryption: EventEncryption? = nil
+}
+
 public nonisolated struct EventPartPublished: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1634,7 +1671,7 @@ nonisolated extension EventChecksumAlgorithm: SwiftProtobuf._ProtoNameProviding 
 
 nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Record"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{4}\u{8}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{3}upload_amended\0\u{4}\u{7}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0")
 
   fileprivate class _StorageClass {
     var _operationID: Data = Data()
@@ -1804,6 +1841,19 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
           if let v = v {
             if hadOneofValue {try decoder.handleConflictingOneOf()}
             _storage._change = .uploadAborted(v)
+          }
+        }()
+        case 33: try {
+          var v: EventUploadAmended?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .uploadAmended(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .uploadAmended(v)
           }
         }()
         case 40: try {
@@ -2049,6 +2099,10 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .uploadAborted?: try {
         guard case .uploadAborted(let v)? = _storage._change else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      }()
+      case .uploadAmended?: try {
+        guard case .uploadAmended(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
       }()
       case .uploadsConfirmed?: try {
         guard case .uploadsConfirmed(let v)? = _storage._change else { preconditionFailure() }
@@ -3152,6 +3206,55 @@ nonisolated extension EventUploadCreated: SwiftProtobuf.Message, SwiftProtobuf._
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventUploadAmended: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".UploadAmended"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}upload_id\0\u{1}encryption\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.bucket) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.uploadID) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._encryption) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.bucket.isEmpty {
+      try visitor.visitSingularStringField(value: self.bucket, fieldNumber: 1)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 2)
+    }
+    if !self.uploadID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.uploadID, fieldNumber: 3)
+    }
+    try { if let v = self._encryption {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventUploadAmended, rhs: EventUploadAmended) -> Bool {
+    if lhs.bucket != rhs.bucket {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.uploadID != rhs.uploadID {return false}
+    if lhs._encryption != rhs._encryption {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

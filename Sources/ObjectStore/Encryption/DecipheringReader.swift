@@ -21,6 +21,7 @@ final class DecipheringReader {
 
     private let version: ObjectVersion
     private let dataKey: SecretKey
+    private let engine: Engine
     private let stored: ObjectReader
     /// The next chunk to read.
     private var next: (piece: Int, chunk: Int)
@@ -36,6 +37,7 @@ final class DecipheringReader {
     init(_ version: ObjectVersion, range: Range<UInt64>, dataKey: SecretKey, engine: Engine) {
         self.version = version
         self.dataKey = dataKey
+        self.engine = engine
         remaining = UInt64(range.count)
         let first = Self.locate(range.lowerBound, in: version)
         let last = Self.locate(range.upperBound - 1, in: version)
@@ -113,9 +115,8 @@ final class DecipheringReader {
         var opened: [Range<Int>] = []
         for chunk in chunks {
             let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[start..<start + chunk.count])
-            guard opener(of: chunk.piece).open(bytes, index: chunk.index, isLast: chunk.isLast) else {
-                throw StoreError.lost(
-                    version, evidence: "chunk \(chunk.index) of piece \(chunk.piece) does not authenticate")
+            if !opener(of: chunk.piece).open(bytes, index: chunk.index, isLast: chunk.isLast) {
+                try await openFromAnother(chunk, in: bytes)
             }
             let end = start + chunk.count - AESGCM.tagByteCount
             opened.append(start + skipped..<end)
@@ -123,6 +124,53 @@ final class DecipheringReader {
             start += chunk.count
         }
         ready = opened[...]
+    }
+
+    /// Opens a chunk that does not authenticate, though its blocks' checksums are good, from the first volume on
+    /// which it does.
+    private func openFromAnother(_ chunk: Chunk, in bytes: UnsafeMutableRawBufferPointer) async throws {
+        let start =
+            version.record.pieces[..<chunk.piece].reduce(
+                UInt64(chunk.index * SealedPiece.sealedChunkByteCount)
+            ) {
+                $0 + $1.length
+            }
+        let place = "chunk \(chunk.index) of piece \(chunk.piece)"
+        var failure = ReadFailure()
+        var forged: [VolumeHandle] = []
+        for handle in engine.volumes.inService {
+            let reader = ObjectReader(
+                stored: version, range: start..<start + UInt64(chunk.count), on: handle.index, engine: engine)
+            do {
+                var done = 0
+                while done < chunk.count {
+                    done += try await reader.read(
+                        into: UnsafeMutableRawBufferPointer(rebasing: bytes[done...]))
+                }
+            } catch StoreError.lost, StoreError.notReadable {
+                failure.silence(handle, NotAuthentic(place: "\(place) could not be read"))
+                continue
+            }
+            if opener(of: chunk.piece).open(bytes, index: chunk.index, isLast: chunk.isLast) {
+                for other in forged { report(chunk, on: other) }
+                return
+            }
+            failure.flaw(handle, NotAuthentic(place: "\(place) does not authenticate"))
+            forged.append(handle)
+        }
+        let error = failure.error(version, "enciphered bytes", engine.volumes)
+        // Every volume has the same, whole: it is no replica that is bad, but the key or what is said of it.
+        guard case .lost(_, let evidence) = error else { throw error }
+        engine.reportUndecipherable(version, evidence)
+        throw StoreError.undecipherable(version, evidence: evidence)
+    }
+
+    /// The replica that another one showed to be false is looked at as any that is damaged.
+    private func report(_ chunk: Chunk, on handle: VolumeHandle) {
+        guard let id = BlobID(bytes: version.record.pieces[chunk.piece].blobID) else { return }
+        engine.report(
+            id, volume: handle.index,
+            .wrongContent("chunk \(chunk.index) does not authenticate under its key"))
     }
 
     /// The chunks to read now, and moves past them.
@@ -162,6 +210,11 @@ final class DecipheringReader {
         buffer = made
         return made
     }
+}
+
+private struct NotAuthentic: Error, CustomStringConvertible {
+    let place: String
+    var description: String { place }
 }
 
 extension EventPiece {

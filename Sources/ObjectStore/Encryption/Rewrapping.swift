@@ -15,6 +15,37 @@ extension ObjectStore {
     }
 }
 
+extension ObjectStore {
+    /// Keeps the data key of an upload under way wrapped afresh: the version that it will become has it so.
+    /// - Throws: ``StoreError/noSuchUpload(_:)`` if the upload has ended meanwhile.
+    public func rewrap(_ upload: MultipartUpload, wrappedKey: [UInt8], actor: Actor) async throws -> Commit {
+        try await engine.ledger.commit(
+            Proposal(actor: actor) {
+                try MultipartDecisions.rewrap(upload, wrappedKey: wrappedKey, in: $0)
+            }
+        ).commit
+    }
+}
+
+extension MultipartDecisions {
+    static func rewrap(
+        _ upload: MultipartUpload, wrappedKey: [UInt8], in view: any LedgerView
+    ) throws -> Decision<Void> {
+        let key = try ObjectKey(upload.record.key)
+        guard let id = UploadID(bytes: upload.record.uploadID),
+            let present = try view.upload(try BucketName(upload.record.bucket), key, id),
+            present.record.hasEncryption
+        else { throw StoreError.noSuchUpload(upload.uploadID) }
+        var change = EventUploadAmended()
+        change.bucket = upload.record.bucket
+        change.key = upload.record.key
+        change.uploadID = upload.record.uploadID
+        change.encryption = present.record.encryption
+        change.encryption.wrappedKey = Data(wrappedKey)
+        return .append(.uploadAmended(change)) { _, _ in }
+    }
+}
+
 extension VersionDecisions {
     static func rewrap(
         _ version: ObjectVersion, wrappedKey: [UInt8], in view: any LedgerView

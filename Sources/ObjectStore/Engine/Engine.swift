@@ -25,6 +25,7 @@ final class Engine: Sendable {
     let blobsBeingWritten = Mutex<Set<BlobID>>([])
     let readPins = ReadPins()
     private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
+    private let undecipherable = Mutex<(@Sendable (ObjectVersion, String) -> Void)?>(nil)
 
     init(
         storeID: StoreID, settings: StoreSettings, environment: StoreEnvironment, volumes: VolumeSet,
@@ -65,6 +66,15 @@ final class Engine: Sendable {
     }
 
     func report(_ id: BlobID, volume: Int, _ flaw: BlobFlaw) { damage.withLock { $0 }?(id, volume, flaw) }
+
+    /// Told of each version whose bytes a read could not decipher on any volume, with the evidence.
+    func onUndecipherable(_ body: @escaping @Sendable (ObjectVersion, String) -> Void) {
+        undecipherable.withLock { $0 = body }
+    }
+
+    func reportUndecipherable(_ version: ObjectVersion, _ evidence: String) {
+        undecipherable.withLock { $0 }?(version, evidence)
+    }
 
     /// Volumes in service, the one that a blob's reads go to first at the front: a third of the blobs each.
     func readOrder(_ id: BlobID) -> [VolumeHandle] {

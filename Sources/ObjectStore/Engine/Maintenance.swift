@@ -140,8 +140,12 @@ struct VolumeReturn {
                     reclaimed += change.payloadSequences.map { SequenceNumber($0) }
                 }
             }
-            var report = try ledger.log.catchUp(mirror, before: bringEvent)
-            let last = try finish(handle, mirror, copier)
+            // An event may be damaged on every mirror that is left: this one may have it, or another that is out.
+            let witnesses = [mirror] + engine.volumes.setAside.compactMap { witness($0.index) }
+            var report = try ledger.log.consulting(witnesses) {
+                try ledger.log.catchUp(mirror, before: bringEvent)
+            }
+            let last = try ledger.log.consulting(witnesses) { try finish(handle, mirror, copier) }
             report.events += last.events
             report.bytes += last.bytes
             // Copied segments came without these; the volume's own still have them.
@@ -151,6 +155,17 @@ struct VolumeReturn {
             engine.volumes.fail(handle, reason: "bringing it back: \(error)")
             throw error
         }
+    }
+
+    /// The log of a volume that stays set aside, to be read only; `nil` if the volume that belongs there cannot be
+    /// read, of which its own return says why.
+    private func witness(_ index: Int) -> LogMirror? {
+        let path = engine.volumes.path(of: index)
+        let fileSystem = engine.environment.fileSystem
+        guard let identity = try? DirectoryVolume.readIdentity(path, fileSystem: fileSystem),
+            identity.storeID == engine.storeID, identity.index == index
+        else { return nil }
+        return Opening.mirror(at: path, index: index, fileSystem, lane: InlineLane())
     }
 
     private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ copier: BlobCopier) throws

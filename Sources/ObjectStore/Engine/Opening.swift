@@ -66,8 +66,10 @@ enum Opening {
                     recovery.lagging.contains(handle.index)
                 {
                     let others = opened.filter { $0.index != handle.index }.map(\.volume)
-                    _ = try log.catchUp(lagging) {
-                        try bring($0, to: handle.volume, catalog, BlobCopier(sources: others))
+                    try log.consulting(mirrors) {
+                        _ = try log.catchUp(lagging) {
+                            try bring($0, to: handle.volume, catalog, BlobCopier(sources: others))
+                        }
                     }
                     try log.putInService(lagging)
                 }
@@ -91,9 +93,15 @@ enum Opening {
     }
 
     static func mirror(of volume: DirectoryVolume, lane: any Lane) -> LogMirror {
+        mirror(at: volume.directory, index: volume.index, volume.fileSystem, lane: lane)
+    }
+
+    static func mirror(
+        at directory: String, index: Int, _ fileSystem: any FileSystem, lane: any Lane
+    ) -> LogMirror {
         LogMirror(
-            fileSystem: volume.fileSystem, directory: volume.logDirectory,
-            quarantine: volume.quarantineDirectory, index: volume.index, lane: lane)
+            fileSystem: fileSystem, directory: directory + "/log", quarantine: directory + "/quarantine",
+            index: index, lane: lane)
     }
 
     static func handle(_ volume: DirectoryVolume, _ environment: StoreEnvironment) -> VolumeHandle {
@@ -211,7 +219,7 @@ enum Opening {
         var removed: [BlobID] = []
         for id in try volume.incoming().blobs where !isBeingWritten.contains(id) {
             if try catalog.read({ try $0.blob(id) }) != nil {
-                try volume.settle(id)
+                try volume.keep(id)
             } else {
                 try volume.removeBlob(id)
                 removed.append(id)

@@ -1,3 +1,4 @@
+import Encryption
 import HTTPTypes
 import Model
 import ObjectStore
@@ -96,6 +97,7 @@ extension S3Error {
         switch error {
         case let error as S3Error: self = error
         case let error as StoreError: self.init(store: error)
+        case let error as KeyProviderError: self.init(keys: error)
         case let error as InvalidName: self.init(.invalidArgument, "\(error).")
         default: self.init(.internalError, "We encountered an internal error. Please try again.")
         }
@@ -179,6 +181,16 @@ extension S3Error {
                 .objectLost,
                 "No replica of some part of this object verifies. Nothing of it was sent or removed; the operator's fsck names what is damaged."
             )
+        case .notReadable:
+            self.init(
+                .serviceUnavailable,
+                "No volume that is in service has a good replica of some part of this object. Please try again.",
+                headers: [.retryAfter: "5"])
+        case .undecipherable:
+            self.init(
+                .objectUndecipherable,
+                "The object does not open under its data key. Nothing of it was sent or removed; the operator's log and findings say more."
+            )
         case .locked:
             self.init(.accessDenied, "Access Denied because object protected by object lock.")
         case .invalidState(let reason): self.init(.invalidBucketState, reason)
@@ -193,7 +205,7 @@ extension S3Error {
         case is S3Error, is InvalidName: false
         case let error as StoreError:
             switch error {
-            case .lost, .internalFault, .unavailable, .outcomeUnknown: true
+            case .lost, .notReadable, .undecipherable, .internalFault, .unavailable, .outcomeUnknown: true
             default: false
             }
         default: true

@@ -1,14 +1,17 @@
 import Model
-import TestSupport
-import Testing
 
 /// Finds events in a mirror's files, to damage them.
-struct LogDamage {
-    let disk: SimulatedFileSystem
-    let volume: Int
+package struct LogDamage {
+    package let disk: SimulatedFileSystem
+    package let volume: Int
+
+    package init(disk: SimulatedFileSystem, volume: Int) {
+        self.disk = disk
+        self.volume = volume
+    }
 
     /// The file, and the bytes of it that the frame takes up to the next frame or the end of the file's frames.
-    func frame(_ sequence: SequenceNumber) throws -> (path: String, range: Range<Int>) {
+    package func frame(_ sequence: SequenceNumber) throws -> (path: String, range: Range<Int>) {
         for path in try disk.files(below: "/volume-\(volume)/log").filter({ $0.hasSuffix(".log") }) {
             let bytes = try disk.contents(of: path)
             guard let start = find(sequence, in: bytes) else { continue }
@@ -17,11 +20,10 @@ struct LogDamage {
             let end = start + (88 + Int(body) + Int(payload) + 7) & ~7
             return (path, start..<end)
         }
-        Issue.record("event \(sequence) is in no segment")
-        throw NotFound()
+        throw NotFound(sequence: sequence)
     }
 
-    private struct NotFound: Error {}
+    private struct NotFound: Error { let sequence: SequenceNumber }
 
     private func find(_ sequence: SequenceNumber, in bytes: [UInt8]) -> Int? {
         stride(from: 0, to: bytes.count - 88, by: 8).first { offset in
