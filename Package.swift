@@ -56,9 +56,10 @@ let package = Package(
             name: "Digests", dependencies: ["CDigests", "COpenSSL", "CZlib"], swiftSettings: strict),
         .target(name: "Encryption", dependencies: ["COpenSSL"], swiftSettings: strict),
         .target(
-            name: "Volumes", dependencies: ["Model", "Digests", "CFileSystem"], swiftSettings: strict),
+            name: "Volumes", dependencies: ["Model", "Digests", "CFileSystem"],
+            swiftSettings: instrumented),
         .target(
-            name: "EventLog", dependencies: ["Model", "Digests", "Volumes"], swiftSettings: strict),
+            name: "EventLog", dependencies: ["Model", "Digests", "Volumes"], swiftSettings: instrumented),
         .target(
             name: "Catalog", dependencies: ["Model", grdb, sqlite, protobuf], swiftSettings: strict),
         .target(
@@ -68,7 +69,7 @@ let package = Package(
         .target(
             name: "Integrity",
             dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore"],
-            swiftSettings: strict),
+            swiftSettings: instrumented),
 
         // The protocol, the server and the command line.
         .target(
@@ -97,7 +98,11 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: strict),
         // What fuzzers drive: `Scripts/fuzz`.
         .target(
-            name: "FuzzEntries", dependencies: ["S3", "Digests", "Model", "ObjectStore", httpTypes],
+            name: "FuzzEntries",
+            dependencies: [
+                "S3", "Digests", "Model", "ObjectStore", "Catalog", "EventLog", "Integrity", "Volumes",
+                "TestSupport", httpTypes,
+            ],
             path: "Tests/Fuzz/Entries", swiftSettings: instrumented),
         .executableTarget(
             name: "holdfast-fuzz", dependencies: ["FuzzEntries"], path: "Tests/Fuzz/holdfast-fuzz",
@@ -117,6 +122,7 @@ let package = Package(
             name: "FormatsTests",
             dependencies: [
                 "EventLog", "Catalog", "Encryption", "HoldfastServer", "S3", "TestSupport", grdb, logging,
+                protobuf,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -139,7 +145,7 @@ let package = Package(
             dependencies: [
                 "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport",
                 "Volumes",
-                nioCore,
+                logging, nioCore,
             ],
             swiftSettings: strict),
     ]

@@ -97,11 +97,15 @@ package enum Segment {
             }
             tableOffset = bytes.withUnsafeBytes { load($0, 8) }
             first = SequenceNumber(bytes.withUnsafeBytes { load($0, 16) })
-            count = Int(bytes.withUnsafeBytes { load($0, 24) } as UInt64)
+            let entries: UInt64 = bytes.withUnsafeBytes { load($0, 24) }
             tableChecksum = bytes.withUnsafeBytes { load($0, 32) }
-            guard tableOffset + UInt64(count * 4 + footerByteCount) == fileSize else {
+            // Compared one by one first, so that no sum passes what an integer holds.
+            guard entries <= fileSize / 4, tableOffset <= fileSize,
+                tableOffset + entries * 4 + UInt64(footerByteCount) == fileSize
+            else {
                 throw .badFooter("the file has \(fileSize) bytes, which is not where the footer ends")
             }
+            count = Int(entries)
         }
     }
 }
@@ -179,7 +183,14 @@ package final class SegmentFile: Sendable {
         }
         let offsets = table.withUnsafeBytes { bytes in (0..<seal.count).map { load(bytes, $0 * 4) as UInt32 }
         }
+        guard rises(offsets, to: seal.tableOffset) else { throw .badTable }
         return SegmentFile(file: file, header: header, seal: seal, offsets: offsets)
+    }
+
+    /// Whether each frame ends behind its beginning, and the last one where the table begins.
+    private static func rises(_ offsets: [UInt32], to end: UInt64) -> Bool {
+        guard let last = offsets.last else { return true }
+        return UInt64(last) * 8 <= end && zip(offsets, offsets.dropFirst()).allSatisfy { $0 < $1 }
     }
 
     private static func readable<Value>(

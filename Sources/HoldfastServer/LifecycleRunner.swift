@@ -8,7 +8,24 @@ import S3
 ///
 /// How far a pass has come stands in a file of the state directory, so that a server that is started again goes on
 /// from there. The file may be lost: the pass then begins again, and finds gone what it had removed.
-struct LifecycleRunner: Sendable {
+package struct LifecycleRunner: Sendable {
+    /// Time as the runner has it; tests have their own.
+    package struct Time: Sendable {
+        let now: @Sendable () -> Timestamp
+        /// - Throws: `CancellationError`, as `Task.sleep` does.
+        let sleep: @Sendable (Duration) async throws -> Void
+
+        package init(
+            now: @escaping @Sendable () -> Timestamp,
+            sleep: @escaping @Sendable (Duration) async throws -> Void
+        ) {
+            self.now = now
+            self.sleep = sleep
+        }
+
+        package static let real = Time(now: { .now() }, sleep: { try await Task.sleep(for: $0) })
+    }
+
     /// While more commits than this wait, the pass waits too.
     private static let busyDepth = 64
     private static let busyPause = Duration.milliseconds(20)
@@ -27,27 +44,29 @@ struct LifecycleRunner: Sendable {
     /// Where the progress is kept.
     let path: String
     let logger: Logger
+    let time: Time
 
-    init(_ store: ObjectStore, _ settings: ServerSettings, _ logger: Logger) {
+    package init(_ store: ObjectStore, _ settings: ServerSettings, _ logger: Logger, time: Time = .real) {
         self.store = store
         daySeconds = UInt64(settings.lifecycleDaySeconds)
         changesPerSecond = settings.lifecycleRate
         path = settings.store.stateDirectory + "/lifecycle.json"
         self.logger = logger
+        self.time = time
     }
 
     /// Returns when the task is cancelled.
-    func run() async {
+    package func run() async {
         while !Task.isCancelled {
             do {
                 try await passIfDue()
-                try await Task.sleep(for: .seconds(untilNextDay))
+                try await time.sleep(.seconds(untilNextDay))
             } catch is CancellationError {
                 return
             } catch {
                 logger.error("lifecycle: \(error)")
                 // Cancelled while it sleeps, the loop ends above.
-                try? await Task.sleep(for: .seconds(min(1, untilNextDay)))
+                try? await time.sleep(.seconds(min(1, untilNextDay)))
             }
         }
     }
@@ -55,18 +74,18 @@ struct LifecycleRunner: Sendable {
     /// Never long: the clock may be set.
     private var untilNextDay: Double {
         let length = Double(daySeconds)
-        let now = Double(Timestamp.now().microseconds) / 1_000_000
+        let now = Double(time.now().microseconds) / 1_000_000
         return min(Self.longestPause, length - now.truncatingRemainder(dividingBy: length) + 0.001)
     }
 
     private func passIfDue() async throws {
         let last = progress()
-        let today = Timestamp.now().seconds / daySeconds
+        let today = time.now().seconds / daySeconds
         if let last, last.isDone, last.day == today { return }
         // A pass that was stopped is ended first, whatever day it is.
         let isResumed = last?.isDone == false
         let day = isResumed ? last?.day ?? today : today
-        let pass = LifecyclePass(store, daySeconds: daySeconds, pace: pace)
+        let pass = LifecyclePass(store, daySeconds: daySeconds, clock: time.now, pace: pace)
         let summary = try await pass.run(from: isResumed ? last?.place : nil) { place in
             try write(Progress(day: day, isDone: false, place: place))
         }
@@ -75,8 +94,10 @@ struct LifecycleRunner: Sendable {
     }
 
     private func pace() async throws {
-        try await Task.sleep(for: .microseconds(1_000_000 / changesPerSecond))
-        while store.commitQueueDepth > Self.busyDepth { try await Task.sleep(for: Self.busyPause) }
+        // Rounded up: the setting is a limit.
+        let pause = (1_000_000 + changesPerSecond - 1) / changesPerSecond
+        try await time.sleep(.microseconds(pause))
+        while store.commitQueueDepth > Self.busyDepth { try await time.sleep(Self.busyPause) }
     }
 
     private func report(_ summary: LifecyclePass.Summary) {

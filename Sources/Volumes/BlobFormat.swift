@@ -121,6 +121,8 @@ package enum BlobFormat {
             descriptorChecksum = load(bytes, 68)
             sha256 = Array(bytes[72..<104])
             fileSize = load(bytes, 104)
+            // More than a file holds, and little enough that no sum below passes what an integer holds.
+            guard length < 1 << 60 else { throw .badFooter("a length of \(length) bytes") }
             guard tableOffset == BlobFormat.tableOffset(length), tableCount == blockCount(length),
                 descriptorOffset == tableOffset + UInt64(4 * tableCount),
                 fileSize == BlobFormat.fileSize(length: length, descriptorByteCount: descriptorByteCount)
@@ -130,7 +132,9 @@ package enum BlobFormat {
 
     /// Reads and checks a replica's trailer.
     /// - Parameter length: what the log says, if the caller knows: tells a truncated file from a damaged one.
-    static func readTrailer(_ file: any File, id: BlobID, length: UInt64?) throws(BlobFlaw) -> BlobInfo {
+    package static func readTrailer(_ file: any File, id: BlobID, length: UInt64?) throws(BlobFlaw)
+        -> BlobInfo
+    {
         let size = try unreadable { () throws(FileSystemError) in try file.size() }
         let footer = try findFooter(file, size: size, length: length)
         guard footer.id == id else {

@@ -27,7 +27,7 @@ package struct VolumeFile: Codable {
     }
 
     /// - Throws: ``VolumeError`` if this is no volume, or one of a format that is not known.
-    static func decode(_ bytes: [UInt8], path: String) throws(VolumeError) -> VolumeIdentity {
+    package static func decode(_ bytes: [UInt8], path: String) throws(VolumeError) -> VolumeIdentity {
         struct Head: Decodable { let format: Int }
         let file: VolumeFile
         do {

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from holdfast import BINARY, Server  # noqa: E402
+from wire import Wire  # noqa: E402
 
 numbers = itertools.count(1)
 
@@ -40,6 +41,13 @@ def bucket(shared):
 @pytest.fixture
 def s3(shared):
     return shared.client()
+
+
+@pytest.fixture
+def wire(shared):
+    """A bare connection to the shared server."""
+    with Wire(shared) as wire:
+        yield wire
 
 
 @pytest.fixture

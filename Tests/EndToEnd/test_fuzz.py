@@ -195,16 +195,20 @@ class Connection:
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
         self.is_new = True
 
-    def send(self, method, path, query, headers, body):
-        """Returns status, headers and body; reconnects where the server had closed after an answer."""
-        signer = Signer()
+    def send(self, method, path, query, headers, body, signer=None):
+        """Signs: by `signer`, or root."""
+        signer = signer or Signer()
         sent = {"Host": f"127.0.0.1:{self.server.port}", "x-amz-date": signer.time, "x-amz-content-sha256": sha256(body),
                 **headers}
         sent["Authorization"] = signer.sign(method, path, query, sent, sha256(body))
-        sent["Content-Length"] = str(len(body))
         target = urllib.parse.quote(path, safe="/-._~")
         if query:
             target += "?" + urllib.parse.urlencode(query, quote_via=urllib.parse.quote)
+        return self.exchange(method, target, sent, body)
+
+    def exchange(self, method, target, sent, body):
+        """Returns status, headers and body; reconnects where the server had closed after an answer."""
+        sent = {"Host": f"127.0.0.1:{self.server.port}", **sent, "Content-Length": str(len(body))}
         while True:
             try:
                 self.connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)

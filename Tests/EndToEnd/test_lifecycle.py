@@ -210,3 +210,28 @@ def test_nothing_that_is_overwritten_while_rules_run_is_lost(quick):
             except ClientError as gone:
                 lost.append((key, gone))
     assert lost == []
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_pass_that_a_server_does_not_live_to_end_is_ended_by_the_next(tmp_path, end):
+    """Slow enough that it is met in the middle; what each server did stands in the log."""
+    server = Server(tmp_path / "store", "--set", "lifecycle-day-seconds=1", "--set", "lifecycle-rate=40")
+    wanted = {f"k{n:03}" for n in range(120)}
+    with server:
+        s3 = server.client()
+        s3.create_bucket(Bucket="slow")
+        for key in wanted:
+            s3.put_object(Bucket="slow", Key=key, Body=b"x")
+        s3.put_object(Bucket="slow", Key="stays", Body=b"x")
+        put(s3, "slow", rule(Filter={"Prefix": "k"}, Expiration={"Days": 1}))
+        for _ in range(2):
+            count = len(keys(server.client(), "slow"))
+            left = wait_until(lambda: (found := len(keys(server.client(), "slow"))) < count and found, what="the first to go")
+            assert left > 1, "the pass is under way"
+            getattr(server, end)()
+            server.start()
+        wait_until(lambda: keys(server.client(), "slow") == ["stays"], what="the rest to go")
+        removed = [e["event"]["versionRemoved"] for e in server.log() if "versionRemoved" in e["event"]]
+        assert sorted(change["key"] for change in removed) == sorted(wanted), "each of them once"
+        assert {change["reason"] for change in removed} == {"lifecycle: r"}
+        server.fsck(check=0)

@@ -22,7 +22,7 @@ enum EveryEvent {
             (.volumeReplaced(volumeReplaced), []), (.reclaimPlanned(reclaimPlanned), []),
             (.reclaimed(reclaimed), []), (.uploadAmended(uploadAmended), []),
         ]
-        return changes.enumerated().map { number, change in
+        return (changes + ofIntegrity).enumerated().map { number, change in
             var record = EventRecord()
             record.operationID = id(UInt8(0xA0 + number))
             record.actor = "actor-\(number)"
@@ -45,7 +45,37 @@ enum EveryEvent {
         value.tags = ["team": "blue", "cost": "7", "area": "north"]
         value.websiteRedirectLocation = "/elsewhere"
         value.storageClass = "STANDARD"
+        value.retention.mode = .compliance
+        value.retention.untilMicroseconds = 1_893_456_000_000_000  // 2030-01-01T00:00:00Z
+        value.legalHold = true
+        value.accessControl.grants = [
+            grant(.fullControl, "owner", "Owner"),
+            grant(.read, "http://acs.amazonaws.com/groups/global/AllUsers", "everybody"),
+        ]
         value.extensions = ["legal-hold": Data("ON".utf8), "acl": Data("private".utf8)]
+        return value
+    }
+
+    private static func grant(
+        _ permission: EventGrant.Permission, _ grantee: String, _ name: String
+    ) -> EventGrant {
+        var value = EventGrant()
+        value.permission = permission
+        value.grantee = grantee
+        value.displayName = name
+        return value
+    }
+
+    /// Of no one kind: each kind has some of the fields only.
+    private static var encryption: EventEncryption {
+        var value = EventEncryption()
+        value.kind = .kms
+        value.keyID = "0123456789abcdef"
+        value.wrappedKey = Data((0..<60).map { UInt8($0) })
+        value.keyCheck = digest(0x51)
+        value.keyMd5 = id(0x52)
+        value.context = "c0ffee"
+        value.bucketKey = true
         return value
     }
 
@@ -65,6 +95,7 @@ enum EveryEvent {
         value.sha256 = digest(0x11)
         value.partNumber = part
         value.checksum = checksum
+        value.keySalt = id(0x53)
         return value
     }
 
@@ -82,6 +113,7 @@ enum EveryEvent {
         value.bucket = "photos"
         value.owner = "owner"
         value.region = "us-east-1"
+        value.settings = ["publicAccessBlock": Data("all".utf8), "ownershipControls": Data("enforced".utf8)]
         return value
     }
 
@@ -118,6 +150,8 @@ enum EveryEvent {
         value.replacedSequence = 3
         value.copiedFrom = "photos/old.jpg?versionId=null"
         value.ownerDisplayName = "Owner"
+        value.encryption = encryption
+        value.reason = "lifecycle: old"
         return value
     }
 
@@ -138,6 +172,7 @@ enum EveryEvent {
         value.versionID = id(0x21)
         value.publishedSequence = 5
         value.metadata = metadata
+        value.encryption = encryption
         return value
     }
 
@@ -151,6 +186,9 @@ enum EveryEvent {
         value.checksumAlgorithm = .sha256
         value.checksumComposite = true
         value.ownerDisplayName = "Owner"
+        value.encryption = encryption
+        value.initiator = "initiator"
+        value.initiatorDisplayName = "Initiator"
         return value
     }
 
@@ -203,10 +241,10 @@ enum EveryEvent {
         return value
     }
 
-    private static var finding: EventFinding {
+    static var finding: EventFinding {
         var value = EventFinding()
-        value.code = "HF-101"
-        value.faultClass = "corrupt-block"
+        value.code = "HF002"
+        value.faultClass = "replica.corrupt-block"
         value.volume = 2
         value.path = "blobs/3f/3f/3f3f"
         value.bucket = "photos"

@@ -19,12 +19,12 @@ import Volumes
         ),
     ]
 
-    private static func data(_ count: Int) -> [UInt8] {
+    static func data(_ count: Int) -> [UInt8] {
         var generator = SeededGenerator(seed: UInt64(count))
         return generator.bytes(count)
     }
 
-    private static func trailer(_ data: [UInt8], _ id: BlobID) -> BlobTrailer {
+    static func trailer(_ data: [UInt8], _ id: BlobID) -> BlobTrailer {
         var value = EventBlobDescriptor()
         value.storeID = Data(EveryEvent.storeID.bytes)
         value.blobID = Data(id.bytes)

@@ -239,7 +239,7 @@ import Volumes
                 if case .findingRecorded(let change) = $0.record.change { change.finding.code } else { nil }
             }
             if !codes.isEmpty {
-                #expect(codes == ["metadata.undecipherable"])
+                #expect(codes == ["HF022"])
                 break
             }
             head = started.store.head.sequence

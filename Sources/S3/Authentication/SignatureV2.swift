@@ -19,24 +19,24 @@ package enum SignatureV2 {
     ]
 
     /// What a request says of its signature.
-    struct Claim: Sendable {
-        let accessKey: String
-        let signature: String
+    package struct Claim: Sendable {
+        package let accessKey: String
+        package let signature: String
         /// The line of the date in what is signed: empty if `x-amz-date` is signed instead.
-        let date: String
+        package let date: String
         /// Seconds since 1970 at which the request was signed, or until which it is good.
         let seconds: UInt64
-        let isPresigned: Bool
+        package let isPresigned: Bool
     }
 
     /// Whether a request is signed this way.
-    static func signs(_ head: HTTPRequest, _ target: RequestTarget) -> Bool {
+    package static func signs(_ head: HTTPRequest, _ target: RequestTarget) -> Bool {
         if let authorization = head.headerFields[.authorization] { return authorization.hasPrefix("AWS ") }
         return target.query.has("AWSAccessKeyId")
     }
 
     /// - Parameter endsPath: whether a slash is put behind the path.
-    static func stringToSign(
+    package static func stringToSign(
         _ head: HTTPRequest, _ target: RequestTarget, date: String, endsPath: Bool = false
     ) -> [UInt8] {
         var text = "\(head.method.rawValue)\n"
@@ -99,7 +99,7 @@ package enum SignatureV2 {
 
 extension SignatureV2.Claim {
     /// - Throws: `InvalidArgument`, `AccessDenied`.
-    init(_ head: HTTPRequest, _ target: RequestTarget) throws {
+    package init(_ head: HTTPRequest, _ target: RequestTarget) throws {
         let query = target.query
         guard let authorization = head.headerFields[.authorization] else {
             guard let signature = query["Signature"], let expires = query["Expires"],

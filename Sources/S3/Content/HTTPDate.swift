@@ -113,7 +113,7 @@ package enum HTTPDate {
     }
 
     /// 9999-12-31T23:59:59Z
-    private static let lastSecond = 253_402_300_799
+    package static let lastSecond = 253_402_300_799
 
     private static func dayCount(_ year: Int, _ month: Int) -> Int {
         let isLeap = year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400))

@@ -21,7 +21,7 @@ extension ETagCondition {
         return String(tag)
     }
 
-    func matches(_ etag: String) -> Bool {
+    package func matches(_ etag: String) -> Bool {
         switch self {
         case .any: true
         case .tags(let tags): tags.contains(etag)

@@ -3,7 +3,7 @@ import Model
 /// The encryption that a bucket's objects get where a request asks for none.
 ///
 /// Source: Amazon S3 API Reference, "ServerSideEncryptionConfiguration".
-struct EncryptionRule: Sendable {
+package struct EncryptionRule: Sendable {
     static let setting = "encryption"
 
     /// `.s3` or `.kms`.
@@ -18,7 +18,7 @@ struct EncryptionRule: Sendable {
     }
 
     /// - Throws: `MalformedXML`, `InvalidArgument`, `NotImplemented`.
-    init(_ document: [UInt8]) throws {
+    package init(_ document: [UInt8]) throws {
         let root = try XMLElement.parse(document, root: "ServerSideEncryptionConfiguration")
         let rules = root.all("Rule")
         guard rules.count == 1, let rule = rules.first else { throw S3Error.malformedDocument }
@@ -51,7 +51,7 @@ struct EncryptionRule: Sendable {
         keyID = named
     }
 
-    var document: [UInt8] {
+    package var document: [UInt8] {
         XMLWriter("ServerSideEncryptionConfiguration") { xml in
             xml.element("Rule") { xml in
                 xml.element("ApplyServerSideEncryptionByDefault") { xml in

@@ -87,6 +87,8 @@ public struct LifecyclePass: Sendable {
             case .locked: summary.locked += 1
             }
         } catch {
+            // Of a store that is being closed under the pass: it is to go on from here, and not to count as ended.
+            try Task.checkCancellation()
             if summary.failures.count < Self.failureCount { summary.failures.append("\(error)") }
         }
     }

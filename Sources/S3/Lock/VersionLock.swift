@@ -27,7 +27,7 @@ extension EventRetention {
 /// The lock of a version, between headers and the store's form.
 ///
 /// Source: Amazon S3 API Reference, "PutObject", "GetObject": the headers `x-amz-object-lock-*`.
-enum VersionLock {
+package enum VersionLock {
     /// S3 tells a hold that was lifted from one that never was. The store's form has no third value, so the lifted
     /// one is kept beside.
     private static let liftedHold = "legal-hold"
@@ -85,13 +85,15 @@ enum VersionLock {
 
     /// A date of ISO 8601 in UTC, a part of a second rounded up to the next: a lock never ends before it was asked
     /// to.
-    static func date8601(_ text: String) -> Timestamp? {
+    package static func date8601(_ text: String) -> Timestamp? {
         guard let seconds = HTTPDate.compactSeconds(text.filter { $0 != "-" && $0 != ":" }) else {
             return nil
         }
         let fraction = text.split(separator: ".", maxSplits: 1).dropFirst().first?.dropLast() ?? ""
         guard fraction.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         let isWhole = fraction.utf8.allSatisfy { $0 == 0x30 }
+        // The second after the last one of 9999 could not be written any more.
+        guard isWhole || seconds < UInt64(HTTPDate.lastSecond) else { return nil }
         return Timestamp(microseconds: (seconds + (isWhole ? 0 : 1)) * 1_000_000)
     }
 

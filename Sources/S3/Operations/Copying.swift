@@ -4,15 +4,16 @@ import Model
 import ObjectStore
 
 /// What `x-amz-copy-source` names.
-struct CopySource {
-    let bucket: BucketName
-    let key: ObjectKey
-    let version: VersionSelector
+package struct CopySource {
+    package let bucket: BucketName
+    package let key: ObjectKey
+    package let version: VersionSelector
 
     /// `[/]bucket/key[?versionId=…]`, percent-encoded.
     /// - Throws: `InvalidArgument`.
-    init(_ call: S3Call) throws {
-        let text = call.headers[.amzCopySource] ?? ""
+    init(_ call: S3Call) throws { try self.init(header: call.headers[.amzCopySource] ?? "") }
+
+    package init(header text: String) throws {
         let malformed = S3Error.invalidArgument(
             "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
             name: "x-amz-copy-source", value: text)

@@ -1,12 +1,15 @@
 import Digests
+import EventLog
 import HTTPTypes
+import Integrity
 import Model
 import ObjectStore
 import S3
+import Volumes
 
-/// A parser that anybody's bytes reach, as a fuzzer drives it.
+/// A parser that anybody's bytes reach, or those of a disk that nobody vouches for, as a fuzzer drives it.
 ///
-/// An entry throws ``S3Error`` (or the flaw of its reader) for what it refuses; everything else, and an invariant that does
+/// An entry throws ``S3Error`` or the flaw of its reader for what it refuses; everything else, and an invariant that does
 /// not hold, is a find. A new parser is one line of ``all``, and a directory of `Fixtures/corpus`.
 public struct FuzzEntry: Sendable {
     public let name: String
@@ -21,6 +24,7 @@ public struct FuzzEntry: Sendable {
         FuzzEntry("xml") { _ = try XMLElement.parse($0, root: "Delete") },
         FuzzEntry("authorization", SignatureEntries.authorization),
         FuzzEntry("presigned", SignatureEntries.presigned),
+        FuzzEntry("signature-v2", SignatureEntries.signatureV2),
         FuzzEntry("chunks", ChunkEntries.chunks),
         FuzzEntry("signed-chunks", ChunkEntries.signedChunks),
         FuzzEntry("policy", PolicyEntries.bucketPolicy),
@@ -28,6 +32,10 @@ public struct FuzzEntry: Sendable {
         FuzzEntry("json") { _ = try JSONValue(parsing: $0) },
         FuzzEntry("range", TextEntries.range),
         FuzzEntry("target", TextEntries.target),
+        FuzzEntry("copy-source", HeaderEntries.copySource),
+        FuzzEntry("grant-headers", HeaderEntries.grants),
+        FuzzEntry("conditions", HeaderEntries.conditions),
+        FuzzEntry("lock-date", HeaderEntries.lockDate),
         FuzzEntry("date", TextEntries.date),
         FuzzEntry("form", FormEntries.form),
         FuzzEntry("post-policy", FormEntries.postPolicy),
@@ -36,7 +44,16 @@ public struct FuzzEntry: Sendable {
         FuzzEntry("acl") { _ = try AccessControlList(document: $0, owner: nil) },
         FuzzEntry("notification") { _ = try NotificationRules($0) },
         FuzzEntry("tags") { _ = try TagSet(try XMLElement.parse($0, root: "Tagging"), of: .object) },
+        FuzzEntry("object-lock", SettingEntries.objectLock),
+        FuzzEntry("encryption", SettingEntries.encryption),
+        FuzzEntry("logging") { _ = try LoggingRules(request: $0) },
+        FuzzEntry("access", SettingEntries.access),
         FuzzEntry("tag-header") { _ = try TagSet(header: String(decoding: $0, as: UTF8.self)) },
+        FuzzEntry("frame", StorageEntries.frame),
+        FuzzEntry("segment", StorageEntries.segment),
+        FuzzEntry("blob", StorageEntries.blob),
+        FuzzEntry("volume-file") { _ = try VolumeFile.decode($0, path: "volume.json") },
+        FuzzEntry("references", ReferenceEntries.references),
     ]
 
     public static func named(_ name: String) -> FuzzEntry? { all.first { $0.name == name } }
@@ -46,7 +63,12 @@ public struct FuzzEntry: Sendable {
         do { try await parse(input) } catch let error as S3Error {
             // A client's bytes are never the server's fault.
             guard error.code.status < 500 || error.code.name == "NotImplemented" else { throw error }
-        } catch is JSONFlaw {}
+        } catch is JSONFlaw {
+        } catch is FrameFlaw {
+        } catch is SegmentFlaw {
+        } catch is BlobFlaw {
+        } catch is VolumeError {
+        } catch is ReferenceFlaw {}
     }
 }
 

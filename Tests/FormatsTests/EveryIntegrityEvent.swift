@@ -1,0 +1,75 @@
+import Foundation
+import Model
+
+/// The events of findings, incidents and scrubs, every field of them set.
+extension EveryEvent {
+    static let ofIntegrity: [(EventRecord.OneOf_Change, [UInt8])] = [
+        (.repairUndone(repairUndone), []), (.versionsStated(versionsStated), []),
+        (.incidentOpened(incidentOpened), []), (.incidentAcknowledged(incidentAcknowledged), []),
+        (.incidentClosed(incidentClosed), []), (.scrubAdvanced(scrubAdvanced), []),
+    ]
+
+    private static var repairUndone: EventRepairUndone {
+        var value = EventRepairUndone()
+        value.repairSequence = 13
+        value.finding = finding
+        value.quarantined = "quarantine/3f3f"
+        return value
+    }
+
+    private static var versionsStated: EventVersionsStated {
+        var version = EventAffectedVersion()
+        version.bucket = "photos"
+        version.key = "key"
+        version.versionID = id(0x21)
+        version.nullVersion = true
+        version.publishedSequence = 5
+        version.owner = "owner"
+        version.ownerDisplayName = "Owner"
+        version.size = 48
+        version.state = .restored
+        version.code = "HF011"
+        version.detail = "snapshot monday"
+        var value = EventVersionsStated()
+        value.incident = 22
+        value.versions = [version]
+        return value
+    }
+
+    private static var incidentOpened: EventIncidentOpened {
+        var value = EventIncidentOpened()
+        value.cause = .volume
+        value.volume = 2
+        value.reason = "volume 2 was set aside: EIO"
+        return value
+    }
+
+    private static var incidentAcknowledged: EventIncidentAcknowledged {
+        var value = EventIncidentAcknowledged()
+        value.incident = 22
+        value.note = "told"
+        value.publishedSequences = [5]
+        return value
+    }
+
+    private static var incidentClosed: EventIncidentClosed {
+        var value = EventIncidentClosed()
+        value.incident = 22
+        value.outcome = "all restored"
+        return value
+    }
+
+    private static var scrubAdvanced: EventScrubAdvanced {
+        var value = EventScrubAdvanced()
+        value.volume = 2
+        value.pass = 3
+        value.startedMicroseconds = 1_767_225_600_000_000  // 2026-01-01T00:00:00Z
+        value.throughBlob = id(0x3F)
+        value.throughSequence = 9
+        value.headSequence = 20
+        value.bytes = 4096
+        value.findings = 1
+        value.complete = true
+        return value
+    }
+}
