@@ -70,6 +70,12 @@ let package = Package(
             name: "Integrity",
             dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore"],
             swiftSettings: instrumented),
+        .target(
+            name: "Snapshots",
+            dependencies: [
+                "CZlib", "Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore",
+            ],
+            swiftSettings: strict),
 
         // The protocol, the server and the command line.
         .target(
@@ -79,12 +85,12 @@ let package = Package(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
-                "Integrity", "S3", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL,
+                "Integrity", "Snapshots", "S3", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",
-            dependencies: ["EventLog", "ObjectStore", "HoldfastServer", logging, arguments],
+            dependencies: ["EventLog", "ObjectStore", "Snapshots", "HoldfastServer", logging, arguments],
             swiftSettings: strict),
 
         // Speed, measured: Benchmarks/README.md.
@@ -136,6 +142,10 @@ let package = Package(
         .testTarget(
             name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
         ),
+        .testTarget(
+            name: "SnapshotsTests",
+            dependencies: ["Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes"],
+            swiftSettings: strict),
         .testTarget(
             name: "S3Tests",
             dependencies: ["S3", "Digests", "Encryption", "Model", "ObjectStore", "TestSupport", httpTypes],

@@ -122,6 +122,11 @@ public final class Catalog: Sendable {
     /// The database's write-ahead log.
     public var walPath: String { path + "-wal" }
 
+    /// Writes a compact copy of what is committed to a new file.
+    public func write(to path: String) throws {
+        try writer.use { try $0.execute(sql: "VACUUM INTO ?", arguments: [path]) }
+    }
+
     /// What SQLite itself finds wrong with the file; empty if nothing.
     public func integrityErrors() throws -> [String] {
         try read { reader in

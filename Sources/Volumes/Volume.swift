@@ -4,7 +4,7 @@ import Model
 public struct VolumeIdentity: Sendable, Equatable {
     public let storeID: StoreID
     public let volumeID: VolumeID
-    /// 1, 2 or 3.
+    /// 1, 2 or 3; 0 for a repository, which is in no store's set of volumes.
     public let index: Int
     public let created: Timestamp
 

@@ -42,7 +42,7 @@ package struct VolumeFile: Codable {
             throw .notAVolume(path: path, reason: "\(name) cannot be read: \(error)")
         }
         guard let storeID = StoreID(file.storeID), let volumeID = VolumeID(file.volumeID),
-            (1...Limits.volumeCount).contains(file.index)
+            (0...Limits.volumeCount).contains(file.index)
         else { throw .notAVolume(path: path, reason: "\(name) names no store and volume") }
         return VolumeIdentity(
             storeID: storeID, volumeID: volumeID, index: file.index,

@@ -45,7 +45,7 @@ import Volumes
         ) { Timestamp(microseconds: 1_767_225_600_000_000) }
         #expect(recovery.notes.isEmpty)
         let events = try log.events(from: SequenceNumber(1), limit: .max)
-        let kinds = EveryEvent.all
+        let kinds = Array(EveryEvent.all.prefix(18))  // those there were
         #expect(events.count % kinds.count == 0 && events.count > 2 * kinds.count)
         for (number, event) in events.enumerated() {
             let expected = kinds[number % kinds.count]

@@ -197,11 +197,7 @@ enum EveryEvent {
         value.bucket = "photos"
         value.key = "large"
         value.uploadID = id(0x22)
-        value.encryption.kind = .kms
-        value.encryption.keyID = "7d2f3e1a"
-        value.encryption.wrappedKey = Data([1, 2, 3, 4])
-        value.encryption.context = "0011"
-        value.encryption.bucketKey = true
+        value.encryption = encryption
         return value
     }
 

@@ -3,6 +3,7 @@ import Foundation
 import Integrity
 import Model
 import ObjectStore
+import Snapshots
 
 /// Carries out the commands of operators on an open store: the same code whether the command line opened the
 /// store itself or asks the server that has it.
@@ -37,6 +38,8 @@ public struct CommandRunner: Sendable {
             return try await Explanation(store).run(object, versionID: version, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
+        case .createSnapshot(let repository, let name, let json):
+            try await createSnapshot(repository, name, json, output)
         case .createKey(let user, let json):
             try show([try keys.create(user: user)], secrets: true, json, output)
         case .listKeys(let json): try show(keys.all, secrets: false, json, output)
@@ -180,6 +183,16 @@ public struct CommandRunner: Sendable {
             if isStopped { store.maintain() } else { try await Task.sleep(for: .milliseconds(100)) }
         }
         try volumes(json: json, output)
+    }
+
+    private func createSnapshot(
+        _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
+    ) async throws {
+        let repository = try Repository.open(path, of: store.storeID, creates: true)
+        defer { repository.close() }
+        let report = try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
+        let line = SnapshotReports.CreationLine(report)
+        try output.line(json ? try CommandJSON.line(line) : line.text)
     }
 
     private struct KeyLine: Encodable {

@@ -8,6 +8,8 @@ public enum StoreCommand: Codable, Sendable {
     case explain(object: String, versionID: String?, json: Bool)
     case volumes(json: Bool)
     case replaceVolume(number: Int, json: Bool)
+    /// - Parameter repository: an absolute path.
+    case createSnapshot(repository: String, name: String?, json: Bool)
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String, json: Bool)
@@ -33,6 +35,7 @@ public enum StoreCommand: Codable, Sendable {
         case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
+        case .createSnapshot: true
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }
     }

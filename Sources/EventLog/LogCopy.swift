@@ -1,0 +1,283 @@
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// A copy of the log that follows it on demand, by appending alone: a repository's.
+///
+/// Its segments have the names, headers, frames and seals of the log's, so whoever reads a mirror reads it. But the
+/// last one ends where the copy does, without zeros behind it, and a payload that the log has dropped since stays.
+///
+/// What is synced: each run of frames with its file before the next run is read, a new segment also with its
+/// directory. A copy that was cut off ends with a torn frame at worst, which the next one overwrites.
+public final class LogCopy: Sendable {
+    /// Frames that are read, verified and written together.
+    private static let runCount = 256
+
+    private struct Tail {
+        let header: Segment.Header
+        /// Where each frame begins.
+        var offsets: [UInt64] = []
+        var end = UInt64(Segment.headerByteCount)
+    }
+
+    private struct State {
+        /// In order; the last one may be open.
+        var firsts: [SequenceNumber] = []
+        /// The last segment, unless it is sealed.
+        var tail: Tail?
+        var head = LogPosition.start
+        var sealed: [SequenceNumber: SegmentFile] = [:]
+    }
+
+    public let storeID: StoreID
+    private let fileSystem: any FileSystem
+    private let directory: String
+    private let state: Mutex<State>
+
+    /// Opens the copy in a directory, which may be empty; nothing is changed there.
+    /// - Throws: ``LogError`` if it is of another store, or has a gap.
+    public init(storeID: StoreID, fileSystem: any FileSystem, directory: String) throws {
+        self.storeID = storeID
+        self.fileSystem = fileSystem
+        self.directory = directory
+        state = Mutex(State())
+        let firsts = try fileSystem.list(directory).compactMap { Segment.first(of: $0) }
+        var position = LogPosition.start
+        var tail: Tail?
+        for (index, first) in firsts.enumerated() {
+            let segment = try Self.open(path(first), first, fileSystem)
+            guard segment.header.storeID == storeID else {
+                throw LogError.foreignStore(mirror: 0, found: segment.header.storeID, expected: storeID)
+            }
+            guard segment.header.first == first, first == position.sequence.next else {
+                throw LogError.damaged(position.sequence.next, "the copy in \(directory) has a gap")
+            }
+            if index == firsts.count - 1 || segment.seal == nil {
+                guard index == firsts.count - 1 else {
+                    throw LogError.damaged(first, "\(path(first)) is not sealed, and others follow it")
+                }
+                (position, tail) = try Self.walk(segment)
+            } else {
+                // The next header has the chain hash behind the last frame.
+                let next = try Self.open(path(firsts[index + 1]), firsts[index + 1], fileSystem)
+                position = LogPosition(
+                    sequence: SequenceNumber(first.rawValue + UInt64(segment.offsets.count) - 1),
+                    chain: next.header.chain)
+            }
+        }
+        let (head, last) = (position, tail)
+        state.withLock { state in
+            state.firsts = firsts
+            state.head = head
+            state.tail = last
+        }
+    }
+
+    private static func open(
+        _ path: String, _ first: SequenceNumber, _ fileSystem: any FileSystem
+    ) throws -> SegmentFile {
+        do throws(SegmentFlaw) { return try SegmentFile.open(path, fileSystem: fileSystem) } catch {
+            throw LogError.damaged(first, "\(path): \(error)")
+        }
+    }
+
+    /// The frames of the last segment, up to where they end or are torn.
+    private static func walk(_ segment: SegmentFile) throws -> (LogPosition, Tail?) {
+        var tail = Tail(header: segment.header)
+        var position = LogPosition(
+            sequence: SequenceNumber(segment.header.first.rawValue - 1), chain: segment.header.chain)
+        let end = try segment.seal?.tableOffset ?? segment.file.size()
+        let window = Recovery.Window(segment.file, end: end)
+        while let found = try? window.frame(at: tail.end, after: position) {
+            position = LogPosition(sequence: found.frame.sequence, chain: found.frame.chain)
+            tail.offsets.append(tail.end)
+            tail.end += UInt64(found.frame.byteCount)
+        }
+        guard let seal = segment.seal else { return (position, tail) }
+        guard tail.offsets.count == seal.count else {
+            throw LogError.damaged(position.sequence.next, "\(segment.file.path) is damaged")
+        }
+        return (position, nil)
+    }
+
+    private func path(_ first: SequenceNumber) -> String { directory + "/" + Segment.name(first) }
+
+    /// Where the copy ends.
+    public var head: LogPosition { state.withLock { $0.head } }
+
+    // MARK: Following
+
+    /// Copies the events that it lacks, up to one, each verified against its checksums and the chain.
+    /// - Parameter before: called with a run of events before it is written, so that who has an event has its blobs.
+    /// - Returns: events and bytes copied.
+    @discardableResult
+    public func extend(
+        from log: EventLog, through last: SequenceNumber, before: ([LoggedEvent]) throws -> Void
+    ) throws -> CatchUpReport {
+        guard try log.chainHash(at: min(head.sequence, log.head.sequence)) == head.chain else {
+            throw LogError.damaged(
+                head.sequence,
+                "the copy in \(directory) has other events than the log: it is of another history")
+        }
+        var report = CatchUpReport()
+        let places = log.state.withLock { $0.segments }
+        while head.sequence < last {
+            let next = head.sequence.next
+            guard let index = places.lastIndex(where: { $0.first <= next }) else {
+                preconditionFailure("a log's first segment begins with event 1")
+            }
+            let segmentEnd = index + 1 < places.count ? places[index + 1].first.rawValue - 1 : last.rawValue
+            let end = min(last.rawValue, segmentEnd, next.rawValue + UInt64(Self.runCount) - 1)
+            let run = try read(log, from: next, through: SequenceNumber(end))
+            try before(run.events)
+            try append(run, places[index])
+            report.events += UInt64(run.events.count)
+            report.bytes += UInt64(run.bytes.count)
+        }
+        return report
+    }
+
+    private struct Run {
+        var events: [LoggedEvent] = []
+        var bytes: [UInt8] = []
+        var offsets: [Int] = []
+        var head: LogPosition
+    }
+
+    private func read(
+        _ log: EventLog, from first: SequenceNumber, through last: SequenceNumber
+    ) throws -> Run {
+        var run = Run(head: head)
+        try log.forEachFrame(from: first, limit: Int(last.rawValue - first.rawValue + 1)) { frame, raw in
+            _ = try Frame.decode(raw, after: run.head)
+            run.events.append(try frame.event(raw))
+            run.offsets.append(run.bytes.count)
+            run.bytes.append(contentsOf: raw.prefix(frame.byteCount))
+            run.head = LogPosition(sequence: frame.sequence, chain: frame.chain)
+        }
+        return run
+    }
+
+    private func append(_ run: Run, _ place: EventLog.SegmentPlace) throws {
+        if let tail = state.withLock({ $0.tail }), tail.header.first != place.first { try seal(tail) }
+        var tail: Tail
+        if let known = state.withLock({ $0.tail }) {
+            tail = known
+            let file = try fileSystem.open(path(place.first), .write, permissions: 0)
+            defer { file.close() }
+            if try file.size() > tail.end { try file.truncate(to: tail.end) }
+            try file.write(run.bytes, at: tail.end)
+            try file.sync()
+        } else {
+            tail = Tail(
+                header: Segment.Header(storeID: storeID, first: place.first, chain: place.chain))
+            try fileSystem.replaceFile(path(place.first), with: tail.header.encoded() + run.bytes)
+        }
+        tail.offsets += run.offsets.map { tail.end + UInt64($0) }
+        tail.end += UInt64(run.bytes.count)
+        let grown = tail
+        state.withLock { state in
+            if state.firsts.last != place.first { state.firsts.append(place.first) }
+            state.tail = grown
+            state.head = run.head
+        }
+    }
+
+    private func seal(_ tail: Tail) throws {
+        let file = try fileSystem.open(path(tail.header.first), .write, permissions: 0)
+        defer { file.close() }
+        if try file.size() > tail.end { try file.truncate(to: tail.end) }
+        let seal = Segment.Seal.encode(
+            first: tail.header.first, offsets: tail.offsets.map { UInt32($0 / 8) }, end: tail.end)
+        try file.write(seal, at: tail.end)
+        try file.sync()
+        state.withLock { $0.tail = nil }
+    }
+
+    // MARK: Reading
+
+    /// Calls `body` with the frames of events in order, verified against their checksums and the chain where the
+    /// event before it was read too.
+    /// - Throws: ``LogError/damaged(_:_:)`` with the first frame that is not good.
+    package func forEachFrame(
+        from first: SequenceNumber, through last: SequenceNumber,
+        _ body: (Frame, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        var position: LogPosition? = first == SequenceNumber(1) ? .start : nil
+        var next = first
+        while next <= min(last, head.sequence) {
+            let bytes = try frameBytes(next)
+            try bytes.withUnsafeBytes { raw in
+                let frame: Frame
+                do throws(FrameFlaw) { frame = try Frame.decode(raw, after: position) } catch {
+                    throw LogError.damaged(next, "\(directory): \(error)")
+                }
+                guard frame.sequence == next else {
+                    throw LogError.damaged(next, "\(directory) has event \(frame.sequence) in its place")
+                }
+                try body(frame, raw)
+                position = LogPosition(sequence: next, chain: frame.chain)
+            }
+            next = next.next
+        }
+    }
+
+    public func events(from first: SequenceNumber, limit: Int) throws -> [LoggedEvent] {
+        var events: [LoggedEvent] = []
+        let last = SequenceNumber(first.rawValue + UInt64(limit) - 1)
+        try forEachFrame(from: first, through: last) { events.append(try $0.event($1)) }
+        return events
+    }
+
+    /// The chain hash at an event.
+    public func chainHash(at sequence: SequenceNumber) throws -> ChainHash {
+        guard sequence > .zero else { return .genesis }
+        return try frameBytes(sequence).withUnsafeBytes { try Frame(header: $0).chain }
+    }
+
+    /// The bytes that an event carries.
+    /// - Throws: ``LogError/damaged(_:_:)``, also if the payload was dropped before it was copied.
+    public func payload(of sequence: SequenceNumber) throws -> [UInt8] {
+        let bytes = try frameBytes(sequence)
+        do {
+            let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
+            guard frame.sequence == sequence, !frame.isPayloadDropped else { throw FrameFlaw.cutOff }
+            return Array(bytes[frame.payloadRange])
+        } catch let flaw as FrameFlaw {
+            throw LogError.damaged(sequence, "\(directory): \(flaw)")
+        }
+    }
+
+    private func frameBytes(_ sequence: SequenceNumber) throws -> [UInt8] {
+        let (first, tail) = state.withLock { state in
+            (state.firsts.last { $0 <= sequence }, state.tail)
+        }
+        guard let first, sequence <= head.sequence else {
+            throw LogError.damaged(sequence, "the copy in \(directory) ends at event \(head.sequence)")
+        }
+        let index = Int(sequence.rawValue - first.rawValue)
+        if let tail, tail.header.first == first {
+            let file = try fileSystem.open(path(first), [], permissions: 0)
+            defer { file.close() }
+            let end = index + 1 < tail.offsets.count ? tail.offsets[index + 1] : tail.end
+            return try file.bytes(Int(end - tail.offsets[index]), at: tail.offsets[index])
+        }
+        let segment = try sealed(first)
+        guard index < segment.offsets.count else {
+            throw LogError.damaged(sequence, "\(path(first)) has \(segment.offsets.count) events")
+        }
+        let range = segment.range(of: index)
+        return try segment.file.bytes(range.count, at: range.lowerBound)
+    }
+
+    private func sealed(_ first: SequenceNumber) throws -> SegmentFile {
+        if let file = state.withLock({ $0.sealed[first] }) { return file }
+        let file = try Self.open(path(first), first, fileSystem)
+        state.withLock { state in
+            if state.sealed.count >= LogMirror.openLimit { state.sealed.removeAll() }
+            state.sealed[first] = file
+        }
+        return file
+    }
+}

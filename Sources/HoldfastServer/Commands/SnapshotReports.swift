@@ -1,0 +1,126 @@
+import Snapshots
+
+/// What the commands of a repository print.
+public enum SnapshotReports {
+    private struct FlawLine: Encodable {
+        let snapshot: String
+        let path: String
+        let reason: String
+    }
+
+    private struct VerificationLine: Encodable {
+        let summary = true
+        let snapshots: Int
+        let events: UInt64
+        let blobs: Int
+        let blobsRead: Int
+        let bytesRead: UInt64
+        let flaws: Int
+    }
+
+    private struct PruningLine: Encodable {
+        let deleted: [String]
+        let blobs: Int
+        let bytes: UInt64
+    }
+
+    struct CreationLine: Encodable {
+        let snapshot: SnapshotManifest
+        let events: UInt64
+        let blobs: Int
+        let bytes: UInt64
+
+        init(_ report: SnapshotCreation.Report) {
+            snapshot = report.manifest
+            events = report.events
+            blobs = report.blobs
+            bytes = report.bytes
+        }
+
+        var text: String {
+            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes"
+        }
+    }
+
+    public static func list(_ repository: Repository, json: Bool, _ output: any CommandOutput) throws {
+        let (good, damaged) = try repository.snapshots()
+        for manifest in good {
+            try output.line(
+                json
+                    ? try CommandJSON.line(manifest)
+                    : "\(manifest.name)  event \(manifest.sequence)  \(manifest.time)  \(counted(manifest.versions, "version"))  \(manifest.versionBytes) bytes"
+            )
+        }
+        for (name, reason) in damaged {
+            let line = FlawLine(snapshot: name, path: "snapshots/\(name).json", reason: reason)
+            try output.line(json ? try CommandJSON.line(line) : "\(name)  damaged: \(reason)".printable)
+        }
+    }
+
+    public static func show(
+        _ repository: Repository, _ name: String, json: Bool, _ output: any CommandOutput
+    ) throws {
+        let manifest = try repository.snapshot(name)
+        guard !json else { return try output.line(try CommandJSON.line(manifest)) }
+        try output.line(
+            """
+            snapshot \(manifest.name)
+              store \(manifest.storeID), event \(manifest.sequence) at \(manifest.time)
+              chain \(manifest.chain)
+              taken \(manifest.created) by \(manifest.software)\(manifest.parent.map { ", after snapshot \($0)" } ?? "")
+              \(counted(manifest.buckets, "bucket")), \(counted(manifest.versions, "version")) of \(manifest.versionBytes) bytes, \(counted(manifest.deleteMarkers, "delete marker"))
+              \(counted(manifest.blobs, "blob")) of \(manifest.blobBytes) bytes
+            """)
+    }
+
+    /// - Returns: whether all is good.
+    public static func verify(
+        _ repository: Repository, _ name: String?, percent: Int, json: Bool, _ output: any CommandOutput
+    ) throws -> Bool {
+        let report = try SnapshotVerification(repository).run(name, percent: percent)
+        for flaw in report.flaws {
+            let line = FlawLine(snapshot: flaw.snapshot, path: flaw.path, reason: flaw.reason)
+            let place = flaw.snapshot.isEmpty ? flaw.path : "\(flaw.path) of snapshot \(flaw.snapshot)"
+            try output.line(json ? try CommandJSON.line(line) : "\(place): \(flaw.reason)".printable)
+        }
+        let summary = VerificationLine(
+            snapshots: report.snapshots, events: report.events, blobs: report.blobs,
+            blobsRead: report.blobsRead, bytesRead: report.bytesRead, flaws: report.flaws.count)
+        try output.line(
+            json
+                ? try CommandJSON.line(summary)
+                : "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(report.flaws.isEmpty ? "all good" : counted(report.flaws.count, "flaw"))"
+        )
+        return report.flaws.isEmpty
+    }
+
+    public static func delete(
+        _ repository: Repository, _ names: [String], json: Bool, _ output: any CommandOutput
+    ) throws {
+        for name in names { _ = try repository.snapshot(name) }
+        try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
+    }
+
+    public static func prune(
+        _ repository: Repository, _ rule: RetentionRule, dryRun: Bool, json: Bool,
+        _ output: any CommandOutput
+    ) throws {
+        guard dryRun else {
+            return try tell(try SnapshotPruning(repository).run(keeping: rule), json, output)
+        }
+        let (good, _) = try repository.snapshots()
+        let kept = rule.kept(of: good)
+        var report = SnapshotPruning.Report()
+        report.deleted = good.map(\.name).filter { !kept.contains($0) }
+        try tell(report, json, output)
+    }
+
+    private static func tell(
+        _ report: SnapshotPruning.Report, _ json: Bool, _ output: any CommandOutput
+    ) throws {
+        let line = PruningLine(deleted: report.deleted, blobs: report.blobs, bytes: report.bytes)
+        guard !json else { return try output.line(try CommandJSON.line(line)) }
+        for name in report.deleted { try output.line("snapshot \(name) deleted") }
+        try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed")
+    }
+}

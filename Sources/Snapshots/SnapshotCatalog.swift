@@ -1,0 +1,125 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import Volumes
+
+/// The catalog as of a snapshot, in a scratch file that goes with it.
+public final class SnapshotCatalog: Sendable {
+    public let catalog: Catalog
+    private let path: String
+
+    private init(_ catalog: Catalog, _ path: String) {
+        self.catalog = catalog
+        self.path = path
+    }
+
+    deinit { Self.remove(path) }
+
+    /// The file of a snapshot, decompressed; or, where that is damaged, computed from the repository's log.
+    /// - Parameter scratch: a directory of a real file system.
+    public static func open(
+        _ manifest: SnapshotManifest, in repository: Repository, scratch: String
+    ) throws -> SnapshotCatalog {
+        try make(repository, scratch: scratch, from: manifest, through: manifest.position)
+    }
+
+    /// The file of a snapshot, and nothing else.
+    /// - Throws: ``CompressionError`` if it is damaged, ``FileSystemError`` if it cannot be read.
+    static func stored(
+        _ manifest: SnapshotManifest, in repository: Repository, scratch: String
+    ) throws -> SnapshotCatalog {
+        let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
+        do { return try begin(path, repository, manifest, through: manifest.position) } catch {
+            remove(path)
+            throw error
+        }
+    }
+
+    /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged, the log's beginning.
+    static func make(
+        _ repository: Repository, scratch: String, from parent: SnapshotManifest?,
+        through last: SequenceNumber
+    ) throws -> SnapshotCatalog {
+        let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
+        do {
+            if let parent {
+                do { return try begin(path, repository, parent, through: last) } catch is CompressionError {
+                    remove(path)
+                } catch is FileSystemError {
+                    remove(path)
+                }
+            }
+            let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
+            try follow(catalog, repository.log, through: last)
+            return SnapshotCatalog(catalog, path)
+        } catch {
+            remove(path)
+            throw error
+        }
+    }
+
+    private static func begin(
+        _ path: String, _ repository: Repository, _ parent: SnapshotManifest, through last: SequenceNumber
+    ) throws -> SnapshotCatalog {
+        let file = try repository.fileSystem.open(
+            repository.catalogPath(parent.name), [], permissions: 0)
+        defer { file.close() }
+        try Compression.decompress(file, sha256: try bytes(ofHexadecimal: parent.catalog.sha256), to: path)
+        let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
+        try follow(catalog, repository.log, through: last)
+        return SnapshotCatalog(catalog, path)
+    }
+
+    private static func follow(_ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber) throws {
+        while true {
+            let isDone = try catalog.withWriter { writer in
+                let position = try writer.reader.position()
+                let events = try log.events(
+                    from: position.sequence.next,
+                    limit: Int(min(4096, last.rawValue - min(last.rawValue, position.sequence.rawValue))))
+                guard !events.isEmpty else { return true }
+                try writer.begin()
+                do {
+                    for event in events { try writer.apply(event) }
+                    try writer.commit()
+                } catch {
+                    try writer.rollback()
+                    throw error
+                }
+                return false
+            }
+            if isDone { return }
+        }
+    }
+
+    /// Writes the catalog, compacted and compressed, to the repository. Synced but for the directory.
+    func save(as name: String, in repository: Repository) throws -> SnapshotManifest.CatalogFile {
+        let compact = path + ".compact"
+        defer { Self.remove(compact) }
+        try catalog.write(to: compact)
+        let source = try RealFileSystem().open(compact, [], permissions: 0)
+        defer { source.close() }
+        let target = repository.catalogPath(name)
+        if try repository.fileSystem.status(of: target) != nil { try repository.fileSystem.remove(target) }
+        let outcome = try Compression.compress(source, to: target, repository.fileSystem)
+        return .init(
+            name: "\(name).catalog.gz", byteCount: outcome.byteCount, sha256: outcome.sha256.hexadecimal)
+    }
+
+    private static func bytes(ofHexadecimal text: String) throws -> [UInt8] {
+        let digits = Array(text.utf8)
+        let bytes = stride(from: 0, to: digits.count - digits.count % 2, by: 2).compactMap {
+            UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)
+        }
+        guard bytes.count * 2 == digits.count else {
+            throw SnapshotError.damagedManifest(path: "snapshots/", reason: "'\(text)' is no digest")
+        }
+        return bytes
+    }
+
+    /// A scratch file that stays is a computed copy; nothing reads it.
+    private static func remove(_ path: String) {
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+    }
+}

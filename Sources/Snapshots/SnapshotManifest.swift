@@ -1,0 +1,130 @@
+import Digests
+import Foundation
+import Model
+import Volumes
+
+/// A snapshot, as `snapshots/NAME.json` says it: a named event of the log, with the chain hash there and the catalog
+/// as it was (`Documentation/formats.md`, "Repository").
+public struct SnapshotManifest: Codable, Sendable, Equatable {
+    static let format = 1
+
+    /// The catalog as of the snapshot, compressed.
+    public struct CatalogFile: Codable, Sendable, Equatable {
+        public let name: String
+        public let byteCount: UInt64
+        /// Of the compressed file.
+        public let sha256: String
+    }
+
+    public let format: Int
+    public let name: String
+    public let storeID: String
+    public let sequence: UInt64
+    public let chain: String
+    /// When the last event of the snapshot was appended.
+    public let time: String
+    public let timeMicroseconds: UInt64
+    /// When the snapshot was finished.
+    public let created: String
+    public let createdMicroseconds: UInt64
+    /// The snapshot that it was computed from; absent for the first.
+    public let parent: String?
+    public let buckets: Int
+    public let versions: Int
+    public let deleteMarkers: Int
+    /// Bytes of the versions, as users count them.
+    public let versionBytes: UInt64
+    public let blobs: Int
+    public let blobBytes: UInt64
+    public let catalog: CatalogFile
+    public let software: String
+
+    public var position: SequenceNumber { SequenceNumber(sequence) }
+
+    // MARK: Names
+
+    /// Letters, digits, `.`, `_` and `-`, 1 to 100 of them, the first no dot.
+    /// - Throws: ``SnapshotError/badName(_:)``.
+    public static func check(name: String) throws(SnapshotError) {
+        let isGood = name.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || byte == 0x2E || byte == 0x5F || byte == 0x2D
+        }
+        guard isGood, (1...100).contains(name.utf8.count), !name.hasPrefix(".") else { throw .badName(name) }
+    }
+
+    /// `2026-11-25T03-42-47Z`.
+    static func name(at time: Timestamp) -> String {
+        String(time.description.prefix(19)).replacing(":", with: "-") + "Z"
+    }
+
+    // MARK: On disk
+
+    private struct Sealed: Codable {
+        let manifest: SnapshotManifest
+        /// Of the manifest's JSON with sorted keys and no blanks.
+        let sha256: String
+    }
+
+    private static func plain(_ manifest: SnapshotManifest) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(manifest)
+    }
+
+    func encoded() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let digest = SHA256.hash(Array(try Self.plain(self))).hexadecimal
+        return Array(try encoder.encode(Sealed(manifest: self, sha256: digest))) + [UInt8(ascii: "\n")]
+    }
+
+    /// - Throws: ``SnapshotError/damagedManifest(path:reason:)``, also for a format that is not known.
+    static func decode(_ bytes: [UInt8], path: String) throws(SnapshotError) -> SnapshotManifest {
+        struct Head: Decodable {
+            struct Manifest: Decodable { let format: Int }
+            let manifest: Manifest
+        }
+        do {
+            let found = try JSONDecoder().decode(Head.self, from: Data(bytes)).manifest.format
+            guard found == format else {
+                throw SnapshotError.damagedManifest(
+                    path: path, reason: "it has format \(found); this Holdfast knows format \(format)")
+            }
+            let sealed = try JSONDecoder().decode(Sealed.self, from: Data(bytes))
+            guard SHA256.hash(Array(try plain(sealed.manifest))).hexadecimal == sealed.sha256 else {
+                throw SnapshotError.damagedManifest(path: path, reason: "it does not match its SHA-256")
+            }
+            return sealed.manifest
+        } catch let error as SnapshotError {
+            throw error
+        } catch {
+            throw .damagedManifest(path: path, reason: "\(error)")
+        }
+    }
+}
+
+/// What keeps a repository or a snapshot from being used.
+public enum SnapshotError: Error, Sendable, CustomStringConvertible {
+    case badName(String)
+    case exists(String)
+    case unknown(String, repository: String)
+    case damagedManifest(path: String, reason: String)
+    case notARepository(path: String, reason: String)
+    case foreignRepository(path: String, found: StoreID, expected: StoreID)
+    case inUse(path: String)
+
+    public var description: String {
+        switch self {
+        case .badName(let name):
+            "'\(name)' names no snapshot: letters, digits, '.', '_' and '-', 1 to 100 of them, the first no dot"
+        case .exists(let name): "there is a snapshot \(name) already"
+        case .unknown(let name, let repository): "repository \(repository) has no snapshot \(name)"
+        case .damagedManifest(let path, let reason): "manifest \(path) cannot be used: \(reason)"
+        case .notARepository(let path, let reason): "\(path) is not a repository: \(reason)"
+        case .foreignRepository(let path, let found, let expected):
+            "repository \(path) belongs to store \(found), not to store \(expected)"
+        case .inUse(let path): "repository \(path) is in use by another process"
+        }
+    }
+}

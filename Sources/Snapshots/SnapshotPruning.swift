@@ -1,0 +1,103 @@
+import Catalog
+import Foundation
+import Model
+import Volumes
+
+/// Which snapshots are kept when a repository is pruned: the newest so many, and the newest of so many hours, days,
+/// weeks and months that have one, in UTC; weeks begin on Monday (ISO 8601).
+public struct RetentionRule: Codable, Sendable, Equatable {
+    public var last = 0
+    public var hourly = 0
+    public var daily = 0
+    public var weekly = 0
+    public var monthly = 0
+
+    public init(last: Int = 0, hourly: Int = 0, daily: Int = 0, weekly: Int = 0, monthly: Int = 0) {
+        (self.last, self.hourly, self.daily, self.weekly, self.monthly) = (
+            last, hourly, daily, weekly, monthly
+        )
+    }
+
+    public var keepsNothing: Bool { self == RetentionRule() }
+
+    /// The names of those that stay.
+    public func kept(of snapshots: [SnapshotManifest]) -> Set<String> {
+        let newestFirst = snapshots.sorted { $0.timeMicroseconds > $1.timeMicroseconds }
+        var kept = Set(newestFirst.prefix(last).map(\.name))
+        let hour: UInt64 = 3_600_000_000
+        keep(hourly, of: newestFirst, &kept) { $0.timeMicroseconds / hour }
+        keep(daily, of: newestFirst, &kept) { $0.timeMicroseconds / (24 * hour) }
+        // 1970-01-01 was a Thursday.
+        keep(weekly, of: newestFirst, &kept) { ($0.timeMicroseconds / (24 * hour) + 3) / 7 }
+        keep(monthly, of: newestFirst, &kept) { UInt64($0.time.prefix(7).filter(\.isNumber)) ?? 0 }
+        return kept
+    }
+
+    private func keep(
+        _ count: Int, of newestFirst: [SnapshotManifest], _ kept: inout Set<String>,
+        by period: (SnapshotManifest) -> UInt64
+    ) {
+        var periods = Set<UInt64>()
+        for snapshot in newestFirst where periods.count < count && periods.insert(period(snapshot)).inserted {
+            kept.insert(snapshot.name)
+        }
+    }
+}
+
+/// Deletes snapshots, and gives back the space that no other needs.
+public struct SnapshotPruning: Sendable {
+    public struct Report: Sendable {
+        public var deleted: [String] = []
+        public var blobs = 0
+        public var bytes: UInt64 = 0
+
+        public init() {}
+    }
+
+    private let repository: Repository
+    private let scratch: String
+
+    /// - Parameter scratch: a directory of a real file system.
+    public init(_ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path) {
+        self.repository = repository
+        self.scratch = scratch
+    }
+
+    /// Deletes what a rule does not keep, and then the blobs.
+    public func run(keeping rule: RetentionRule) throws -> Report {
+        let (good, _) = try repository.snapshots()
+        let kept = rule.kept(of: good)
+        return try run(deleting: good.map(\.name).filter { !kept.contains($0) })
+    }
+
+    /// - Throws: ``SnapshotError/damagedManifest(path:reason:)`` if what a snapshot that stays needs is not known:
+    ///   nothing is removed on doubt (DESIGN invariant 5).
+    public func run(deleting names: [String]) throws -> Report {
+        var report = Report()
+        for name in names {
+            try repository.delete(name)
+            report.deleted.append(name)
+        }
+        try repository.clearLeftovers()
+        let (good, damaged) = try repository.snapshots()
+        if let first = damaged.first {
+            throw SnapshotError.damagedManifest(
+                path: repository.manifestPath(first.name), reason: first.reason)
+        }
+        var needed = Set<BlobID>()
+        for manifest in good {
+            let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
+            try catalog.forEachBlob { needed.insert($0.id) }
+        }
+        for byte in UInt8.min...UInt8.max {
+            for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte)
+            where !needed.contains(id) {
+                let size = try? repository.volume.info(of: id, length: nil).length
+                try repository.volume.removeBlob(id)
+                report.blobs += 1
+                report.bytes += size ?? 0
+            }
+        }
+        return report
+    }
+}
