@@ -55,6 +55,11 @@ def test_conditions_ask_for_what_the_body_says(stage):
                     Tagging={"TagSet": [{"Key": "team", "Value": value}]})
 
     assert tag("blue") is None and tag("red") == "AccessDenied"
+    # What a header says of tags is nothing to an operation that has them in its body.
+    forged = b"<Tagging><TagSet><Tag><Key>other</Key><Value>red</Value></Tag></TagSet></Tagging>"
+    assert Raw(stage.server).send(
+        "PUT", f"/{bucket}/k", forged, {"x-amz-tagging": "team=blue"}, query=[("tagging", "")],
+        signer=Signer(*stage.keys["bob"]))[:2] == (403, "AccessDenied")
     assert stage.alice.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "team", "Value": "blue"}]
 
 

@@ -87,7 +87,7 @@ import Testing
             "users": [
               {"created": "", "displayName": "A", "name": "alice", "policies": {"broken": "{"}},
               {"created": "", "displayName": "B", "name": "bob", "policies": {
-                "old": "{\\"Statement\\": {\\"Effect\\": \\"Allow\\", \\"Action\\": \\"s3:GetObjct\\", \\"Resource\\": \\"*\\"}}"}}]}
+                "old": "{\"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:GetObjct\", \"Resource\": \"*\"}}"}}]}
             """#
         try disk.place(Array(keys.utf8), at: "/state/keys.json")
         let store = try open()
@@ -98,7 +98,8 @@ import Testing
         try store.deletePolicy("broken", of: "alice")
         #expect(store.identity(accessKey: "ALICESKEY")?.policies == nil)
         #expect(throws: KeyError.self) {
-            try store.putPolicy("typo", #"{"Statement":{"Effect":"Deny","Action":"s3:GetObjct","Resource":"*"}}"#, of: "bob")
+            try store.putPolicy(
+                "typo", #"{"Statement":{"Effect":"Deny","Action":"s3:GetObjct","Resource":"*"}}"#, of: "bob")
         }
     }
 

@@ -32,7 +32,8 @@ struct KeyFile: Codable, Equatable {
             case 1:
                 var file = KeyFile(keys: try decoder.decode(First.self, from: bytes).keys)
                 for key in file.keys where key.user != AccessKey.rootUser && file[key.user] == nil {
-                    file.users.append(User(
+                    file.users.append(
+                        User(
                             name: key.user, displayName: key.user, created: key.created,
                             canonicalID: AccessKey.canonicalID(of: key.user)))
                 }

@@ -71,7 +71,8 @@ public final class KeyStore: IdentitySource {
             let user = isRoot ? nil : users[key.user]
             known.identities[key.accessKey] = Identity(
                 accessKey: key.accessKey, secretKey: key.secretKey,
-                userID: user?.id ?? AccessKey.canonicalID(of: key.user), displayName: user?.displayName ?? key.user,
+                userID: user?.id ?? AccessKey.canonicalID(of: key.user),
+                displayName: user?.displayName ?? key.user,
                 userName: key.user, isRoot: isRoot, policies: user?.policies)
         }
         return known

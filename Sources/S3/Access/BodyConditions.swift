@@ -10,6 +10,7 @@ extension S3Service {
     /// Reads the body of a request that a policy may decide by; for nearly all there is none.
     /// - Throws: whatever is wrong with the body.
     func readConditions(of operation: Operation, _ call: inout S3Call) async throws {
+        call.bodyConditions = [:]
         guard try hasPolicy(operation, call) else { return }
         let document = try await call.document()
         call.readDocument = document
@@ -21,9 +22,9 @@ extension S3Service {
         case .createBucket: return call.identity.policies != nil
         case .putObjectTagging, .putObjectRetention, .putObjectLegalHold:
             if call.identity.policies != nil { return true }
-            do { return try store.bucket(try call.bucket()).settings[BucketAccess.policyName] != nil } catch
-                StoreError.noSuchBucket
-            {
+            do {
+                return try store.bucket(try call.bucket()).settings[BucketAccess.policyName] != nil
+            } catch StoreError.noSuchBucket {
                 return false  // who may hear of it is decided later
             }
         default: return false
@@ -61,6 +62,16 @@ extension S3Service {
 }
 
 extension Operation {
+    /// Whether a condition key, in lower case, has its value from the body of such an operation.
+    static func isOfBody(_ key: String) -> Bool {
+        switch key {
+        case "s3:locationconstraint", "s3:object-lock-mode", "s3:object-lock-retain-until-date",
+            "s3:object-lock-legal-hold":
+            true
+        default: key.hasPrefix("s3:requestobjecttag")
+        }
+    }
+
     /// Whether a policy may ask for what the body says.
     var mayDecideByBody: Bool {
         switch self {

@@ -17,7 +17,8 @@ struct RequestContext: Sendable {
     var context: PolicyContext { PolicyContext { key in self.values(key) } }
 
     private func values(_ key: String) -> [String]? {
-        if let values = call.bodyConditions[key] { return values }
+        // A header cannot stand for what the body alone decides.
+        if let body = call.bodyConditions, Operation.isOfBody(key) { return body[key] }
         if key.hasPrefix("aws:") { return global(key.dropFirst(4)).map { [$0] } }
         guard key.hasPrefix("s3:") else { return nil }
         let name = key.dropFirst(3)
@@ -69,7 +70,8 @@ struct RequestContext: Sendable {
             return isOld ? "AWS" : "AWS4-HMAC-SHA256"
         case "signatureage":
             guard let text = call.query["X-Amz-Date"] ?? call.headers[.amzDate],
-                let sent = HTTPDate.compactSeconds(text) else {
+                let sent = HTTPDate.compactSeconds(text)
+            else {
                 return nil
             }
             return String(now.seconds > sent ? (now.seconds - sent) * 1000 : 0)
@@ -89,12 +91,13 @@ struct RequestContext: Sendable {
     }
 
     /// Of the retention that is asked for, a part of a day as a whole one: so "for 30 days" is 30 when it comes in.
+    /// The date may have been rounded up by a second, which is no day more.
     private var remainingRetentionDays: String? {
         guard let text = values("s3:object-lock-retain-until-date")?.first,
             let until = VersionLock.date8601(text)
         else { return nil }
         let left = until.seconds > now.seconds ? until.seconds - now.seconds : 0
-        return String((left + 86_399) / 86_400)
+        return String((left + 86_398) / 86_400)
     }
 
     /// Whether a write with `s3:PutObject` makes an object, and not only a part of one.

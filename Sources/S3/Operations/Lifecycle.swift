@@ -53,7 +53,8 @@ extension S3Service {
         let found: LifecycleConfiguration?
         // The pass that would carry the rules out tells of it; that a version expires nobody can say.
         do { found = try Self.lifecycle(of: bucket) } catch is UnreadableSetting { return }
-        guard let rules = found, let (time, rule) = rules.expiration(
+        guard let rules = found,
+            let (time, rule) = rules.expiration(
                 of: version, LifecycleCalendar(daySeconds: settings.lifecycleDaySeconds))
         else { return }
         let name = PercentEncoding.encode(rule.id, keepsSlash: false)

@@ -16,8 +16,8 @@ struct S3Call: Sendable {
     var tlsVersion: String?
     /// The body, where it was read before the operation was begun.
     var readDocument: [UInt8]?
-    /// What the body says, by the condition keys that ask for it.
-    var bodyConditions: [String: [String]] = [:]
+    /// What the body says, by the condition keys that ask for it; `nil` where it decides nothing.
+    var bodyConditions: [String: [String]]?
     /// What an access log is to tell besides the request itself; `nil` where no bucket logs.
     var trail: AccessTrail?
 

@@ -10,7 +10,9 @@ import Testing
     private static let all = "arn:aws:s3:::examplebucket/*"
     private static let bucket = "arn:aws:s3:::examplebucket"
 
-    private static func statement(_ action: String, _ resources: [String], _ effect: String = "Deny") -> String {
+    private static func statement(_ action: String, _ resources: [String], _ effect: String = "Deny")
+        -> String
+    {
         let list = resources.map { "\"\($0)\"" }.joined(separator: ",")
         return PolicyFixture.policy(#""Effect":"\#(effect)","Action":"\#(action)","Resource":[\#(list)]"#)
     }
@@ -96,7 +98,9 @@ import Testing
                 bucket, setting: "policy", value: Array("{".utf8), actor: actor)
             for user in ["root", "alice", "bob", nil] {
                 let answer = await fixture.send(as: user, .get, "/bucket/key")
-                #expect(answer.status == .forbidden && answer.text.contains("policy cannot be read"), "\(user ?? "")")
+                #expect(
+                    answer.status == .forbidden && answer.text.contains("policy cannot be read"),
+                    "\(user ?? "")")
             }
             #expect(await fixture.send(as: "alice", .delete, "/bucket", "policy=").status == .forbidden)
             let found = await fixture.send(as: "root", .get, "/bucket", "policy=")
@@ -105,7 +109,8 @@ import Testing
                 mend == .put
                 ? #"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::bucket"}}"#
                 : ""
-            #expect(await fixture.send(as: "root", mend, "/bucket", "policy=", body: body).status == .noContent)
+            #expect(
+                await fixture.send(as: "root", mend, "/bucket", "policy=", body: body).status == .noContent)
             #expect(await fixture.send(as: "alice", .get, "/bucket/key").status == .ok)
         }
     }

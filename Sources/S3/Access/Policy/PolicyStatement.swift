@@ -89,13 +89,14 @@ struct PolicyStatement: Sendable {
             switch kind {
             case .bucket: lower == "*" || lower.hasPrefix("s3:") && lower.utf8.count > 3
             case .user:
-                lower == "*" || lower.split(separator: ":", omittingEmptySubsequences: false).count == 2
-                    && lower.first != ":" && lower.last != ":"
+                lower == "*"
+                    || lower.split(separator: ":", omittingEmptySubsequences: false).count == 2
+                        && lower.first != ":" && lower.last != ":"
             }
         guard isGood, lower.utf8.allSatisfy(isActionByte) else {
             throw S3Error.malformedPolicy("Policy has invalid action", text)
         }
-        return try PolicyPattern(lower, hasWildcards: true, hasVariables: false)
+        return try PolicyPattern(lower, hasWildcards: true, hasVariables: false, text: text)
     }
 
     /// That each action is one of Amazon S3's, and, in a policy of a bucket, can be done to one of the resources.
