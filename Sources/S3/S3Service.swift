@@ -56,6 +56,7 @@ public struct S3Service: Sendable {
         var operation: Operation?
         var sharedTarget: RequestTarget?
         var access: AccessNote.Sender?
+        var trail: AccessTrail?
         var response: ServiceResponse
         do {
             let target = try RequestTarget(
@@ -76,9 +77,13 @@ public struct S3Service: Sendable {
                 throw Self.accessDenied
             }
             operation = found
-            let call = S3Call(
+            var call = S3Call(
                 head: request.head, target: target, identity: identity, requestID: requestID,
-                payload: payload, body: request.body, peer: request.peer)
+                payload: payload, body: request.body, peer: request.peer,
+                tlsVersion: request.tlsVersion)
+            if access != nil { call.trail = AccessTrail() }
+            trail = call.trail
+            if found.mayDecideByBody { try await readConditions(of: found, &call) }
             // The sender of a form is known when its fields are read.
             if found != .postObject { try authorize(found, call) }
             response = try await performDiscreetly(found, call)
@@ -92,7 +97,8 @@ public struct S3Service: Sendable {
         response.headers[.amzRequestID] = requestID
         response.headers[.amzHostID] = hostID
         if let access {
-            response.access = accessLogs.note(access, operation, requestID: requestID, hostID: hostID)
+            response.access = accessLogs.note(
+                access, operation, trail, requestID: requestID, hostID: hostID)
         }
         return response
     }

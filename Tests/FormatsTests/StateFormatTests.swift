@@ -46,6 +46,40 @@ import Volumes
 
     private static let keys = #"""
         {
+          "format" : 3,
+          "keys" : [
+            {
+              "accessKey" : "HFAAAAAAAAAAAAAAAAAA",
+              "created" : "2026-01-01T00:00:00.000Z",
+              "isRoot" : true,
+              "secretKey" : "0123456789012345678901234567890123456789",
+              "user" : "root"
+            },
+            {
+              "accessKey" : "HFBBBBBBBBBBBBBBBBBB",
+              "created" : "2026-01-02T00:00:00.000Z",
+              "isRoot" : false,
+              "secretKey" : "abcdefghijabcdefghijabcdefghijabcdefghij",
+              "user" : "ölga"
+            }
+          ],
+          "users" : [
+            {
+              "canonicalID" : "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e",
+              "created" : "2026-01-02T00:00:00.000Z",
+              "displayName" : "Ölga",
+              "name" : "ölga",
+              "policies" : {
+                "read" : "{\"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:GetObject\", \"Resource\": \"arn:aws:s3:::b/*\"}}"
+              }
+            }
+          ]
+        }
+        """#
+
+    /// The second format had no canonical ids.
+    private static let secondKeys = #"""
+        {
           "format" : 2,
           "keys" : [
             {
@@ -96,6 +130,22 @@ import Volumes
         #expect(store.all.map(\.secretKey.count) == [40, 40])
         let olga = try #require(store.identity(accessKey: "HFBBBBBBBBBBBBBBBBBB"))
         #expect(olga.displayName == "Ölga" && olga.userName == "ölga" && olga.policies != nil)
+        #expect(olga.userID == String(repeating: "5ca1ab1e", count: 8))
+        #expect(store.users.map(\.canonicalID) == [olga.userID])
+    }
+
+    /// Whoever had buckets in a store of an earlier format has them still.
+    @Test(arguments: [firstKeys, secondKeys])
+    func usersOfEarlierFormatsKeepTheCanonicalIDOfTheirName(text: String) throws {
+        let disk = SimulatedFileSystem()
+        try disk.place(Array(text.utf8), at: "/state/keys.json")
+        let id = "773040727971c04a098d45d2ae9275ddf527f7bb364a839db8a8d50a0e37ae1f"
+        let store = try KeyStore(stateDirectory: "/state", fileSystem: disk)
+        #expect(store.identity(accessKey: "HFBBBBBBBBBBBBBBBBBB")?.userID == id)
+        #expect(store.displayName(userID: id) != nil)
+        _ = try store.createUser("passing")
+        let later = try KeyStore(stateDirectory: "/state", fileSystem: disk)
+        #expect(try later.user("ölga").canonicalID == id, "a later format keeps it")
     }
 
     @Test func keysOfTheFirstFormatAreRead() throws {
@@ -110,12 +160,12 @@ import Volumes
 
     @Test func keysOfAnUnknownFormatAreRefusedByName() throws {
         let disk = SimulatedFileSystem()
-        try disk.place(Array(#"{"format": 3, "keys": []}"#.utf8), at: "/state/keys.json")
+        try disk.place(Array(#"{"format": 4, "keys": []}"#.utf8), at: "/state/keys.json")
         let error = #expect(throws: KeyError.self) {
             try KeyStore(stateDirectory: "/state", fileSystem: disk)
         }
         #expect(
-            "\(try #require(error))".contains("/state/keys.json cannot be read: it has format 3, not 1 to 2"))
+            "\(try #require(error))".contains("/state/keys.json cannot be read: it has format 4, not 1 to 3"))
     }
 
     private static let settings = """

@@ -115,7 +115,7 @@ import Volumes
     }
 
     @Test(arguments: [
-        "", "{", "[]", "{}", "{\"format\": 3, \"keys\": []}", "{\"format\": 2, \"keys\": []}",
+        "", "{", "[]", "{}", "{\"format\": 4, \"keys\": []}", "{\"format\": 2, \"keys\": []}",
         "{\"format\": 1, \"keys\": [{}]}", "\u{0}",
     ])
     func aDamagedFileIsRefusedByNameAndLeftAsItIs(text: String) throws {

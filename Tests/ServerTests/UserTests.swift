@@ -65,6 +65,44 @@ import Testing
         #expect(throws: KeyError.self) { try store.putPolicy("long", long, of: "alice") }
     }
 
+    @Test func whoeverGetsTheNameOfADeletedUserIsSomebodyElse() throws {
+        let store = try open()
+        _ = try store.createUser("alice")
+        let first = try store.user("alice").canonicalID
+        #expect(first.count == 64 && first.allSatisfy(\.isHexDigit))
+        #expect(try open().user("alice").canonicalID == first, "it is kept")
+        try store.deleteUser("alice")
+        let key = try store.create(user: "alice")
+        let second = try store.user("alice").canonicalID
+        #expect(second != first && store.identity(accessKey: key.accessKey)?.userID == second)
+        #expect(store.displayName(userID: first) == nil)
+    }
+
+    /// It could say anything: the user is denied everything, and the store opens for all others.
+    @Test func aStoredPolicyThatCannotBeReadDeniesItsUserAlone() throws {
+        let keys = #"""
+            {"format": 2, "keys": [
+              {"accessKey": "ALICESKEY", "created": "", "isRoot": false, "secretKey": "secret-a", "user": "alice"},
+              {"accessKey": "BOBSKEY", "created": "", "isRoot": false, "secretKey": "secret-b", "user": "bob"}],
+            "users": [
+              {"created": "", "displayName": "A", "name": "alice", "policies": {"broken": "{"}},
+              {"created": "", "displayName": "B", "name": "bob", "policies": {
+                "old": "{\"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:GetObjct\", \"Resource\": \"*\"}}"}}]}
+            """#
+        try disk.place(Array(keys.utf8), at: "/state/keys.json")
+        let store = try open()
+        let flaw = try #require(store.identity(accessKey: "ALICESKEY")?.policies?.flaw)
+        #expect(flaw.contains("'broken'") && flaw.contains("alice"))
+        let bob = try #require(store.identity(accessKey: "BOBSKEY")?.policies)
+        #expect(bob.flaw == nil, "an action that there is not was taken before, and never applies")
+        try store.deletePolicy("broken", of: "alice")
+        #expect(store.identity(accessKey: "ALICESKEY")?.policies == nil)
+        #expect(throws: KeyError.self) {
+            try store.putPolicy(
+                "typo", #"{"Statement":{"Effect":"Deny","Action":"s3:GetObjct","Resource":"*"}}"#, of: "bob")
+        }
+    }
+
     @Test func aDeletedUsersKeysAreRefused() throws {
         let store = try open()
         let keys = [try store.createUser("alice"), try store.create(user: "alice")]

@@ -86,8 +86,9 @@ public struct CommandRunner: Sendable {
 
     /// Users' names by their canonical ids.
     private var userNames: [String: String] {
-        let users = keys.all.map(\.user) + [AccessKey.rootUser]
-        return Dictionary(users.map { (AccessKey.canonicalID(of: $0), $0) }) { first, _ in first }
+        var names = Dictionary(keys.users.map { ($0.canonicalID, $0.name) }) { first, _ in first }
+        names[AccessKey.canonicalID(of: AccessKey.rootUser)] = AccessKey.rootUser
+        return names
     }
 
     private func checkReferences(_ table: String, json: Bool, _ output: any CommandOutput) throws -> Int32 {

@@ -26,7 +26,7 @@ extension CommandRunner {
     ) throws {
         let key = try keys.createUser(
             name, displayName: displayName, accessKey: accessKey, secretKey: secretKey)
-        let id = AccessKey.canonicalID(of: name)
+        let id = try keys.user(name).canonicalID
         try output.line(
             json
                 ? try CommandJSON.line(

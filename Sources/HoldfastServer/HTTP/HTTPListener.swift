@@ -48,7 +48,9 @@ final class ListenerContext: Sendable {
         }
         let channel = writer.channel
         var response = await responder.respond(
-            to: ServiceRequest(head: request, body: body) { channel.remoteAddress?.ipAddress })
+            to: ServiceRequest(head: request, body: body, tlsVersion: writer.tlsVersion) {
+                channel.remoteAddress?.ipAddress
+            })
         if response.access != nil { exchange.answers() }
         defer {
             exchange.end()

@@ -3,9 +3,10 @@ import Volumes
 
 /// Users and keys as `state/keys.json` has them, described in Documentation/formats.md.
 ///
-/// Format 1 had keys alone: its users are those whom the keys name. It is read, and format 2 is written.
+/// Format 1 had keys alone: its users are those whom the keys name. Format 2 had no canonical ids: they follow from
+/// the users' names. Both are read, and format 3 is written.
 struct KeyFile: Codable, Equatable {
-    static let newestFormat = 2
+    static let newestFormat = 3
 
     var format = Self.newestFormat
     var users: [User]
@@ -31,10 +32,13 @@ struct KeyFile: Codable, Equatable {
             case 1:
                 var file = KeyFile(keys: try decoder.decode(First.self, from: bytes).keys)
                 for key in file.keys where key.user != AccessKey.rootUser && file[key.user] == nil {
-                    file.users.append(User(name: key.user, displayName: key.user, created: key.created))
+                    file.users.append(
+                        User(
+                            name: key.user, displayName: key.user, created: key.created,
+                            canonicalID: AccessKey.canonicalID(of: key.user)))
                 }
                 return file
-            case 2: return try decoder.decode(KeyFile.self, from: bytes)
+            case 2, 3: return try decoder.decode(KeyFile.self, from: bytes)
             default: break
             }
         } catch {

@@ -17,7 +17,7 @@ public struct AccessKey: Codable, Sendable, Hashable {
 
     static let rootUser = "root"
 
-    /// A user's canonical id follows from its name, so that keys of one user are one owner.
+    /// The canonical id that follows from a name: root's, and that of users made before the third format.
     static func canonicalID(of user: String) -> String {
         SHA256.hash(Array("holdfast user \(user)".utf8)).hexadecimal
     }
@@ -53,18 +53,16 @@ public final class KeyStore: IdentitySource {
         let file = try KeyFile.read(path, fileSystem)
         self.environmentKey = environmentKey
         self.file = Mutex(file)
-        do { known = ReadMostly(try Self.known(file, environmentKey)) } catch let error as KeyError {
-            throw KeyError.unreadable(path: path, reason: error.description)
-        }
+        known = ReadMostly(Self.known(file, environmentKey))
     }
 
     /// Reads each user's policies once, for all of the user's keys.
-    private static func known(_ file: KeyFile, _ environmentKey: AccessKey?) throws -> Known {
+    private static func known(_ file: KeyFile, _ environmentKey: AccessKey?) -> Known {
         var known = Known()
-        var users: [String: (displayName: String, policies: UserPolicies?)] = [:]
+        var users: [String: (id: String, displayName: String, policies: UserPolicies?)] = [:]
         known.names[AccessKey.canonicalID(of: AccessKey.rootUser)] = AccessKey.rootUser
         for user in file.users {
-            users[user.name] = (user.displayName, try user.readPolicies())
+            users[user.name] = (user.canonicalID, user.displayName, user.readPolicies)
             known.names[user.canonicalID] = user.displayName
         }
         // A key of the environment counts before one in the file.
@@ -73,7 +71,8 @@ public final class KeyStore: IdentitySource {
             let user = isRoot ? nil : users[key.user]
             known.identities[key.accessKey] = Identity(
                 accessKey: key.accessKey, secretKey: key.secretKey,
-                userID: AccessKey.canonicalID(of: key.user), displayName: user?.displayName ?? key.user,
+                userID: user?.id ?? AccessKey.canonicalID(of: key.user),
+                displayName: user?.displayName ?? key.user,
                 userName: key.user, isRoot: isRoot, policies: user?.policies)
         }
         return known
@@ -227,7 +226,7 @@ public final class KeyStore: IdentitySource {
             var changed = file
             changed.format = KeyFile.newestFormat
             try body(&changed)
-            let next = try Self.known(changed, environmentKey)
+            let next = Self.known(changed, environmentKey)
             try changed.write(path, fileSystem)
             file = changed
             known.change { $0 = next }

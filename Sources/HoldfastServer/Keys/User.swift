@@ -1,4 +1,6 @@
+import Encryption
 import Foundation
+import Model
 import S3
 
 /// Whoever may hold access keys and own buckets.
@@ -11,28 +13,44 @@ public struct User: Codable, Sendable, Hashable {
     /// AWS policy documents, by name.
     public var policies: [String: String]
 
+    /// What owns the user's buckets and objects: random, so that whoever gets the name of a user who is gone does not
+    /// get the buckets as well. Users of the formats before the third have the one that follows from their name.
+    public let canonicalID: String
+
     public init(
-        name: String, displayName: String, created: String, policies: [String: String] = [:]
+        name: String, displayName: String, created: String, policies: [String: String] = [:],
+        canonicalID: String = User.randomID()
     ) {
         self.name = name
         self.displayName = displayName
         self.created = created
         self.policies = policies
+        self.canonicalID = canonicalID
     }
 
-    public var canonicalID: String { AccessKey.canonicalID(of: name) }
+    private enum CodingKeys: String, CodingKey { case name, displayName, created, policies, canonicalID }
+
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        name = try fields.decode(String.self, forKey: .name)
+        displayName = try fields.decode(String.self, forKey: .displayName)
+        created = try fields.decode(String.self, forKey: .created)
+        policies = try fields.decode([String: String].self, forKey: .policies)
+        canonicalID =
+            try fields.decodeIfPresent(String.self, forKey: .canonicalID) ?? AccessKey.canonicalID(of: name)
+    }
+
+    /// 32 random bytes in hexadecimal.
+    public static func randomID() -> String { SecureRandom.bytes(32).hexadecimal }
 
     /// Bytes of a policy at most, as of a bucket's on Amazon S3.
     static let policyByteLimit = 20 * 1024
 
     /// The policies as they are evaluated; `nil` for a user without.
-    /// - Throws: ``KeyError/badPolicy(user:policy:reason:)``.
-    func readPolicies() throws -> UserPolicies? {
+    var readPolicies: UserPolicies? {
         guard !policies.isEmpty else { return nil }
-        for (policy, text) in policies.sorted(by: { $0.key < $1.key }) {
-            try Self.check(policy, text, of: name)
-        }
-        return try UserPolicies(policies.sorted { $0.key < $1.key }.map { Array($0.value.utf8) })
+        return UserPolicies(
+            stored: policies.sorted { $0.key < $1.key }.map { ($0.key, Array($0.value.utf8)) }, of: name)
     }
 
     static func check(_ policy: String, _ text: String, of user: String) throws {

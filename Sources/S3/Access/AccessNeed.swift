@@ -5,8 +5,8 @@ import HTTPTypes
 ///
 /// Source: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations", "Mapping of ACL
 /// permissions and access policy permissions".
-struct AccessNeed: Sendable, Equatable {
-    enum Right: Sendable {
+package struct AccessNeed: Sendable, Equatable {
+    package enum Right: Sendable {
         /// No list gives it.
         case none
         case readBucket, writeBucket, readBucketList, writeBucketList
@@ -16,10 +16,10 @@ struct AccessNeed: Sendable, Equatable {
     }
 
     /// With the prefix `s3:`.
-    let action: String
+    package let action: String
     let right: Right
     /// Of the object that the request names, and not of its bucket.
-    let isOfObject: Bool
+    package let isOfObject: Bool
 
     static func bucket(_ action: String, _ right: Right = .none) -> AccessNeed {
         AccessNeed(action: "s3:" + action, right: right, isOfObject: false)
@@ -33,7 +33,7 @@ struct AccessNeed: Sendable, Equatable {
 extension Operation {
     /// What the operation takes on the bucket or object that it names, all of it. Not of the operations that
     /// name no bucket that there is, nor of those that name more than one object.
-    func needs(_ headers: HTTPFields, _ query: Query) -> [AccessNeed] {
+    package func needs(_ headers: HTTPFields, _ query: Query) -> [AccessNeed] {
         let isVersioned = query.has("versionId")
         func versioned(_ verb: String, _ rest: String, _ right: AccessNeed.Right = .none) -> AccessNeed {
             .object(verb + (isVersioned ? "ObjectVersion" : "Object") + rest, right)

@@ -30,7 +30,7 @@ extension S3Service {
         // Each of many keys is decided on its own.
         if operation == .deleteObjects { return }
         if isPlain(bucket, call.identity) { return }
-        let access = try BucketAccess(bucket)
+        let access = BucketAccess(bucket)
         for need in operation.needs(call.headers, call.query) {
             let subject = AccessSubject(
                 bucket: bucket, key: need.isOfObject ? try call.key() : nil,
@@ -44,7 +44,7 @@ extension S3Service {
     func authorizeDeletion(of key: ObjectKey, _ version: VersionSelector, _ call: S3Call) throws {
         let bucket = try store.bucket(try call.bucket())
         if isPlain(bucket, call.identity) { return }
-        let access = try BucketAccess(bucket)
+        let access = BucketAccess(bucket)
         for need in Operation.deletion(isVersioned: version != .current, call.headers) {
             let subject = AccessSubject(bucket: bucket, key: key, version: version, upload: nil)
             try check(need, subject, access, call)
@@ -82,11 +82,12 @@ extension S3Service {
             }
         }
         let resource = "arn:aws:s3:::" + (operation == .createBucket ? try call.bucket().rawValue : "*")
-        let context = RequestContext(call: call, now: clock()) { nil }.context
+        let context = RequestContext(call: call, now: clock(), owner: call.identity.userID) { nil }.context
         for action in actions {
             let request = PolicyRequest(
                 principal: call.identity.principal, action: "s3:" + action, resource: resource,
                 context: context)
+            try tell(policies.flaw, call)
             guard policies.verdict(on: request) == .allowed else { throw Self.accessDenied }
         }
     }
@@ -94,6 +95,8 @@ extension S3Service {
     /// A copy reads its source.
     private func authorizeSource(_ call: S3Call) throws {
         let source = try CopySource(call)
+        call.trail?.copies(
+            from: .init(bucket: source.bucket, key: source.key, versionID: source.version.text))
         let bucket = try bucket(source.bucket, call)
         try checkExpected(bucket, call.headers[.amzSourceExpectedBucketOwner])
         if isPlain(bucket, call.identity) { return }
@@ -101,7 +104,7 @@ extension S3Service {
         try check(
             .object(action, .readObject),
             AccessSubject(bucket: bucket, key: source.key, version: source.version, upload: nil),
-            try BucketAccess(bucket), call)
+            BucketAccess(bucket), call)
     }
 
     /// The buckets that a sender sees: the administrator all, everybody else their own.
@@ -124,6 +127,9 @@ extension S3Service {
         _ need: AccessNeed, _ subject: AccessSubject, _ access: BucketAccess, _ call: S3Call, isOfPolicy: Bool
     ) throws -> Bool {
         let identity = call.identity
+        if !(identity.isRoot && isOfPolicy) { try tell(access.policyFlaw.map { "\($0)" }, call) }
+        for flaw in access.flaws { onFault(call.requestID, "access", "\(flaw)") }
+        if !identity.isRoot { try tell(identity.policies?.flaw, call) }
         let request = request(need, subject, call)
         let bucketVerdict = access.verdict(on: request)
         if identity.isRoot { return bucketVerdict != .denied || isOfPolicy }
@@ -134,8 +140,17 @@ extension S3Service {
         return try listGrants(need, subject, access, identity)
     }
 
+    /// A policy that cannot be read may deny anything, and is taken to.
+    private func tell(_ flaw: String?, _ call: S3Call) throws {
+        guard let flaw else { return }
+        onFault(call.requestID, "access", flaw)
+        throw S3Error(
+            .accessDenied,
+            "Access Denied: a stored policy cannot be read. The administrator can put another or delete it.")
+    }
+
     private func request(_ need: AccessNeed, _ subject: AccessSubject, _ call: S3Call) -> PolicyRequest {
-        let context = RequestContext(call: call, now: clock()) { [store] in
+        let context = RequestContext(call: call, now: clock(), owner: subject.bucket.owner) { [store] in
             guard let key = subject.key else { return nil }
             // An object that cannot be read has no tags; the operation finds the same, and tells.
             return try? store.version(subject.bucket.name, key, subject.version).record.metadata.tags
@@ -212,7 +227,7 @@ extension S3Service {
         var need = AccessNeed.bucket("ListBucket", .readBucket)
         if case .noSuchVersion = error { need = .bucket("ListBucketVersions", .readBucket) }
         let subject = AccessSubject(bucket: bucket, key: nil, version: .current, upload: nil)
-        return try decide(need, subject, try BucketAccess(bucket), call, isOfPolicy: false)
+        return try decide(need, subject, BucketAccess(bucket), call, isOfPolicy: false)
     }
 
     static var accessDenied: S3Error { S3Error(.accessDenied, "Access Denied") }

@@ -92,8 +92,12 @@ struct BucketAccess: Sendable {
     let ownership: ObjectOwnership
     let block: PublicAccessBlock
     let policy: PolicyDocument?
+    /// Why the policy cannot be read: it may deny anything.
+    let policyFlaw: UnreadableSetting?
     /// `nil` if nobody set one.
     let list: AccessControlList?
+    /// What else cannot be read, and is taken as its strictest.
+    let flaws: [UnreadableSetting]
 
     /// The names that the settings are kept under: S3's subresources.
     static let ownershipName = "ownershipControls"
@@ -101,20 +105,45 @@ struct BucketAccess: Sendable {
     static let policyName = "policy"
     static let listName = "acl"
 
-    init(_ bucket: Bucket) throws {
+    init(_ bucket: Bucket) {
         owner = bucket.owner
-        let settings = bucket.settings
-        ownership = try Self.ownership(of: bucket)
-        block = try settings.meaning(of: Self.blockName) { try PublicAccessBlock(document: $0) } ?? .none
-        policy = try settings.meaning(of: Self.policyName) {
-            try PolicyDocument($0, kind: .bucket(bucket.name))
+        var flaws: [UnreadableSetting] = []
+        func read<Meaning>(_ meaning: () throws -> Meaning, strictest: Meaning) -> Meaning {
+            do { return try meaning() } catch {
+                if let flaw = error as? UnreadableSetting { flaws.append(flaw) }
+                return strictest
+            }
         }
-        list = try settings.meaning(of: Self.listName) { try AccessControlList(document: $0, owner: nil) }
+        ownership = read({ try Self.storedOwnership(of: bucket) }, strictest: .bucketOwnerEnforced)
+        block = read(
+            { try bucket.stored(Self.blockName) { try PublicAccessBlock(document: $0) } ?? .none },
+            strictest: .all)
+        list = read({ try Self.list(of: bucket) }, strictest: nil)
+        self.flaws = flaws
+        flaws = []
+        policy = read({ try Self.policy(of: bucket) }, strictest: nil)
+        policyFlaw = flaws.first
     }
 
-    static func ownership(of bucket: Bucket) throws -> ObjectOwnership {
-        try bucket.settings.meaning(of: ownershipName) { try ObjectOwnership(document: $0) }
-            ?? .objectWriter
+    /// - Throws: ``UnreadableSetting``.
+    static func policy(of bucket: Bucket) throws -> PolicyDocument? {
+        try bucket.stored(policyName) {
+            try PolicyDocument($0, kind: .bucket(bucket.name), isStored: true)
+        }
+    }
+
+    /// - Throws: ``UnreadableSetting``.
+    static func list(of bucket: Bucket) throws -> AccessControlList? {
+        try bucket.stored(listName) { try AccessControlList(document: $0, owner: nil) }
+    }
+
+    private static func storedOwnership(of bucket: Bucket) throws -> ObjectOwnership {
+        try bucket.stored(ownershipName) { try ObjectOwnership(document: $0) } ?? .objectWriter
+    }
+
+    /// Where it cannot be read, everything is the bucket owner's.
+    static func ownership(of bucket: Bucket) -> ObjectOwnership {
+        do { return try storedOwnership(of: bucket) } catch { return .bucketOwnerEnforced }
     }
 
     var isEnforced: Bool { ownership == .bucketOwnerEnforced }

@@ -9,12 +9,16 @@ import ObjectStore
 struct RequestContext: Sendable {
     let call: S3Call
     let now: Timestamp
+    /// The canonical id that the resource belongs to: what stands for an account here.
+    let owner: String
     /// The tags of the object that the request is about; `nil` if it is not there.
     let tags: @Sendable () -> [String: String]?
 
     var context: PolicyContext { PolicyContext { key in self.values(key) } }
 
     private func values(_ key: String) -> [String]? {
+        // A header cannot stand for what the body alone decides.
+        if let body = call.bodyConditions, Operation.isOfBody(key) { return body[key] }
         if key.hasPrefix("aws:") { return global(key.dropFirst(4)).map { [$0] } }
         guard key.hasPrefix("s3:") else { return nil }
         let name = key.dropFirst(3)
@@ -40,6 +44,12 @@ struct RequestContext: Sendable {
         case "referer": call.headers[.referer]
         case "userid": identity.isAnonymous ? "anonymous" : identity.userID
         case "username": identity.isAnonymous ? nil : identity.userName
+        // The store's users are told apart as accounts are, as in `x-amz-expected-bucket-owner`.
+        case "resourceaccount": owner
+        case "principalaccount": identity.isAnonymous ? nil : identity.userID
+        case "principalarn":
+            identity.isAnonymous
+                ? nil : "arn:aws:iam:::" + (identity.isRoot ? "root" : "user/\(identity.userName)")
         case "principaltype": identity.isAnonymous ? "Anonymous" : identity.isRoot ? "Account" : "User"
         default: nil
         }
@@ -59,17 +69,42 @@ struct RequestContext: Sendable {
             let isOld = call.headers[.authorization]?.hasPrefix("AWS ") ?? call.query.has("AWSAccessKeyId")
             return isOld ? "AWS" : "AWS4-HMAC-SHA256"
         case "signatureage":
-            guard let text = call.query["X-Amz-Date"], let sent = HTTPDate.compactSeconds(text) else {
+            guard let text = call.query["X-Amz-Date"] ?? call.headers[.amzDate],
+                let sent = HTTPDate.compactSeconds(text)
+            else {
                 return nil
             }
             return String(now.seconds > sent ? (now.seconds - sent) * 1000 : 0)
         case "object-lock-mode", "object-lock-retain-until-date", "object-lock-legal-hold":
             return HTTPField.Name("x-amz-\(name)").flatMap { call.headers[$0] }
+        case "object-lock-remaining-retention-days": return remainingRetentionDays
+        case "resourceaccount": return owner
+        case "tlsversion": return call.tlsVersion.map { String($0.trimmingPrefix("TLSv")) }
+        case "if-match": return call.headers[.ifMatch]
+        case "if-none-match": return call.headers[.ifNoneMatch]
+        case "objectcreationoperation": return createsObject.map { $0 ? "true" : "false" }
         default:
             // The other keys of S3 are the headers that they are about.
             guard name.hasPrefix("x-amz-"), let header = HTTPField.Name(name) else { return nil }
             return call.headers[header]
         }
+    }
+
+    /// Of the retention that is asked for, a part of a day as a whole one: so "for 30 days" is 30 when it comes in.
+    /// The date may have been rounded up by a second, which is no day more.
+    private var remainingRetentionDays: String? {
+        guard let text = values("s3:object-lock-retain-until-date")?.first,
+            let until = VersionLock.date8601(text)
+        else { return nil }
+        let left = until.seconds > now.seconds ? until.seconds - now.seconds : 0
+        return String((left + 86_398) / 86_400)
+    }
+
+    /// Whether a write with `s3:PutObject` makes an object, and not only a part of one.
+    private var createsObject: Bool? {
+        let isUpload = call.query.has("uploads")
+        guard call.head.method == .put || call.head.method == .post else { return nil }
+        return !(isUpload || call.query.has("partNumber"))
     }
 
     /// Tag keys are told apart by case, and policies have them in lower case: the first that fits counts.

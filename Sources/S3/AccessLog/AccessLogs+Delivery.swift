@@ -67,6 +67,10 @@ extension AccessLogs {
             events: batch.events, delivery: .now(), unique: Self.unique())
         var metadata = EventMetadata()
         metadata.contentType = "text/plain"
+        // A bucket that got a default retention since then keeps the log as it keeps all else: nothing is lost.
+        if let standard = try ObjectLockConfiguration.of(target)?.defaultRetention {
+            metadata.retention = standard.retention(from: .now())
+        }
         var place = UploadTarget(
             bucket: target.name, key: try ObjectKey(name), metadata: metadata,
             actor: Actor(id: target.owner, displayName: "", requestID: ""), part: nil,

@@ -80,27 +80,61 @@ public final class AccessLogs: Sendable {
 
     /// What is to be kept of a request until it has been answered; `nil` if its bucket logs nothing.
     func note(
-        _ sender: AccessNote.Sender, _ operation: Operation?, requestID: String, hostID: String
+        _ sender: AccessNote.Sender, _ operation: Operation?, _ trail: AccessTrail?,
+        requestID: String, hostID: String
     ) -> AccessNote? {
-        guard let name = sender.target.bucket, loggedBuckets.read({ $0.contains(name) }) else { return nil }
+        func note(
+            _ bucket: Bucket, _ rules: LoggingRules, _ part: AccessNote.Part? = nil,
+            _ further: [AccessNote] = []
+        ) -> AccessNote {
+            AccessNote(
+                bucket: bucket, rules: rules, target: sender.target, requester: sender.userID,
+                operation: operation, requestID: requestID, hostID: hostID, part: part, further: further)
+        }
+        var further: [AccessNote] = []
+        if let source = trail?.source, let (bucket, rules) = logged(source.bucket.rawValue) {
+            let name = operation == .uploadPartCopy ? "REST.COPY.PART_GET" : "REST.COPY.OBJECT_GET"
+            further.append(
+                note(
+                    bucket, rules,
+                    .init(
+                        operation: name, key: source.key.rawValue, versionID: source.versionID,
+                        size: source.size)))
+        }
+        guard let (bucket, rules) = logged(sender.target.bucket) else { return further.first }
+        further += (trail?.deletions ?? []).map {
+            note(
+                bucket, rules,
+                .init(
+                    operation: "BATCH.DELETE.OBJECT", key: $0.key, versionID: $0.versionID, status: $0.status,
+                    errorCode: $0.errorCode))
+        }
+        return note(bucket, rules, nil, further)
+    }
+
+    /// The bucket, if it logs, and where to.
+    private func logged(_ name: String?) -> (Bucket, LoggingRules)? {
+        guard let name, loggedBuckets.read({ $0.contains(name) }) else { return nil }
         do {
             let bucket = try store.bucket(try BucketName(name))
-            guard
-                let rules = try bucket.settings.meaning(
-                    of: LoggingRules.setting, { try LoggingRules(stored: $0) })
-            else { return nil }
-            return AccessNote(
-                bucket: bucket, rules: rules, target: sender.target, requester: sender.userID,
-                operation: operation, requestID: requestID, hostID: hostID)
+            let rules = try bucket.stored(LoggingRules.setting) { try LoggingRules(stored: $0) }
+            return rules.map { (bucket, $0) }
         } catch {
-            // The bucket is gone, or cannot be looked up: the record has nowhere to go.
+            // The bucket is gone, or where it logs to cannot be read: the record has nowhere to go.
             state.withLock { $0.dropped += 1 }
             return nil
         }
     }
 
-    /// Takes the record of a request that has been answered.
+    /// Takes the records of a request that has been answered.
     public func record(
+        _ note: AccessNote, _ request: HTTPRequest, _ response: ServiceResponse, _ facts: AccessFacts
+    ) {
+        recordOne(note, request, response, facts)
+        for other in note.further { recordOne(other, request, response, facts) }
+    }
+
+    private func recordOne(
         _ note: AccessNote, _ request: HTTPRequest, _ response: ServiceResponse, _ facts: AccessFacts
     ) {
         let elapsed = facts.duration.components

@@ -12,6 +12,17 @@ public final class AccessNote: Sendable {
         init(_ target: RequestTarget) { self.target = target }
     }
 
+    /// What a record that is not of the request as a whole says in place of the request's own.
+    package struct Part: Sendable {
+        let operation: String
+        let key: String
+        let versionID: String?
+        /// `nil` for the response's, which then stands for the part as well.
+        var status: Int?
+        var errorCode: String?
+        var size: UInt64?
+    }
+
     package let bucket: Bucket
     package let rules: LoggingRules
     package let key: String?
@@ -21,16 +32,21 @@ public final class AccessNote: Sendable {
     package let operation: Operation?
     package let requestID: String
     package let hostID: String
+    package let part: Part?
+    /// Other records of the same request, maybe of other buckets.
+    let further: [AccessNote]
 
     package init(
         bucket: Bucket, rules: LoggingRules, target: RequestTarget, requester: String?, operation: Operation?,
-        requestID: String, hostID: String
+        requestID: String, hostID: String, part: Part? = nil, further: [AccessNote] = []
     ) {
         self.bucket = bucket
         self.rules = rules
-        key = target.key
+        key = part?.key ?? target.key
+        self.part = part
+        self.further = further
         self.requester = requester
-        versionID = target.query["versionId"]
+        versionID = part.map(\.versionID) ?? target.query["versionId"]
         isPresigned = target.query.has("X-Amz-Signature") || target.query.has("Signature")
         self.operation = operation
         self.requestID = requestID

@@ -22,13 +22,19 @@ package enum AccessRecord {
         line.add(note.requestID)
         line.add(operation(note, request))
         line.add(note.key.map { PercentEncoding.encode($0, keepsSlash: true) })
-        line.addQuoted("\(request.method.rawValue) \(request.path ?? "/") HTTP/1.1")
-        line.add(String(response.status.code))
-        line.add(response.errorCode)
-        line.add(facts.bytesSent == 0 ? nil : String(facts.bytesSent))
+        // A key among many has no request of its own, and no time.
+        let isOfMany = note.part?.status != nil
+        if isOfMany {
+            line.add(nil)
+        } else {
+            line.addQuoted("\(request.method.rawValue) \(request.path ?? "/") HTTP/1.1")
+        }
+        line.add(String(note.part?.status ?? response.status.code))
+        line.add(isOfMany ? note.part?.errorCode : response.errorCode)
+        line.add(note.part != nil || facts.bytesSent == 0 ? nil : String(facts.bytesSent))
         line.add(objectSize(note, request, response))
-        line.add(milliseconds(facts.duration))
-        line.add(milliseconds(facts.turnAround))
+        line.add(isOfMany ? nil : milliseconds(facts.duration))
+        line.add(isOfMany ? nil : milliseconds(facts.turnAround))
         line.addQuoted(request.headerFields[.referer])
         line.addQuoted(request.headerFields[.userAgent])
         line.add(note.versionID)
@@ -99,6 +105,7 @@ package enum AccessRecord {
     private static func objectSize(
         _ note: AccessNote, _ request: HTTPRequest, _ response: ServiceResponse
     ) -> String? {
+        if let part = note.part { return part.size.map { String($0) } }
         guard (200..<300).contains(response.status.code) else { return nil }
         switch note.operation {
         case .getObject, .headObject:
@@ -124,7 +131,8 @@ package enum AccessRecord {
     }
 
     package static func operation(_ note: AccessNote, _ request: HTTPRequest) -> String {
-        note.operation.flatMap { AccessOperation.names[$0] }
+        note.part?.operation
+            ?? note.operation.flatMap { AccessOperation.names[$0] }
             ?? "REST.\(request.method.rawValue).\(note.key == nil ? "BUCKET" : "OBJECT")"
     }
 }

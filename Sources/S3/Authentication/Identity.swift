@@ -36,14 +36,32 @@ public struct Identity: Sendable, Hashable {
 /// The policies of a user, read once for all of the user's keys and requests.
 public final class UserPolicies: Hashable, Sendable {
     let documents: [PolicyDocument]
+    /// Why one of them, stored before, cannot be read: it may deny anything, so it denies all.
+    public let flaw: String?
 
     /// - Throws: ``S3Error`` with `MalformedPolicy`.
     public init(_ documents: [[UInt8]]) throws {
         self.documents = try documents.map { try PolicyDocument($0, kind: .user) }
+        flaw = nil
+    }
+
+    /// Policies that were accepted when they were put, perhaps by a server that was less strict.
+    public init(stored documents: [(name: String, bytes: [UInt8])], of user: String) {
+        var read: [PolicyDocument] = []
+        var flaw: String?
+        for (name, bytes) in documents {
+            do { read.append(try PolicyDocument(bytes, kind: .user, isStored: true)) } catch {
+                let reason = (error as? S3Error)?.message ?? "\(error)"
+                flaw = "policy '\(name)' of user '\(user)' cannot be read, put or delete it: \(reason)"
+            }
+        }
+        self.documents = read
+        self.flaw = flaw
     }
 
     /// An explicit denial counts before everything.
     func verdict(on request: PolicyRequest) -> Verdict {
+        guard flaw == nil else { return .denied }
         var verdict = Verdict.silent
         for document in documents {
             switch document.verdict(on: request) {

@@ -10,7 +10,7 @@ extension EncryptionSettings {
     /// - Throws: `KMS.NotFoundException`, `KMS.DisabledException`.
     func standard(of bucket: Bucket) throws -> UploadEncryption? {
         guard
-            let rule = try bucket.settings.meaning(of: EncryptionRule.setting, { try EncryptionRule($0) })
+            let rule = try bucket.stored(EncryptionRule.setting, { try EncryptionRule($0) })
         else { return nil }
         return rule.kind == .s3
             ? try makeKey(.s3, .store, context: nil, usesBucketKey: false)

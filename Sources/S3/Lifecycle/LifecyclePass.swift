@@ -58,8 +58,12 @@ public struct LifecyclePass: Sendable {
         var summary = Summary()
         let buckets = try store.buckets().sorted { $0.name.rawValue < $1.name.rawValue }
         for bucket in buckets where bucket.name.rawValue >= start?.bucket ?? "" {
-            guard let rules = try S3Service.lifecycle(of: bucket),
-                let document = bucket.settings[LifecycleConfiguration.setting]
+            let found: LifecycleConfiguration?
+            do { found = try S3Service.lifecycle(of: bucket) } catch let flaw as UnreadableSetting {
+                if summary.failures.count < Self.failureCount { summary.failures.append("\(flaw)") }
+                continue
+            }
+            guard let rules = found, let document = bucket.settings[LifecycleConfiguration.setting]
             else { continue }
             let from = bucket.name.rawValue == start?.bucket ? start?.key ?? "" : ""
             let walk = BucketWalk(pass: self, bucket: bucket, rules: rules, document: document)

@@ -92,7 +92,7 @@ package struct ObjectLockConfiguration: Hashable, Sendable {
 
     /// The bucket's configuration; `nil` if its versions cannot be locked.
     package static func of(_ bucket: Bucket) throws -> ObjectLockConfiguration? {
-        try bucket.settings.meaning(of: setting) { try ObjectLockConfiguration($0) }
+        try bucket.stored(setting) { try ObjectLockConfiguration($0) }
     }
 
     /// What a bucket begins with whose creation asks for Object Lock, which needs versioning.

@@ -6,16 +6,16 @@ import ObjectStore
 extension S3Service {
     func getBucketACL(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        let access = try BucketAccess(bucket)
+        let access = BucketAccess(bucket)
         let name = displayName(bucket.owner)
-        let list = access.isEnforced ? nil : access.list
+        let list = access.isEnforced ? nil : try BucketAccess.list(of: bucket)
         return ServiceResponse(
             xml: (list ?? AccessControlList(owner: bucket.owner, name)).document(bucket.owner, name))
     }
 
     func putBucketACL(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        let access = try BucketAccess(bucket)
+        let access = BucketAccess(bucket)
         let subject = ACLSubject(
             owner: bucket.owner, ownerName: displayName(bucket.owner), bucketOwner: bucket.owner,
             isBucket: true)
@@ -31,7 +31,7 @@ extension S3Service {
     func getObjectACL(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         let version = try store.version(bucket.name, try call.key(), try call.version())
-        let isEnforced = try BucketAccess.ownership(of: bucket) == .bucketOwnerEnforced
+        let isEnforced = BucketAccess.ownership(of: bucket) == .bucketOwnerEnforced
         let owner = isEnforced ? bucket.owner : version.record.owner
         let name = displayName(owner)
         let metadata = version.record.metadata
@@ -45,7 +45,7 @@ extension S3Service {
 
     func putObjectACL(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        let access = try BucketAccess(bucket)
+        let access = BucketAccess(bucket)
         let version = try store.version(bucket.name, try call.key(), try call.version())
         let owner = access.isEnforced ? bucket.owner : version.record.owner
         let subject = ACLSubject(
@@ -81,7 +81,7 @@ extension S3Service {
         if metadata.hasAccessControl { metadata.clearAccessControl() }
         // The plain case: one's own bucket, and not a word of access.
         if !isNamed, bucket.owner == call.identity.userID { return nil }
-        let access = try BucketAccess(bucket)
+        let access = BucketAccess(bucket)
         let isWriters = bucket.owner == call.identity.userID
         if access.isEnforced {
             if isNamed { try checkEnforced(call, bucket) }

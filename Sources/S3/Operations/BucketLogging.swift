@@ -40,6 +40,11 @@ extension S3Service {
                 .invalidTargetBucketForLogging,
                 "The owner for the bucket to be logged and the target bucket must be the same.")
         }
+        guard try ObjectLockConfiguration.of(target)?.defaultRetention == nil else {
+            throw fail(
+                .invalidTargetBucketForLogging,
+                "The target bucket for logging cannot have a default Object Lock retention period.")
+        }
         guard target.region == bucket.region else {
             throw fail(
                 .crossLocationLoggingProhibited,

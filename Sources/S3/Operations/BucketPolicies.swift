@@ -27,7 +27,7 @@ extension S3Service {
                 "Policy exceeds the maximum allowed document size of \(Self.policyByteLimit) bytes.")
         }
         let policy = try PolicyDocument(document, kind: .bucket(bucket.name))
-        let block = try BucketAccess(bucket).block
+        let block = BucketAccess(bucket).block
         guard !policy.isPublic || !block.blocksPublicPolicy else {
             throw S3Error(
                 .accessDenied,
@@ -46,7 +46,7 @@ extension S3Service {
 
     func getBucketPolicyStatus(_ call: S3Call) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        guard let policy = try BucketAccess(bucket).policy else { throw Self.noPolicy(bucket) }
+        guard let policy = try BucketAccess.policy(of: bucket) else { throw Self.noPolicy(bucket) }
         return ServiceResponse(
             xml: XMLWriter("PolicyStatus") { $0.element("IsPublic", policy.isPublic) })
     }

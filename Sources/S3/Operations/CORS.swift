@@ -100,7 +100,7 @@ extension S3Service {
     }
 
     private func sharing(of bucket: BucketName) throws -> CORSRules? {
-        try store.bucket(bucket).settings.meaning(of: "cors") { try CORSRules($0) }
+        try store.bucket(bucket).stored("cors") { try CORSRules($0) }
     }
 
     private static let variesWith =

@@ -61,6 +61,7 @@ extension S3Service {
                 "The source of a copy request may not specifically refer to a delete marker by version id."
             )
         }
+        call.trail?.found(size: version.size)
         guard case .holds = ReadConditions(copySource: call.headers).check(version) else {
             throw StoreError.preconditionFailed("x-amz-copy-source-If-*")
         }

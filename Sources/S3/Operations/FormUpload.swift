@@ -101,7 +101,8 @@ extension S3Call {
             method: .put, scheme: head.scheme, authority: head.authority, path: path, headerFields: all)
         return S3Call(
             head: head, target: try RequestTarget(uri: path, host: nil, domains: []), identity: identity,
-            requestID: requestID, payload: .form, body: body, peer: peer)
+            requestID: requestID, payload: .form, body: body, peer: peer,
+            tlsVersion: tlsVersion)
     }
 
     fileprivate func location(of key: String, in bucket: BucketName) -> String {

@@ -44,12 +44,16 @@ extension S3Service {
     }
 
     static func lifecycle(of bucket: Bucket) throws -> LifecycleConfiguration? {
-        try bucket.settings.meaning(of: LifecycleConfiguration.setting) { try LifecycleConfiguration($0) }
+        try bucket.stored(LifecycleConfiguration.setting) { try LifecycleConfiguration($0) }
     }
 
     /// Says when the current version will expire, if a rule makes it.
     func showExpiration(of version: ObjectVersion, in bucket: Bucket, _ headers: inout HTTPFields) throws {
-        guard !bucket.settings.documents.isEmpty, let rules = try Self.lifecycle(of: bucket),
+        guard !bucket.settings.documents.isEmpty else { return }
+        let found: LifecycleConfiguration?
+        // The pass that would carry the rules out tells of it; that a version expires nobody can say.
+        do { found = try Self.lifecycle(of: bucket) } catch is UnreadableSetting { return }
+        guard let rules = found,
             let (time, rule) = rules.expiration(
                 of: version, LifecycleCalendar(daySeconds: settings.lifecycleDaySeconds))
         else { return }

@@ -178,6 +178,15 @@ extension S3Service {
         _ = try store.bucket(bucket)
         let isQuiet = document.value("Quiet") == "true"
         let outcomes = await delete(objects, from: bucket, call)
+        if let trail = call.trail {
+            for (object, outcome) in zip(objects, outcomes) {
+                let told: S3Error? = if case .failure(let error) = outcome { S3Error(error) } else { nil }
+                trail.deleted(
+                    .init(
+                        key: object.child("Key")?.text ?? "", versionID: object.value("VersionId"),
+                        status: told?.code.status ?? 204, errorCode: told?.code.name))
+            }
+        }
         var last: Commit?
         let xml = XMLWriter("DeleteResult") { xml in
             for (object, outcome) in zip(objects, outcomes) {

@@ -21,7 +21,7 @@ extension S3Service {
     func putBucketOwnershipControls(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         let ownership = try ObjectOwnership(document: try await call.document())
-        if ownership == .bucketOwnerEnforced, let list = try BucketAccess(bucket).list,
+        if ownership == .bucketOwnerEnforced, let list = BucketAccess(bucket).list,
             !list.isOnly(bucket.owner)
         {
             throw Self.listsUnderEnforcement

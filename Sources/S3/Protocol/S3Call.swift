@@ -12,6 +12,14 @@ struct S3Call: Sendable {
     let body: any RequestBody
     /// The sender's address, in numbers.
     var peer: (@Sendable () -> String?)?
+    /// "TLSv1.3"; `nil` without TLS.
+    var tlsVersion: String?
+    /// The body, where it was read before the operation was begun.
+    var readDocument: [UInt8]?
+    /// What the body says, by the condition keys that ask for it; `nil` where it decides nothing.
+    var bodyConditions: [String: [String]]?
+    /// What an access log is to tell besides the request itself; `nil` where no bucket logs.
+    var trail: AccessTrail?
 
     var headers: HTTPFields { head.headerFields }
     var query: Query { target.query }

@@ -14,12 +14,16 @@ public struct ServiceRequest: Sendable {
     public let body: any RequestBody
     /// The sender's address, in numbers; few requests are asked for it.
     public let peer: (@Sendable () -> String?)?
+    /// "TLSv1.3"; `nil` without TLS.
+    public let tlsVersion: String?
 
     public init(
-        head: HTTPRequest, body: any RequestBody, peer: (@Sendable () -> String?)? = nil
+        head: HTTPRequest, body: any RequestBody, tlsVersion: String? = nil,
+        peer: (@Sendable () -> String?)? = nil
     ) {
         self.head = head
         self.body = body
         self.peer = peer
+        self.tlsVersion = tlsVersion
     }
 }

@@ -118,7 +118,7 @@ import Testing
         let policy = try PolicyFixture.userPolicy(
             #"""
             {"Version":"2012-10-17","Id":"mine","Statement":[
-              {"Sid":"1","Effect":"Allow","Action":["s3:ListAllMyBuckets","ec2:Describe*"],"Resource":"*"},
+              {"Sid":"1","Effect":"Allow","Action":["s3:ListAllMyBuckets","s3:GetBucketLocation"],"Resource":"*"},
               {"Sid":"2","Effect":"Allow","Action":"s3:*Object","Resource":"arn:aws:s3:::*/home/${aws:username}/*"},
               {"Effect":"Deny","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::archive/*"}]}
             """#)

@@ -29,8 +29,9 @@ package struct PolicyDocument: Sendable {
 
     let statements: [PolicyStatement]
 
+    /// - Parameter isStored: was accepted before; an action that there is not, which was, never applies.
     /// - Throws: ``S3Error`` with `MalformedPolicy`, and what is wrong in its message.
-    package init(_ bytes: [UInt8], kind: Kind) throws {
+    package init(_ bytes: [UInt8], kind: Kind, isStored: Bool = false) throws {
         let root: JSONValue
         do { root = try JSONValue(parsing: bytes) } catch {
             throw S3Error.malformedPolicy(
@@ -60,7 +61,7 @@ package struct PolicyDocument: Sendable {
             throw S3Error.malformedPolicy("Missing required field", "Statement")
         }
         self.statements = try statements.map {
-            try PolicyStatement($0, kind: kind, hasVariables: hasVariables)
+            try PolicyStatement($0, kind: kind, hasVariables: hasVariables, isStored: isStored)
         }
         var sids: Set<String> = []
         for sid in self.statements.compactMap(\.sid) where !sids.insert(sid).inserted {

@@ -20,9 +20,10 @@ struct PolicyPattern: Sendable {
     private let pieces: [Piece]
     let text: String
 
+    /// - Parameter original: what is shown in its place.
     /// - Throws: `MalformedPolicy` for a variable that does not end.
-    init(_ text: String, hasWildcards: Bool, hasVariables: Bool) throws {
-        self.text = text
+    init(_ text: String, hasWildcards: Bool, hasVariables: Bool, text original: String? = nil) throws {
+        self.text = original ?? text
         var pieces: [Piece] = []
         var symbols: [Symbol] = []
         var rest = text.utf8[...]

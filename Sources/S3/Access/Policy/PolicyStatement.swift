@@ -17,7 +17,7 @@ struct PolicyStatement: Sendable {
     private let conditions: [PolicyCondition]
 
     /// - Throws: `MalformedPolicy`.
-    init(_ value: JSONValue, kind: PolicyDocument.Kind, hasVariables: Bool) throws {
+    init(_ value: JSONValue, kind: PolicyDocument.Kind, hasVariables: Bool, isStored: Bool) throws {
         guard case .object(let elements) = value else {
             throw S3Error.malformedPolicy("Syntax errors in policy", "Statement")
         }
@@ -78,6 +78,7 @@ struct PolicyStatement: Sendable {
         self.actions = try required(actions, "Action")
         self.resources = try required(resources, "Resource")
         self.conditions = conditions
+        if !isStored { try checkActions(kind) }
     }
 
     // MARK: Reading
@@ -87,12 +88,35 @@ struct PolicyStatement: Sendable {
         let isGood =
             switch kind {
             case .bucket: lower == "*" || lower.hasPrefix("s3:") && lower.utf8.count > 3
-            case .user: lower == "*" || lower.split(separator: ":").count == 2
+            case .user:
+                lower == "*"
+                    || lower.split(separator: ":", omittingEmptySubsequences: false).count == 2
+                        && lower.first != ":" && lower.last != ":"
             }
         guard isGood, lower.utf8.allSatisfy(isActionByte) else {
             throw S3Error.malformedPolicy("Policy has invalid action", text)
         }
-        return try PolicyPattern(lower, hasWildcards: true, hasVariables: false)
+        return try PolicyPattern(lower, hasWildcards: true, hasVariables: false, text: text)
+    }
+
+    /// That each action is one of Amazon S3's, and, in a policy of a bucket, can be done to one of the resources.
+    private func checkActions(_ kind: PolicyDocument.Kind) throws {
+        for action in actions.patterns {
+            let subjects = PolicyActions.subjects(of: action)
+            guard !subjects.isEmpty else {
+                throw S3Error.malformedPolicy("Policy has invalid action", action.text)
+            }
+            guard case .bucket(let bucket) = kind, !actions.isNegated, !resources.isNegated else { continue }
+            let isApplicable = resources.patterns.contains { resource in
+                let rest = resource.text.utf8.dropFirst((Self.resourcePrefix + bucket.rawValue).utf8.count)
+                return subjects.contains(.object) && !rest.isEmpty
+                    || subjects.contains(.bucket) && rest.allSatisfy { $0 == UInt8(ascii: "*") }
+            }
+            guard isApplicable else {
+                throw S3Error.malformedPolicy(
+                    "Action does not apply to any resource(s) in statement", action.text)
+            }
+        }
     }
 
     private static func isActionByte(_ byte: UInt8) -> Bool {
