@@ -239,8 +239,8 @@ enum EveryEvent {
 
     static var finding: EventFinding {
         var value = EventFinding()
-        value.code = "HF002"
-        value.faultClass = "replica.corrupt-block"
+        value.code = "HF-101"
+        value.faultClass = "corrupt-block"
         value.volume = 2
         value.path = "blobs/3f/3f/3f3f"
         value.bucket = "photos"
