@@ -85,7 +85,8 @@ let package = Package(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
-                "Integrity", "Snapshots", "S3", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL,
+                "Integrity", "Snapshots", "S3", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1,
+                nioTLS, nioSSL,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -115,7 +115,7 @@ extension ObjectStore {
         throw StoreError.busy("volumes leave and return while the upload is published")
     }
 
-    private func bring(_ blob: ReplicatedBlob, to missing: Set<Int>) async throws {
+    func bring(_ blob: ReplicatedBlob, to missing: Set<Int>) async throws {
         let id = blob.id
         let sources = blob.holders.sorted().compactMap { engine.volumes.handle($0)?.volume }
         for handle in missing.sorted().compactMap({ engine.volumes.handle($0) }) {

@@ -1,4 +1,6 @@
+import Catalog
 import Model
+import Synchronization
 import Volumes
 
 /// What snapshots and restores ask of an open store.
@@ -26,5 +28,54 @@ extension StoreInspection {
         guard !flaws.isEmpty else { return nil }
         let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
         return try BlobCopier(sources: volumes).copy(id, to: target, replacing: reason)
+    }
+}
+
+extension StoreInspection {
+    /// Whether the volumes in service have every block of a blob good, between them.
+    package func isReadable(_ row: BlobRow) -> Bool {
+        if volumes.contains(where: {
+            $0.verify(row.id, length: row.length, sha256: row.sha256, deep: true).isEmpty
+        }) {
+            return true
+        }
+        let buffer = AlignedBuffer(capacity: Limits.blockSize)
+        return (0..<BlockMath.count(row.length)).allSatisfy { block in
+            volumes.contains { volume in
+                let read = Result { () throws(BlobFlaw) in
+                    try volume.readBlocks(
+                        row.id, length: row.length, blocks: block..<block + 1, into: buffer.bytes)
+                }
+                if case .success = read { return true }
+                return false
+            }
+        }
+    }
+
+    /// Writes the damaged replicas of a blob anew from a source that is none of the store's volumes, whose replica is
+    /// proved by the blob's SHA-256 first. What was there goes to quarantine.
+    /// - Returns: the volumes that were given a replica.
+    /// - Throws: ``BlobFlaw`` if the source's is not good.
+    package func importReplicas(of row: BlobRow, from source: any Volume, reason: String) async throws
+        -> [Int]
+    {
+        if let flaw = source.verify(row.id, length: row.length, sha256: row.sha256, deep: true).first {
+            throw flaw
+        }
+        return try await engine.repairs.run { [engine] in
+            guard let present = try engine.ledger.catalog.read({ try $0.blob(row.id) }), !present.isReclaiming
+            else { return [] }
+            engine.blobsBeingWritten.withLock { _ = $0.insert(row.id) }
+            defer { engine.blobsBeingWritten.withLock { _ = $0.remove(row.id) } }
+            var mended: [Int] = []
+            for target in engine.volumes.inService.map(\.volume) {
+                let flaws = target.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
+                guard !flaws.isEmpty else { continue }
+                try BlobCopier(sources: [source]).copy(
+                    row.id, to: target, replacing: flaws == [.missing] ? nil : reason)
+                mended.append(target.index)
+            }
+            return mended
+        }
     }
 }

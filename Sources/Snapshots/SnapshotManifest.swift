@@ -113,6 +113,8 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case notARepository(path: String, reason: String)
     case foreignRepository(path: String, found: StoreID, expected: StoreID)
     case inUse(path: String)
+    case enciphered(String)
+    case cutOff(String)
 
     public var description: String {
         switch self {
@@ -125,6 +127,9 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .foreignRepository(let path, let found, let expected):
             "repository \(path) belongs to store \(found), not to store \(expected)"
         case .inUse(let path): "repository \(path) is in use by another process"
+        case .enciphered(let object):
+            "\(object) is enciphered: it is restored into a store, which has or is told its key"
+        case .cutOff(let object): "\(object) ends before it should"
         }
     }
 }

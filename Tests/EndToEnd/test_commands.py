@@ -18,7 +18,8 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "explain",
             "volume replace", "key", "key create", "key list", "key delete", "user", "user create", "user list",
             "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
-            "encryption-key enable", "encryption-key disable"]
+            "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
+            "snapshot verify", "snapshot delete", "snapshot prune", "restore"]
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

@@ -40,6 +40,7 @@ public struct CommandRunner: Sendable {
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):
             try await createSnapshot(repository, name, json, output)
+        case .restore(let order, let json): return try await restore(order, json, output)
         case .createKey(let user, let json):
             try show([try keys.create(user: user)], secrets: true, json, output)
         case .listKeys(let json): try show(keys.all, secrets: false, json, output)
@@ -194,6 +195,20 @@ public struct CommandRunner: Sendable {
         let report = try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
         let line = SnapshotReports.CreationLine(report)
         try output.line(json ? try CommandJSON.line(line) : line.text)
+    }
+
+    private func restore(
+        _ order: RestoreOrder, _ json: Bool, _ output: any CommandOutput
+    ) async throws -> Int32 {
+        let repository = try Repository.open(order.repository, of: store.storeID)
+        defer { repository.close() }
+        let summary = try await Restore(store, repository, order).run {
+            try output.line(json ? try CommandJSON.line($0) : SnapshotReports.text(of: $0, order))
+        } progress: {
+            output.progress($0)
+        }
+        try output.line(json ? try CommandJSON.line(summary) : SnapshotReports.text(of: summary, order))
+        return summary.total.failed == 0 ? 0 : 4
     }
 
     private struct KeyLine: Encodable {

@@ -115,6 +115,28 @@ public enum SnapshotReports {
         try tell(report, json, output)
     }
 
+    static func text(of outcome: RestoreOutcome, _ order: RestoreOrder) -> String {
+        let word =
+            switch outcome.action {
+            case .restored: order.isDryRun ? "would be restored" : "restored"
+            case .present: "is there already"
+            case .newer: "is newer in the store"
+            case .failed: "FAILED"
+            }
+        let detail = outcome.detail.isEmpty ? "" : " (\(outcome.detail))"
+        return "\(outcome.bucket)/\(outcome.key)  \(outcome.size) bytes  \(word)\(detail)".printable
+    }
+
+    static func text(of summary: RestoreSummary, _ order: RestoreOrder) -> String {
+        func line(_ name: String, _ count: RestoreSummary.Count) -> String {
+            "\(name): \(count.restored) \(order.isDryRun ? "to restore" : "restored") of \(count.restoredBytes) bytes, \(count.present) there already, \(count.newer) newer in the store, \(count.failed) failed"
+        }
+        let owners = summary.owners.sorted { $0.key < $1.key }.map {
+            line("owner \($0.key)".printable, $0.value)
+        }
+        return (owners + [line("total", summary.total)]).joined(separator: "\n")
+    }
+
     private static func tell(
         _ report: SnapshotPruning.Report, _ json: Bool, _ output: any CommandOutput
     ) throws {

@@ -1,3 +1,5 @@
+import Snapshots
+
 /// What the command line asks of a store, running or not.
 public enum StoreCommand: Codable, Sendable {
     case fsck(deep: Bool, repair: Bool, json: Bool)
@@ -10,6 +12,7 @@ public enum StoreCommand: Codable, Sendable {
     case replaceVolume(number: Int, json: Bool)
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
+    case restore(RestoreOrder, json: Bool)
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String, json: Bool)
@@ -36,6 +39,7 @@ public enum StoreCommand: Codable, Sendable {
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         case .createSnapshot: true
+        case .restore(let order, _): !order.isDryRun && order.folder == nil
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }
     }

@@ -1,0 +1,136 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import ObjectStore
+import Volumes
+
+/// Brings objects of a snapshot back into a store that is open, or out to a directory.
+///
+/// Into the store, each becomes a new version, with metadata, tags, retention, owner, ETag and checksums as they were:
+/// what is there stays as an older version where the bucket keeps versions. An object whose bytes the store has is left
+/// alone, so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
+/// settings that they had. Every block that is read is verified, and a version is published only when it came whole.
+public struct Restore: Sendable {
+    private let store: ObjectStore
+    private let repository: Repository
+    private let order: RestoreOrder
+
+    public init(_ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder) {
+        self.store = store
+        self.repository = repository
+        self.order = order
+    }
+
+    /// - Parameter report: told what became of each object.
+    /// - Throws: ``SnapshotError``; what goes wrong with one object is its outcome.
+    public func run(
+        report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void = { _ in }
+    ) async throws -> RestoreSummary {
+        let manifest = try repository.snapshot(order.snapshot)
+        let snapshot = try SnapshotCatalog.open(
+            manifest, in: repository, scratch: store.inspection.stateDirectory)
+        if order.unit.isDamagedOnly {
+            return try await DamageRestore(store, repository, order, snapshot).run(
+                report: report, progress: progress)
+        }
+        var summary = RestoreSummary()
+        let start = ContinuousClock.now
+        var place: (bucket: String, key: String, sequence: SequenceNumber)?
+        var seen = 0
+        var last: (bucket: String, key: String)?
+        while true {
+            let page = try snapshot.catalog.read { try $0.versions(after: place, limit: 1000) }
+            for version in page {
+                seen += 1
+                let isNewest = last?.bucket != version.record.bucket || last?.key != version.key
+                last = (version.record.bucket, version.key)
+                guard isWanted(version, isNewest: isNewest) else { continue }
+                let outcome = await restore(version, of: snapshot)
+                summary.add(outcome)
+                try report(outcome)
+                try await pace(summary.total.restoredBytes, since: start)
+            }
+            progress(Double(seen) / Double(max(1, manifest.versions + manifest.deleteMarkers)))
+            guard let end = page.last, page.count == 1000 else { return summary }
+            place = (end.record.bucket, end.key, end.sequence)
+        }
+    }
+
+    private func isWanted(_ version: ObjectVersion, isNewest: Bool) -> Bool {
+        guard !version.isDeleteMarker, order.unit.holds(version) else { return false }
+        return order.unit.version.map { $0 == version.wireVersionID } ?? isNewest
+    }
+
+    private func pace(_ bytes: UInt64, since start: ContinuousClock.Instant) async throws {
+        guard order.rate > 0, !order.isDryRun else { return }
+        let due = start.advanced(by: .seconds(Double(bytes) / Double(order.rate)))
+        if due > .now { try await Task.sleep(until: due) }
+    }
+
+    private func restore(_ version: ObjectVersion, of snapshot: SnapshotCatalog) async -> RestoreOutcome {
+        func outcome(_ action: RestoreOutcome.Action, _ detail: String) -> RestoreOutcome {
+            RestoreOutcome(
+                action: action, bucket: version.record.bucket, key: version.key,
+                version: version.wireVersionID, owner: version.record.ownerDisplayName, size: version.size,
+                detail: detail)
+        }
+        do {
+            if let folder = order.folder {
+                let files = RestoredFiles(folder, repository)
+                let path = try files.path(of: version)
+                return try order.isDryRun || files.write(version, to: path)
+                    ? outcome(.restored, path) : outcome(.present, path)
+            }
+            var record = version.record
+            record.bucket = order.into ?? record.bucket
+            let present = try current(record)
+            if let present, Self.isSame(present.record, record) {
+                return outcome(.present, present.wireVersionID)
+            }
+            if let present, present.published > version.published, !order.overwrites {
+                return outcome(.newer, present.wireVersionID)
+            }
+            if order.isDryRun { return outcome(.restored, "") }
+            try await makeBucket(record.bucket, as: version.record.bucket, of: snapshot)
+            let conditions: WriteConditions =
+                present == nil && !order.overwrites ? WriteConditions(ifNoneMatch: .any) : .none
+            let restored = try await store.restore(
+                record, reason: "restored from snapshot \(order.snapshot)", conditions: conditions,
+                from: RepositoryPieces(version, in: repository))
+            return outcome(.restored, restored.value.wireVersionID)
+        } catch { return outcome(.failed, "\(error)") }
+    }
+
+    /// What the store shows under a key; `nil` for nothing, and for a delete marker.
+    private func current(_ record: EventVersionPublished) throws -> ObjectVersion? {
+        do {
+            return try store.version(try BucketName(record.bucket), try ObjectKey(record.key), .current)
+        } catch StoreError.noSuchBucket { return nil } catch StoreError.noSuchKey { return nil }
+    }
+
+    private static func isSame(_ left: EventVersionPublished, _ right: EventVersionPublished) -> Bool {
+        left.size == right.size && left.etag == right.etag
+            && left.pieces.map(\.sha256) == right.pieces.map(\.sha256)
+    }
+
+    private func makeBucket(
+        _ name: String, as original: String, of snapshot: SnapshotCatalog
+    ) async throws {
+        let bucket = try BucketName(name)
+        do {
+            _ = try store.bucket(bucket)
+            return
+        } catch StoreError.noSuchBucket {
+            // Made below.
+        }
+        let source = try BucketName(original)
+        guard let was = try snapshot.catalog.read({ try $0.bucket(source) }) else {
+            throw StoreError.noSuchBucket(source)
+        }
+        var settings = name == original ? was.settings.documents : [:]
+        if was.versioning != .off { settings["versioning"] = Array(was.versioning.rawValue.utf8) }
+        let owner = Actor(id: was.owner, displayName: "", requestID: "")
+        _ = try await store.createBucket(bucket, region: was.region, settings: settings, actor: owner)
+    }
+}

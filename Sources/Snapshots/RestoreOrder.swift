@@ -1,0 +1,98 @@
+import Model
+
+/// What is to be restored, from where, and to where.
+public struct RestoreOrder: Codable, Sendable {
+    /// Which of the objects that the snapshot shows; what is not named is not asked for.
+    public struct Unit: Codable, Sendable {
+        public var bucket: String?
+        public var prefix: String?
+        public var key: String?
+        /// A version of `key` by its id on the wire, or "null"; else the one that was current.
+        public var version: String?
+        /// A canonical id, or a display name.
+        public var owner: String?
+        /// Only replicas that no volume has good, in place.
+        public var isDamagedOnly = false
+
+        public init() {}
+
+        func holds(_ version: ObjectVersion) -> Bool {
+            (bucket.map { $0 == version.record.bucket } ?? true)
+                && (prefix.map { version.key.hasPrefix($0) } ?? true)
+                && (key.map { $0 == version.key } ?? true)
+                && (owner.map { $0 == version.record.owner || $0 == version.record.ownerDisplayName } ?? true)
+        }
+    }
+
+    /// An absolute path.
+    public var repository: String
+    public var snapshot: String
+    public var unit = Unit()
+    /// Another bucket, instead of the objects' own.
+    public var into: String?
+    /// A directory that takes plain files, instead of the store; an absolute path.
+    public var folder: String?
+    /// Also where the store has a newer version.
+    public var overwrites = false
+    public var isDryRun = false
+    /// Bytes a second at most; 0 for as fast as it goes.
+    public var rate: UInt64 = 0
+
+    public init(repository: String, snapshot: String) {
+        self.repository = repository
+        self.snapshot = snapshot
+    }
+}
+
+/// What became of one object, or one blob.
+public struct RestoreOutcome: Codable, Sendable, Equatable {
+    public enum Action: String, Codable, Sendable {
+        case restored
+        /// The store has the same bytes.
+        case present
+        /// The store has a newer version, which is not overwritten.
+        case newer
+        /// It could not be restored.
+        case failed
+    }
+
+    public let action: Action
+    public let bucket: String
+    public let key: String
+    /// The version in the snapshot.
+    public let version: String
+    public let owner: String
+    public let size: UInt64
+    /// The new version, the file or the volumes; or why not.
+    public let detail: String
+}
+
+/// Counts of outcomes.
+public struct RestoreSummary: Codable, Sendable {
+    public struct Count: Codable, Sendable {
+        public var restored = 0
+        public var restoredBytes: UInt64 = 0
+        public var present = 0
+        public var newer = 0
+        public var failed = 0
+
+        mutating func add(_ outcome: RestoreOutcome) {
+            switch outcome.action {
+            case .restored:
+                restored += 1
+                restoredBytes += outcome.size
+            case .present: present += 1
+            case .newer: newer += 1
+            case .failed: failed += 1
+            }
+        }
+    }
+
+    public var total = Count()
+    public var owners: [String: Count] = [:]
+
+    mutating func add(_ outcome: RestoreOutcome) {
+        total.add(outcome)
+        owners[outcome.owner, default: Count()].add(outcome)
+    }
+}

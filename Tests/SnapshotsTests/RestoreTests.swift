@@ -1,0 +1,187 @@
+import Foundation
+import Integrity
+import Model
+import ObjectStore
+import Snapshots
+import TestSupport
+import Testing
+import Volumes
+
+@Suite struct RestoreTests {
+    private func restore(
+        _ stage: SnapshotStage, _ name: String, _ change: (inout RestoreOrder) -> Void = { _ in }
+    ) async throws -> (outcomes: [RestoreOutcome], summary: RestoreSummary) {
+        let repository = try stage.repository()
+        defer { repository.close() }
+        var order = RestoreOrder(repository: "/backup", snapshot: name)
+        change(&order)
+        var outcomes: [RestoreOutcome] = []
+        let summary = try await Restore(stage.store, repository, order).run { outcomes.append($0) }
+        return (outcomes, summary)
+    }
+
+    private func findings(_ stage: SnapshotStage) async throws -> [String] {
+        var found: [String] = []
+        _ = try await StoreCheck(stage.store, .init(isDeep: true), includesOpening: false).run {
+            found.append("\($0.code.rawValue) \($0.key)")
+        }
+        return found
+    }
+
+    @Test func whatWasDeletedComesBackWithItsBytes() async throws {
+        let stage = try await SnapshotStage()
+        for number in 0..<6 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(1, number * 30_000))
+        }
+        try await stage.snapshot("one")
+        for number in 0..<6 where number != 2 { try await stage.delete("k\(number)") }
+        let (outcomes, summary) = try await restore(stage, "one")
+        #expect(outcomes.map(\.key) == (0..<6).map { "k\($0)" })
+        #expect(outcomes.filter { $0.action == .present }.map(\.key) == ["k2"])
+        #expect(summary.total.restored == 5 && summary.total.failed == 0)
+        #expect(summary.owners["Tester"]?.restored == 5)
+        for number in 0..<6 {
+            #expect(try await stage.store.get(stage.bucket, "k\(number)") == bytes(1, number * 30_000))
+        }
+        #expect(try await findings(stage) == [])
+        // A second time there is nothing to do.
+        #expect(try await restore(stage, "one").summary.total.present == 6)
+        stage.store.close()
+    }
+
+    @Test func metadataTagsOwnerChecksumsAndPartsComeBackAsTheyWere() async throws {
+        let stage = try await SnapshotStage()
+        let key = try ObjectKey("large")
+        var metadata = EventMetadata()
+        metadata.contentType = "image/png"
+        metadata.user = ["a": "b"]
+        metadata.tags = ["team": "blue"]
+        let upload = try await stage.store.createUpload(
+            stage.bucket, key, metadata: metadata, checksumAlgorithm: .unspecified, composite: false,
+            actor: tester
+        ).value.uploadID
+        let part = bytes(7, Int(Limits.minimumPartByteCount))
+        let first = try await stage.store.putPart(stage.bucket, "large", upload, 3, part)
+        let second = try await stage.store.putPart(stage.bucket, "large", upload, 9, bytes(8, 100))
+        _ = try await stage.store.completeUpload(
+            stage.bucket, key, upload,
+            parts: [
+                CompletedPart(number: 3, etag: first.etag), CompletedPart(number: 9, etag: second.etag),
+            ], checksums: [], conditions: .none, actor: tester)
+        let was = try stage.store.version(stage.bucket, key, .current)
+        try await stage.snapshot("one")
+        try await stage.delete("large")
+        _ = try await restore(stage, "one")
+        let now = try stage.store.version(stage.bucket, key, .current)
+        #expect(now.versionID != was.versionID)
+        #expect(now.etag == was.etag && now.etag.hasSuffix("-2") && now.size == was.size)
+        #expect(now.record.metadata == was.record.metadata && now.record.owner == was.record.owner)
+        #expect(now.record.checksums == was.record.checksums)
+        #expect(now.record.pieces.map(\.partNumber) == was.record.pieces.map(\.partNumber))
+        #expect(now.record.reason == "restored from snapshot one")
+        #expect(try await stage.store.get(stage.bucket, "large") == part + bytes(8, 100))
+        stage.store.close()
+    }
+
+    @Test func aNewerVersionIsLeftUnlessToldOtherwise() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "k", bytes(1, 80_000))
+        try await stage.snapshot("one")
+        try await stage.store.put(stage.bucket, "k", bytes(2, 80_000))
+        #expect(try await restore(stage, "one").outcomes.map(\.action) == [.newer])
+        #expect(try await stage.store.get(stage.bucket, "k") == bytes(2, 80_000))
+        #expect(
+            try await restore(stage, "one") { $0.overwrites = true }.outcomes.map(\.action) == [.restored])
+        #expect(try await stage.store.get(stage.bucket, "k") == bytes(1, 80_000))
+        stage.store.close()
+    }
+
+    @Test func onlyWhatIsAskedForComesBackAndADryRunChangesNothing() async throws {
+        let stage = try await SnapshotStage()
+        for key in ["a/1", "a/2", "b/1"] { try await stage.store.put(stage.bucket, key, bytes(1, 10)) }
+        try await stage.snapshot("one")
+        for key in ["a/1", "a/2", "b/1"] { try await stage.delete(key) }
+        let head = stage.store.head
+        let plan = try await restore(stage, "one") {
+            $0.unit.prefix = "a/"
+            $0.isDryRun = true
+        }
+        #expect(plan.outcomes.map(\.key) == ["a/1", "a/2"] && stage.store.head == head)
+        #expect(try await restore(stage, "one") { $0.unit.key = "a/2" }.outcomes.map(\.key) == ["a/2"])
+        #expect(try await restore(stage, "one") { $0.unit.owner = "nobody" }.outcomes.isEmpty)
+        #expect(try await restore(stage, "one") { $0.unit.bucket = "other" }.outcomes.isEmpty)
+        #expect(try await restore(stage, "one") { $0.unit.owner = "Tester" }.outcomes.count == 3)
+        stage.store.close()
+    }
+
+    @Test func aBucketThatIsGoneIsMadeAgainAsItWas() async throws {
+        let stage = try await SnapshotStage()
+        _ = try await stage.store.configureBucket(
+            stage.bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
+        _ = try await stage.store.configureBucket(
+            stage.bucket, setting: "tagging", value: Array("<x/>".utf8), actor: tester)
+        let put = try await stage.store.put(stage.bucket, "k", bytes(1, 10))
+        try await stage.snapshot("one")
+        _ = try await stage.store.delete(
+            stage.bucket, try ObjectKey("k"), .id(put.value.versionID), conditions: .none, actor: tester)
+        _ = try await stage.store.deleteBucket(stage.bucket, actor: tester)
+        #expect(try await restore(stage, "one").summary.total.restored == 1)
+        let bucket = try stage.store.bucket(stage.bucket)
+        #expect(bucket.versioning == .enabled && bucket.owner == tester.id)
+        #expect(bucket.settings["tagging"] == Array("<x/>".utf8))
+        // Into a bucket of another name.
+        #expect(try await restore(stage, "one") { $0.into = "elsewhere" }.summary.total.restored == 1)
+        #expect(try await stage.store.get(try BucketName("elsewhere"), "k") == bytes(1, 10))
+        stage.store.close()
+    }
+
+    @Test func onlyWhatIsDamagedIsMendedInPlaceAndNothingElseIsTouched() async throws {
+        let stage = try await SnapshotStage()
+        for number in 0..<8 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 100_000))
+        }
+        try await stage.snapshot("one")
+        let disk = stage.started.disk
+        func paths(_ number: Int) throws -> [String] {
+            let version = try stage.store.version(stage.bucket, try ObjectKey("k\(number)"), .current)
+            let id = Array(version.record.pieces[0].blobID).hexadecimal
+            return (1...3).map { "/volume-\($0)/blobs/\(id.prefix(2))/\(id.dropFirst(2).prefix(2))/\(id)" }
+        }
+        // k1 is damaged in one block everywhere, k2 is gone, k3 is damaged on one volume alone, k4 everywhere in
+        // another place.
+        for path in try paths(1) { try disk.corrupt(path, at: 10) }
+        for path in try paths(2) { try disk.remove(path) }
+        try disk.corrupt(try paths(3)[0], at: 10)
+        for (index, path) in try paths(4).enumerated() {
+            try disk.corrupt(path, at: UInt64(index % 2) * 70_000)
+        }
+        let untouched = try [0, 3, 4, 5, 6, 7].flatMap(paths)
+        let before = try untouched.map { try disk.contents(of: $0) }
+        let (outcomes, summary) = try await restore(stage, "one") { $0.unit.isDamagedOnly = true }
+        #expect(outcomes.map(\.key) == ["k1", "k2"] && summary.total.restored == 2)
+        #expect(try untouched.map { try disk.contents(of: $0) } == before)
+        for number in 0..<8 {
+            #expect(try await stage.store.get(stage.bucket, "k\(number)") == bytes(UInt8(number), 100_000))
+        }
+        for path in try paths(1) + paths(2) { #expect(try disk.status(of: path) != nil) }
+        stage.store.close()
+    }
+
+    @Test func whatTheRepositoryHasNotGoodIsSaidAndNothingIsPublishedOfIt() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "bad", bytes(1, 200_000))
+        try await stage.store.put(stage.bucket, "good", bytes(2, 100))
+        try await stage.snapshot("one")
+        try await stage.delete("bad")
+        try await stage.delete("good")
+        try stage.backup.corrupt(try #require(try stage.files().first), at: 150_000)
+        let (outcomes, summary) = try await restore(stage, "one")
+        #expect(outcomes.map(\.action) == [.failed, .restored] && summary.total.failed == 1)
+        #expect(outcomes[0].detail.contains("block 2"))
+        #expect(throws: StoreError.self) {
+            try stage.store.version(stage.bucket, try ObjectKey("bad"), .current)
+        }
+        #expect(try stage.started.halfThere() == [])
+        stage.store.close()
+    }
+}
