@@ -67,7 +67,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Integrity",
-            dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore"],
+            dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore", protobuf],
             swiftSettings: strict),
 
         // The protocol, the server and the command line.
@@ -83,7 +83,16 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",
-            dependencies: ["EventLog", "ObjectStore", "HoldfastServer", logging, arguments],
+            dependencies: ["EventLog", "ObjectStore", "HoldfastServer", "Volumes", logging, arguments],
+            swiftSettings: strict),
+
+        // Damage on purpose, for tests: Documentation/fault-matrix.md.
+        .executableTarget(
+            name: "holdfast-inject",
+            dependencies: [
+                "Model", "Digests", "Volumes", "EventLog", "Integrity", "HoldfastServer", arguments, grdb,
+                protobuf,
+            ],
             swiftSettings: strict),
 
         // Speed, measured: Benchmarks/README.md.

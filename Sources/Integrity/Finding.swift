@@ -26,6 +26,28 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case referenceSize = "reference.size-differs"
     case referenceHash = "reference.hash-differs"
     case referenceOwner = "reference.owner-differs"
+    case olderVersion = "replica.older-version"
+    case foreignStoreReplica = "replica.foreign-store"
+    case otherVolume = "replica.other-volume"
+    case hole = "replica.hole"
+    case permissionDenied = "replica.permission-denied"
+    case duplicateFile = "file.duplicate"
+    case removedOrphan = "file.orphan-removed"
+    case nameVariant = "file.name-variant"
+    case misplacedFrame = "log.misplaced-frame"
+    case damagedSegment = "log.damaged-segment"
+    case missingSegment = "log.missing-segment"
+    case shortMirror = "log.short-mirror"
+    case longMirror = "log.long-mirror"
+    case lostEvent = "log.lost-event"
+    case catalogRowMissing = "catalog.row-missing"
+    case catalogRowExtra = "catalog.row-extra"
+    case catalogReferences = "catalog.references-differ"
+    case catalogLock = "catalog.lock-differs"
+    case catalogTags = "catalog.tags-differ"
+    case damagedCatalog = "catalog.damaged"
+    case misplacedVolume = "volume.wrong-place"
+    case foreignVolume = "volume.foreign-store"
 
     /// `HF001` …: given once and never again to another kind.
     public var number: String {
@@ -52,23 +74,31 @@ public enum FindingCode: String, Sendable, CaseIterable {
             case .referenceSize: 19
             case .referenceHash: 20
             case .referenceOwner: 21
+            case .olderVersion: 22
+            case .foreignStoreReplica: 23
+            case .otherVolume: 24
+            case .hole: 25
+            case .permissionDenied: 26
+            case .duplicateFile: 27
+            case .removedOrphan: 28
+            case .nameVariant: 29
+            case .misplacedFrame: 30
+            case .damagedSegment: 31
+            case .missingSegment: 32
+            case .shortMirror: 33
+            case .longMirror: 34
+            case .lostEvent: 35
+            case .catalogRowMissing: 36
+            case .catalogRowExtra: 37
+            case .catalogReferences: 38
+            case .catalogLock: 39
+            case .catalogTags: 40
+            case .damagedCatalog: 41
+            case .misplacedVolume: 42
+            case .foreignVolume: 43
             }
         let digits = String(number)
         return "HF" + String(repeating: "0", count: 3 - digits.count) + digits
-    }
-
-    init(_ flaw: BlobFlaw) {
-        self =
-            switch flaw {
-            case .missing: .missingReplica
-            case .truncated: .truncatedFile
-            case .extended: .extendedFile
-            case .badFooter, .badTable, .badDescriptor: .damagedTrailer
-            case .wrongIdentity: .wrongIdentity
-            case .wrongContent, .wrongSHA256: .wrongContent
-            case .corruptBlock: .corruptBlock
-            case .unreadable: .unreadable
-            }
     }
 }
 
