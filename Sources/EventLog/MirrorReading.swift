@@ -153,11 +153,8 @@ extension EventLog {
         _ position: inout LogPosition
     ) throws -> [MirrorFlaw] {
         let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
-        let bytes = try frameBytes(number, of: span)
-        let frame: Frame
-        do { frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) } } catch {
-            throw LogError.damaged(sequence, "it does not follow from the event before it: \(error)")
-        }
+        let bytes = try chainedFrame(number, of: span, after: position)
+        let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) }
         position = LogPosition(sequence: frame.sequence, chain: frame.chain)
         guard let one = self.span(from: sequence, limit: 1) else { return [] }
         var flaws: [MirrorFlaw] = []

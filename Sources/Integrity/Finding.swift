@@ -16,6 +16,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case orphanFile = "file.orphan"
     case foreignFile = "file.foreign"
     case danglingMetadata = "metadata.dangling"
+    case undecipherable = "metadata.undecipherable"
     case leftover = "incoming.leftover"
     case damagedFrame = "log.damaged-frame"
     case divergedMirror = "log.diverged-mirror"
@@ -74,28 +75,29 @@ public enum FindingCode: String, Sendable, CaseIterable {
             case .referenceSize: 19
             case .referenceHash: 20
             case .referenceOwner: 21
-            case .olderVersion: 22
-            case .foreignStoreReplica: 23
-            case .otherVolume: 24
-            case .hole: 25
-            case .permissionDenied: 26
-            case .duplicateFile: 27
-            case .removedOrphan: 28
-            case .nameVariant: 29
-            case .misplacedFrame: 30
-            case .damagedSegment: 31
-            case .missingSegment: 32
-            case .shortMirror: 33
-            case .longMirror: 34
-            case .lostEvent: 35
-            case .catalogRowMissing: 36
-            case .catalogRowExtra: 37
-            case .catalogReferences: 38
-            case .catalogLock: 39
-            case .catalogTags: 40
-            case .damagedCatalog: 41
-            case .misplacedVolume: 42
-            case .foreignVolume: 43
+            case .undecipherable: 22
+            case .olderVersion: 23
+            case .foreignStoreReplica: 24
+            case .otherVolume: 25
+            case .hole: 26
+            case .permissionDenied: 27
+            case .duplicateFile: 28
+            case .removedOrphan: 29
+            case .nameVariant: 30
+            case .misplacedFrame: 31
+            case .damagedSegment: 32
+            case .missingSegment: 33
+            case .shortMirror: 34
+            case .longMirror: 35
+            case .lostEvent: 36
+            case .catalogRowMissing: 37
+            case .catalogRowExtra: 38
+            case .catalogReferences: 39
+            case .catalogLock: 40
+            case .catalogTags: 41
+            case .damagedCatalog: 42
+            case .misplacedVolume: 43
+            case .foreignVolume: 44
             }
         let digits = String(number)
         return "HF" + String(repeating: "0", count: 3 - digits.count) + digits

@@ -185,7 +185,9 @@ package enum BlobFormat {
                 if let footer = try? readFooter(file, endingAt: end), footer.fileSize == end { return footer }
             }
             // A whole file ends with a page: this one was cut within its last one.
-            guard size % page == 0 else { throw .truncated(expected: (size + page - 1) / page * page, found: size) }
+            guard size % page == 0 else {
+                throw .truncated(expected: (size + page - 1) / page * page, found: size)
+            }
             throw error
         }
     }

@@ -207,6 +207,8 @@ public final class DirectoryVolume: Volume {
             let found = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
             let expected = blob.info.blockChecksums[block]
             guard found == expected else {
+                // The file may have been replaced by a good one since it was opened: the next read looks again.
+                openBlobs.forget(blob.info.id)
                 throw .corruptBlock(index: block, expected: expected, found: found)
             }
         }

@@ -83,7 +83,8 @@ struct CatalogFaults {
             options.useDeterministicOrdering = true
             let encoded: Data = try record.serializedBytes(options: options)
             try database.execute(
-                sql: "UPDATE current SET record = ? WHERE bucket = ? AND key = ?", arguments: [encoded] + place)
+                sql: "UPDATE current SET record = ? WHERE bucket = ? AND key = ?",
+                arguments: [encoded] + place)
             made.after = digest(Array(encoded))
         default: preconditionFailure("\(fault) is no damage of a row")
         }

@@ -32,7 +32,9 @@ struct FileFaults {
             path = place.dropLast(32) + id.description.uppercased()
             (bytes, what) = (Array("?".utf8), "a name in capitals")
         case .leftover:
-            (path, bytes, what) = ("incoming/\(strange)", Array("half an upload".utf8), "an upload that nobody makes")
+            (path, bytes, what) = (
+                "incoming/\(strange)", Array("half an upload".utf8), "an upload that nobody makes"
+            )
         case .foreign:
             path = "blobs/planted-\(strange.description.prefix(8)).txt"
             (bytes, what) = (Array("mine".utf8), "a file of somebody else")

@@ -40,7 +40,9 @@ struct Inject: ParsableCommand {
 
     func run() throws {
         if list { return try showClasses() }
-        guard let fault, let directory else { throw ValidationError("it takes a class and a store's directory") }
+        guard let fault, let directory else {
+            throw ValidationError("it takes a class and a store's directory")
+        }
         do {
             let store = try TestStore(directory)
             for planted in try plant(fault, store) { print(try line(planted)) }
@@ -59,9 +61,10 @@ struct Inject: ParsableCommand {
 
     private func showClasses() throws {
         for fault in FaultClass.allCases {
-            print(json
-                ? "{\"class\":\"\(fault.rawValue)\",\"code\":\"\(fault.code.number)\",\"name\":\"\(fault.code.rawValue)\"}"
-                : "\(fault.code.number)  \(fault.code.rawValue)  \(fault.rawValue)")
+            print(
+                json
+                    ? "{\"class\":\"\(fault.rawValue)\",\"code\":\"\(fault.code.number)\",\"name\":\"\(fault.code.rawValue)\"}"
+                    : "\(fault.code.number)  \(fault.code.rawValue)  \(fault.rawValue)")
         }
     }
 
@@ -79,7 +82,9 @@ struct Inject: ParsableCommand {
             throw Refusal(description: "there is no class '\(name)'; --list shows them")
         }
         let volumes = try volumes()
-        if fault.kind == .volume { return try volumes.flatMap { try VolumeFaults(store: store).plant(fault, $0) } }
+        if fault.kind == .volume {
+            return try volumes.flatMap { try VolumeFaults(store: store).plant(fault, $0) }
+        }
         let map = try StoreMap(store)
         let target = try target(map, fault)
         var made: [Planted] = []
@@ -129,7 +134,8 @@ struct Inject: ParsableCommand {
             return try faults.plant(fault, target, volume)
         case .log:
             var faults = LogFaults(store: store, map: map, random: random)
-            let event = try sequence.map { SequenceNumber($0) } ?? target?.payloadSequence ?? SequenceNumber(1)
+            let event =
+                try sequence.map { SequenceNumber($0) } ?? target?.payloadSequence ?? SequenceNumber(1)
             return try faults.plant(fault, event, volume).map { planted in
                 var owned = planted
                 if sequence == nil, let target { (owned.bucket, owned.key) = (target.bucket, target.key) }
@@ -157,9 +163,12 @@ struct Inject: ParsableCommand {
         var planted = 0
         for piece in pieces where planted < count {
             let volume = Int.random(in: 1...3, using: &random)
-            let possible = piece.blob != nil ? classes : classes.filter {
-                $0.inLog != nil && ($0.inLog != .framePayload || piece.piece.length > 0)
-            }
+            let possible =
+                piece.blob != nil
+                ? classes
+                : classes.filter {
+                    $0.inLog != nil && ($0.inLog != .framePayload || piece.piece.length > 0)
+                }
             guard let fault = possible.randomElement(using: &random) else { continue }
             made += try plant(fault, piece, volume, store, map, Seeded(random.next()))
             planted += 1

@@ -148,7 +148,8 @@ struct LogFaults {
             let zeros = [UInt8](repeating: 0, count: last.frame.byteCount)
             let digests = try store.change(volume, last.path, at: last.offset, to: zeros)
             return planted(
-                fault, volume, last, at: last.offset, digests, "event \(last.frame.sequence), the last, taken away")
+                fault, volume, last, at: last.offset, digests,
+                "event \(last.frame.sequence), the last, taken away")
         }
         let more = try forged(last, volume, sequence: last.frame.sequence.next)
         let digests = try store.change(volume, last.path, at: last.range.upperBound, to: more)

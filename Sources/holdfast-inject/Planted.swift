@@ -50,7 +50,9 @@ struct Refusal: Error, CustomStringConvertible {
     var status: Int32 = 1
     let description: String
 
-    static func notApplicable(_ description: String) -> Refusal { Refusal(status: 3, description: description) }
+    static func notApplicable(_ description: String) -> Refusal {
+        Refusal(status: 3, description: description)
+    }
 }
 
 func digest(_ bytes: [UInt8]) -> String { SHA256.hash(bytes).hexadecimal }

@@ -60,7 +60,8 @@ struct ReplicaFaults {
             try store.truncate(volume, path, to: size)
             return [
                 planted(
-                    "cut from \(before.count) to \(size) bytes", (digest(before), digest(Array(before.prefix(Int(size))))),
+                    "cut from \(before.count) to \(size) bytes",
+                    (digest(before), digest(Array(before.prefix(Int(size))))),
                     at: size)
             ]
         }
@@ -82,7 +83,9 @@ struct ReplicaFaults {
         case .truncateZero: return try cut(to: 0)
         case .extend:
             let size = try store.size(volume, path)
-            let more: [UInt8] = (0..<Int.random(in: 1...5000, using: &random)).map { UInt8(truncatingIfNeeded: $0) }
+            let more: [UInt8] = (0..<Int.random(in: 1...5000, using: &random)).map {
+                UInt8(truncatingIfNeeded: $0)
+            }
             let digests = try store.change(volume, path, at: size, to: more)
             return [planted("\(more.count) bytes appended", digests, at: size)]
         case .hole: return [try dig(planted, target, volume, path)]
@@ -147,7 +150,8 @@ struct ReplicaFaults {
             $0.blob != nil && $0.blob != id && ($0.bucket, $0.key) != (target.bucket, target.key)
         }
         let alike = others.filter { $0.piece.length == target.piece.length }
-        guard let other = (alike.isEmpty ? others : alike).randomElement(using: &random), let otherID = other.blob
+        guard let other = (alike.isEmpty ? others : alike).randomElement(using: &random),
+            let otherID = other.blob
         else { throw Refusal.notApplicable("there is no other large object") }
         let paths = (TestStore.path(of: id), TestStore.path(of: otherID))
         let bytes = (try store.read(volume, paths.0), try store.read(volume, paths.1))

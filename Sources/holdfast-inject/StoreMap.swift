@@ -42,7 +42,7 @@ struct StoreMap {
             let directory = store.path(volume, "log")
             guard try store.fileSystem.status(of: directory) != nil else { continue }
             for name in try store.fileSystem.list(directory) where name.hasSuffix(".log") {
-                let bytes = try store.read(volume, "log/" + name)
+                let bytes = try store.readUsed(volume, "log/" + name)
                 try bytes.withUnsafeBytes { buffer in
                     var offset = Segment.headerByteCount
                     while offset + Frame.headerByteCount <= buffer.count {
@@ -76,7 +76,9 @@ struct StoreMap {
         case .versionPublished(let change):
             let name = Self.name(change.bucket, change.key)
             earlier[name, default: []] += (targets[name] ?? []).compactMap(\.blob)
-            targets[name] = change.pieces.map {
+            // An object of no bytes is its event alone.
+            let pieces = change.pieces.isEmpty && !change.deleteMarker ? [EventPiece()] : change.pieces
+            targets[name] = pieces.map {
                 Target(bucket: change.bucket, key: change.key, piece: $0, sequence: sequence)
             }
         case .versionRemoved(let change):
@@ -88,9 +90,6 @@ struct StoreMap {
         default: break
         }
     }
-
-    var head: PlacedFrame? { mirrors.values.compactMap { $0.values.max { $0.frame.sequence < $1.frame.sequence } }
-        .max { $0.frame.sequence < $1.frame.sequence } }
 
     func frame(_ sequence: SequenceNumber, _ volume: Int) throws -> PlacedFrame {
         guard let frame = mirrors[volume]?[sequence] else {

@@ -35,6 +35,18 @@ struct TestStore {
         try fileSystem.contents(of: path(volume, relative))
     }
 
+    /// A segment, without the zeros that it was allocated with: a mebibyte of them is its end.
+    func readUsed(_ volume: Int, _ relative: String) throws -> [UInt8] {
+        let file = try fileSystem.open(path(volume, relative), [], permissions: 0)
+        defer { file.close() }
+        var bytes: [UInt8] = []
+        while true {
+            let chunk = try file.bytes(1024 * 1024, at: UInt64(bytes.count))
+            guard chunk.contains(where: { $0 != 0 }) else { return bytes }
+            bytes += chunk
+        }
+    }
+
     func size(_ volume: Int, _ relative: String) throws -> UInt64 {
         guard let status = try fileSystem.status(of: path(volume, relative)) else {
             throw Refusal.notApplicable("\(path(volume, relative)) is not there")

@@ -16,7 +16,9 @@ struct VolumeFaults {
         case .volumeEmpty:
             try store.fileSystem.rename(path, to: away)
             try store.fileSystem.createDirectory(path, permissions: 0o755)
-            return [Planted(fault, volume: volume, path: "", "moved to \(away), an empty directory in its place")]
+            return [
+                Planted(fault, volume: volume, path: "", "moved to \(away), an empty directory in its place")
+            ]
         case .volumesExchanged:
             let other = volume % 3 + 1
             let second = store.volumePaths[other - 1]

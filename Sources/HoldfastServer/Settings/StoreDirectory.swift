@@ -13,7 +13,8 @@ public enum StoreDirectory {
         try ObjectStore.create(settings.store)
         if settings.isTestStore {
             let mark = settings.directory + "/" + testMark
-            try fileSystem.replaceFile(mark, with: Array("faults may be planted here\n".utf8), permissions: 0o644)
+            try fileSystem.replaceFile(
+                mark, with: Array("faults may be planted here\n".utf8), permissions: 0o644)
         }
         guard settings.volumePaths != ServerSettings(directory: settings.directory).volumePaths else {
             return
