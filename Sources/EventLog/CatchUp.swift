@@ -206,7 +206,7 @@ extension EventLog {
         var bytes = Segment.Header(storeID: storeID, first: place.first, chain: place.chain).encoded()
         var offsets: [UInt32] = []
         let count = Int(last.rawValue + 1 - place.first.rawValue)
-        try forEachFrame(from: place.first, limit: count) { frame, raw in
+        try forEachChainedFrame(of: place, limit: count) { frame, raw in
             offsets.append(UInt32(bytes.count / 8))
             bytes.append(contentsOf: raw.prefix(frame.byteCount))
         }

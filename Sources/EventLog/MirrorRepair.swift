@@ -59,7 +59,7 @@ extension EventLog {
             reason:
                 "volume \(mirror.index): log/\(Segment.name(span.segment.first)) from byte \(range.lowerBound): damaged; written over"
         )
-        let good = try frameBytes(0, of: span)
+        let good = try trueFrame(span)
         try active.file.write(good, at: range.lowerBound)
         try active.file.sync()
         return "quarantine/\(name)"

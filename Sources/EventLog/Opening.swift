@@ -132,6 +132,15 @@ extension EventLog {
         for mirror in mirrors {
             recovery.lagging.append(mirror.index)
             let flaw = group.first { $0.mirror === mirror }?.pending.first
+            let end = walk.position.sequence
+            // A frame that is whole and does not follow is of another log; one that is not there, of a shorter one.
+            let isDiverged = flaw?.flaw == "\(FrameFlaw.brokenChain)"
+            recovery.partings.append(
+                (
+                    mirror.index, flaw?.sequence ?? end, isDiverged,
+                    "its log does not reach event \(end)"
+                        + (flaw.map { ": event \($0.sequence): \($0.flaw)" } ?? "")
+                ))
             let reason = flaw.map { " (event \($0.sequence): \($0.flaw))" } ?? ""
             recovery.notes.append(
                 "volume \(mirror.index): its log does not reach event \(walk.position.sequence)\(reason)")
@@ -175,6 +184,7 @@ extension EventLog {
         if let rest {
             let isFrame = Recovery.holdsFrame(rest)
             if isFrame {
+                recovery.cut.append((mirror.index, walk.position.sequence.next, "log/\(name)"))
                 try mirror.quarantine(
                     rest, as: "log-\(tail.header.first)-tail-\(walk.end)",
                     reason:

@@ -10,6 +10,10 @@ public struct LogRecovery: Sendable {
     public var repaired: [(mirror: Int, sequence: SequenceNumber, path: String, evidence: String)] = []
     /// Mirrors that do not hold the whole log.
     public var lagging: [Int] = []
+    /// Of those, why: where the mirror goes another way, and what is there.
+    public var partings: [(mirror: Int, sequence: SequenceNumber, isDiverged: Bool, evidence: String)] = []
+    /// Mirrors that had events behind the end of the log, which went to quarantine.
+    public var cut: [(mirror: Int, sequence: SequenceNumber, path: String)] = []
 }
 
 /// How a log is opened (DESIGN, "How a store opens").

@@ -112,7 +112,8 @@ public final class CompletionVerifier: Sendable {
                     id, length: piece.length, sha256: Array(piece.sha256), depth: .blocks)
                 guard !flaws.isEmpty, try isNeeded(id) else { continue }
                 for flaw in flaws {
-                    except(event, FindingCode(flaw), path: volume.path(of: id), flaw.description, id)
+                    let code = FindingCode(flaw, length: piece.length)
+                    except(event, code, path: volume.path(of: id), flaw.description, id)
                     inspection.reportDamage(id, volume: volume.index, flaw)
                 }
             }

@@ -73,7 +73,7 @@ public final class DamageRepair: Sendable {
         let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
         guard let flaw = flaws.first else { return }
         var finding = Finding(
-            FindingCode(flaw), volume: volume.index, path: volume.path(of: row.id),
+            FindingCode(flaw, length: row.length), volume: volume.index, path: volume.path(of: row.id),
             evidence: flaws.map(\.description).joined(separator: "; "),
             repair: "copy the replica from the other volumes")
         finding.bucket = row.bucket

@@ -49,7 +49,7 @@ public struct ReplicaCheck: Sendable {
         let volumes = inspection.volumes
         for status in statuses where status.standing != .inService {
             let finding = Finding(
-                .volumeOut, volume: status.index, path: "",
+                inspection.classifyPlace(status), volume: status.index, path: "",
                 evidence: "\(status.path): \(status.reason ?? status.standing.rawValue)",
                 repair: "it is brought back from the log when it can be used again")
             try count(finding, &summary, report)
@@ -57,6 +57,7 @@ public struct ReplicaCheck: Sendable {
         for volume in volumes { try await checkIncoming(volume, &summary, report) }
         // Each volume is read on threads of its own, two so that one reads while the other computes digests: the
         // check takes as long as the slowest disk does, or the cores.
+        var orphans: [StrangeFile] = []
         let lanes = volumes.map { inspection.makeLane("check-\($0.index)", threads: 2) }
         defer { for lane in lanes { lane.finish() } }
         var batch: [(byte: UInt8, rows: [BlobID: BlobRow])] = []
@@ -67,10 +68,13 @@ public struct ReplicaCheck: Sendable {
             let rows = batch.flatMap(\.rows.values).sorted { $0.id < $1.id }
             try await check(rows, Array(zip(volumes, lanes)), &summary, report)
             for (byte, rows) in batch {
-                try await checkFiles(byte, explainedBy: rows, volumes, &summary, report)
+                try await checkFiles(byte, explainedBy: rows, volumes, &orphans, &summary, report)
             }
             batch = []
             progress(Double(byte) / 255)
+        }
+        for file in try StrangeFile.classify(orphans, by: inspection.log) {
+            try await strange(file, &summary, report)
         }
         return summary
     }
@@ -111,16 +115,15 @@ public struct ReplicaCheck: Sendable {
 
     private func checkFiles(
         _ byte: UInt8, explainedBy rows: [BlobID: BlobRow], _ volumes: [any Volume],
-        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+        _ orphans: inout [StrangeFile], _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
         for volume in volumes {
             for item in try volume.listBlobs(firstByte: byte) {
                 switch item {
                 case .foreign(let path):
-                    try await strange(
-                        .foreignFile, path, volume, "it is not named as a blob is", &summary, report)
+                    try await strange(.named(otherwise: path, on: volume), &summary, report)
                 case .blob(let id) where rows[id] == nil:
-                    try await checkOrphan(id, volume, &summary, report)
+                    if try isOrphan(id, volume) { orphans.append(.orphan(id, on: volume)) }
                 case .blob: break
                 }
             }
@@ -155,9 +158,9 @@ public struct ReplicaCheck: Sendable {
         guard !damaged.isEmpty, try isStillNeeded(row.id) else { return }
         let owner = try owner(of: row)
         for (volume, flaws) in damaged {
-            var findings = flaws.map { flaw in
+            var findings = try flaws.map { flaw in
                 var finding = Finding(
-                    FindingCode(flaw), volume: volume.index, path: volume.path(of: row.id),
+                    try code(of: flaw, row, volume), volume: volume.index, path: volume.path(of: row.id),
                     evidence: flaw.description, repair: "copy the replica from the other volumes")
                 finding.bucket = owner.bucket
                 finding.key = owner.key
@@ -179,6 +182,11 @@ public struct ReplicaCheck: Sendable {
             finding.blobID = row.id
             try count(finding, &summary, report)
         }
+    }
+
+    private func code(of flaw: BlobFlaw, _ row: BlobRow, _ volume: any Volume) throws -> FindingCode {
+        guard case .wrongIdentity = flaw else { return FindingCode(flaw, length: row.length) }
+        return try inspection.classifyStranger(in: row, on: volume)
     }
 
     /// A volume that left service while it was read may be back, with everything: only what is wrong on the
@@ -254,17 +262,11 @@ public struct ReplicaCheck: Sendable {
     /// The order of the questions matters: a blob whose name in incoming/ was gone before the catalog was
     /// asked is published or removed, so one that the catalog does not know and that is still there is an
     /// orphan.
-    private func checkOrphan(
-        _ id: BlobID, _ volume: any Volume, _ summary: inout CheckSummary,
-        _ report: (Finding) throws -> Void
-    ) async throws {
-        if inspection.isBeingWritten(id) || known.contains(id) { return }
-        if try volume.incoming().blobs.contains(id) { return }
-        if try inspection.catalog.read({ try $0.blob(id) }) != nil { return }
-        guard try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id)) else { return }
-        try await strange(
-            .orphanFile, volume.path(of: id), volume, "no event in the log publishes blob \(id)", &summary,
-            report)
+    private func isOrphan(_ id: BlobID, _ volume: any Volume) throws -> Bool {
+        if inspection.isBeingWritten(id) || known.contains(id) { return false }
+        if try volume.incoming().blobs.contains(id) { return false }
+        if try inspection.catalog.read({ try $0.blob(id) }) != nil { return false }
+        return try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id))
     }
 
     private func checkIncoming(
@@ -272,7 +274,7 @@ public struct ReplicaCheck: Sendable {
     ) async throws {
         let found = try volume.incoming()
         for path in found.foreign {
-            try await strange(.foreignFile, path, volume, "it is not named as a blob is", &summary, report)
+            try await strange(.named(otherwise: path, on: volume), &summary, report)
         }
         let suspects = found.blobs.filter { !inspection.isBeingWritten($0) }
         guard !suspects.isEmpty else { return }
@@ -285,21 +287,25 @@ public struct ReplicaCheck: Sendable {
                 if options.repairs { try volume.settle(id) }
                 continue
             }
-            try await strange(
-                .leftover, "incoming/\(id)", volume, "no upload is writing blob \(id)", &summary, report)
+            let leftover = StrangeFile(
+                volume: volume, path: "incoming/\(id)", code: .leftover,
+                evidence: "no upload is writing blob \(id)", blobID: id)
+            try await strange(leftover, &summary, report)
         }
     }
 
     private func strange(
-        _ code: FindingCode, _ path: String, _ volume: any Volume, _ evidence: String,
-        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+        _ file: StrangeFile, _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
         var finding = Finding(
-            code, volume: volume.index, path: path, evidence: evidence, repair: "move the file to quarantine")
+            file.code, volume: file.volume.index, path: file.path, evidence: file.evidence,
+            repair: "move the file to quarantine")
+        finding.blobID = file.blobID
         if options.repairs {
             let place: String
             do {
-                place = try volume.quarantine(path, reason: "\(code.rawValue): \(evidence)")
+                place = try file.volume.quarantine(
+                    file.path, reason: "\(file.code.rawValue): \(file.evidence)")
             } catch let error as FileSystemError where error.code == ENOENT {
                 return  // it went by itself since it was listed
             }

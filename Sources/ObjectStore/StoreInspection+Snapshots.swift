@@ -6,7 +6,6 @@ import Volumes
 /// What snapshots and restores ask of an open store.
 extension StoreInspection {
     package var storeID: StoreID { engine.storeID }
-    package var fileSystem: any FileSystem { engine.environment.fileSystem }
     package var clock: @Sendable () -> Timestamp { engine.clock }
 
     /// Runs `body` while nothing that can be seen as of `sequence` is reclaimed.

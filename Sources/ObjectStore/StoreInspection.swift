@@ -12,6 +12,7 @@ package struct StoreInspection: Sendable {
     package var volumes: [any Volume] { engine.volumes.inService.map(\.volume) }
     package var log: EventLog { engine.ledger.log }
     package var catalog: Catalog { engine.ledger.catalog }
+    package var fileSystem: any FileSystem { engine.environment.fileSystem }
 
     package func isInService(_ index: Int) -> Bool { engine.volumes.handle(index) != nil }
     package func isBeingWritten(_ id: BlobID) -> Bool {

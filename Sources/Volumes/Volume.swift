@@ -82,6 +82,9 @@ public protocol Volume: Sendable {
     ) throws(BlobFlaw) -> Int?
     /// What the replica's trailer says, verified.
     func info(of id: BlobID, length: UInt64?) throws(BlobFlaw) -> BlobInfo
+    /// What the trailer of a file says, verified, whichever blob or store it is of; by its path relative to the
+    /// volume.
+    func identify(_ relativePath: String) throws(BlobFlaw) -> BlobInfo
     /// Every flaw that shows. None if the replica is good as far as `depth` goes.
     func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], depth: VerificationDepth) -> [BlobFlaw]
     /// Blobs in the order of their ids, from `directory` (the first byte of the id) on.

@@ -3,6 +3,7 @@ import EventLog
 import Foundation
 import HoldfastServer
 import ObjectStore
+import Volumes
 
 /// The directory of a store.
 struct StoreLocation: ParsableArguments {
@@ -33,10 +34,17 @@ struct StoreLocation: ParsableArguments {
                 return
             }
             try requireStore(settings)
-            let store =
-                command.changesStore
-                ? try await ObjectStore.open(settings.store)
-                : try await ObjectStore.openForInspection(settings.store)
+            let store: ObjectStore
+            do {
+                store =
+                    command.changesStore
+                    ? try await ObjectStore.open(settings.store)
+                    : try await ObjectStore.openForInspection(settings.store)
+            } catch let error as VolumeError {
+                // What keeps the store from being opened is a finding too.
+                for line in try command.refusal(error, settings.volumePaths) { try output.line(line) }
+                throw error
+            }
             defer { store.close() }
             for note in store.opening.log.notes { complain("opening: \(note)") }
             let keys = try KeyStore(stateDirectory: settings.store.stateDirectory)

@@ -49,6 +49,8 @@ public struct ServerSettings: Sendable {
     public var masterKeys: String?
     /// Whether keys of customers may come over plain HTTP, where everyone on the way reads them.
     public var allowsCustomerKeysOverHTTP = false
+    /// Whether a new store is one that faults may be planted in.
+    public var isTestStore = false
     /// Whether new buckets begin with encryption by the store's own key.
     public var encryptsNewBuckets = false
 
@@ -183,6 +185,9 @@ public struct ServerSettings: Sendable {
         case .customerKeysOverHTTP:
             guard let allowed = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
             allowsCustomerKeysOverHTTP = allowed
+        case .testStore:
+            guard let isTest = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
+            isTestStore = isTest
         case .defaultEncryption:
             guard ["none", "AES256"].contains(value) else {
                 throw fail("is '\(value)': it must be none or AES256")
@@ -225,6 +230,7 @@ public enum SettingName: String, CaseIterable, Sendable {
     case masterKeys = "master-keys"
     case customerKeysOverHTTP = "sse-c-over-http"
     case defaultEncryption = "default-encryption"
+    case testStore = "test-store"
 
     public var environmentName: String {
         "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")
