@@ -104,6 +104,7 @@ public final class EventLog: Sendable {
     let state: Mutex<State>
     private let batch = Mutex<Batch?>(nil)
     private let epoch = Mutex<UInt64>(0)
+    let damage = FrameDamageListener()
 
     init(storeID: StoreID, settings: LogSettings, clock: @escaping @Sendable () -> Timestamp, state: State) {
         self.storeID = storeID

@@ -176,7 +176,7 @@ extension EventLog {
             let isFrame = Recovery.holdsFrame(rest)
             if isFrame {
                 try mirror.quarantine(
-                    rest, as: "log-\(tail.header.first)-tail-\(walk.end)",
+                    rest, as: "log-\(tail.header.first)-tail-\(walk.end)", of: tail.header.first,
                     reason:
                         "volume \(mirror.index): log/\(name) from byte \(walk.end): events that are no part of the log"
                 )

@@ -102,7 +102,8 @@ public final class CompletionVerifier: Sendable {
         let badFrames = inspection.log.verifyFrames(from: from, through: through, mirror: volume.index)
         for (sequence, reason) in badFrames {
             if let event = published.first(where: { $0.sequence == sequence }) {
-                except(event, .damagedFrame, path: "log", reason, nil)
+                except(event, .damagedFrame, path: inspection.log.segmentPath(of: sequence), reason, nil)
+                inspection.log.reportDamage(sequence, mirror: volume.index)
             }
         }
         for event in published {

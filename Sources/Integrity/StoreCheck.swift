@@ -58,6 +58,8 @@ public struct StoreCheck: Sendable {
         var summary = try await replicas.run(report: report) {
             progress(0.3 + 0.7 * $0)
         }
+        // What was lost and is there again, whoever brought it.
+        if options.repairs { try await LostVersions(inspection).reviewAll(source: "found by a check") }
         summary.findings += before.findings
         summary.repaired += before.repaired
         return summary
@@ -86,9 +88,11 @@ public struct StoreCheck: Sendable {
 
     private func mend(_ finding: inout Finding, _ inspection: StoreInspection) async {
         do {
+            let source = inspection.log.goodMirror(of: finding.sequence, besides: finding.volume)
             let place = try await inspection.repairLog(finding.sequence, on: finding.volume)
             finding.isRepaired = true
-            try await inspection.recordRepair(finding, source: "the other mirrors", quarantined: place)
+            try await inspection.recordRepair(
+                finding, source: source.map { "volume \($0)" } ?? "the other mirrors", quarantined: place)
         } catch {
             finding.repair += "; that failed: \(error)"
         }

@@ -19,6 +19,12 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     /// Does the reading, if the version is enciphered.
     private var deciphering: DecipheringReader?
     private let lacksKey: Bool
+    /// The version was declared lost: all that is wanted of it is read before a byte of it is handed out, so that no
+    /// body is begun that cannot be ended.
+    private var mustProve = false
+    private let dataKey: SecretKey?
+    /// A blob was found good nowhere, and mended for this very read: not twice.
+    private var wasRescued = false
 
     /// - Parameter dataKey: needed, and looked at, for a version that is enciphered.
     init(_ version: ObjectVersion, range: Range<UInt64>, dataKey: SecretKey? = nil, engine: Engine) {
@@ -30,6 +36,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         piece = (0, 0)
         pin = engine.readPins.pin(version.sequence)
         lacksKey = version.record.hasEncryption && dataKey == nil
+        self.dataKey = dataKey
+        mustProve = engine.board.isGone(version.sequence)
         if let dataKey, version.record.hasEncryption, !range.isEmpty {
             deciphering = DecipheringReader(version, range: range, dataKey: dataKey, engine: engine)
         }
@@ -45,6 +53,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         piece = (0, 0)
         pin = engine.readPins.pin(version.sequence)
         lacksKey = false
+        dataKey = nil
     }
 
     deinit { engine.readPins.unpin(pin) }
@@ -56,6 +65,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     /// - Returns: 0 at the end of the range.
     /// - Throws: ``StoreError/lost(_:evidence:)`` if no volume has a good replica of some block.
     public func read(into buffer: UnsafeMutableRawBufferPointer) async throws -> Int {
+        if mustProve { try await prove() }
         if let deciphering { return try await deciphering.read(into: buffer) }
         guard position < end, buffer.count > 0 else { return 0 }
         guard !lacksKey else {
@@ -75,6 +85,15 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             : try await readBlob(current, offset: offset, into: room)
         position += UInt64(read)
         return read
+    }
+
+    private func prove() async throws {
+        mustProve = false
+        let reader = ObjectReader(version, range: position..<end, dataKey: dataKey, engine: engine)
+        reader.mustProve = false
+        let buffer = AlignedBuffer(capacity: 16 * Limits.blockSize)
+        while try await reader.read(into: buffer.bytes) > 0 {}
+        if position == 0, end == version.size { engine.rescue.recovered(version) }
     }
 
     private func readPayload(
@@ -192,6 +211,9 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             }
         }
         guard blocks.count > 1 else {
+            if try await isRescued(id) {
+                return try await readChunk(id, length, blocks, from: engine.readOrder(id), into: room)
+            }
             throw StoreError.lost(
                 version,
                 evidence: "blob \(id) block \(blocks.lowerBound): \(evidence.joined(separator: "; "))")
@@ -203,6 +225,14 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             done += try await readChunk(id, length, block..<block + 1, from: handles, into: rest)
         }
         return done
+    }
+
+    /// Whether a blob that no volume has good by itself was mended, from all of them together. One that was declared
+    /// lost is not tried again with every read.
+    private func isRescued(_ id: BlobID) async throws -> Bool {
+        guard !wasRescued, !engine.board.isGone(version.sequence) else { return false }
+        wasRescued = true
+        return try await engine.rescue.mend(id)
     }
 }
 

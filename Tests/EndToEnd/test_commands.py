@@ -18,7 +18,7 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "explain",
             "volume replace", "key", "key create", "key list", "key delete", "user", "user create", "user list",
             "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
-            "encryption-key enable", "encryption-key disable"]
+            "encryption-key enable", "encryption-key disable", "repair", "repair list", "repair undo"]
 
 
 @pytest.fixture
