@@ -81,7 +81,9 @@ public final class DamageRepair: Sendable {
     /// - Returns: whether every replica is good now.
     @discardableResult
     private func mend(_ id: BlobID) async throws -> Bool {
-        guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else { return false }
+        guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
+            return false
+        }
         var failure: (any Error)?
         for volume in inspection.volumes {
             do { try await mend(row, on: volume) } catch { failure = failure ?? error }

@@ -112,7 +112,8 @@ public struct Repairs: Sendable {
         guard !finding.path.hasPrefix("log") else {
             throw UndoRefusal.cannot(
                 repair.sequence,
-                "events that follow are chained to the good frame; what was there is kept in \(repair.quarantined)")
+                "events that follow are chained to the good frame; what was there is kept in \(repair.quarantined)"
+            )
         }
         guard let id = BlobID(bytes: finding.blobID), finding.path.hasPrefix("blobs/") else { return }
         guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {

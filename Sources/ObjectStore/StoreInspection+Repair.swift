@@ -12,7 +12,9 @@ extension StoreInspection {
     }
 
     /// Told of each version that was lost and has been read to its end.
-    package func onRecovery(_ body: @escaping @Sendable (ObjectVersion) -> Void) { engine.rescue.onRecovery(body) }
+    package func onRecovery(_ body: @escaping @Sendable (ObjectVersion) -> Void) {
+        engine.rescue.onRecovery(body)
+    }
 
     /// Asked to mend a blob that a read found good nowhere, before it says that the blob is lost.
     package func onRescue(_ body: @escaping @Sendable (BlobID) async throws -> Bool) {

@@ -26,7 +26,8 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
         if replacing != nil, try volume.fileSystem.status(of: path) != nil {
             // What an earlier repair that was cut off has left; or, where the name in blobs/ was lost, the last
             // there is of the blob on this volume.
-            _ = try volume.quarantine("incoming/\(id)", reason: "a replica that was being written: \(replacing ?? "")")
+            _ = try volume.quarantine(
+                "incoming/\(id)", reason: "a replica that was being written: \(replacing ?? "")")
         }
         file = try volume.fileSystem.open(path, [.write, .createNew, .direct], permissions: 0o600)
         if let expectedLength, expectedLength > 0 {

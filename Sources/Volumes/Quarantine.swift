@@ -44,7 +44,8 @@ public enum PutBackRefusal: Error, Sendable, Equatable, CustomStringConvertible 
     public var description: String {
         switch self {
         case .gone(let place): "\(place) is not there any more"
-        case .unexplained(let place, let reason): "the note beside \(place) does not say what it was: \(reason)"
+        case .unexplained(let place, let reason):
+            "the note beside \(place) does not say what it was: \(reason)"
         case .changed(let place, let expected, let found):
             "\(place) was changed since it was set aside: its SHA-256 is \(found), not \(expected)"
         case .occupied(let path): "something else stands at \(path) by now"

@@ -48,12 +48,16 @@ public final class RawReplica: Sendable {
         // Its length stands in the footer, which may be lost: it ends where the zeros before the footer begin, or a
         // few bytes later if it ends with zeros itself.
         let room = Limits.eventByteCount
-        guard var bytes = bytes(room, at: offset), bytes.count > BlobFormat.footerByteCount else { return nil }
+        guard var bytes = bytes(room, at: offset), bytes.count > BlobFormat.footerByteCount else {
+            return nil
+        }
         bytes.removeLast(BlobFormat.footerByteCount)
         let end = (bytes.lastIndex { $0 != 0 } ?? -1) + 1
         for count in end...min(end + 16, bytes.count) {
             // Each length is only tried: most of them are no message.
-            guard let found = try? EventBlobDescriptor(serializedBytes: Array(bytes[0..<count])) else { continue }
+            guard let found = try? EventBlobDescriptor(serializedBytes: Array(bytes[0..<count])) else {
+                continue
+            }
             if found.blobID == Data(id.bytes), found.length == length, found.sha256 == Data(sha256) {
                 return found
             }
@@ -73,7 +77,9 @@ extension DirectoryVolume {
         // A quarantine that cannot be listed has nothing to offer.
         places += ((try? quarantined(id)) ?? []).map { ($0, "the quarantine of volume \(index)") }
         return places.compactMap { path, origin in
-            guard let file = try? fileSystem.open("\(directory)/\(path)", [], permissions: 0) else { return nil }
+            guard let file = try? fileSystem.open("\(directory)/\(path)", [], permissions: 0) else {
+                return nil
+            }
             return RawReplica(file, origin: origin, id: id, length: length)
         }
     }

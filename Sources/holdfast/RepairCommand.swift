@@ -5,13 +5,15 @@ import HoldfastServer
 struct RepairCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repair", abstract: "Show what was repaired, from what, and take repairs back.",
-        discussion: "Example:\n  holdfast repair list /srv/holdfast\n  holdfast repair undo /srv/holdfast 1234",
+        discussion:
+            "Example:\n  holdfast repair list /srv/holdfast\n  holdfast repair undo /srv/holdfast 1234",
         subcommands: [List.self, Undo.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
-            abstract: "Show every repair: what it mended, from where, and where what was there before is now.",
+            abstract:
+                "Show every repair: what it mended, from where, and where what was there before is now.",
             discussion: "Example:\n  holdfast repair list /srv/holdfast --json")
 
         @OptionGroup var location: StoreLocation

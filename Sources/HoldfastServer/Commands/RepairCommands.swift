@@ -22,7 +22,8 @@ extension CommandRunner {
         let undoneBy: UInt64?
 
         enum CodingKeys: String, CodingKey {
-            case repair, time, code, volume, path, bucket, key, versionId, evidence, source, quarantined, undone
+            case repair, time, code, volume, path, bucket, key, versionId, evidence, source, quarantined,
+                undone
             case undoneBy
             case faultClass = "class"
         }

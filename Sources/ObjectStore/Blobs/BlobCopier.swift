@@ -57,7 +57,8 @@ struct BlobCopier: Sendable {
             var sha256 = SHA256()
             for range in BlockMath.chunks(0..<BlockMath.count(info.length)) {
                 let count = try blocks.read(range, into: buffer.bytes)
-                sha256.update(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[0..<count]))
+                sha256.update(
+                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[0..<count]))
             }
             if sha256.finalize() == content.sha256 { return true }
         } catch {

@@ -214,7 +214,8 @@ enum Opening {
                 // Where the name in blobs/ was lost, this may be the last replica there is: it stays to be found.
                 let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
                 if flaws == [.missing] {
-                    _ = try volume.quarantine("incoming/\(id)", reason: "it has no name under blobs/ any more")
+                    _ = try volume.quarantine(
+                        "incoming/\(id)", reason: "it has no name under blobs/ any more")
                 } else {
                     try volume.settle(id)
                 }
