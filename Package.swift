@@ -91,7 +91,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",
-            dependencies: ["EventLog", "ObjectStore", "Snapshots", "HoldfastServer", "Volumes", logging, arguments],
+            dependencies: [
+                "EventLog", "ObjectStore", "Snapshots", "HoldfastServer", "Volumes", logging, arguments,
+            ],
             swiftSettings: strict),
 
         // Damage on purpose, for tests: Documentation/fault-matrix.md.

@@ -152,7 +152,7 @@ extension EventLog {
             let from = try offsetOf(SequenceNumber(low + 1), in: file, place)
             if let rest = try Recovery.rest(of: file.file, from: from, size: size) {
                 try mirror.quarantine(
-                    rest, as: "log-\(place.first)-tail-\(from)",
+                    rest, as: "log-\(place.first)-tail-\(from)", of: place.first,
                     reason:
                         "volume \(mirror.index): log/\(Segment.name(place.first)) from byte \(from): events that are no part of the log"
                 )

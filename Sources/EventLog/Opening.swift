@@ -186,7 +186,7 @@ extension EventLog {
             if isFrame {
                 recovery.cut.append((mirror.index, walk.position.sequence.next, "log/\(name)"))
                 try mirror.quarantine(
-                    rest, as: "log-\(tail.header.first)-tail-\(walk.end)",
+                    rest, as: "log-\(tail.header.first)-tail-\(walk.end)", of: tail.header.first,
                     reason:
                         "volume \(mirror.index): log/\(name) from byte \(walk.end): events that are no part of the log"
                 )

@@ -98,9 +98,15 @@ extension EventVersionPublished {
 }
 
 extension StoreInspection {
+    /// What is wrong with a replica of the blob.
+    func classify(_ flaw: BlobFlaw, _ row: BlobRow, on volume: any Volume) throws -> FindingCode {
+        guard case .wrongIdentity = flaw else { return FindingCode(flaw, length: row.length) }
+        return try classifyStranger(in: row, on: volume)
+    }
+
     /// A whole replica under another's name: of another store, of an older version of the same object, or of
     /// whatever else.
-    func classifyStranger(in row: BlobRow, on volume: any Volume) throws -> FindingCode {
+    private func classifyStranger(in row: BlobRow, on volume: any Volume) throws -> FindingCode {
         let info: BlobInfo
         do { info = try volume.identify(volume.path(of: row.id)) } catch {
             return .wrongIdentity  // it is another file by now

@@ -156,11 +156,12 @@ public struct ReplicaCheck: Sendable {
         summary.bytes += options.isDeep ? row.length * UInt64(replicas.count) : 0
         let damaged = replicas.filter { !$0.flaws.isEmpty }.compactMap { look(again: row, at: $0.volume) }
         guard !damaged.isEmpty, try isStillNeeded(row.id) else { return }
-        let owner = try owner(of: row)
+        let owner = try inspection.owner(of: row)
         for (volume, flaws) in damaged {
             var findings = try flaws.map { flaw in
                 var finding = Finding(
-                    try code(of: flaw, row, volume), volume: volume.index, path: volume.path(of: row.id),
+                    try inspection.classify(flaw, row, on: volume), volume: volume.index,
+                    path: volume.path(of: row.id),
                     evidence: flaw.description, repair: "copy the replica from the other volumes")
                 finding.bucket = owner.bucket
                 finding.key = owner.key
@@ -168,10 +169,10 @@ public struct ReplicaCheck: Sendable {
                 finding.blobID = row.id
                 return finding
             }
-            if options.repairs { await mend(&findings, row.id, volume) }
+            if options.repairs { await mend(&findings, row, volume) }
             for finding in findings { try count(finding, &summary, report) }
         }
-        if damaged.count == replicas.count, !(try isReadable(row)) {
+        if damaged.count == replicas.count, !(try await inspection.canRead(row)) {
             var finding = Finding(
                 .danglingMetadata, volume: 0, path: replicas.first?.volume.path(of: row.id) ?? "",
                 evidence: "no volume has a good replica of some block of blob \(row.id)",
@@ -180,13 +181,9 @@ public struct ReplicaCheck: Sendable {
             finding.key = owner.key
             finding.versionID = owner.versionID
             finding.blobID = row.id
+            if options.repairs { try await LostVersions(inspection).declare(row, .danglingMetadata) }
             try count(finding, &summary, report)
         }
-    }
-
-    private func code(of flaw: BlobFlaw, _ row: BlobRow, _ volume: any Volume) throws -> FindingCode {
-        guard case .wrongIdentity = flaw else { return FindingCode(flaw, length: row.length) }
-        return try inspection.classifyStranger(in: row, on: volume)
     }
 
     /// A volume that left service while it was read may be back, with everything: only what is wrong on the
@@ -206,50 +203,18 @@ public struct ReplicaCheck: Sendable {
         return !row.isReclaiming
     }
 
-    /// Whether every block is good on some volume.
-    private func isReadable(_ row: BlobRow) throws -> Bool {
-        let buffer = AlignedBuffer(capacity: Limits.blockSize)
-        let count = Int((row.length + UInt64(Limits.blockSize) - 1) / UInt64(Limits.blockSize))
-        return (0..<count).allSatisfy { block in
-            inspection.volumes.contains { volume in
-                let read = Result { () throws(BlobFlaw) in
-                    try volume.readBlocks(
-                        row.id, length: row.length, blocks: block..<block + 1, into: buffer.bytes)
-                }
-                if case .success = read { return true }
-                return false
-            }
-        }
-    }
-
-    /// The version that has the blob now, else the one it was written for.
-    private func owner(of row: BlobRow) throws -> (bucket: String, key: String, versionID: String) {
-        let bucket = try BucketName(row.bucket)
-        let key = try ObjectKey(row.key)
-        let page = try inspection.catalog.read {
-            try $0.listVersions(
-                bucket, prefix: row.key, delimiter: "", keyMarker: "", versionMarker: nil, limit: 1000)
-        }
-        for case .version(let listed) in page.items where listed.key == key {
-            let version = try inspection.catalog.read { try $0.version(bucket, key, .id(listed.versionID)) }
-            let blob = Data(row.id.bytes)
-            if version?.record.pieces.contains(where: { $0.blobID == blob }) == true {
-                return (row.bucket, row.key, listed.wireVersionID)
-            }
-        }
-        return (row.bucket, row.key, "")
-    }
-
-    private func mend(_ findings: inout [Finding], _ id: BlobID, _ volume: any Volume) async {
+    private func mend(_ findings: inout [Finding], _ row: BlobRow, _ volume: any Volume) async {
         let reason = findings.map(\.evidence).joined(separator: "; ")
         do {
-            let isWritten = try await inspection.restoreReplica(of: id, on: volume.index, reason: reason)
+            let written = try await inspection.restoreReplica(of: row.id, on: volume.index, reason: reason)
             for index in findings.indices { findings[index].isRepaired = true }
             // Whoever was faster has recorded it.
-            guard isWritten else { return }
+            guard let written else { return }
             for finding in findings {
-                try await inspection.recordRepair(finding, source: "the other volumes")
+                try await inspection.recordRepair(
+                    finding, source: written.source, quarantined: written.quarantined)
             }
+            try await LostVersions(inspection).review(row, source: written.source)
         } catch {
             for index in findings.indices where !findings[index].isRepaired {
                 findings[index].repair += "; that failed: \(error)"

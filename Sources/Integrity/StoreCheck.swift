@@ -70,6 +70,8 @@ public struct StoreCheck: Sendable {
         var summary = try await replicas.run(report: report) {
             progress(0.3 + 0.7 * $0)
         }
+        // What was lost and is there again, whoever brought it.
+        if options.repairs { try await LostVersions(inspection).reviewAll(source: "found by a check") }
         summary.findings += before.findings
         summary.repaired += before.repaired
         return summary
@@ -131,6 +133,7 @@ public struct StoreCheck: Sendable {
         _ finding: inout Finding, _ inspection: StoreInspection, _ rewritten: inout [String: String]
     ) async {
         do {
+            let source = inspection.log.goodMirror(of: finding.sequence, besides: finding.volume)
             let segment = "\(finding.volume) \(finding.path)"
             let isSealed = !inspection.log.isInActiveSegment(finding.sequence)
             let place: String
@@ -141,7 +144,8 @@ public struct StoreCheck: Sendable {
                 if isSealed { rewritten[segment] = place }
             }
             finding.isRepaired = true
-            try await inspection.recordRepair(finding, source: "the other mirrors", quarantined: place)
+            try await inspection.recordRepair(
+                finding, source: source.map { "volume \($0)" } ?? "the other mirrors", quarantined: place)
         } catch {
             finding.repair += "; that failed: \(error)"
         }

@@ -29,6 +29,16 @@ public struct BlobInfo: Sendable {
     public let sha256: [UInt8]
     public let descriptor: EventBlobDescriptor
     public let blockChecksums: [UInt32]
+
+    package init(
+        id: BlobID, length: UInt64, sha256: [UInt8], descriptor: EventBlobDescriptor, blockChecksums: [UInt32]
+    ) {
+        self.id = id
+        self.length = length
+        self.sha256 = sha256
+        self.descriptor = descriptor
+        self.blockChecksums = blockChecksums
+    }
 }
 
 /// The blob file: data · padding to 4 · block table · descriptor · padding · footer.

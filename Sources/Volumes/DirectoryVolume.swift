@@ -314,30 +314,6 @@ public final class DirectoryVolume: Volume {
             name.utf8.count != 2 || UInt8(name, radix: 16).map { [$0].hexadecimal } != name
         }.map { .foreign("blobs/" + $0) }
     }
-
-    // MARK: Quarantine
-
-    public func quarantine(_ relativePath: String, reason: String) throws -> String {
-        let base = relativePath.split(separator: "/").last.map(String.init) ?? "file"
-        var name = "\(base)-\(clock().microseconds)"
-        // Nothing that is in quarantine is ever overwritten.
-        while try fileSystem.status(of: "\(quarantineDirectory)/\(name)") != nil { name += "+" }
-        struct Note: Encodable {
-            let path: String
-            let reason: String
-            let time: String
-        }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let note = try encoder.encode(Note(path: relativePath, reason: reason, time: clock().description))
-        // The reason first: nothing stands in quarantine unexplained.
-        try fileSystem.replaceFile("\(quarantineDirectory)/\(name).json", with: Array(note))
-        try fileSystem.rename("\(directory)/\(relativePath)", to: "\(quarantineDirectory)/\(name)")
-        try fileSystem.syncDirectory(quarantineDirectory)
-        try fileSystem.syncDirectory(parent(of: "\(directory)/\(relativePath)"))
-        if let id = BlobID(base) { openBlobs.forget(id) }
-        return "quarantine/\(name)"
-    }
 }
 
 /// Reads every byte of a replica, past the page cache where the file system can: what is proved is the

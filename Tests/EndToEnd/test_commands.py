@@ -19,7 +19,8 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "explain",
             "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
             "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
-            "snapshot verify", "snapshot delete", "snapshot prune", "restore"]
+            "snapshot verify", "snapshot delete", "snapshot prune", "restore",
+            "repair", "repair list", "repair undo"]
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

@@ -36,6 +36,8 @@ public struct CommandRunner: Sendable {
         case .verifyLog(let json): return try verifyLog(json: json, output)
         case .explain(let object, let version, let json):
             return try await Explanation(store).run(object, versionID: version, json: json, output)
+        case .listRepairs(let json): try listRepairs(json: json, output)
+        case .undoRepair(let id, let json): try await undoRepair(id, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):

@@ -24,6 +24,9 @@ final class Engine: Sendable {
     /// Blobs that uploads of this process are writing: their files are no leftovers.
     let blobsBeingWritten = Mutex<Set<BlobID>>([])
     let readPins = ReadPins()
+    /// How far uploads are confirmed, and which versions are not as they should be.
+    let board = IntegrityBoard()
+    let rescue = ReadRescue()
     private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
     private let undecipherable = Mutex<(@Sendable (ObjectVersion, String) -> Void)?>(nil)
 

@@ -218,8 +218,15 @@ enum Opening {
     ) throws -> [BlobID] {
         var removed: [BlobID] = []
         for id in try volume.incoming().blobs where !isBeingWritten.contains(id) {
-            if try catalog.read({ try $0.blob(id) }) != nil {
-                try volume.keep(id)
+            if let row = try catalog.read({ try $0.blob(id) }) {
+                // Where the name in blobs/ was lost, this may be the last replica there is: it stays to be found.
+                let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
+                if flaws == [.missing] {
+                    _ = try volume.quarantine(
+                        "incoming/\(id)", reason: "it has no name under blobs/ any more")
+                } else {
+                    try volume.keep(id)
+                }
             } else {
                 try volume.removeBlob(id)
                 removed.append(id)
@@ -252,7 +259,7 @@ enum Opening {
             let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
             if flaws.isEmpty { continue }
             let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-            try copier.copy(id, to: volume, replacing: reason)
+            try copier.copy(id, content: BlobContent(row), to: volume, replacing: reason)
         }
     }
 }
