@@ -3,15 +3,15 @@ import Logging
 import ObjectStore
 
 /// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged,
-/// gives space back, lets objects expire.
+/// gives space back, lets objects expire, reads everything back within a period.
 final class Housekeeping: Sendable {
     private static let reclaimInterval = Duration.seconds(30)
 
     private let threads: WorkerPool
     private let tasks: [Task<Void, Never>]
 
-    init(_ store: ObjectStore, _ settings: ServerSettings, _ logger: Logger) {
-        let threads = WorkerPool(threads: 4)
+    init(_ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService, _ logger: Logger) {
+        let threads = WorkerPool(threads: 5)
         self.threads = threads
         let verifier = CompletionVerifier(store)
         let repair = DamageRepair(store)
@@ -23,6 +23,7 @@ final class Housekeeping: Sendable {
                 await repair.run { logger.error("could not be mended: \($0)") }
             },
             Task(executorPreference: threads) { await Self.reclaim(store, logger) },
+            Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },
             Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
         ]
     }

@@ -7,6 +7,8 @@ public enum StoreCommand: Codable, Sendable {
     case verifyLog(json: Bool)
     case explain(object: String, versionID: String?, json: Bool)
     case volumes(json: Bool)
+    case status(json: Bool)
+    case scrub(ScrubAction, json: Bool)
     case replaceVolume(number: Int, json: Bool)
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
@@ -30,7 +32,7 @@ public enum StoreCommand: Codable, Sendable {
         case .fsck(_, let repair, _): repair
         case .replaceVolume: true
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .createKey, .listKeys, .deleteKey: false
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
