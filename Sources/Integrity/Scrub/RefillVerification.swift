@@ -38,8 +38,10 @@ struct RefillVerification {
 
     enum Outcome { case more, healed, notHealed }
 
-    mutating func step(known: Set<OpenFindings.Place>) async throws -> Outcome {
-        let reader = ScrubReader(inspection: inspection, token: token)
+    mutating func step(
+        known: Set<OpenFindings.Place>, pace: @escaping @Sendable (Int) -> Void
+    ) async throws -> Outcome {
+        let reader = ScrubReader(inspection: inspection, token: token, pace: pace)
         var found: [Finding] = []
         if through < head {
             let (stretch, last) = reader.frames(from: through.next, through: head)

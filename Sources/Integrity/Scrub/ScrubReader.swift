@@ -12,6 +12,8 @@ import Volumes
 struct ScrubReader {
     let inspection: StoreInspection
     let token: ServiceToken
+    /// Told of each piece of a replica that was read.
+    let pace: @Sendable (Int) -> Void
 
     /// Blobs of one page of the catalog.
     static let pageCount = 64
@@ -48,7 +50,9 @@ struct ScrubReader {
 
     /// One blob's replica.
     func blob(_ row: BlobRow) throws -> Stretch {
-        let flaws = token.volume.verify(row.id, length: row.length, sha256: row.sha256, depth: .whole)
+        let flaws = ScanPace.run(pace) {
+            token.volume.verify(row.id, length: row.length, sha256: row.sha256, depth: .whole)
+        }
         guard inspection.isInService(token) else { return Stretch(isValid: false) }
         guard !flaws.isEmpty, try isNeeded(row.id) else { return Stretch(bytes: row.length) }
         let findings = flaws.map { flaw in

@@ -74,7 +74,7 @@ extension ScrubService {
 
     private func retry(_ finding: EventFinding) async throws {
         guard let token = inspection.token(Int(finding.volume)) else { return }
-        let reader = ScrubReader(inspection: inspection, token: token)
+        let reader = ScrubReader(inspection: inspection, token: token) { _ in }
         let found: ScrubReader.Stretch
         if let id = BlobID(bytes: finding.blobID) {
             if let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming {

@@ -173,7 +173,10 @@ public final class ScrubService: Sendable {
                 isAsked
                 ? nil : schedule.rate(bytesLeft: pass.bytesLeft, started: pass.started, at: inspection.now)
             let known = Set(try openFindings.all().keys)
-            let goesOn = try await paced(rate) { try await pass.step(known: known) }
+            let watch = Watch(surroundings.uptime())
+            let goesOn = try await pass.step(known: known, pace: pace(rate, watch))
+            // A stretch of the log is told of by nobody.
+            if !watch.isTold { rest(pass.lastByteCount, since: watch.began, rate) }
             note(.scrubbing, index, pass.part)
             if pass.record.complete {
                 state.withLock { _ = $0.asked.remove(index) }
@@ -195,7 +198,10 @@ public final class ScrubService: Sendable {
             note(.verifying, index, verification.part)
             waitForRepairs()
             let known = Set(try openFindings.all().keys)
-            switch try await paced(nil, { try await verification.step(known: known) }) {
+            let watch = Watch(surroundings.uptime())
+            let outcome = try await verification.step(known: known, pace: pace(nil, watch))
+            if !watch.isTold { rest(0, since: watch.began, nil) }
+            switch outcome {
             case .more: continue
             case .healed: return true
             case .notHealed: return false
@@ -223,20 +229,22 @@ public final class ScrubService: Sendable {
             isRepairing: false)
     }
 
-    /// Runs one step; large replicas rest between their pieces, and everything rests behind.
-    private func paced<Value>(
-        _ rate: Double?, _ body: () async throws -> Value
-    ) async throws -> Value {
-        let last = Mutex(surroundings.uptime())
-        let before = state.withLock { $0.bytesRead }
-        let value = try await ScanPace.$current.withValue({ [self] count in
-            let began = last.withLock { $0 }
-            rest(count, since: began, rate)
-            last.withLock { $0 = surroundings.uptime() }
-        }) { try await body() }
-        // Frames and the ends of blobs, which nobody counted yet.
-        if state.withLock({ $0.bytesRead }) == before { rest(0, since: last.withLock { $0 }, rate) }
-        return value
+    /// What a step tells of the pieces that it reads: large replicas rest between them.
+    private func pace(_ rate: Double?, _ watch: Watch) -> @Sendable (Int) -> Void {
+        { [self] count in
+            rest(count, since: watch.began, rate)
+            watch.begin(surroundings.uptime())
+        }
+    }
+
+    /// When the reading began that nobody has rested for yet.
+    private final class Watch: Sendable {
+        private let reading: Mutex<(began: Double, isTold: Bool)>
+        init(_ now: Double) { reading = Mutex((now, false)) }
+        var began: Double { reading.withLock { $0.began } }
+        /// Whether some piece was told of.
+        var isTold: Bool { reading.withLock { $0.isTold } }
+        func begin(_ now: Double) { reading.withLock { $0 = (now, true) } }
     }
 
     private func rest(_ count: Int, since began: Double, _ rate: Double?) {

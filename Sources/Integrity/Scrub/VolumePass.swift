@@ -22,6 +22,8 @@ struct VolumePass {
     /// Of the log, what this process has read.
     private var logBytes: UInt64 = 0
     private var framesRead: UInt64 = 0
+    /// Of the log, what the last step has read.
+    private(set) var lastByteCount = 0
     private static let assumedFrameByteCount: UInt64 = 4096
 
     /// Goes on with what `last` says of the volume, or begins the next pass.
@@ -63,8 +65,10 @@ struct VolumePass {
 
     /// Reads the next stretch and hands what is wrong to repair.
     /// - Returns: whether there is more to read; `false` too when the volume has left service.
-    mutating func step(known: Set<OpenFindings.Place>) async throws -> Bool {
-        let reader = ScrubReader(inspection: inspection, token: token)
+    mutating func step(
+        known: Set<OpenFindings.Place>, pace: @escaping @Sendable (Int) -> Void
+    ) async throws -> Bool {
+        let reader = ScrubReader(inspection: inspection, token: token, pace: pace)
         var findings: [Finding] = []
         let isValid =
             record.throughSequence < record.headSequence
@@ -95,12 +99,14 @@ struct VolumePass {
         record.throughSequence = through.rawValue
         record.bytes += stretch.bytes
         logBytes += stretch.bytes
+        lastByteCount = Int(stretch.bytes)
         findings = stretch.findings
         return true
     }
 
     private mutating func blobs(_ reader: ScrubReader, _ findings: inout [Finding]) throws -> Bool {
         let rows = try reader.blobs(after: BlobID(bytes: record.throughBlob))
+        lastByteCount = 0
         var bytes: UInt64 = 0
         for row in rows {
             if row.born.rawValue <= record.headSequence, !row.isReclaiming {
