@@ -84,7 +84,9 @@ public final class Server: Sendable {
                 ListenerContext(
                     responder: S3Responder(service: service, metrics: metrics, logger: logger),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
-            let status = StatusResponder(store: store, metrics: metrics, scrub: scrub) { listener.connectionCount }
+            let status = StatusResponder(store: store, metrics: metrics, scrub: scrub) {
+                listener.connectionCount
+            }
             let admin = try await HTTPListener.bind(
                 host: settings.admin.host, port: settings.admin.port, group: group,
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))

@@ -5,13 +5,15 @@ struct ScrubCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scrub",
         abstract: "Show, start and pause the server's reading back of everything that it holds.",
-        discussion: "Example:\n  holdfast scrub status /srv/holdfast\n  holdfast scrub start /srv/holdfast --volume 2",
+        discussion:
+            "Example:\n  holdfast scrub status /srv/holdfast\n  holdfast scrub start /srv/holdfast --volume 2",
         subcommands: [Status.self, Start.self, Pause.self])
 
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "status",
-            abstract: "Show how far each volume is read, and since when everything in each bucket is verified.",
+            abstract:
+                "Show how far each volume is read, and since when everything in each bucket is verified.",
             discussion: "Example:\n  holdfast scrub status /srv/holdfast --json")
 
         @OptionGroup var location: StoreLocation
@@ -51,7 +53,9 @@ struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Tell whether everything was verified in time and nothing is open: green, or why not.",
-        discussion: "Exit status: 0 green, 4 not green, 1 could not run.\n\nExample:\n  holdfast status /srv/holdfast --json")
+        discussion:
+            "Exit status: 0 green, 4 not green, 1 could not run.\n\nExample:\n  holdfast status /srv/holdfast --json"
+    )
 
     @OptionGroup var location: StoreLocation
     @Flag(help: "Print one JSON object.") var json = false

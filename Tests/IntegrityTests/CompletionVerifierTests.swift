@@ -65,7 +65,7 @@ import Volumes
         let recorded = try store.events(from: SequenceNumber(1), limit: 1000).compactMap {
             if case .findingRecorded(let change) = $0.record.change { change.finding } else { nil }
         }
-        #expect(recorded.map(\.code) == ["replica.corrupt-block"])
+        #expect(recorded.map(\.code) == ["HF002"])
         #expect(recorded.first?.key == "k")
         _ = fixture
     }

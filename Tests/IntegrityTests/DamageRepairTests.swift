@@ -85,7 +85,7 @@ import Volumes
         let findings = events.compactMap {
             if case .findingRecorded(let change) = $0.record.change { change.finding.code } else { nil }
         }
-        #expect(findings == ["log.damaged-frame"])
+        #expect(findings == ["HF013"])
     }
 
     @Test func aVolumeThatIsOutConfirmsNothing() async throws {

@@ -94,7 +94,9 @@ import Testing
 
     @Test func itReadsInItsWindowUnlessItIsAskedAndNeverWhileARepairIsUnderWay() throws {
         let window = try #require(ScrubWindow("01:00-02:00"))
-        func isAllowed(paused: Bool = false, asked: Bool = false, minute: Int = 90, repairing: Bool = false) -> Bool {
+        func isAllowed(paused: Bool = false, asked: Bool = false, minute: Int = 90, repairing: Bool = false)
+            -> Bool
+        {
             ScrubPacer.isAllowed(
                 isPaused: paused, isAsked: asked, window: window, minute: minute, isRepairing: repairing)
         }

@@ -77,7 +77,8 @@ import Testing
         #expect(abs(whole - 100e12 / Self.day) < 1e6)
         let half = try #require(schedule.rate(bytesLeft: bytes, started: at(0), at: at(4)))
         #expect(abs(half / whole - 2) < 0.001)
-        let window = ScrubSchedule(periodSeconds: 40 * Self.day, window: try #require(ScrubWindow("22:00-04:00")))
+        let window = ScrubSchedule(
+            periodSeconds: 40 * Self.day, window: try #require(ScrubWindow("22:00-04:00")))
         let windowed = try #require(window.rate(bytesLeft: bytes, started: at(0), at: at(0)))
         #expect(abs(windowed / whole - 4) < 0.001)
         #expect(schedule.rate(bytesLeft: bytes, started: at(0), at: at(8)) == nil)
@@ -94,6 +95,9 @@ import Testing
         #expect(window.description == text)
     }
 
-    @Test(arguments: ["", "22-06", "24:00-01:00", "10:60-11:00", "1:00-2:00", "10:00-10:00", "10:00", "10:00-11:00-12:00", "ab:cd-ef:gh"])
+    @Test(arguments: [
+        "", "22-06", "24:00-01:00", "10:60-11:00", "1:00-2:00", "10:00-10:00", "10:00", "10:00-11:00-12:00",
+        "ab:cd-ef:gh",
+    ])
     func aWindowThatMakesNoSenseIsNone(_ text: String) { #expect(ScrubWindow(text) == nil) }
 }

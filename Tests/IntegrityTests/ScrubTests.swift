@@ -47,8 +47,10 @@ private final class ScrubStage: Sendable {
         get throws {
             try stage.store.events(from: SequenceNumber(1), limit: 10_000).compactMap {
                 switch $0.record.change {
-                case .findingRecorded(let change): "found \(change.finding.faultClass) \(change.finding.volume)"
-                case .replicaRepaired(let change): "mended \(change.finding.faultClass) \(change.finding.volume)"
+                case .findingRecorded(let change):
+                    "found \(change.finding.faultClass) \(change.finding.volume)"
+                case .replicaRepaired(let change):
+                    "mended \(change.finding.faultClass) \(change.finding.volume)"
                 default: nil
                 }
             }
@@ -82,7 +84,9 @@ private final class FakeClock: Sendable {
     }
 
     /// Mends what was reported until nothing is, on the task of the test.
-    private func withRepairs<Value>(_ scrub: ScrubStage, _ body: () async throws -> Value) async throws -> Value {
+    private func withRepairs<Value>(_ scrub: ScrubStage, _ body: () async throws -> Value) async throws
+        -> Value
+    {
         let task = Task { [repair = scrub.repair] in await repair.run { Issue.record("\($0)") } }
         defer { task.cancel() }
         return try await body()
@@ -138,7 +142,9 @@ private final class FakeClock: Sendable {
             try await waitForRepairs(scrub, 3)
         }
         let recorded = try scrub.recorded
-        for (what, volume) in [("log.damaged-frame", 1), ("replica.corrupt-block", 2), ("replica.missing", 3)] {
+        for (what, volume) in [
+            ("log.damaged-frame", 1), ("replica.corrupt-block", 2), ("replica.missing", 3),
+        ] {
             let found = try #require(recorded.firstIndex(of: "found \(what) \(volume)"))
             let mended = try #require(recorded.firstIndex(of: "mended \(what) \(volume)"))
             #expect(found < mended)

@@ -8,7 +8,9 @@ import Volumes
 
 /// Copies of a store's volumes, a second process, and what a volume brings that was attached elsewhere meanwhile.
 @Suite struct FencingTests {
-    private func put(_ store: ObjectStore, _ bucket: BucketName, _ names: [String], size: Int = 20_000) async throws {
+    private func put(_ store: ObjectStore, _ bucket: BucketName, _ names: [String], size: Int = 20_000)
+        async throws
+    {
         for name in names {
             try await store.put(bucket, name, Array("\(name) ".utf8) + [UInt8](repeating: 1, count: size))
         }
@@ -16,9 +18,13 @@ import Volumes
 
     private func names(_ prefix: String, _ count: Int) -> [String] { (0..<count).map { "\(prefix)\($0)" } }
 
-    private func replace(_ directory: String, of disk: SimulatedFileSystem, with other: SimulatedFileSystem) throws {
+    private func replace(_ directory: String, of disk: SimulatedFileSystem, with other: SimulatedFileSystem)
+        throws
+    {
         for path in try disk.files(below: directory) { try disk.lose(path) }
-        for path in try other.files(below: directory) { try disk.place(try other.contents(of: path), at: path) }
+        for path in try other.files(below: directory) {
+            try disk.place(try other.contents(of: path), at: path)
+        }
     }
 
     private func keys(_ store: ObjectStore, _ bucket: BucketName) throws -> Set<String> {

@@ -11,7 +11,8 @@ import Volumes
     private static let size = 200_000
 
     /// A store whose volume 2 is new and empty, with the sleeps that a refill takes counted and passed over.
-    private func replaced(rate: UInt64?, _ prepare: (StartedStore) async throws -> Void = { _ in }) async throws
+    private func replaced(rate: UInt64?, _ prepare: (StartedStore) async throws -> Void = { _ in })
+        async throws
         -> (StartedStore, ObjectStore, Sleeps)
     {
         let stage = try await StartedStore { $0.refillBytesPerSecond = rate }

@@ -29,7 +29,8 @@ extension StatusResponder {
         func label(_ volume: Int) -> String { "{volume=\"\(volume)\"}" }
         if let health = try? scrub.health() {  // an unreadable catalog leaves the samples out
             family(
-                "holdfast_green", "1 if everything was verified within the scrub's period and nothing is open.",
+                "holdfast_green",
+                "1 if everything was verified within the scrub's period and nothing is open.",
                 [("", health.isGreen ? "1" : "0")])
             family(
                 "holdfast_open_findings", "Findings that were recorded and not mended.",
@@ -45,11 +46,17 @@ extension StatusResponder {
                 health.volumes.map { (label($0.index), $0.state == .healed ? "1" : "0") })
         }
         family("holdfast_scrub_bytes", "Bytes that this process has read back.", [("", "\(scrub.bytesRead)")])
-        family("holdfast_scrub_share", "Part of the time in which the scrub may read.", [("", "\(scrub.share)")])
+        family(
+            "holdfast_scrub_share", "Part of the time in which the scrub may read.", [("", "\(scrub.share)")])
         if let activity = scrub.activity {
             family(
                 "holdfast_scrub_done_ratio", "Part of what the scrub does now that is done.",
-                [("{volume=\"\(activity.volume)\",activity=\"\(activity.kind.rawValue)\"}", "\(activity.part)")])
+                [
+                    (
+                        "{volume=\"\(activity.volume)\",activity=\"\(activity.kind.rawValue)\"}",
+                        "\(activity.part)"
+                    )
+                ])
         }
         let refills = store.volumeStatuses.compactMap { status in
             store.refillProgress(of: status.index).map { (status.index, $0) }

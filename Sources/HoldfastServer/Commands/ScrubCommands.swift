@@ -150,7 +150,9 @@ extension CommandRunner {
 
     private func text(_ line: VolumeLine) -> String {
         var notes = line.reason.map { [$0] } ?? []
-        if line.state == StoreHealth.VolumeState.verifying.rawValue { notes.append("what was brought is read back") }
+        if line.state == StoreHealth.VolumeState.verifying.rawValue {
+            notes.append("what was brought is read back")
+        }
         if let progress = line.progress { notes.append("\(Int(progress * 100)) %") }
         if let left = line.secondsLeft { notes.append("\(Int(left.rounded(.up))) s left") }
         let note = notes.isEmpty ? "" : "  (\(notes.joined(separator: ", ")))"

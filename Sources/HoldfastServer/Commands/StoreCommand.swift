@@ -32,7 +32,9 @@ public enum StoreCommand: Codable, Sendable {
         case .fsck(_, let repair, _): repair
         case .replaceVolume: true
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .createKey, .listKeys, .deleteKey: false
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .createKey, .listKeys,
+            .deleteKey:
+            false
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false

@@ -63,10 +63,7 @@ extension ScrubService {
             if open.count > state.retry.count { state.retry.interval = Retry.shortest }
             if open.count != state.retry.count { state.retry.due = min(state.retry.due, now) }
             state.retry.count = open.count
-            guard !open.isEmpty, now >= state.retry.due else { return false }
-            state.retry.due = now + state.retry.interval
-            state.retry.interval = min(state.retry.interval * 2, Retry.longest)
-            return true
+            return !open.isEmpty && state.retry.take(at: now)
         }
         guard isDue else { return }
         for (_, finding) in open.prefix(Self.retryCount) { try await retry(finding) }

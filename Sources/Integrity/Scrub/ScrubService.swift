@@ -54,6 +54,8 @@ public final class ScrubService: Sendable {
         var pacer = ScrubPacer()
         var bytesRead: UInt64 = 0
         var retry = Retry()
+        /// What was brought to a volume and found bad is read again less and less often, too.
+        var verifications: [Int: Retry] = [:]
     }
 
     /// Findings that could not be mended are tried again less and less often.
@@ -63,6 +65,14 @@ public final class ScrubService: Sendable {
         var due = 0.0
         var interval = Retry.shortest
         var count = 0
+
+        /// Whether it is time to try; the next time is later then.
+        mutating func take(at now: Double) -> Bool {
+            guard now >= due else { return false }
+            due = now + interval
+            interval = min(interval * 2, Self.longest)
+            return true
+        }
     }
 
     private static let longestNap = 0.25
@@ -145,7 +155,8 @@ public final class ScrubService: Sendable {
         try await retryFindings()
         try await announceBrought()
         for index in try unhealed() {
-            if let token = inspection.token(index), try await verify(token) { return true }
+            guard let token = inspection.token(index), isDue(index) else { continue }
+            if try await verify(token) { return true }
         }
         guard !isPaused else { return false }
         let volumes = try volumes()
@@ -203,11 +214,18 @@ public final class ScrubService: Sendable {
             if !watch.isTold { rest(0, since: watch.began, nil) }
             switch outcome {
             case .more: continue
-            case .healed: return true
+            case .healed:
+                state.withLock { $0.verifications[index] = nil }
+                return true
             case .notHealed: return false
             }
         }
         return false
+    }
+
+    private func isDue(_ index: Int) -> Bool {
+        let now = surroundings.uptime()
+        return state.withLock { $0.verifications[index, default: Retry()].take(at: now) }
     }
 
     private func waitForRepairs() {
