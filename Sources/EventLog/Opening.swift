@@ -149,7 +149,7 @@ extension EventLog {
 
     private static func choose(
         _ tails: [Recovery.Tail]
-    ) throws(LogError) -> ([Recovery.Tail], Recovery.Walk) {
+    ) throws -> ([Recovery.Tail], Recovery.Walk) {
         var groups: [[Recovery.Tail]] = []
         for tail in tails {
             if let index = groups.firstIndex(where: { $0[0].header == tail.header }) {
@@ -165,7 +165,14 @@ extension EventLog {
                 sequence: SequenceNumber(header.first.rawValue - 1), chain: header.chain)
             walked.append((group, try Recovery.walk(group, from: Recovery.Walk(position: before))))
         }
-        return walked.dropFirst().reduce(walked[0]) { $1.1.isBetter(than: $0.1) ? $1 : $0 }
+        let best = walked.dropFirst().reduce(walked[0]) { $1.1.isBetter(than: $0.1) ? $1 : $0 }
+        guard best.0.count < Limits.writeQuorum,
+            let quorum = walked.first(where: { $0.0.count >= Limits.writeQuorum })
+        else { return best }
+        let isAhead =
+            try best.1.position.sequence >= quorum.1.position.sequence
+            && best.0.allSatisfy { try Recovery.follows($0.mirror, quorum.1.position) }
+        return isAhead ? best : quorum
     }
 
     /// Makes a mirror that reaches the end of the log equal to it: damaged frames rewritten, what follows the

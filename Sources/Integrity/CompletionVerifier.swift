@@ -97,6 +97,7 @@ public final class CompletionVerifier: Sendable {
                 repair: "copy it from the other volumes")
             (finding.bucket, finding.key) = event.place
             finding.blobID = blob
+            if blob == nil { finding.sequence = event.sequence }
             findings.append(finding)
         }
         let badFrames = inspection.log.verifyFrames(from: from, through: through, mirror: volume.index)
@@ -131,7 +132,7 @@ public final class CompletionVerifier: Sendable {
 
 extension LoggedEvent {
     /// Whether it publishes bytes: a version that is no delete marker, or a part.
-    fileprivate var publishes: Bool {
+    var publishes: Bool {
         switch record.change {
         case .versionPublished(let change): !change.deleteMarker
         case .partPublished: true

@@ -355,6 +355,7 @@ enum BlobScan {
                 }
             }
             offset += wanted
+            ScanPace.note(Int(wanted))
         }
         if flaws.isEmpty, digests, sha256.finalize() != info.sha256 { flaws.append(.wrongSHA256) }
         return flaws

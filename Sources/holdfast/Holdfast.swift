@@ -12,9 +12,7 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
             RebuildCatalogCommand.self, RepairCommand.self, SnapshotCommand.self, RestoreCommand.self,
-            VolumeCommand.self,
-            KeyCommand.self,
-            UserCommand.self,
+            VolumeCommand.self, ScrubCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,
             EncryptionKeyCommand.self,
         ])
 

@@ -49,7 +49,8 @@ struct StoreLocation: ParsableArguments {
             for note in store.opening.log.notes { complain("opening: \(note)") }
             let keys = try KeyStore(stateDirectory: settings.store.stateDirectory)
             let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
-            let runner = CommandRunner(store: store, keys: keys, masterKeys: masterKeys, isStopped: true)
+            let runner = try CommandRunner(
+                stopped: store, keys: keys, masterKeys: masterKeys, settings: settings)
             let status = try await runner.run(command, output)
             guard status == 0 else { throw ExitCode(status) }
         }

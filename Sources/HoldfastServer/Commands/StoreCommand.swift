@@ -11,6 +11,8 @@ public enum StoreCommand: Codable, Sendable {
     case listRepairs(json: Bool)
     case undoRepair(id: UInt64, json: Bool)
     case volumes(json: Bool)
+    case status(json: Bool)
+    case scrub(ScrubAction, json: Bool)
     case replaceVolume(number: Int, json: Bool)
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
@@ -38,7 +40,9 @@ public enum StoreCommand: Codable, Sendable {
         case .replaceVolume, .undoRepair: true
         case .listRepairs: false
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .createKey, .listKeys,
+            .deleteKey:
+            false
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         case .createSnapshot: true

@@ -19,6 +19,8 @@ struct BlobCopier: Sendable {
 
     /// Volumes to read from.
     let sources: [any Volume]
+    /// Told of each run of bytes that is copied; may wait before the next.
+    var copied: (@Sendable (Int) throws -> Void)?
 
     /// - Throws: ``BlobFlaw`` if no source has a good replica of some block, or what writing throws; nothing
     ///   of the copy stays then.
@@ -119,6 +121,7 @@ struct BlobCopier: Sendable {
             let count = try blocks.read(start..<min(start + Self.chunkBlocks, total), into: buffer.bytes)
             let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[0..<count])
             sha256.update(bytes)
+            try copied?(count)
             for offset in stride(from: 0, to: count, by: Limits.blockSize) {
                 let end = min(offset + Limits.blockSize, count)
                 checksums.append(CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[offset..<end])))
