@@ -3,28 +3,33 @@ import Model
 /// Frames that follow from the ones before them. A mirror that is forked has frames that are whole in themselves: what
 /// is compared with or copied to other mirrors is told by the chain, never by which mirror is asked first.
 extension EventLog {
-    /// One frame as every mirror that has it good in itself has it.
-    private func candidates(_ number: Int, of span: Span) -> (good: [[UInt8]], reasons: [String]) {
+    /// One frame as every mirror has it whose event is good in itself.
+    private func candidates(_ number: Int, of span: Span) -> (good: [ReadFrame], reasons: [String]) {
         let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
-        var good: [[UInt8]] = []
+        var good: [ReadFrame] = []
         var reasons: [String] = []
         for mirror in mirrors() {
             do {
                 let place = try place(of: span, on: mirror)
-                good.append(try readFrame(sequence, in: place, try place.range(number)).bytes)
+                let found = try readFrame(sequence, in: place, try place.range(number))
+                good.append(found)
+                if !found.isWhole { throw FrameFlaw.payloadChecksum }
             } catch { reasons.append("volume \(mirror.index): \(error)") }
         }
         return (good, reasons)
     }
 
-    /// The frame behind `position`, from a mirror where it follows from it.
+    /// Whether some mirror has the event's payload good.
+    func hasWholeFrame(_ span: Span) -> Bool { candidates(0, of: span).good.contains(where: \.isWhole) }
+
+    /// The frame behind `position`, from a mirror where it follows from it, whole if one has it whole.
     /// - Throws: ``LogError/damaged(_:_:)`` if it does on none.
     func chainedFrame(_ number: Int, of span: Span, after position: LogPosition) throws -> [UInt8] {
         var (good, reasons) = candidates(number, of: span)
-        for bytes in good {
+        for found in good.filter(\.isWhole) + good.filter({ !$0.isWhole }) {
             do {
-                _ = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) }
-                return bytes
+                _ = try found.bytes.withUnsafeBytes { try Frame.decodeEvent($0, after: position) }
+                return found.bytes
             } catch { reasons.append("it does not follow from the event before it: \(error)") }
         }
         throw LogError.damaged(position.sequence.next, reasons.joined(separator: "; "))
@@ -37,7 +42,7 @@ extension EventLog {
         var position = LogPosition(
             sequence: SequenceNumber(segment.first.rawValue - 1), chain: segment.chain)
         try forEachFrame(from: segment.first, limit: limit) { frame, bytes in
-            if (try? Frame.decode(bytes, after: position)) != nil {
+            if (try? Frame.decodeEvent(bytes, after: position)) != nil {
                 try body(frame, bytes)
                 position = LogPosition(sequence: frame.sequence, chain: frame.chain)
                 return
@@ -48,7 +53,7 @@ extension EventLog {
             }
             let other = try chainedFrame(0, of: one, after: position)
             try other.withUnsafeBytes { other in
-                let found = try Frame.decode(other, after: position)
+                let found = try Frame.decodeEvent(other, after: position)
                 try body(found, other)
                 position = LogPosition(sequence: found.sequence, chain: found.chain)
             }
@@ -56,11 +61,12 @@ extension EventLog {
     }
 
     /// The frame that the log has, for a mirror that has another. Where mirrors disagree the segment is followed from
-    /// its beginning.
+    /// its beginning. A payload that is good on no mirror comes as it is: see ``hasWholeFrame(_:)``.
     func trueFrame(_ span: Span) throws -> [UInt8] {
         let (good, _) = candidates(0, of: span)
-        let chains = try Set(good.map { bytes in try bytes.withUnsafeBytes { try Frame(header: $0).chain } })
-        if good.count > 1, chains.count == 1 { return good[0] }
+        if good.count > 1, Set(good.map(\.frame.chain)).count == 1 {
+            return (good.first(where: \.isWhole) ?? good[0]).bytes
+        }
         var position = LogPosition(
             sequence: SequenceNumber(span.segment.first.rawValue - 1), chain: span.segment.chain)
         if span.firstIndex > 0 {

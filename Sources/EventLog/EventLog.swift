@@ -51,10 +51,16 @@ public struct LogSettings: Sendable {
     public var segmentByteCount: Int
     /// How long a mirror may take for a flush.
     public var deadline: Duration
+    /// An operator's word that the log may end with this event though events behind it were acknowledged.
+    public var cutsAfter: SequenceNumber?
 
-    public init(segmentByteCount: Int = Limits.segmentByteCount, deadline: Duration = .seconds(10)) {
+    public init(
+        segmentByteCount: Int = Limits.segmentByteCount, deadline: Duration = .seconds(10),
+        cutsAfter: SequenceNumber? = nil
+    ) {
         self.segmentByteCount = segmentByteCount
         self.deadline = deadline
+        self.cutsAfter = cutsAfter
     }
 }
 
@@ -90,7 +96,9 @@ public final class EventLog: Sendable {
     struct Batch {
         var chunks: [LogMirror.Chunk] = []
         var head: LogPosition
-        var lastTime: Timestamp
+        /// Of all its events, and later than of those of the batch before: so that whoever opens the log can tell that
+        /// a batch was followed by another, and so was acknowledged.
+        let time: Timestamp
         var segments: [SegmentPlace] = []
         /// Offsets of the frames in the segment that is active after the batch.
         var offsets: [UInt32]
@@ -166,25 +174,27 @@ public final class EventLog: Sendable {
         }
         guard body.count <= Limits.eventByteCount else { throw .eventTooLarge(body.count) }
         let epoch = epoch.withLock { $0 }
-        let now = clock()
         return batch.withLock { batch in
             if batch == nil { batch = newBatch() }
             return Self.append(
-                body, payload, epoch: epoch, now: now, to: &batch!, storeID: storeID,
+                body, payload, epoch: epoch, to: &batch!, storeID: storeID,
                 segmentByteCount: UInt64(settings.segmentByteCount))
         }
     }
 
     private func newBatch() -> Batch {
-        state.withLock { state in
-            Batch(
-                head: state.head, lastTime: state.lastTime, segments: state.segments,
+        let now = clock()
+        return state.withLock { state in
+            // A clock that was set back does not make time in the log go back, and no two batches have one time.
+            let next = Timestamp(microseconds: state.lastTime.microseconds + 1)
+            return Batch(
+                head: state.head, time: max(now, next), segments: state.segments,
                 offsets: state.offsets, end: state.end)
         }
     }
 
     private static func append(
-        _ body: [UInt8], _ payload: [UInt8], epoch: UInt64, now: Timestamp, to batch: inout Batch,
+        _ body: [UInt8], _ payload: [UInt8], epoch: UInt64, to batch: inout Batch,
         storeID: StoreID, segmentByteCount: UInt64
     ) -> StagedEvent {
         let size = UInt64(Frame.byteCount(body: body.count, payload: payload.count))
@@ -200,17 +210,15 @@ public final class EventLog: Sendable {
         } else if batch.chunks.isEmpty {
             batch.chunks.append(.init(begins: nil, offset: batch.end, bytes: []))
         }
-        // A clock that was set back does not make time in the log go back.
-        let time = max(now, batch.lastTime)
         let chain = Frame.append(
-            to: &batch.chunks[batch.chunks.count - 1].bytes, sequence: sequence, epoch: epoch, time: time,
+            to: &batch.chunks[batch.chunks.count - 1].bytes, sequence: sequence, epoch: epoch,
+            time: batch.time,
             after: batch.head.chain, body: body, payload: payload)
         batch.offsets.append(UInt32(batch.end / 8))
         batch.end += size
         batch.head = LogPosition(sequence: sequence, chain: chain)
-        batch.lastTime = time
         batch.count += 1
-        return StagedEvent(sequence: sequence, epoch: epoch, time: time, chain: chain)
+        return StagedEvent(sequence: sequence, epoch: epoch, time: batch.time, chain: chain)
     }
 
     /// Forgets what is staged.
@@ -234,7 +242,7 @@ public final class EventLog: Sendable {
                 return []
             }
             state.head = batch.head
-            state.lastTime = batch.lastTime
+            state.lastTime = batch.time
             state.lastEpoch = epoch
             state.segments = batch.segments
             state.offsets = batch.offsets

@@ -117,14 +117,20 @@ package struct Frame: Sendable {
     package static func decode(
         _ bytes: UnsafeRawBufferPointer, after previous: LogPosition?
     ) throws(FrameFlaw) -> Frame {
+        let frame = try decodeEvent(bytes, after: previous)
+        guard frame.hasGoodPayload(bytes) else { throw .payloadChecksum }
+        return frame
+    }
+
+    /// As ``decode(_:after:)``, but the payload may be damaged: the event is good, and so is its place in the chain,
+    /// which covers the payload only by the SHA-256 in the body.
+    package static func decodeEvent(
+        _ bytes: UnsafeRawBufferPointer, after previous: LogPosition?
+    ) throws(FrameFlaw) -> Frame {
         let frame = try Frame(header: bytes)
         guard bytes.count >= frame.byteCount else { throw .cutOff }
         let body = slice(bytes, headerByteCount..<headerByteCount + frame.bodyByteCount)
         guard CRC32C.checksum(body) == frame.bodyChecksum else { throw .bodyChecksum }
-        if !frame.isPayloadDropped {
-            let payload = slice(bytes, frame.payloadRange)
-            guard CRC32C.checksum(payload) == frame.payloadChecksum else { throw .payloadChecksum }
-        }
         if let previous {
             guard frame.sequence == previous.sequence.next else {
                 throw .wrongSequence(expected: previous.sequence.next, found: frame.sequence)
@@ -134,6 +140,11 @@ package struct Frame: Sendable {
             }
         }
         return frame
+    }
+
+    /// Whether the payload is the one that was appended, or was dropped.
+    func hasGoodPayload(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        isPayloadDropped || CRC32C.checksum(slice(bytes, payloadRange)) == payloadChecksum
     }
 
     package var payloadRange: Range<Int> {

@@ -86,38 +86,59 @@ extension EventLog {
         return SpanPlace(sealed: try mirror.sealed(span.segment.first), firstIndex: span.firstIndex)
     }
 
-    /// The frame in `range` of a file, good in itself and the one expected there.
-    func readFrame(
-        _ sequence: SequenceNumber, in place: SpanPlace, _ range: Range<UInt64>
-    ) throws -> (bytes: [UInt8], frame: Frame) {
-        let bytes = try place.file.bytes(range.count, at: range.lowerBound)
-        let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
-        guard frame.sequence == sequence else {
-            throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
-        }
-        return (bytes, frame)
+    /// A frame whose event is good.
+    struct ReadFrame {
+        let bytes: [UInt8]
+        let frame: Frame
+        /// Whether the payload is good too.
+        let isWhole: Bool
     }
 
-    /// One frame, from the first mirror that has it good.
-    /// - Parameter damaged: told of each mirror before that.
+    /// The frame in `range` of a file, its event good in itself and the one expected there.
+    func readFrame(
+        _ sequence: SequenceNumber, in place: SpanPlace, _ range: Range<UInt64>
+    ) throws -> ReadFrame {
+        let bytes = try place.file.bytes(range.count, at: range.lowerBound)
+        return try bytes.withUnsafeBytes { buffer in
+            let frame = try Frame.decodeEvent(buffer, after: nil)
+            guard frame.sequence == sequence else {
+                throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
+            }
+            return ReadFrame(bytes: bytes, frame: frame, isWhole: frame.hasGoodPayload(buffer))
+        }
+    }
+
+    /// One frame, from the first mirror that has it whole.
+    /// - Parameters:
+    ///   - wholly: whether the payload is wanted. Else an event whose payload no mirror has good any more does: the
+    ///     loss of an object's bytes keeps nobody from reading what happened.
+    ///   - damaged: told of each mirror that does not have it whole, up to the one that has.
     func frameBytes(
-        _ number: Int, of span: Span, damaged: (_ mirror: Int) -> Void = { _ in }
+        _ number: Int, of span: Span, wholly: Bool = false, damaged: (_ mirror: Int) -> Void = { _ in }
     ) throws -> [UInt8] {
         let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
         var reasons: [String] = []
+        var event: [UInt8]?
         for mirror in mirrors() {
             do {
                 let place = try place(of: span, on: mirror)
-                return try readFrame(sequence, in: place, try place.range(number)).bytes
+                let found = try readFrame(sequence, in: place, try place.range(number))
+                if found.isWhole { return found.bytes }
+                event = event ?? found.bytes
+                throw FrameFlaw.payloadChecksum
             } catch {
                 reasons.append("volume \(mirror.index): \(error)")
                 damaged(mirror.index)
             }
         }
-        return try witnessed(sequence, of: span, reasons)
+        do { return try witnessed(sequence, of: span, reasons) } catch {
+            guard !wholly, let event else { throw error }
+            return event
+        }
     }
 
-    /// Calls `body` with each committed frame from `sequence` on, verified, at most `limit` of them.
+    /// Calls `body` with each committed frame from `sequence` on, verified, at most `limit` of them. A payload that no
+    /// mirror has good comes as it is: ``Frame/hasGoodPayload(_:)``.
     func forEachFrame(
         from sequence: SequenceNumber, limit: Int,
         _ body: (Frame, UnsafeRawBufferPointer) throws -> Void
@@ -163,7 +184,7 @@ extension EventLog {
         of span: Span, _ number: Int, _ body: (Frame, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Int {
         try frameBytes(number, of: span).withUnsafeBytes { bytes in
-            try body(try Frame.decode(bytes, after: nil), bytes)
+            try body(try Frame.decodeEvent(bytes, after: nil), bytes)
         }
         return 1
     }
@@ -183,7 +204,7 @@ extension EventLog {
         guard let span = span(from: sequence, limit: 1) else {
             throw LogError.damaged(sequence, "the log ends at event \(head.sequence)")
         }
-        let bytes = try frameBytes(0, of: span) { damage.report(sequence, mirror: $0) }
+        let bytes = try frameBytes(0, of: span, wholly: true) { damage.report(sequence, mirror: $0) }
         let frame = try bytes.withUnsafeBytes { try Frame(header: $0) }
         guard !frame.isPayloadDropped else { throw LogError.damaged(sequence, "its payload was reclaimed") }
         return Array(bytes[frame.payloadRange])
@@ -195,9 +216,12 @@ extension EventLog {
             let span = span(from: sequence, limit: 1)
         else { throw LogError.damaged(sequence, "volume \(index) is not in service") }
         let place = try place(of: span, on: mirror)
-        let (bytes, frame) = try readFrame(sequence, in: place, try place.range(0))
-        guard !frame.isPayloadDropped else { throw LogError.damaged(sequence, "its payload was reclaimed") }
-        return Array(bytes[frame.payloadRange])
+        let found = try readFrame(sequence, in: place, try place.range(0))
+        guard found.isWhole else { throw FrameFlaw.payloadChecksum }
+        guard !found.frame.isPayloadDropped else {
+            throw LogError.damaged(sequence, "its payload was reclaimed")
+        }
+        return Array(found.bytes[found.frame.payloadRange])
     }
 
     /// As ``payload(of:)``, but `nil` if that would wait for a device, or if the mirror asked has no good

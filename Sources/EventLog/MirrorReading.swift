@@ -154,7 +154,7 @@ extension EventLog {
     ) throws -> [MirrorFlaw] {
         let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
         let bytes = try chainedFrame(number, of: span, after: position)
-        let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) }
+        let frame = try bytes.withUnsafeBytes { try Frame.decodeEvent($0, after: position) }
         position = LogPosition(sequence: frame.sequence, chain: frame.chain)
         guard let one = self.span(from: sequence, limit: 1) else { return [] }
         var flaws: [MirrorFlaw] = []

@@ -18,6 +18,10 @@ extension EventLog {
             throw LogError.damaged(sequence, "the log ends at event \(head.sequence)")
         }
         let first = span.segment.first
+        // Where only the payload is bad, and on every mirror, writing it again mends nothing.
+        if isEventGood(span, on: mirror), !hasWholeFrame(span) {
+            throw LogError.damaged(sequence, "no mirror has its payload good")
+        }
         if isActive(first) { return try patch(sequence, span, mirror) }
         let name = "log-\(first)"
         let reason = "volume \(index): log/\(Segment.name(first)): damaged; written afresh"
@@ -28,6 +32,13 @@ extension EventLog {
         let (place, last) = try extent(of: first)
         _ = try rewrite(mirror, place, last: last, isActive: false)
         return kept
+    }
+
+    private func isEventGood(_ span: Span, on mirror: LogMirror) -> Bool {
+        guard let place = try? place(of: span, on: mirror), let range = try? place.range(0) else {
+            return false
+        }
+        return (try? readFrame(span.firstSequence, in: place, range)) != nil
     }
 
     /// Whether an event stands in the segment that is appended to.

@@ -39,6 +39,9 @@ extension EventLog {
             throw LogError.tooFewMirrors(present: tails.map(\.mirror.index))
         }
         let (group, walk) = try choose(tails)
+        if let evidence = walk.lost, settings.cutsAfter != walk.position.sequence {
+            throw LogError.damaged(walk.position.sequence.next, evidence)
+        }
         try refuseIfMoreMayBeThere(findings, than: walk.position.sequence)
         try Recovery.compare(group, with: walk)
         let inService = try settle(group, walk, settings: settings, &recovery)
@@ -187,7 +190,7 @@ extension EventLog {
             recovery.repaired.append((mirror.index, damage.sequence, "log/\(name)", damage.flaw))
         }
         let size = try tail.file.size()
-        let rest = try Recovery.rest(of: tail.file, from: walk.end, size: size)
+        let rest = try tail.rest(from: walk.end)
         if let rest {
             let isFrame = Recovery.holdsFrame(rest)
             if isFrame {

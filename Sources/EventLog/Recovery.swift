@@ -37,6 +37,7 @@ enum Recovery {
         var lastCommon: (end: UInt64, sequence: SequenceNumber)
         var damaged: [(offset: UInt64, frame: [UInt8], sequence: SequenceNumber, flaw: String)] = []
         var pending: [(offset: UInt64, frame: [UInt8], sequence: SequenceNumber, flaw: String)] = []
+        private var rest: (offset: UInt64, bytes: [UInt8]?)?
 
         init(_ mirror: LogMirror, _ segment: SegmentFile, end: UInt64) {
             self.mirror = mirror
@@ -47,9 +48,19 @@ enum Recovery {
             lastCommon = (UInt64(Segment.headerByteCount), SequenceNumber(segment.header.first.rawValue - 1))
         }
 
+        /// The bytes from `offset` to the last one that is not zero; `nil` if there is none. Most of a segment is read
+        /// for that, so what was read is kept.
+        func rest(from offset: UInt64) throws(FileSystemError) -> [UInt8]? {
+            if let rest, rest.offset == offset { return rest.bytes }
+            let bytes = try Recovery.rest(of: file, from: offset, size: try file.size())
+            rest = (offset, bytes)
+            return bytes
+        }
+
         /// The frame at `offset`; `nil` if none is there that follows from `position`.
-        func frame(at offset: UInt64, after position: LogPosition) throws(LogError) -> Frame? {
-            do { return try window.frame(at: offset, after: position).frame } catch {
+        /// - Parameter wholly: whether its payload must be good.
+        func frame(at offset: UInt64, after position: LogPosition, wholly: Bool) throws(LogError) -> Frame? {
+            do { return try window.frame(at: offset, after: position, wholly: wholly).frame } catch {
                 // Any other flaw is compared with the log, and told, once it is known.
                 switch error as? FrameFlaw {
                 case .unknownVersion, .unknownFlags:
@@ -74,11 +85,16 @@ enum Recovery {
             self.end = end
         }
 
-        func frame(at offset: UInt64, after position: LogPosition) throws -> (frame: Frame, bytes: [UInt8]) {
+        func frame(
+            at offset: UInt64, after position: LogPosition, wholly: Bool = true
+        ) throws -> (frame: Frame, bytes: [UInt8]) {
             guard let head = try view(offset, Frame.headerByteCount) else { throw FrameFlaw.cutOff }
             let header = try head.withUnsafeBytes { try Frame(header: $0) }
             guard let whole = try view(offset, header.byteCount) else { throw FrameFlaw.cutOff }
-            let frame = try whole.withUnsafeBytes { try Frame.decode($0, after: position) }
+            let frame = try whole.withUnsafeBytes {
+                wholly
+                    ? try Frame.decode($0, after: position) : try Frame.decodeEvent($0, after: position)
+            }
             return (frame, Array(whole))
         }
 
@@ -102,6 +118,8 @@ enum Recovery {
         var time = Timestamp(microseconds: 0)
         var offsets: [UInt32] = []
         var end = UInt64(Segment.headerByteCount)
+        /// What says that events were acknowledged which no tail has good: the log goes on behind `end`.
+        var lost: String?
 
         func isBetter(than other: Walk) -> Bool {
             (epoch, position.sequence.rawValue) > (other.epoch, other.position.sequence.rawValue)
@@ -116,10 +134,11 @@ enum Recovery {
         var walk = start
         var tails = tails
         while true {
-            var ways: [ChainHash: (frame: Frame, tails: [Tail])] = [:]
-            for tail in tails {
-                guard let frame = try tail.frame(at: walk.end, after: walk.position) else { continue }
-                ways[frame.chain, default: (frame, [])].tails.append(tail)
+            var ways = try Recovery.ways(tails, from: walk, wholly: true)
+            if ways.isEmpty, let evidence = try laterBatch(in: tails, behind: walk) {
+                // An object's bytes are lost, not what happened after.
+                ways = try Recovery.ways(tails, from: walk, wholly: false)
+                if ways.isEmpty { walk.lost = evidence }
             }
             guard let way = ways.values.first else { return walk }
             if ways.count > 1, let most = ways.values.first(where: { $0.tails.count >= Limits.writeQuorum }) {
@@ -137,6 +156,19 @@ enum Recovery {
             }
             walk = advanced(walk, by: way.frame)
         }
+    }
+
+    private static func ways(
+        _ tails: [Tail], from walk: Walk, wholly: Bool
+    ) throws(LogError) -> [ChainHash: (frame: Frame, tails: [Tail])] {
+        var ways: [ChainHash: (frame: Frame, tails: [Tail])] = [:]
+        for tail in tails {
+            guard let frame = try tail.frame(at: walk.end, after: walk.position, wholly: wholly) else {
+                continue
+            }
+            ways[frame.chain, default: (frame, [])].tails.append(tail)
+        }
+        return ways
     }
 
     private static func advanced(_ walk: Walk, by frame: Frame) -> Walk {

@@ -13,9 +13,14 @@ extension Recovery {
             var good: (frame: Frame, bytes: [UInt8])?
             var flaws: [(Tail, any Error)] = []
             var holders: [(Tail, Frame)] = []
-            let way = tails.lazy.compactMap { try? $0.window.frame(at: offset, after: position) }
-            // Where ways part, the log's own frame is the one from which the next offset follows.
-            let candidates = Array(way)
+            // Where ways part, the log's own frame is the one from which the next offset follows. One whose payload is
+            // damaged counts where none is whole.
+            let candidates = [true, false].flatMap { wholly in
+                tails.compactMap { try? $0.window.frame(at: offset, after: position, wholly: wholly) }
+            }
+            let isWhole = { (bytes: [UInt8]) in
+                bytes.withUnsafeBytes { (try? Frame.decode($0, after: position)) != nil }
+            }
             good = try candidates.first { candidate in
                 try walk.contains(end: offset + UInt64(candidate.frame.byteCount))
                     && (offset + UInt64(candidate.frame.byteCount) != walk.end
@@ -26,11 +31,13 @@ extension Recovery {
             guard let good else { preconditionFailure("the walk read this frame from some mirror") }
             for tail in tails {
                 do {
-                    let (frame, _) = try tail.window.frame(at: offset, after: position)
-                    if frame.chain == good.frame.chain {
-                        holders.append((tail, frame))
-                    } else {
+                    let (frame, bytes) = try tail.window.frame(at: offset, after: position, wholly: false)
+                    if frame.chain != good.frame.chain {
                         flaws.append((tail, FrameFlaw.brokenChain))
+                    } else if !isWhole(bytes), isWhole(good.bytes) {
+                        flaws.append((tail, FrameFlaw.payloadChecksum))
+                    } else {
+                        holders.append((tail, frame))
                     }
                 } catch { flaws.append((tail, error)) }
             }

@@ -88,7 +88,7 @@ extension EventLog {
             guard let place = try? place(of: span, on: mirror), let range = try? place.range(0),
                 let bytes = try? readFrame(span.firstSequence, in: place, range).bytes
             else { continue }  // its reason was told when that frame was asked for, or will be
-            _ = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) }
+            _ = try bytes.withUnsafeBytes { try Frame.decodeEvent($0, after: position) }
             return true
         }
         return false

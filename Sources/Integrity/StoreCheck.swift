@@ -137,7 +137,10 @@ public struct StoreCheck: Sendable {
             let segment = "\(finding.volume) \(finding.path)"
             let isSealed = !inspection.log.isInActiveSegment(finding.sequence)
             let place: String
-            if let earlier = rewritten[segment] {
+            let sequence = finding.sequence
+            if let earlier = rewritten[segment],
+                inspection.log.verifyFrames(from: sequence, through: sequence, mirror: finding.volume).isEmpty
+            {
                 place = earlier
             } else {
                 place = try await inspection.repairLog(finding.sequence, on: finding.volume)

@@ -95,15 +95,6 @@ public final class ObjectStore: Sendable {
     /// What cannot be removed is a copy in the directory for temporary files.
     private static func removeScratch(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
-    /// Deletes the catalog of a store that is not running: the next opening computes it from the log.
-    public static func deleteCatalog(
-        _ settings: StoreSettings, _ environment: StoreEnvironment = .real
-    ) throws {
-        let lock = try takeLock(settings, environment)
-        defer { lock.close() }
-        try Opening.deleteCatalog(settings)
-    }
-
     private static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws
         -> any File
     {

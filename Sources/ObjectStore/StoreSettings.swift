@@ -17,6 +17,10 @@ public struct StoreSettings: Sendable {
     /// Objects up to this size stand in the log.
     public var inlineByteCount = Limits.inlineByteCount
     public var segmentByteCount = Limits.segmentByteCount
+    /// Whether the catalog is computed from the log even if there is one.
+    public var rebuildsCatalog = false
+    /// An operator's word that the log may be cut behind this event though it went on: see ``LogSettings/cutsAfter``.
+    public var cutsLogAfter: SequenceNumber?
     /// Buffers of 1 MiB that all large uploads share.
     public var uploadBufferCount = 64
     /// Connections that read the catalog.

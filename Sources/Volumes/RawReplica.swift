@@ -14,12 +14,14 @@ public final class RawReplica: Sendable {
     private let file: any File
     private let id: BlobID
     private let length: UInt64
+    private let storeID: StoreID
 
-    init(_ file: any File, origin: String, id: BlobID, length: UInt64) {
+    init(_ file: any File, origin: String, id: BlobID, length: UInt64, storeID: StoreID) {
         self.file = file
         self.origin = origin
         self.id = id
         self.length = length
+        self.storeID = storeID
     }
 
     deinit { file.close() }
@@ -58,7 +60,10 @@ public final class RawReplica: Sendable {
             guard let found = try? EventBlobDescriptor(serializedBytes: Array(bytes[0..<count])) else {
                 continue
             }
-            if found.blobID == Data(id.bytes), found.length == length, found.sha256 == Data(sha256) {
+            // Of another store only the bytes are any good, if they are these.
+            if found.blobID == Data(id.bytes), found.length == length, found.sha256 == Data(sha256),
+                found.storeID == Data(storeID.bytes)
+            {
                 return found
             }
         }
@@ -80,7 +85,7 @@ extension DirectoryVolume {
             guard let file = try? fileSystem.open("\(directory)/\(path)", [], permissions: 0) else {
                 return nil
             }
-            return RawReplica(file, origin: origin, id: id, length: length)
+            return RawReplica(file, origin: origin, id: id, length: length, storeID: identity.storeID)
         }
     }
 }

@@ -83,7 +83,7 @@ struct LogCommand: AsyncParsableCommand {
         commandName: "log", abstract: "Show or verify the event log.",
         discussion:
             "Example:\n  holdfast log /srv/holdfast --from 100 --bucket photos --json\n  holdfast log verify /srv/holdfast",
-        subcommands: [Show.self, Verify.self], defaultSubcommand: Show.self)
+        subcommands: [Show.self, Verify.self, LogCut.self], defaultSubcommand: Show.self)
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -138,7 +138,7 @@ struct ExplainCommand: AsyncParsableCommand {
 struct RebuildCatalogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rebuild-catalog",
-        abstract: "Delete the catalog of a stopped store and compute it from the log again.",
+        abstract: "Compute the catalog of a stopped store from the log again.",
         discussion: "Example:\n  holdfast rebuild-catalog /srv/holdfast")
 
     @OptionGroup var location: StoreLocation
@@ -148,8 +148,9 @@ struct RebuildCatalogCommand: AsyncParsableCommand {
         try await reporting(status: 1) {
             let settings = try location.settings()
             try location.requireStore(settings)
-            try ObjectStore.deleteCatalog(settings.store)
-            let store = try await ObjectStore.open(settings.store)
+            var rebuilding = settings.store
+            rebuilding.rebuildsCatalog = true
+            let store = try await ObjectStore.open(rebuilding)
             defer { store.close() }
             let count = store.opening.eventsReplayed
             print(

@@ -88,7 +88,7 @@ import Volumes
             let expected = kinds[number % kinds.count]
             #expect(event.sequence.rawValue == UInt64(number + 1))
             #expect(event.epoch == 1)
-            #expect(event.time.microseconds == 1_767_225_600_000_000 + UInt64(number))
+            #expect(event.time.microseconds == 1_767_225_600_000_000 + UInt64(number / kinds.count))
             #expect(event.record == expected.record)
             #expect(event.payloadLength == expected.payload.count)
             #expect(try log.payload(of: event.sequence) == expected.payload)

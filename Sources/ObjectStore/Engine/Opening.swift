@@ -59,7 +59,8 @@ enum Opening {
         let (log, recovery) = try EventLog.open(
             storeID: storeID, mirrors: mirrors,
             settings: LogSettings(
-                segmentByteCount: settings.segmentByteCount, deadline: settings.operationDeadline),
+                segmentByteCount: settings.segmentByteCount, deadline: settings.operationDeadline,
+                cutsAfter: settings.cutsLogAfter),
             clock: environment.clock)
         let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
         var unpublished: [(volume: Int, id: BlobID)] = []
@@ -210,25 +211,42 @@ enum Opening {
     private static func openCatalog(
         _ settings: StoreSettings, _ storeID: StoreID, _ log: EventLog
     ) throws -> (Catalog, replayed: Int, rebuilt: Bool) {
-        var rebuilt = false
-        if let catalog = try? Catalog(
-            path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders),
+        if !settings.rebuildsCatalog,
+            let catalog = try? Catalog(
+                path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders),
             let position = try? catalog.read({ try $0.position() }), position.sequence <= log.head.sequence,
             try log.chainHash(at: position.sequence) == position.chain
         {
-            return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
+            return (catalog, try CatalogReplay.run(log: log, catalog: catalog), false)
         }
-        rebuilt = FileManager.default.fileExists(atPath: settings.catalogPath)
-        try deleteCatalog(settings)
-        let catalog = try Catalog(
-            path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders)
-        return (catalog, try CatalogReplay.run(log: log, catalog: catalog), rebuilt)
+        let path = settings.catalogPath
+        let rebuilt = FileManager.default.fileExists(atPath: path)
+        // The one there is goes only when there is another: a log with an event that no mirror has good any more gives
+        // none, and then what the catalog has of it is all there is.
+        if rebuilt { try moveCatalog(path, to: path + ".former") }
+        do {
+            let catalog = try Catalog(path: path, storeID: storeID, readers: settings.catalogReaders)
+            let replayed = try CatalogReplay.run(log: log, catalog: catalog)
+            try deleteCatalog(path + ".former")
+            return (catalog, replayed, rebuilt)
+        } catch {
+            if rebuilt { try moveCatalog(path + ".former", to: path) }
+            throw error
+        }
     }
 
-    static func deleteCatalog(_ settings: StoreSettings) throws {
-        for path in ["", "-wal", "-shm"].map({ settings.catalogPath + $0 })
-        where FileManager.default.fileExists(atPath: path) {
-            try FileManager.default.removeItem(atPath: path)
+    private static let catalogSuffixes = ["", "-wal", "-shm"]
+
+    private static func moveCatalog(_ path: String, to other: String) throws {
+        try deleteCatalog(other)
+        for suffix in catalogSuffixes where FileManager.default.fileExists(atPath: path + suffix) {
+            try FileManager.default.moveItem(atPath: path + suffix, toPath: other + suffix)
+        }
+    }
+
+    private static func deleteCatalog(_ path: String) throws {
+        for suffix in catalogSuffixes where FileManager.default.fileExists(atPath: path + suffix) {
+            try FileManager.default.removeItem(atPath: path + suffix)
         }
     }
 

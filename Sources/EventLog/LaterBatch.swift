@@ -1,0 +1,61 @@
+import Model
+import Volumes
+
+/// A torn write and damage look alike at the end of a log: some frame is bad, on every mirror that can be asked. What
+/// stands behind it tells them apart. All events of a batch have one time, and the next batch a later one; a batch is
+/// appended only when a quorum has the one before. So where a frame behind the bad one has a later time than the bad
+/// one's batch, events that were acknowledged are damaged, and cutting them off would lose them.
+///
+/// In the last batch the two cannot be told apart.
+extension Recovery {
+    /// - Returns: the evidence, in words; `nil` if nothing says that the log went on behind `walk`.
+    static func laterBatch(in tails: [Tail], behind walk: Walk) throws(LogError) -> String? {
+        for tail in tails {
+            let rest: [UInt8]?
+            do { rest = try tail.rest(from: walk.end) } catch { continue }  // settling the mirror meets it again
+            guard let rest, let found = laterBatch(in: rest, behind: walk) else { continue }
+            return
+                "volume \(tail.mirror.index): log/\(Segment.name(tail.header.first)) at byte \(walk.end): no mirror has the event good, and event \(found) was appended after it was acknowledged. Nothing was changed. A volume that is absent, or a copy of one, may have it; 'holdfast log cut' gives up what stands behind it"
+        }
+        return nil
+    }
+
+    /// The first event of a batch behind the one that the bad frame at the beginning belongs to.
+    private static func laterBatch(in rest: [UInt8], behind walk: Walk) -> SequenceNumber? {
+        // The last frame may end in zeros, which are no part of the rest.
+        let zeros = Frame.byteCount(body: Limits.eventByteCount, payload: Limits.inlineByteCount)
+        return (rest + [UInt8](repeating: 0, count: zeros)).withUnsafeBytes { bytes in
+            var offset = 0
+            var time: Timestamp?
+            // What the next frame must follow from: a frame that lies in some payload follows from none.
+            var position: LogPosition?
+            if let bad = try? Frame(header: bytes), bad.sequence == walk.position.sequence.next {
+                time = bad.time
+                position = LogPosition(sequence: bad.sequence, chain: bad.chain)
+                offset = bad.byteCount
+            }
+            while offset < rest.count {
+                guard let frame = frame(at: offset, of: bytes, after: position, walk) else {
+                    position = nil
+                    offset += 8
+                    continue
+                }
+                if let time, position != nil, frame.time > time { return frame.sequence }
+                time = time ?? frame.time
+                position = LogPosition(sequence: frame.sequence, chain: frame.chain)
+                offset += frame.byteCount
+            }
+            return nil
+        }
+    }
+
+    private static func frame(
+        at offset: Int, of bytes: UnsafeRawBufferPointer, after position: LogPosition?, _ walk: Walk
+    ) -> Frame? {
+        guard load(bytes, offset) as UInt32 == Frame.magic,
+            let frame = try? Frame.decodeEvent(slice(bytes, offset..<bytes.count), after: position),
+            frame.sequence > walk.position.sequence, frame.time >= walk.time
+        else { return nil }
+        return frame
+    }
+}
