@@ -50,7 +50,7 @@ public final class Server: Sendable {
         ServerSettings.Endpoint(host: address.ipAddress ?? "", port: address.port ?? 0).description
     }
 
-    /// Opens the store and begins to serve.
+    /// Opens the store, makes the users whom the settings name, and begins to serve.
     public static func start(
         _ settings: ServerSettings, keys: KeyStore, logger: Logger
     ) async throws -> Server {
@@ -75,6 +75,8 @@ public final class Server: Sendable {
         }
         let metrics = RequestMetrics()
         do {
+            try UserSetting.create(settings.users, keys, in: store)
+            for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             try service.accessLogs.findLoggedBuckets()
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
