@@ -68,7 +68,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Integrity",
-            dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore"],
+            dependencies: ["Model", "Digests", "Volumes", "EventLog", "Catalog", "ObjectStore", protobuf],
             swiftSettings: instrumented),
         .target(
             name: "Snapshots",
@@ -91,7 +91,18 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",
-            dependencies: ["EventLog", "ObjectStore", "Snapshots", "HoldfastServer", logging, arguments],
+            dependencies: [
+                "EventLog", "ObjectStore", "Snapshots", "HoldfastServer", "Volumes", logging, arguments,
+            ],
+            swiftSettings: strict),
+
+        // Damage on purpose, for tests: Documentation/fault-matrix.md.
+        .executableTarget(
+            name: "holdfast-inject",
+            dependencies: [
+                "Model", "Digests", "Volumes", "EventLog", "Integrity", "HoldfastServer", arguments, grdb,
+                protobuf,
+            ],
             swiftSettings: strict),
 
         // Speed, measured: Benchmarks/README.md.

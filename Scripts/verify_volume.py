@@ -317,14 +317,15 @@ class Checker:
                 continue
             match = re.fullmatch(r"blobs/([0-9a-f]{2})/([0-9a-f]{2})/(\1\2[0-9a-f]{28})", name)
             if not match:
-                self.find("file.foreign", name, "it is not named as a blob is")
+                self.find(self.strange_name(path), name, "it is not named as a blob is")
                 continue
             blob = bytes.fromhex(match[3])
             present.add(blob)
             if blob in self.needed:
                 self.check_replica(path, name, blob)
             elif blob not in self.reclaimed:
-                self.find("file.orphan", name, "no event of the log publishes it", blob=blob.hex())
+                code = "file.orphan" if holder(path) in (None, blob) else "file.duplicate"
+                self.find(code, name, "no event of the log publishes it", blob=blob.hex())
         for blob, (_, _, sequence, bucket, key) in self.needed.items():
             if blob not in present:
                 name = f"blobs/{blob.hex()[:2]}/{blob.hex()[2:4]}/{blob.hex()}"
@@ -335,6 +336,12 @@ class Checker:
                 self.find("file.foreign", name, "it is not named as a blob is")
             elif bytes.fromhex(path.name) not in self.needed:
                 self.find("incoming.leftover", name, "no event of the log publishes it", blob=path.name)
+
+    @staticmethod
+    def strange_name(path):
+        if re.fullmatch("[0-9a-fA-F]{32}", path.name) and path.name != path.name.lower():
+            return "file.name-variant"
+        return "file.duplicate" if holder(path) else "file.foreign"
 
     def check_replica(self, path, name, blob):
         length, digest, _, bucket, key = self.needed[blob]
@@ -375,22 +382,33 @@ class Checker:
             return [("replica.damaged-trailer", "the checksum of its descriptor is wrong")]
         if (first(descriptor, 2, b""), first(descriptor, 9, 0), first(descriptor, 10, b"")) != (holder, size, foot[72:104]):
             return [("replica.damaged-trailer", "its descriptor contradicts its footer")]
-        if first(descriptor, 1, b"") != self.store or first(descriptor, 13, 0) != self.index:
-            return [("replica.wrong-identity",
-                     f"it belongs to volume {first(descriptor, 13, 0)} of store {first(descriptor, 1, b'').hex()}")]
+        if first(descriptor, 1, b"") != self.store:
+            return [("replica.foreign-store", f"it belongs to store {first(descriptor, 1, b'').hex()}")]
         if size != length or foot[72:104] != digest:
             return [("replica.wrong-content", "its length or SHA-256 is not what the log says")]
+        found = []
+        if first(descriptor, 13, 0) != self.index:
+            found.append(("replica.other-volume", f"it was written to volume {first(descriptor, 13, 0)}"))
         if hashlib.sha256(data[:size]).digest() == digest and not self.checks_blocks:
-            return []
+            return found
         expected = [crc for crc, in struct.iter_unpack("<I", table)]
         bad = [n for n in range(count) if crc32c(data[n * BLOCK:min((n + 1) * BLOCK, size)]) != expected[n]]
         if not bad and hashlib.sha256(data[:size]).digest() != digest:
-            return [("replica.wrong-content", "the SHA-256 of its bytes is not the trailer's")]
-        return [("replica.corrupt-block", f"block {number} does not match the table") for number in bad]
+            return found + [("replica.wrong-content", "the SHA-256 of its bytes is not the trailer's")]
+        for number in bad:
+            is_hole = not any(data[number * BLOCK:min((number + 1) * BLOCK, size)])
+            found.append(("replica.hole" if is_hole else "replica.corrupt-block", f"block {number} does not match the table"))
+        return found
 
 
 def blocks(length):
     return (length + BLOCK - 1) // BLOCK
+
+
+def holder(path):
+    """The blob that a file is a replica of, by its footer; none if it has no footer."""
+    data = path.read_bytes()
+    return None if footer_flaw(data, len(data)) else data[len(data) - BLOB_FOOTER + 16:len(data) - BLOB_FOOTER + 32]
 
 
 def footer_flaw(data, end):

@@ -9,6 +9,14 @@ public struct RowDifference: Sendable {
     public let key: String
     public let found: String?
     public let expected: String?
+    /// Bucket and key, for a row of a version or an upload; empty for any other.
+    public let bucket: String
+    public let objectKey: String
+    /// Columns whose values differ, where both have the row.
+    public let columns: [String]
+    /// The messages that both have in the column `record`.
+    public let foundRecord: Data?
+    public let expectedRecord: Data?
     let place: [DatabaseValue]
 }
 
@@ -87,9 +95,25 @@ public enum CatalogComparison {
     ) -> RowDifference {
         guard let row = found ?? expected else { preconditionFailure("one of the rows is there") }
         let place = key.map { row[$0] as DatabaseValue }
+        let isOfObject = ["current", "archive", "uploads"].contains(table)
+        func name(_ index: Int) -> String {
+            isOfObject ? String(decoding: Data.fromDatabaseValue(place[index]) ?? Data(), as: UTF8.self) : ""
+        }
+        var columns: [String] = []
+        if let found, let expected {
+            columns = found.columnNames.filter {
+                found[$0] as DatabaseValue != expected[$0] as DatabaseValue
+            }
+        }
         return RowDifference(
             table: table, key: place.map(text).joined(separator: " "), found: found.map(text),
-            expected: expected.map(text), place: place)
+            expected: expected.map(text), bucket: name(0), objectKey: name(1), columns: columns,
+            foundRecord: record(found), expectedRecord: record(expected), place: place)
+    }
+
+    private static func record(_ row: Row?) -> Data? {
+        guard let row, row.hasColumn("record") else { return nil }
+        return Data.fromDatabaseValue(row["record"])
     }
 
     private static func text(_ row: Row) -> String {

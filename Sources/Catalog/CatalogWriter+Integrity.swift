@@ -49,8 +49,15 @@ extension CatalogWriter {
             [event.number, event.moment, change.outcome, Int64(change.incident)])
     }
 
-    /// The row keeps when the volume was last read from end to end.
+    /// The row keeps when the volume was last read from end to end. Pass 0 is none of that: it has read what was
+    /// brought to a volume that was away, and says that the volume is healed.
     func apply(_ change: EventScrubAdvanced, _ event: LoggedEvent) throws {
+        guard change.pass > 0 else {
+            guard change.complete else { return }
+            return try run(
+                "INSERT OR REPLACE INTO volumes VALUES (?, 'healed', ?, '')",
+                [Int64(change.volume), event.number])
+        }
         let completed: Int64? = change.complete ? Int64(change.startedMicroseconds) : nil
         try run(
             """

@@ -152,7 +152,7 @@ extension EventLog {
             let from = try offsetOf(SequenceNumber(low + 1), in: file, place)
             if let rest = try Recovery.rest(of: file.file, from: from, size: size) {
                 try mirror.quarantine(
-                    rest, as: "log-\(place.first)-tail-\(from)",
+                    rest, as: "log-\(place.first)-tail-\(from)", of: place.first,
                     reason:
                         "volume \(mirror.index): log/\(Segment.name(place.first)) from byte \(from): events that are no part of the log"
                 )
@@ -206,7 +206,7 @@ extension EventLog {
         var bytes = Segment.Header(storeID: storeID, first: place.first, chain: place.chain).encoded()
         var offsets: [UInt32] = []
         let count = Int(last.rawValue + 1 - place.first.rawValue)
-        try forEachFrame(from: place.first, limit: count) { frame, raw in
+        try forEachChainedFrame(of: place, limit: count) { frame, raw in
             offsets.append(UInt32(bytes.count / 8))
             bytes.append(contentsOf: raw.prefix(frame.byteCount))
         }

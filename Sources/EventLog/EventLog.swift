@@ -106,6 +106,7 @@ public final class EventLog: Sendable {
     private let epoch = Mutex<UInt64>(0)
     /// Mirrors that are not in service, asked for what those in service do not have good.
     let witnesses = Mutex<[LogMirror]>([])
+    let damage = FrameDamageListener()
 
     init(storeID: StoreID, settings: LogSettings, clock: @escaping @Sendable () -> Timestamp, state: State) {
         self.storeID = storeID

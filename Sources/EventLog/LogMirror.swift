@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import Model
 import Synchronization
@@ -287,19 +288,42 @@ public final class LogMirror: Sendable {
     }
 
     /// Copies what is about to be cut or replaced to quarantine, with the reason.
-    func quarantine(_ bytes: [UInt8], as name: String, reason: String) throws(FileSystemError) {
-        var path = "\(quarantineDirectory)/\(name)"
-        while try fileSystem.status(of: path) != nil { path += "+" }
-        try fileSystem.replaceFile(path + ".txt", with: Array((reason + "\n").utf8))
-        try fileSystem.replaceFile(path, with: bytes)
+    /// - Parameter first: the event that the segment begins with.
+    /// - Returns: where it is, relative to the volume.
+    @discardableResult
+    func quarantine(
+        _ bytes: [UInt8], as name: String, of first: SequenceNumber, reason: String
+    ) throws -> String {
+        let place = try freePlace(name)
+        let note = QuarantineNote(
+            path: "log/\(Segment.name(first))", reason: reason, time: Timestamp.now().description,
+            size: UInt64(bytes.count), sha256: SHA256.hash(bytes).hexadecimal, unreadable: nil)
+        try fileSystem.replaceFile("\(quarantineDirectory)/\(place).json", with: try note.encoded())
+        try fileSystem.replaceFile("\(quarantineDirectory)/\(place)", with: bytes)
+        return "quarantine/\(place)"
+    }
+
+    /// A name in quarantine that nothing has: nothing there is ever overwritten.
+    private func freePlace(_ name: String) throws(FileSystemError) -> String {
+        var place = name
+        while try fileSystem.status(of: "\(quarantineDirectory)/\(place)") != nil { place += "+" }
+        return place
     }
 
     /// Moves a segment to quarantine, with the reason: also one that cannot be read.
-    func setAside(_ first: SequenceNumber, reason: String) throws(FileSystemError) {
-        var path = "\(quarantineDirectory)/log-\(first)"
-        while try fileSystem.status(of: path) != nil { path += "+" }
-        let text = "volume \(index): log/\(Segment.name(first)): \(reason)\n"
-        try fileSystem.replaceFile(path + ".txt", with: Array(text.utf8))
+    func setAside(_ first: SequenceNumber, reason: String) throws {
+        let path = "\(quarantineDirectory)/\(try freePlace("log-\(first)"))"
+        var sha256: String?
+        var unreadable: String?
+        do { sha256 = SHA256.hash(try fileSystem.contents(of: self.path(first))).hexadecimal } catch {
+            unreadable = "\(error)"
+        }
+        let note = QuarantineNote(
+            path: "log/\(Segment.name(first))",
+            reason: "volume \(index): log/\(Segment.name(first)): \(reason)",
+            time: Timestamp.now().description, size: try fileSystem.status(of: self.path(first))?.size,
+            sha256: sha256, unreadable: unreadable)
+        try fileSystem.replaceFile(path + ".json", with: try note.encoded())
         try fileSystem.rename(self.path(first), to: path)
         try fileSystem.syncDirectory(quarantineDirectory)
         try fileSystem.syncDirectory(directory)

@@ -99,14 +99,20 @@ extension EventLog {
     }
 
     /// One frame, from the first mirror that has it good.
-    func frameBytes(_ number: Int, of span: Span) throws -> [UInt8] {
+    /// - Parameter damaged: told of each mirror before that.
+    func frameBytes(
+        _ number: Int, of span: Span, damaged: (_ mirror: Int) -> Void = { _ in }
+    ) throws -> [UInt8] {
         let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
         var reasons: [String] = []
         for mirror in mirrors() {
             do {
                 let place = try place(of: span, on: mirror)
                 return try readFrame(sequence, in: place, try place.range(number)).bytes
-            } catch { reasons.append("volume \(mirror.index): \(error)") }
+            } catch {
+                reasons.append("volume \(mirror.index): \(error)")
+                damaged(mirror.index)
+            }
         }
         return try witnessed(sequence, of: span, reasons)
     }
@@ -177,7 +183,7 @@ extension EventLog {
         guard let span = span(from: sequence, limit: 1) else {
             throw LogError.damaged(sequence, "the log ends at event \(head.sequence)")
         }
-        let bytes = try frameBytes(0, of: span)
+        let bytes = try frameBytes(0, of: span) { damage.report(sequence, mirror: $0) }
         let frame = try bytes.withUnsafeBytes { try Frame(header: $0) }
         guard !frame.isPayloadDropped else { throw LogError.damaged(sequence, "its payload was reclaimed") }
         return Array(bytes[frame.payloadRange])
@@ -197,7 +203,7 @@ extension EventLog {
     /// As ``payload(of:)``, but `nil` if that would wait for a device, or if the mirror asked has no good
     /// copy. The mirrors take turns.
     public func payloadIfCached(of sequence: SequenceNumber) -> [UInt8]? {
-        guard let (place, range) = try? framePlace(of: sequence) else { return nil }
+        guard let (place, range, mirror) = try? framePlace(of: sequence) else { return nil }
         var isCached = false
         var bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
             let room = UnsafeMutableRawBufferPointer(buffer)
@@ -205,9 +211,14 @@ extension EventLog {
             count = read
             isCached = read == range.count
         }
-        guard isCached, let frame = try? bytes.withUnsafeBytes({ try Frame.decode($0, after: nil) }),
-            frame.sequence == sequence, !frame.isPayloadDropped
-        else { return nil }
+        guard isCached else { return nil }
+        guard let frame = try? bytes.withUnsafeBytes({ try Frame.decode($0, after: nil) }),
+            frame.sequence == sequence
+        else {
+            damage.report(sequence, mirror: mirror)
+            return nil
+        }
+        guard !frame.isPayloadDropped else { return nil }
         let payload = frame.payloadRange
         bytes.removeLast(bytes.count - payload.upperBound)
         bytes.removeFirst(payload.lowerBound)
@@ -215,7 +226,9 @@ extension EventLog {
     }
 
     /// Where one committed frame stands on the mirror whose turn it is; `nil` past the head.
-    private func framePlace(of sequence: SequenceNumber) throws -> (any File, Range<UInt64>)? {
+    private func framePlace(
+        of sequence: SequenceNumber
+    ) throws -> (any File, Range<UInt64>, mirror: Int)? {
         let found = state.withBriefLock {
             state -> (LogMirror, first: SequenceNumber, active: Range<UInt64>?)? in
             guard sequence.rawValue > 0, sequence <= state.head.sequence,
@@ -229,11 +242,13 @@ extension EventLog {
             return (mirror, first, UInt64(state.offsets[index]) * 8..<end)
         }
         guard let (mirror, first, range) = found else { return nil }
-        if let range, let active = mirror.active, active.first == first { return (active.file, range) }
+        if let range, let active = mirror.active, active.first == first {
+            return (active.file, range, mirror.index)
+        }
         let segment = try mirror.sealed(first)
         let index = Int(sequence.rawValue - first.rawValue)
         guard index < segment.offsets.count else { throw SegmentFlaw.badTable }
-        return (segment.file, segment.range(of: index))
+        return (segment.file, segment.range(of: index), mirror.index)
     }
 
     private static func mirror(for sequence: SequenceNumber, _ state: State) -> LogMirror? {

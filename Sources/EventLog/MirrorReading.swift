@@ -66,10 +66,19 @@ extension EventLog {
         /// The segment's file, relative to the volume.
         public let path: String
         public let reason: String
-        /// The frame is whole in itself, and another than on the other mirrors.
-        public let isDiverged: Bool
+        public let kind: Kind
         /// The whole segment cannot be read, this event's frame among others.
-        public let isOfSegment: Bool
+        public var isOfSegment: Bool { kind == .segmentDamaged || kind == .segmentMissing }
+
+        public enum Kind: Sendable {
+            case damaged
+            /// The frame is whole in itself, and another event's: frames were exchanged, or one is missing.
+            case misplaced
+            /// The frame is whole in itself, of this number, and other than on the other mirrors.
+            case diverged
+            case segmentDamaged
+            case segmentMissing
+        }
     }
 
     /// Compares the frames of all mirrors in service with the log as it is read, whose chain is checked on
@@ -144,11 +153,8 @@ extension EventLog {
         _ position: inout LogPosition
     ) throws -> [MirrorFlaw] {
         let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
-        let bytes = try frameBytes(number, of: span)
-        let frame: Frame
-        do { frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) } } catch {
-            throw LogError.damaged(sequence, "it does not follow from the event before it: \(error)")
-        }
+        let bytes = try chainedFrame(number, of: span, after: position)
+        let frame = try bytes.withUnsafeBytes { try Frame.decode($0, after: position) }
         position = LogPosition(sequence: frame.sequence, chain: frame.chain)
         guard let one = self.span(from: sequence, limit: 1) else { return [] }
         var flaws: [MirrorFlaw] = []
@@ -162,13 +168,12 @@ extension EventLog {
     }
 
     private func compare(_ mirror: LogMirror, _ span: Span, _ frame: Frame) -> MirrorFlaw? {
-        func flaw(_ reason: String, isDiverged: Bool = false, isOfSegment: Bool = false) -> MirrorFlaw? {
+        func flaw(_ kind: MirrorFlaw.Kind, _ reason: String) -> MirrorFlaw? {
             // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
             guard isInService(mirror) else { return nil }
             return MirrorFlaw(
                 mirror: mirror.index, sequence: frame.sequence,
-                path: "log/" + Segment.name(span.segment.first), reason: reason, isDiverged: isDiverged,
-                isOfSegment: isOfSegment)
+                path: "log/" + Segment.name(span.segment.first), reason: reason, kind: kind)
         }
         do {
             let place = try place(of: span, on: mirror)
@@ -176,16 +181,16 @@ extension EventLog {
             let bytes = try place.file.bytes(range.count, at: range.lowerBound)
             let found = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
             guard found.sequence == frame.sequence else {
-                return flaw("event \(found.sequence) stands in its place", isDiverged: true)
+                return flaw(.misplaced, "event \(found.sequence) stands in its place")
             }
             guard found.chain == frame.chain else {
-                return flaw("its chain hash is \(found.chain), not \(frame.chain)", isDiverged: true)
+                return flaw(.diverged, "its chain hash is \(found.chain), not \(frame.chain)")
             }
             return nil
         } catch let error as SegmentFlaw {
-            return flaw("\(error)", isOfSegment: true)
+            return flaw(error == .missing ? .segmentMissing : .segmentDamaged, "\(error)")
         } catch {
-            return flaw("\(error)")
+            return flaw(.damaged, "\(error)")
         }
     }
 }

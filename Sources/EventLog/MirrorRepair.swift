@@ -8,7 +8,7 @@ extension EventLog {
     ///
     /// A sealed segment is written afresh beside the damaged one, which goes to quarantine. In the active
     /// segment the one frame is written over: call on the commit thread then, with nothing staged.
-    /// - Returns: where the damaged bytes were put, relative to the volume.
+    /// - Returns: where the damaged bytes were put, relative to the volume; empty if there were none.
     /// - Throws: ``LogError/damaged(_:_:)`` if no mirror has the frame good.
     public func repair(_ sequence: SequenceNumber, mirror index: Int) throws -> String {
         guard let mirror = mirrors().first(where: { $0.index == index }) else {
@@ -21,12 +21,13 @@ extension EventLog {
         if isActive(first) { return try patch(sequence, span, mirror) }
         let name = "log-\(first)"
         let reason = "volume \(index): log/\(Segment.name(first)): damaged; written afresh"
+        var kept = ""
         if let damaged = try contents(mirror.path(first), mirror.fileSystem) {
-            try mirror.quarantine(damaged, as: name, reason: reason)
+            kept = try mirror.quarantine(damaged, as: name, of: first, reason: reason)
         }
         let (place, last) = try extent(of: first)
         _ = try rewrite(mirror, place, last: last, isActive: false)
-        return "quarantine/\(name)"
+        return kept
     }
 
     /// Whether an event stands in the segment that is appended to.
@@ -54,14 +55,14 @@ extension EventLog {
         let range = bounds[0]..<bounds[1]
         let name = "log-\(span.segment.first)-event-\(sequence)"
         let damaged = try active.file.bytes(Int(range.upperBound - range.lowerBound), at: range.lowerBound)
-        try mirror.quarantine(
-            damaged, as: name,
+        let kept = try mirror.quarantine(
+            damaged, as: name, of: span.segment.first,
             reason:
                 "volume \(mirror.index): log/\(Segment.name(span.segment.first)) from byte \(range.lowerBound): damaged; written over"
         )
-        let good = try frameBytes(0, of: span)
+        let good = try trueFrame(span)
         try active.file.write(good, at: range.lowerBound)
         try active.file.sync()
-        return "quarantine/\(name)"
+        return kept
     }
 }

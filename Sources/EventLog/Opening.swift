@@ -132,6 +132,15 @@ extension EventLog {
         for mirror in mirrors {
             recovery.lagging.append(mirror.index)
             let flaw = group.first { $0.mirror === mirror }?.pending.first
+            let end = walk.position.sequence
+            // A frame that is whole and does not follow is of another log; one that is not there, of a shorter one.
+            let isDiverged = flaw?.flaw == "\(FrameFlaw.brokenChain)"
+            recovery.partings.append(
+                (
+                    mirror.index, flaw?.sequence ?? end, isDiverged,
+                    "its log does not reach event \(end)"
+                        + (flaw.map { ": event \($0.sequence): \($0.flaw)" } ?? "")
+                ))
             let reason = flaw.map { " (event \($0.sequence): \($0.flaw))" } ?? ""
             recovery.notes.append(
                 "volume \(mirror.index): its log does not reach event \(walk.position.sequence)\(reason)")
@@ -140,7 +149,7 @@ extension EventLog {
 
     private static func choose(
         _ tails: [Recovery.Tail]
-    ) throws(LogError) -> ([Recovery.Tail], Recovery.Walk) {
+    ) throws -> ([Recovery.Tail], Recovery.Walk) {
         var groups: [[Recovery.Tail]] = []
         for tail in tails {
             if let index = groups.firstIndex(where: { $0[0].header == tail.header }) {
@@ -156,7 +165,14 @@ extension EventLog {
                 sequence: SequenceNumber(header.first.rawValue - 1), chain: header.chain)
             walked.append((group, try Recovery.walk(group, from: Recovery.Walk(position: before))))
         }
-        return walked.dropFirst().reduce(walked[0]) { $1.1.isBetter(than: $0.1) ? $1 : $0 }
+        let best = walked.dropFirst().reduce(walked[0]) { $1.1.isBetter(than: $0.1) ? $1 : $0 }
+        guard best.0.count < Limits.writeQuorum,
+            let quorum = walked.first(where: { $0.0.count >= Limits.writeQuorum })
+        else { return best }
+        let isAhead =
+            try best.1.position.sequence >= quorum.1.position.sequence
+            && best.0.allSatisfy { try Recovery.follows($0.mirror, quorum.1.position) }
+        return isAhead ? best : quorum
     }
 
     /// Makes a mirror that reaches the end of the log equal to it: damaged frames rewritten, what follows the
@@ -175,8 +191,9 @@ extension EventLog {
         if let rest {
             let isFrame = Recovery.holdsFrame(rest)
             if isFrame {
+                recovery.cut.append((mirror.index, walk.position.sequence.next, "log/\(name)"))
                 try mirror.quarantine(
-                    rest, as: "log-\(tail.header.first)-tail-\(walk.end)",
+                    rest, as: "log-\(tail.header.first)-tail-\(walk.end)", of: tail.header.first,
                     reason:
                         "volume \(mirror.index): log/\(name) from byte \(walk.end): events that are no part of the log"
                 )

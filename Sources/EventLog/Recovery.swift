@@ -10,6 +10,10 @@ public struct LogRecovery: Sendable {
     public var repaired: [(mirror: Int, sequence: SequenceNumber, path: String, evidence: String)] = []
     /// Mirrors that do not hold the whole log.
     public var lagging: [Int] = []
+    /// Of those, why: where the mirror goes another way, and what is there.
+    public var partings: [(mirror: Int, sequence: SequenceNumber, isDiverged: Bool, evidence: String)] = []
+    /// Mirrors that had events behind the end of the log, which went to quarantine.
+    public var cut: [(mirror: Int, sequence: SequenceNumber, path: String)] = []
 }
 
 /// How a log is opened (DESIGN, "How a store opens").
@@ -110,6 +114,7 @@ enum Recovery {
     ///   not understood is not taken for a torn write.
     static func walk(_ tails: [Tail], from start: Walk) throws(LogError) -> Walk {
         var walk = start
+        var tails = tails
         while true {
             var ways: [ChainHash: (frame: Frame, tails: [Tail])] = [:]
             for tail in tails {
@@ -117,6 +122,12 @@ enum Recovery {
                 ways[frame.chain, default: (frame, [])].tails.append(tail)
             }
             guard let way = ways.values.first else { return walk }
+            if ways.count > 1, let most = ways.values.first(where: { $0.tails.count >= Limits.writeQuorum }) {
+                // A quorum has it, so it was acknowledged: the one that went another way is a copy's.
+                walk = advanced(walk, by: most.frame)
+                tails = most.tails
+                continue
+            }
             if ways.count > 1 {
                 var results: [Walk] = []
                 for way in ways.values {

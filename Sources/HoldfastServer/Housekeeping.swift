@@ -3,7 +3,8 @@ import Logging
 import ObjectStore
 
 /// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged,
-/// gives space back, lets objects expire. Once, when it starts: looks for master keys that are missing.
+/// gives space back, lets objects expire, reads everything back within a period. Once, when it
+/// starts: looks for master keys that are missing.
 final class Housekeeping: Sendable {
     private static let reclaimInterval = Duration.seconds(30)
 
@@ -11,9 +12,10 @@ final class Housekeeping: Sendable {
     private let tasks: [Task<Void, Never>]
 
     init(
-        _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ logger: Logger
+        _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
+        _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 4)
+        let threads = WorkerPool(threads: 5)
         self.threads = threads
         let verifier = CompletionVerifier(store)
         let repair = DamageRepair(store)
@@ -25,6 +27,7 @@ final class Housekeeping: Sendable {
                 await repair.run { logger.error("could not be mended: \($0)") }
             },
             Task(executorPreference: threads) { await Self.reclaim(store, logger) },
+            Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },
             Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
             Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
         ]

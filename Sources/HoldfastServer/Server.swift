@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import Integrity
 import Logging
 import Model
 import NIOCore
@@ -77,23 +78,28 @@ public final class Server: Sendable {
         do {
             try UserSetting.create(settings.users, keys, in: store)
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
+            let scrub = try ScrubService(
+                store, settings.scrubSchedule, .init(load: { metrics.takeLatency() }))
             try service.accessLogs.findLoggedBuckets()
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
                 ListenerContext(
                     responder: S3Responder(service: service, metrics: metrics, logger: logger),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
-            let status = StatusResponder(store: store, metrics: metrics) { listener.connectionCount }
+            let status = StatusResponder(store: store, metrics: metrics, scrub: scrub) {
+                listener.connectionCount
+            }
             let admin = try await HTTPListener.bind(
                 host: settings.admin.host, port: settings.admin.port, group: group,
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(
-                    store: store, keys: keys, masterKeys: masterKeys, isStopped: false), logger: logger)
+                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: false),
+                logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, logger),
+                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, scrub, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
                 tls: tls.map(TLSWatch.init))

@@ -50,8 +50,11 @@ struct CatalogCheck {
     func findings(_ comparison: Comparison) async throws -> (findings: [Finding], forgotten: Set<BlobID>) {
         if let damage = comparison.damage {
             return (
-                [finding("SQLite finds the catalog damaged: \(damage)", repair: "holdfast rebuild-catalog")],
-                []
+                [
+                    finding(
+                        .damagedCatalog, "SQLite finds the catalog damaged: \(damage)",
+                        repair: "holdfast rebuild-catalog")
+                ], []
             )
         }
         let differences = comparison.differences
@@ -59,9 +62,13 @@ struct CatalogCheck {
         let forgotten = Set(
             differences.filter { $0.table == "blobs" && $0.found == nil }.compactMap { BlobID($0.key) })
         var findings = differences.map { difference in
-            finding(
+            var finding = finding(
+                FindingCode(difference),
                 "table \(difference.table), row \(difference.key): has \(difference.found ?? "no row"), where the log says \(difference.expected ?? "no row")",
                 repair: "compute the row from the log")
+            finding.bucket = difference.bucket
+            finding.key = difference.objectKey
+            return finding
         }
         guard repairs else { return (findings, forgotten) }
         do {
@@ -78,7 +85,7 @@ struct CatalogCheck {
         return (findings, forgotten)
     }
 
-    private func finding(_ evidence: String, repair: String) -> Finding {
-        Finding(.catalogDiffers, volume: 0, path: "state/catalog.sqlite", evidence: evidence, repair: repair)
+    private func finding(_ code: FindingCode, _ evidence: String, repair: String) -> Finding {
+        Finding(code, volume: 0, path: "state/catalog.sqlite", evidence: evidence, repair: repair)
     }
 }

@@ -97,12 +97,14 @@ public final class CompletionVerifier: Sendable {
                 repair: "copy it from the other volumes")
             (finding.bucket, finding.key) = event.place
             finding.blobID = blob
+            if blob == nil { finding.sequence = event.sequence }
             findings.append(finding)
         }
         let badFrames = inspection.log.verifyFrames(from: from, through: through, mirror: volume.index)
         for (sequence, reason) in badFrames {
             if let event = published.first(where: { $0.sequence == sequence }) {
-                except(event, .damagedFrame, path: "log", reason, nil)
+                except(event, .damagedFrame, path: inspection.log.segmentPath(of: sequence), reason, nil)
+                inspection.log.reportDamage(sequence, mirror: volume.index)
             }
         }
         for event in published {
@@ -110,9 +112,10 @@ public final class CompletionVerifier: Sendable {
                 guard let id = BlobID(bytes: piece.blobID) else { continue }
                 let flaws = volume.verify(
                     id, length: piece.length, sha256: Array(piece.sha256), depth: .blocks)
-                guard !flaws.isEmpty, try isNeeded(id) else { continue }
+                guard !flaws.isEmpty, let row = try needed(id) else { continue }
                 for flaw in flaws {
-                    except(event, FindingCode(flaw), path: volume.path(of: id), flaw.description, id)
+                    let code = try inspection.classify(flaw, row, on: volume)
+                    except(event, code, path: volume.path(of: id), flaw.description, id)
                     inspection.reportDamage(id, volume: volume.index, flaw)
                 }
             }
@@ -120,16 +123,16 @@ public final class CompletionVerifier: Sendable {
         return (exceptions, findings)
     }
 
-    /// Whether the blob has not been reclaimed since.
-    private func isNeeded(_ id: BlobID) throws -> Bool {
-        guard let row = try inspection.catalog.read({ try $0.blob(id) }) else { return false }
-        return !row.isReclaiming
+    /// The blob's row, unless it has been reclaimed since.
+    private func needed(_ id: BlobID) throws -> BlobRow? {
+        guard let row = try inspection.catalog.read({ try $0.blob(id) }) else { return nil }
+        return row.isReclaiming ? nil : row
     }
 }
 
 extension LoggedEvent {
     /// Whether it publishes bytes: a version that is no delete marker, or a part.
-    fileprivate var publishes: Bool {
+    var publishes: Bool {
         switch record.change {
         case .versionPublished(let change): !change.deleteMarker
         case .partPublished: true

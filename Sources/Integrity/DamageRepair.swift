@@ -1,17 +1,22 @@
 import Catalog
+import EventLog
 import Foundation
 import Model
 import ObjectStore
 import Synchronization
 import Volumes
 
-/// Mends replicas that a read or the completion verifier found damaged, without waiting for a check: the
-/// replica is looked at once more, every byte, written anew from the others, and an event says so. A version that a
-/// read could not decipher cannot be mended: an event names it, once while the server runs.
+/// Mends what a read or the completion verifier found damaged, without waiting for a check: a replica, or an event
+/// that carries bytes, is looked at once more, written anew from the others, and an event says so. What has no
+/// source is stated as lost. A version that a read could not decipher cannot be mended: an event names it, once while
+/// the server runs.
 public final class DamageRepair: Sendable {
     private enum Suspect: Hashable {
-        case replica(BlobID, volume: Int)
-        case version(UndecipherableVersion)
+        case blob(BlobID)
+        case frame(SequenceNumber, volume: Int)
+        /// A version that was lost and was read.
+        case recovered(SequenceNumber, bucket: String, key: String)
+        case undecipherable(UndecipherableVersion)
     }
 
     /// Suspects that may wait; more of them wait for the next check.
@@ -23,13 +28,24 @@ public final class DamageRepair: Sendable {
     private let named = Mutex<Set<UndecipherableVersion>>([])
     private let suspects: AsyncStream<Suspect>
     private let continuation: AsyncStream<Suspect>.Continuation
+    private let lost: LostVersions
 
     public init(_ store: ObjectStore) {
         inspection = store.inspection
+        lost = LostVersions(store.inspection)
         (suspects, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.queueCount))
-        inspection.onDamage { [weak self] blob, volume in self?.note(.replica(blob, volume: volume)) }
+        inspection.onDamage { [weak self] blob, _ in self?.note(.blob(blob)) }
+        inspection.onDamagedFrame { [weak self] in self?.note(.frame($0, volume: $1)) }
+        inspection.onRecovery { [weak self] version in
+            self?.note(
+                .recovered(version.sequence, bucket: version.record.bucket, key: version.key))
+        }
         inspection.onUndecipherable { [weak self] version, evidence in
-            self?.note(.version(UndecipherableVersion(version, evidence)))
+            self?.note(.undecipherable(UndecipherableVersion(version, evidence)))
+        }
+        inspection.onRescue { [weak self] blob in
+            guard let self else { return false }
+            return try await mend(blob)
         }
     }
 
@@ -44,15 +60,31 @@ public final class DamageRepair: Sendable {
     public func run(failed: @escaping @Sendable (String) -> Void) async {
         for await suspect in suspects {
             queued.withLock { _ = $0.remove(suspect) }
-            switch suspect {
-            case .replica(let blob, let volume):
-                do { try await mend(blob, on: volume) } catch {
-                    failed("blob \(blob) on volume \(volume): \(error)")
-                }
-            case .version(let version):
+            if case .undecipherable(let version) = suspect {
                 failed("\(version.finding.bucket)/\(version.finding.key): \(version.finding.evidence)")
-                do { try await record(version) } catch { failed("the finding of it: \(error)") }
             }
+            do { try await mend(suspect) } catch { failed("\(Self.name(suspect)): \(error)") }
+        }
+    }
+
+    private static func name(_ suspect: Suspect) -> String {
+        switch suspect {
+        case .blob(let id): "blob \(id)"
+        case .frame(let sequence, let volume): "event \(sequence) on volume \(volume)"
+        case .recovered(let sequence, let bucket, let key): "\(bucket)/\(key) of event \(sequence)"
+        case .undecipherable(let version): "the finding of \(version.finding.bucket)/\(version.finding.key)"
+        }
+    }
+
+    private func mend(_ suspect: Suspect) async throws {
+        switch suspect {
+        case .blob(let id): try await mend(id)
+        case .frame(let sequence, let volume): try await mend(sequence, on: volume)
+        case .recovered(let sequence, let bucket, let key):
+            let versions = try inspection.catalog.read { try $0.allVersions(bucket, key) }
+            try await lost.review(
+                versions.filter { $0.sequence == sequence }, source: "it was read to its end")
+        case .undecipherable(let version): try await record(version)
         }
     }
 
@@ -66,24 +98,83 @@ public final class DamageRepair: Sendable {
         }
     }
 
-    private func mend(_ blob: BlobID, on index: Int) async throws {
-        guard let row = try inspection.catalog.read({ try $0.blob(blob) }), !row.isReclaiming,
-            let volume = inspection.volumes.first(where: { $0.index == index })
-        else { return }
+    /// Mends every replica of a blob: where one is damaged, the others are what it is mended from, and are looked
+    /// at with it.
+    /// - Returns: whether every replica is good now.
+    @discardableResult
+    private func mend(_ id: BlobID) async throws -> Bool {
+        guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
+            return false
+        }
+        var failure: (any Error)?
+        for volume in inspection.volumes {
+            do { try await mend(row, on: volume) } catch { failure = failure ?? error }
+        }
+        guard let failure else { return true }
+        try await lost.declare(row, .danglingMetadata)
+        throw failure
+    }
+
+    private func mend(_ row: BlobRow, on volume: any Volume) async throws {
         let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
         guard let flaw = flaws.first else { return }
         var finding = Finding(
-            FindingCode(flaw), volume: volume.index, path: volume.path(of: row.id),
+            try inspection.classify(flaw, row, on: volume), volume: volume.index,
+            path: volume.path(of: row.id),
             evidence: flaws.map(\.description).joined(separator: "; "),
             repair: "copy the replica from the other volumes")
-        finding.bucket = row.bucket
-        finding.key = row.key
+        (finding.bucket, finding.key, finding.versionID) = try inspection.owner(of: row)
         finding.blobID = row.id
         guard
-            try await inspection.restoreReplica(of: row.id, on: volume.index, reason: finding.evidence)
+            let report = try await inspection.restoreReplica(
+                of: row.id, on: volume.index, reason: finding.evidence)
         else { return }
         finding.isRepaired = true
-        try await inspection.recordRepair(finding, source: "the other volumes")
+        try await inspection.recordRepair(finding, source: report.source, quarantined: report.quarantined)
+        try await lost.review(row, source: report.source)
+    }
+
+    private func mend(_ sequence: SequenceNumber, on index: Int) async throws {
+        let bad = inspection.log.verifyFrames(from: sequence, through: sequence, mirror: index)
+        guard let reason = bad.first?.reason else { return }
+        guard let source = inspection.log.goodMirror(of: sequence, besides: index) else {
+            return try await lost.declare(event: sequence)
+        }
+        var finding = Finding(
+            .damagedFrame, volume: index, path: inspection.log.segmentPath(of: sequence),
+            evidence: "event \(sequence): \(reason)", repair: "copy it from the other mirrors")
+        finding.sequence = sequence
+        if let event = try inspection.log.events(from: sequence, limit: 1).first {
+            (finding.bucket, finding.key, finding.versionID) = event.subject
+        }
+        let place = try await inspection.repairLog(sequence, on: index)
+        finding.isRepaired = true
+        try await inspection.recordRepair(finding, source: "volume \(source)", quarantined: place)
+    }
+}
+
+extension LoggedEvent {
+    /// The object whose bytes the event carries.
+    var subject: (bucket: String, key: String, versionID: String) {
+        switch record.change {
+        case .versionPublished(let change):
+            (
+                change.bucket, change.key,
+                change.nullVersion ? "null" : Array(change.versionID).hexadecimal
+            )
+        case .partPublished(let change): (change.bucket, change.key, "")
+        default: ("", "", "")
+        }
+    }
+}
+
+extension StoreInspection {
+    /// The version that has the blob now, else the one it was written for. Where copies share it, the first.
+    func owner(of row: BlobRow) throws -> (bucket: String, key: String, versionID: String) {
+        guard let version = try catalog.read({ try $0.versions(using: row).first }) else {
+            return (row.bucket, row.key, "")
+        }
+        return (version.record.bucket, version.key, version.wireVersionID)
     }
 }
 

@@ -27,6 +27,28 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case referenceSize = "reference.size-differs"
     case referenceHash = "reference.hash-differs"
     case referenceOwner = "reference.owner-differs"
+    case olderVersion = "replica.older-version"
+    case foreignStoreReplica = "replica.foreign-store"
+    case otherVolume = "replica.other-volume"
+    case hole = "replica.hole"
+    case permissionDenied = "replica.permission-denied"
+    case duplicateFile = "file.duplicate"
+    case removedOrphan = "file.orphan-removed"
+    case nameVariant = "file.name-variant"
+    case misplacedFrame = "log.misplaced-frame"
+    case damagedSegment = "log.damaged-segment"
+    case missingSegment = "log.missing-segment"
+    case shortMirror = "log.short-mirror"
+    case longMirror = "log.long-mirror"
+    case lostEvent = "log.lost-event"
+    case catalogRowMissing = "catalog.row-missing"
+    case catalogRowExtra = "catalog.row-extra"
+    case catalogReferences = "catalog.references-differ"
+    case catalogLock = "catalog.lock-differs"
+    case catalogTags = "catalog.tags-differ"
+    case damagedCatalog = "catalog.damaged"
+    case misplacedVolume = "volume.wrong-place"
+    case foreignVolume = "volume.foreign-store"
 
     /// `HF001` …: given once and never again to another kind.
     public var number: String {
@@ -54,23 +76,31 @@ public enum FindingCode: String, Sendable, CaseIterable {
             case .referenceHash: 20
             case .referenceOwner: 21
             case .undecipherable: 22
+            case .olderVersion: 23
+            case .foreignStoreReplica: 24
+            case .otherVolume: 25
+            case .hole: 26
+            case .permissionDenied: 27
+            case .duplicateFile: 28
+            case .removedOrphan: 29
+            case .nameVariant: 30
+            case .misplacedFrame: 31
+            case .damagedSegment: 32
+            case .missingSegment: 33
+            case .shortMirror: 34
+            case .longMirror: 35
+            case .lostEvent: 36
+            case .catalogRowMissing: 37
+            case .catalogRowExtra: 38
+            case .catalogReferences: 39
+            case .catalogLock: 40
+            case .catalogTags: 41
+            case .damagedCatalog: 42
+            case .misplacedVolume: 43
+            case .foreignVolume: 44
             }
         let digits = String(number)
         return "HF" + String(repeating: "0", count: 3 - digits.count) + digits
-    }
-
-    init(_ flaw: BlobFlaw) {
-        self =
-            switch flaw {
-            case .missing: .missingReplica
-            case .truncated: .truncatedFile
-            case .extended: .extendedFile
-            case .badFooter, .badTable, .badDescriptor: .damagedTrailer
-            case .wrongIdentity: .wrongIdentity
-            case .wrongContent, .wrongSHA256: .wrongContent
-            case .corruptBlock: .corruptBlock
-            case .unreadable: .unreadable
-            }
     }
 }
 

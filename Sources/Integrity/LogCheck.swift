@@ -33,7 +33,7 @@ public struct LogCheck: Sendable {
             for flaw in found where flaws[flaw.mirror] != nil {
                 flaws[flaw.mirror, default: 0] += 1
                 var finding = Finding(
-                    flaw.isDiverged ? .divergedMirror : .damagedFrame, volume: flaw.mirror, path: flaw.path,
+                    FindingCode(flaw), volume: flaw.mirror, path: flaw.path,
                     evidence: "event \(flaw.sequence): \(flaw.reason)",
                     repair: "copy it from the other mirrors")
                 finding.sequence = flaw.sequence

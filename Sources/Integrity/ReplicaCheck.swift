@@ -49,7 +49,7 @@ public struct ReplicaCheck: Sendable {
         let volumes = inspection.volumes
         for status in statuses where status.standing != .inService {
             let finding = Finding(
-                .volumeOut, volume: status.index, path: "",
+                inspection.classifyPlace(status), volume: status.index, path: "",
                 evidence: "\(status.path): \(status.reason ?? status.standing.rawValue)",
                 repair: "it is brought back from the log when it can be used again")
             try count(finding, &summary, report)
@@ -57,6 +57,7 @@ public struct ReplicaCheck: Sendable {
         for volume in volumes { try await checkIncoming(volume, &summary, report) }
         // Each volume is read on threads of its own, two so that one reads while the other computes digests: the
         // check takes as long as the slowest disk does, or the cores.
+        var orphans: [StrangeFile] = []
         let lanes = volumes.map { inspection.makeLane("check-\($0.index)", threads: 2) }
         defer { for lane in lanes { lane.finish() } }
         var batch: [(byte: UInt8, rows: [BlobID: BlobRow])] = []
@@ -67,10 +68,13 @@ public struct ReplicaCheck: Sendable {
             let rows = batch.flatMap(\.rows.values).sorted { $0.id < $1.id }
             try await check(rows, Array(zip(volumes, lanes)), &summary, report)
             for (byte, rows) in batch {
-                try await checkFiles(byte, explainedBy: rows, volumes, &summary, report)
+                try await checkFiles(byte, explainedBy: rows, volumes, &orphans, &summary, report)
             }
             batch = []
             progress(Double(byte) / 255)
+        }
+        for file in try StrangeFile.classify(orphans, by: inspection.log) {
+            try await strange(file, &summary, report)
         }
         return summary
     }
@@ -111,16 +115,15 @@ public struct ReplicaCheck: Sendable {
 
     private func checkFiles(
         _ byte: UInt8, explainedBy rows: [BlobID: BlobRow], _ volumes: [any Volume],
-        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+        _ orphans: inout [StrangeFile], _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
         for volume in volumes {
             for item in try volume.listBlobs(firstByte: byte) {
                 switch item {
                 case .foreign(let path):
-                    try await strange(
-                        .foreignFile, path, volume, "it is not named as a blob is", &summary, report)
+                    try await strange(.named(otherwise: path, on: volume), &summary, report)
                 case .blob(let id) where rows[id] == nil:
-                    try await checkOrphan(id, volume, &summary, report)
+                    if try isOrphan(id, volume) { orphans.append(.orphan(id, on: volume)) }
                 case .blob: break
                 }
             }
@@ -153,11 +156,12 @@ public struct ReplicaCheck: Sendable {
         summary.bytes += options.isDeep ? row.length * UInt64(replicas.count) : 0
         let damaged = replicas.filter { !$0.flaws.isEmpty }.compactMap { look(again: row, at: $0.volume) }
         guard !damaged.isEmpty, try isStillNeeded(row.id) else { return }
-        let owner = try owner(of: row)
+        let owner = try inspection.owner(of: row)
         for (volume, flaws) in damaged {
-            var findings = flaws.map { flaw in
+            var findings = try flaws.map { flaw in
                 var finding = Finding(
-                    FindingCode(flaw), volume: volume.index, path: volume.path(of: row.id),
+                    try inspection.classify(flaw, row, on: volume), volume: volume.index,
+                    path: volume.path(of: row.id),
                     evidence: flaw.description, repair: "copy the replica from the other volumes")
                 finding.bucket = owner.bucket
                 finding.key = owner.key
@@ -165,10 +169,10 @@ public struct ReplicaCheck: Sendable {
                 finding.blobID = row.id
                 return finding
             }
-            if options.repairs { await mend(&findings, row.id, volume) }
+            if options.repairs { await mend(&findings, row, volume) }
             for finding in findings { try count(finding, &summary, report) }
         }
-        if damaged.count == replicas.count, !(try isReadable(row)) {
+        if damaged.count == replicas.count, !(try await inspection.canRead(row)) {
             var finding = Finding(
                 .danglingMetadata, volume: 0, path: replicas.first?.volume.path(of: row.id) ?? "",
                 evidence: "no volume has a good replica of some block of blob \(row.id)",
@@ -177,6 +181,7 @@ public struct ReplicaCheck: Sendable {
             finding.key = owner.key
             finding.versionID = owner.versionID
             finding.blobID = row.id
+            if options.repairs { try await LostVersions(inspection).declare(row, .danglingMetadata) }
             try count(finding, &summary, report)
         }
     }
@@ -198,50 +203,18 @@ public struct ReplicaCheck: Sendable {
         return !row.isReclaiming
     }
 
-    /// Whether every block is good on some volume.
-    private func isReadable(_ row: BlobRow) throws -> Bool {
-        let buffer = AlignedBuffer(capacity: Limits.blockSize)
-        let count = Int((row.length + UInt64(Limits.blockSize) - 1) / UInt64(Limits.blockSize))
-        return (0..<count).allSatisfy { block in
-            inspection.volumes.contains { volume in
-                let read = Result { () throws(BlobFlaw) in
-                    try volume.readBlocks(
-                        row.id, length: row.length, blocks: block..<block + 1, into: buffer.bytes)
-                }
-                if case .success = read { return true }
-                return false
-            }
-        }
-    }
-
-    /// The version that has the blob now, else the one it was written for.
-    private func owner(of row: BlobRow) throws -> (bucket: String, key: String, versionID: String) {
-        let bucket = try BucketName(row.bucket)
-        let key = try ObjectKey(row.key)
-        let page = try inspection.catalog.read {
-            try $0.listVersions(
-                bucket, prefix: row.key, delimiter: "", keyMarker: "", versionMarker: nil, limit: 1000)
-        }
-        for case .version(let listed) in page.items where listed.key == key {
-            let version = try inspection.catalog.read { try $0.version(bucket, key, .id(listed.versionID)) }
-            let blob = Data(row.id.bytes)
-            if version?.record.pieces.contains(where: { $0.blobID == blob }) == true {
-                return (row.bucket, row.key, listed.wireVersionID)
-            }
-        }
-        return (row.bucket, row.key, "")
-    }
-
-    private func mend(_ findings: inout [Finding], _ id: BlobID, _ volume: any Volume) async {
+    private func mend(_ findings: inout [Finding], _ row: BlobRow, _ volume: any Volume) async {
         let reason = findings.map(\.evidence).joined(separator: "; ")
         do {
-            let isWritten = try await inspection.restoreReplica(of: id, on: volume.index, reason: reason)
+            let written = try await inspection.restoreReplica(of: row.id, on: volume.index, reason: reason)
             for index in findings.indices { findings[index].isRepaired = true }
             // Whoever was faster has recorded it.
-            guard isWritten else { return }
+            guard let written else { return }
             for finding in findings {
-                try await inspection.recordRepair(finding, source: "the other volumes")
+                try await inspection.recordRepair(
+                    finding, source: written.source, quarantined: written.quarantined)
             }
+            try await LostVersions(inspection).review(row, source: written.source)
         } catch {
             for index in findings.indices where !findings[index].isRepaired {
                 findings[index].repair += "; that failed: \(error)"
@@ -254,17 +227,11 @@ public struct ReplicaCheck: Sendable {
     /// The order of the questions matters: a blob whose name in incoming/ was gone before the catalog was
     /// asked is published or removed, so one that the catalog does not know and that is still there is an
     /// orphan.
-    private func checkOrphan(
-        _ id: BlobID, _ volume: any Volume, _ summary: inout CheckSummary,
-        _ report: (Finding) throws -> Void
-    ) async throws {
-        if inspection.isBeingWritten(id) || known.contains(id) { return }
-        if try volume.incoming().blobs.contains(id) { return }
-        if try inspection.catalog.read({ try $0.blob(id) }) != nil { return }
-        guard try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id)) else { return }
-        try await strange(
-            .orphanFile, volume.path(of: id), volume, "no event in the log publishes blob \(id)", &summary,
-            report)
+    private func isOrphan(_ id: BlobID, _ volume: any Volume) throws -> Bool {
+        if inspection.isBeingWritten(id) || known.contains(id) { return false }
+        if try volume.incoming().blobs.contains(id) { return false }
+        if try inspection.catalog.read({ try $0.blob(id) }) != nil { return false }
+        return try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id))
     }
 
     private func checkIncoming(
@@ -272,7 +239,7 @@ public struct ReplicaCheck: Sendable {
     ) async throws {
         let found = try volume.incoming()
         for path in found.foreign {
-            try await strange(.foreignFile, path, volume, "it is not named as a blob is", &summary, report)
+            try await strange(.named(otherwise: path, on: volume), &summary, report)
         }
         let suspects = found.blobs.filter { !inspection.isBeingWritten($0) }
         guard !suspects.isEmpty else { return }
@@ -285,21 +252,25 @@ public struct ReplicaCheck: Sendable {
                 if options.repairs { try volume.settle(id) }
                 continue
             }
-            try await strange(
-                .leftover, "incoming/\(id)", volume, "no upload is writing blob \(id)", &summary, report)
+            let leftover = StrangeFile(
+                volume: volume, path: "incoming/\(id)", code: .leftover,
+                evidence: "no upload is writing blob \(id)", blobID: id)
+            try await strange(leftover, &summary, report)
         }
     }
 
     private func strange(
-        _ code: FindingCode, _ path: String, _ volume: any Volume, _ evidence: String,
-        _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
+        _ file: StrangeFile, _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
         var finding = Finding(
-            code, volume: volume.index, path: path, evidence: evidence, repair: "move the file to quarantine")
+            file.code, volume: file.volume.index, path: file.path, evidence: file.evidence,
+            repair: "move the file to quarantine")
+        finding.blobID = file.blobID
         if options.repairs {
             let place: String
             do {
-                place = try volume.quarantine(path, reason: "\(code.rawValue): \(evidence)")
+                place = try file.volume.quarantine(
+                    file.path, reason: "\(file.code.rawValue): \(file.evidence)")
             } catch let error as FileSystemError where error.code == ENOENT {
                 return  // it went by itself since it was listed
             }

@@ -41,23 +41,37 @@ public struct StoreCheck: Sendable {
         defer { lane.finish() }
         let comparison = BackgroundJob(on: lane) { try catalog.compare() }
         var damaged: [Finding] = []
-        _ = try LogCheck(store).run {
-            damaged.append($0)
-        } progress: {
-            progress($0 * 0.2)
+        do {
+            _ = try LogCheck(store).run {
+                damaged.append($0)
+            } progress: {
+                progress($0 * 0.2)
+            }
+        } catch LogError.damaged(let sequence, let reason) {
+            damaged.append(lostEvent(sequence, reason))
         }
+        // A sealed segment is written afresh as a whole, whichever of its events is damaged.
+        var rewritten: [String: String] = [:]
         for var finding in damaged {
-            if options.repairs { await mend(&finding, inspection) }
+            if options.repairs, finding.code != .lostEvent { await mend(&finding, inspection, &rewritten) }
             try count(finding)
         }
-        let (differences, forgotten) = try await catalog.findings(try await comparison.value())
-        for finding in differences { try count(finding) }
+        var forgotten: Set<BlobID> = []
+        do {
+            let (differences, blobs) = try await catalog.findings(try await comparison.value())
+            for finding in differences { try count(finding) }
+            forgotten = blobs
+        } catch LogError.damaged where damaged.contains(where: { $0.code == .lostEvent }) {
+            // The catalog cannot be computed anew without the event that was reported: it stands as it is.
+        }
         progress(0.3)
         var replicas = ReplicaCheck(store, options)
         replicas.known = forgotten
         var summary = try await replicas.run(report: report) {
             progress(0.3 + 0.7 * $0)
         }
+        // What was lost and is there again, whoever brought it.
+        if options.repairs { try await LostVersions(inspection).reviewAll(source: "found by a check") }
         summary.findings += before.findings
         summary.repaired += before.repaired
         return summary
@@ -73,6 +87,28 @@ public struct StoreCheck: Sendable {
             finding.sequence = frame.sequence
             findings.append(finding)
         }
+        for parting in store.opening.log.partings where store.inspection.isInService(parting.mirror) {
+            var finding = Finding(
+                parting.isDiverged ? .divergedMirror : .shortMirror, volume: parting.mirror, path: "log",
+                evidence: parting.evidence, repair: "bring it up to date from the other mirrors")
+            finding.sequence = parting.sequence
+            findings.append(finding)
+        }
+        for tail in store.opening.log.cut {
+            var finding = Finding(
+                .longMirror, volume: tail.mirror, path: tail.path,
+                evidence: "it has event \(tail.sequence) and maybe more, which no quorum has",
+                repair: "move them to quarantine")
+            finding.sequence = tail.sequence
+            findings.append(finding)
+        }
+        if store.opening.catalogWasRebuilt {
+            findings.append(
+                Finding(
+                    .damagedCatalog, volume: 0, path: "state/catalog.sqlite",
+                    evidence: "it could not be read, or was not of this log",
+                    repair: "compute it from the log"))
+        }
         for (volume, id) in store.opening.unpublishedBlobs {
             var finding = Finding(
                 .leftover, volume: volume, path: "incoming/\(id)",
@@ -84,11 +120,32 @@ public struct StoreCheck: Sendable {
         return findings
     }
 
-    private func mend(_ finding: inout Finding, _ inspection: StoreInspection) async {
+    /// An event that no mirror has any more. What the catalog has of it stands; nothing is computed from it again.
+    private func lostEvent(_ sequence: SequenceNumber, _ reason: String) -> Finding {
+        var finding = Finding(
+            .lostEvent, volume: 0, path: "log", evidence: "event \(sequence): \(reason)",
+            repair: "put back a mirror that has it, from quarantine or a copy of a volume")
+        finding.sequence = sequence
+        return finding
+    }
+
+    private func mend(
+        _ finding: inout Finding, _ inspection: StoreInspection, _ rewritten: inout [String: String]
+    ) async {
         do {
-            let place = try await inspection.repairLog(finding.sequence, on: finding.volume)
+            let source = inspection.log.goodMirror(of: finding.sequence, besides: finding.volume)
+            let segment = "\(finding.volume) \(finding.path)"
+            let isSealed = !inspection.log.isInActiveSegment(finding.sequence)
+            let place: String
+            if let earlier = rewritten[segment] {
+                place = earlier
+            } else {
+                place = try await inspection.repairLog(finding.sequence, on: finding.volume)
+                if isSealed { rewritten[segment] = place }
+            }
             finding.isRepaired = true
-            try await inspection.recordRepair(finding, source: "the other mirrors", quarantined: place)
+            try await inspection.recordRepair(
+                finding, source: source.map { "volume \($0)" } ?? "the other mirrors", quarantined: place)
         } catch {
             finding.repair += "; that failed: \(error)"
         }

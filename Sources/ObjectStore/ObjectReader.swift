@@ -22,6 +22,12 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     private let lacksKey: Bool
     /// The one volume to read from; `nil` for any.
     private let volume: Int?
+    /// The version was declared lost: all that is wanted of it is read before a byte of it is handed out, so that no
+    /// body is begun that cannot be ended.
+    private var mustProve = false
+    private let dataKey: SecretKey?
+    /// A blob was found good nowhere, and mended for this very read: not twice.
+    private var wasRescued = false
 
     /// - Parameter dataKey: needed, and looked at, for a version that is enciphered.
     init(_ version: ObjectVersion, range: Range<UInt64>, dataKey: SecretKey? = nil, engine: Engine) {
@@ -34,6 +40,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         volume = nil
         pin = engine.readPins.pin(version.sequence)
         lacksKey = version.record.hasEncryption && dataKey == nil
+        self.dataKey = dataKey
+        mustProve = engine.board.isGone(version.sequence)
         if let dataKey, version.record.hasEncryption, !range.isEmpty {
             deciphering = DecipheringReader(version, range: range, dataKey: dataKey, engine: engine)
         }
@@ -51,6 +59,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         piece = (0, 0)
         pin = engine.readPins.pin(version.sequence)
         lacksKey = false
+        dataKey = nil
     }
 
     deinit { engine.readPins.unpin(pin) }
@@ -63,6 +72,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     /// - Throws: ``StoreError/lost(_:evidence:)`` if no volume has a good replica of some block,
     ///   ``StoreError/notReadable(_:evidence:)`` if one that could not be asked may.
     public func read(into buffer: UnsafeMutableRawBufferPointer) async throws -> Int {
+        if mustProve { try await prove() }
         if let deciphering { return try await deciphering.read(into: buffer) }
         guard position < end, buffer.count > 0 else { return 0 }
         guard !lacksKey else {
@@ -82,6 +92,15 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             : try await readBlob(current, offset: offset, into: room)
         position += UInt64(read)
         return read
+    }
+
+    private func prove() async throws {
+        mustProve = false
+        let reader = ObjectReader(version, range: position..<end, dataKey: dataKey, engine: engine)
+        reader.mustProve = false
+        let buffer = AlignedBuffer(capacity: 16 * Limits.blockSize)
+        while try await reader.read(into: buffer.bytes) > 0 {}
+        if position == 0, end == version.size { engine.rescue.recovered(version) }
     }
 
     private func readPayload(
@@ -206,6 +225,9 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             }
         }
         guard blocks.count > 1 else {
+            if volume == nil, try await isRescued(id) {
+                return try await readChunk(id, length, blocks, from: engine.readOrder(id), into: room)
+            }
             throw failure.error(version, "blob \(id) block \(blocks.lowerBound)", engine.volumes)
         }
         // No volume has all of these blocks; together they may.
@@ -215,6 +237,14 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             done += try await readChunk(id, length, block..<block + 1, from: handles, into: rest)
         }
         return done
+    }
+
+    /// Whether a blob that no volume has good by itself was mended, from all of them together. One that was declared
+    /// lost is not tried again with every read.
+    private func isRescued(_ id: BlobID) async throws -> Bool {
+        guard !wasRescued, !engine.board.isGone(version.sequence) else { return false }
+        wasRescued = true
+        return try await engine.rescue.mend(id)
     }
 }
 

@@ -50,6 +50,7 @@ public final class ObjectStore: Sendable {
             let (engine, report) = try Opening.open(settings, environment)
             let store = ObjectStore(
                 engine: engine, lock: lock, opening: report, maintenance: Maintenance(engine))
+            try engine.board.load(engine.ledger.catalog)
             try await store.beginEpoch()
             return store
         } catch {
@@ -79,6 +80,7 @@ public final class ObjectStore: Sendable {
             var overlaid = environment
             overlaid.fileSystem = OverlayFileSystem(over: environment.fileSystem)
             let (engine, report) = try Opening.open(copy, overlaid)
+            try engine.board.load(engine.ledger.catalog)
             // No epoch is opened: the log that is shown ends where the log on the volumes ends.
             return ObjectStore(
                 engine: engine, lock: lock, opening: report, maintenance: Maintenance(engine),

@@ -6,7 +6,6 @@ import Volumes
 /// What snapshots and restores ask of an open store.
 extension StoreInspection {
     package var storeID: StoreID { engine.storeID }
-    package var fileSystem: any FileSystem { engine.environment.fileSystem }
     package var clock: @Sendable () -> Timestamp { engine.clock }
 
     /// Runs `body` while nothing that can be seen as of `sequence` is reclaimed.
@@ -27,31 +26,13 @@ extension StoreInspection {
         let flaws = target.verify(id, length: length, sha256: sha256, deep: false)
         guard !flaws.isEmpty else { return nil }
         let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-        return try BlobCopier(sources: volumes).copy(id, to: target, replacing: reason)
+        return try BlobCopier(sources: volumes).copy(
+            id, content: BlobContent(length: length, sha256: sha256), to: target, replacing: reason
+        ).bytes
     }
 }
 
 extension StoreInspection {
-    /// Whether the volumes in service have every block of a blob good, between them.
-    package func isReadable(_ row: BlobRow) -> Bool {
-        if volumes.contains(where: {
-            $0.verify(row.id, length: row.length, sha256: row.sha256, deep: true).isEmpty
-        }) {
-            return true
-        }
-        let buffer = AlignedBuffer(capacity: Limits.blockSize)
-        return (0..<BlockMath.count(row.length)).allSatisfy { block in
-            volumes.contains { volume in
-                let read = Result { () throws(BlobFlaw) in
-                    try volume.readBlocks(
-                        row.id, length: row.length, blocks: block..<block + 1, into: buffer.bytes)
-                }
-                if case .success = read { return true }
-                return false
-            }
-        }
-    }
-
     /// Writes the damaged replicas of a blob anew from a source that is none of the store's volumes, whose replica is
     /// proved by the blob's SHA-256 first. What was there goes to quarantine.
     /// - Returns: the volumes that were given a replica.

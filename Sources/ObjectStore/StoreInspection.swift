@@ -12,6 +12,7 @@ package struct StoreInspection: Sendable {
     package var volumes: [any Volume] { engine.volumes.inService.map(\.volume) }
     package var log: EventLog { engine.ledger.log }
     package var catalog: Catalog { engine.ledger.catalog }
+    package var fileSystem: any FileSystem { engine.environment.fileSystem }
 
     package func isInService(_ index: Int) -> Bool { engine.volumes.handle(index) != nil }
     package func isBeingWritten(_ id: BlobID) -> Bool {
@@ -34,20 +35,22 @@ package struct StoreInspection: Sendable {
     ///
     /// Repairs are made one after the other: two of one replica, by a check and by the server's own, would take
     /// each other's files away.
-    /// - Returns: `false` if the replica is good by now, or needed no more.
-    package func restoreReplica(of id: BlobID, on index: Int, reason: String) async throws -> Bool {
+    /// - Returns: what was done; `nil` if the replica is good by now, or needed no more.
+    @discardableResult
+    package func restoreReplica(of id: BlobID, on index: Int, reason: String) async throws -> CopyReport? {
         try await engine.repairs.run { [engine] in
             guard let target = engine.volumes.handle(index)?.volume else {
                 throw StoreError.unavailable("volume \(index) is not in service")
             }
             guard let row = try engine.ledger.catalog.read({ try $0.blob(id) }), !row.isReclaiming,
                 !target.verify(id, length: row.length, sha256: row.sha256, deep: true).isEmpty
-            else { return false }
+            else { return nil }
             engine.blobsBeingWritten.withLock { _ = $0.insert(id) }
             defer { engine.blobsBeingWritten.withLock { _ = $0.remove(id) } }
             let others = engine.volumes.inService.filter { $0.index != index }.map(\.volume)
-            try BlobCopier(sources: others + [target]).copy(id, to: target, replacing: reason)
-            return true
+            return try BlobCopier(sources: others + [target]).copy(
+                id, content: BlobContent(row), to: target, replacing: reason
+            ) { try descriptor(of: row) }
         }
     }
 
@@ -97,7 +100,10 @@ package struct StoreInspection: Sendable {
     /// - Returns: where the damaged bytes are, relative to the volume.
     package func repairLog(_ sequence: SequenceNumber, on index: Int) async throws -> String {
         let log = log
-        guard log.isInActiveSegment(sequence) else { return try log.repair(sequence, mirror: index) }
+        guard log.isInActiveSegment(sequence) else {
+            // One after the other: two of one segment would take each other's files away.
+            return try await engine.repairs.run { try log.repair(sequence, mirror: index) }
+        }
         return try await excluding { try log.repair(sequence, mirror: index) }
     }
 
@@ -113,7 +119,11 @@ package struct StoreInspection: Sendable {
 
     /// Appends an event that says what a check saw or did.
     package func record(_ change: EventRecord.OneOf_Change) async throws -> Commit {
-        try await engine.ledger.commit(Proposal(actor: .holdfast) { _ in .append(change) { _, _ in } }).commit
+        let commit = try await engine.ledger.commit(
+            Proposal(actor: .holdfast) { _ in .append(change) { _, _ in } }
+        ).commit
+        engine.board.note(change)
+        return commit
     }
 }
 

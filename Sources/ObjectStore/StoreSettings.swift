@@ -12,6 +12,8 @@ public struct StoreSettings: Sendable {
     public var operationDeadline: Duration = .seconds(10)
     /// How long what was overwritten or deleted for good is kept before its space is reclaimed.
     public var historySeconds: UInt64 = 7 * 86_400
+    /// How fast a volume that was away is filled; `nil` for as fast as the disks are.
+    public var refillBytesPerSecond: UInt64?
     /// Objects up to this size stand in the log.
     public var inlineByteCount = Limits.inlineByteCount
     public var segmentByteCount = Limits.segmentByteCount
@@ -34,6 +36,8 @@ public struct StoreEnvironment: Sendable {
     public var clock: @Sendable () -> Timestamp
     /// Makes a lane of so many threads with so long a queue.
     public var makeLane: @Sendable (_ name: String, _ threads: Int, _ capacity: Int) -> any Lane
+    /// Lets the calling thread wait for so many seconds.
+    public var sleep: @Sendable (Double) -> Void = { Thread.sleep(forTimeInterval: $0) }
 
     public init(
         fileSystem: any FileSystem, clock: @escaping @Sendable () -> Timestamp,

@@ -38,9 +38,9 @@ struct DamageRestore {
                         let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming
                     else { continue }
                     // Copies share blobs: the first version that is met speaks for all.
-                    guard row.uses == 1 || looked.insert(id).inserted, !inspection.isReadable(row) else {
-                        continue
-                    }
+                    guard row.uses == 1 || looked.insert(id).inserted,
+                        !(try await inspection.canRead(row))
+                    else { continue }
                     let outcome = await mend(row, of: version)
                     summary.add(outcome)
                     try report(outcome)

@@ -12,6 +12,8 @@ public enum BlobFlaw: Error, Sendable, Equatable {
     case badDescriptor(String)
     /// A whole replica, of another blob or another store.
     case wrongIdentity(expected: String, found: String)
+    /// A whole replica of the right blob that was written to another volume.
+    case otherVolume(expected: Int, found: Int)
     /// A whole replica of the right id that is not what the log says it is.
     case wrongContent(String)
     case corruptBlock(index: Int, expected: UInt32, found: UInt32)
@@ -32,6 +34,8 @@ extension BlobFlaw: CustomStringConvertible {
         case .badTable: "the block table does not match its checksum"
         case .badDescriptor(let reason): "the descriptor is damaged: \(reason)"
         case .wrongIdentity(let expected, let found): "the file is a replica of \(found), not of \(expected)"
+        case .otherVolume(let expected, let found):
+            "the replica was written to volume \(found), not to volume \(expected)"
         case .wrongContent(let reason): "the replica is not what the log says: \(reason)"
         case .corruptBlock(let index, let expected, let found):
             "block \(index) has CRC32C \(hexadecimal(found)), where the table says \(hexadecimal(expected))"

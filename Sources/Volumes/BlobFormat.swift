@@ -29,6 +29,16 @@ public struct BlobInfo: Sendable {
     public let sha256: [UInt8]
     public let descriptor: EventBlobDescriptor
     public let blockChecksums: [UInt32]
+
+    package init(
+        id: BlobID, length: UInt64, sha256: [UInt8], descriptor: EventBlobDescriptor, blockChecksums: [UInt32]
+    ) {
+        self.id = id
+        self.length = length
+        self.sha256 = sha256
+        self.descriptor = descriptor
+        self.blockChecksums = blockChecksums
+    }
 }
 
 /// The blob file: data · padding to 4 · block table · descriptor · padding · footer.
@@ -131,13 +141,15 @@ package enum BlobFormat {
     }
 
     /// Reads and checks a replica's trailer.
-    /// - Parameter length: what the log says, if the caller knows: tells a truncated file from a damaged one.
-    package static func readTrailer(_ file: any File, id: BlobID, length: UInt64?) throws(BlobFlaw)
+    /// - Parameters:
+    ///   - id: the blob that it must be of; `nil` takes any.
+    ///   - length: what the log says, if the caller knows: tells a truncated file from a damaged one.
+    package static func readTrailer(_ file: any File, id: BlobID?, length: UInt64?) throws(BlobFlaw)
         -> BlobInfo
     {
         let size = try unreadable { () throws(FileSystemError) in try file.size() }
         let footer = try findFooter(file, size: size, length: length)
-        guard footer.id == id else {
+        if let id, footer.id != id {
             throw .wrongIdentity(expected: "blob \(id)", found: "blob \(footer.id)")
         }
         if size > footer.fileSize { throw .extended(expected: footer.fileSize, found: size) }
@@ -185,6 +197,10 @@ package enum BlobFormat {
             guard length != nil else { throw error }
             for end in stride(from: smallest, through: min(size, smallest + 16 * page), by: Int(page)) {
                 if let footer = try? readFooter(file, endingAt: end), footer.fileSize == end { return footer }
+            }
+            // A whole file ends with a page: this one was cut within its last one.
+            guard size % page == 0 else {
+                throw .truncated(expected: (size + page - 1) / page * page, found: size)
             }
             throw error
         }

@@ -16,6 +16,7 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
     private var offset: UInt64 = 0
     private var isFinished = false
     private var isLinked = false
+    private(set) var displaced: String?
 
     init(_ id: BlobID, expectedLength: UInt64?, replacing: String?, volume: DirectoryVolume) throws {
         self.id = id
@@ -23,8 +24,10 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
         self.replacing = replacing
         let path = volume.incomingPath(id)
         if replacing != nil, try volume.fileSystem.status(of: path) != nil {
-            // What an earlier repair that was cut off has left.
-            try volume.fileSystem.remove(path)
+            // What an earlier repair that was cut off has left; or, where the name in blobs/ was lost, the last
+            // there is of the blob on this volume.
+            _ = try volume.quarantine(
+                "incoming/\(id)", reason: "a replica that was being written: \(replacing ?? "")")
         }
         file = try volume.fileSystem.open(path, [.write, .createNew, .direct], permissions: 0o600)
         if let expectedLength, expectedLength > 0 {
@@ -71,7 +74,7 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
         try fileSystem.createDirectories(branch, below: volume.directory + "/blobs", permissions: 0o700)
         if try fileSystem.status(of: path) != nil {
             guard let replacing else { throw VolumeError.blobExists(path: path) }
-            _ = try volume.quarantine(volume.path(of: id), reason: replacing)
+            displaced = try volume.quarantine(volume.path(of: id), reason: replacing)
         }
         // The name in incoming/ durable before the other can be: a crash must not leave a blob that no event
         // names and nothing tells of.

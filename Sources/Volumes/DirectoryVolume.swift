@@ -217,6 +217,8 @@ public final class DirectoryVolume: Volume {
             let found = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
             let expected = blob.info.blockChecksums[block]
             guard found == expected else {
+                // The file may have been replaced by a good one since it was opened: the next read looks again.
+                openBlobs.forget(blob.info.id)
                 throw .corruptBlock(index: block, expected: expected, found: found)
             }
         }
@@ -265,11 +267,14 @@ public final class DirectoryVolume: Volume {
             guard info.sha256 == sha256 else {
                 return [.wrongContent("its SHA-256 is \(info.sha256.hexadecimal), not \(sha256.hexadecimal)")]
             }
-            if depth == .trailer { return [] }
+            // It is read all the same: the bytes are those of the blob.
+            let place = isOwn(info.descriptor) ? [] : [placeFlaw(info.descriptor)]
+            if depth == .trailer { return place }
             file.close()
-            return try BlobScan.run(
-                fileSystem: fileSystem, path: directory + "/" + path(of: id), info: info,
-                digests: depth == .whole)
+            return try place
+                + BlobScan.run(
+                    fileSystem: fileSystem, path: directory + "/" + path(of: id), info: info,
+                    digests: depth == .whole)
         } catch {
             openBlobs.forget(id)
             return [error]
@@ -281,9 +286,10 @@ public final class DirectoryVolume: Volume {
     public func listBlobs(firstByte: UInt8) throws -> [BlobListItem] {
         let first = [firstByte].hexadecimal
         let root = directory + "/blobs/" + first
-        guard let status = try fileSystem.status(of: root) else { return [] }
-        guard status.kind == .directory else { return [.foreign("blobs/" + first)] }
-        var items: [BlobListItem] = []
+        // What is named as no directory of blobs is comes with the first one.
+        var items = firstByte == 0 ? try strangersBesideBlobs() : []
+        guard let status = try fileSystem.status(of: root) else { return items }
+        guard status.kind == .directory else { return items + [.foreign("blobs/" + first)] }
         for second in try fileSystem.list(root) {
             let branch = "blobs/\(first)/\(second)"
             guard second.utf8.count == 2,
@@ -303,28 +309,10 @@ public final class DirectoryVolume: Volume {
         return items
     }
 
-    // MARK: Quarantine
-
-    public func quarantine(_ relativePath: String, reason: String) throws -> String {
-        let base = relativePath.split(separator: "/").last.map(String.init) ?? "file"
-        var name = "\(base)-\(clock().microseconds)"
-        // Nothing that is in quarantine is ever overwritten.
-        while try fileSystem.status(of: "\(quarantineDirectory)/\(name)") != nil { name += "+" }
-        struct Note: Encodable {
-            let path: String
-            let reason: String
-            let time: String
-        }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let note = try encoder.encode(Note(path: relativePath, reason: reason, time: clock().description))
-        // The reason first: nothing stands in quarantine unexplained.
-        try fileSystem.replaceFile("\(quarantineDirectory)/\(name).json", with: Array(note))
-        try fileSystem.rename("\(directory)/\(relativePath)", to: "\(quarantineDirectory)/\(name)")
-        try fileSystem.syncDirectory(quarantineDirectory)
-        try fileSystem.syncDirectory(parent(of: "\(directory)/\(relativePath)"))
-        if let id = BlobID(base) { openBlobs.forget(id) }
-        return "quarantine/\(name)"
+    private func strangersBesideBlobs() throws -> [BlobListItem] {
+        try fileSystem.list(directory + "/blobs").filter { name in
+            name.utf8.count != 2 || UInt8(name, radix: 16).map { [$0].hexadecimal } != name
+        }.map { .foreign("blobs/" + $0) }
     }
 }
 
@@ -367,6 +355,7 @@ enum BlobScan {
                 }
             }
             offset += wanted
+            ScanPace.note(Int(wanted))
         }
         if flaws.isEmpty, digests, sha256.finalize() != info.sha256 { flaws.append(.wrongSHA256) }
         return flaws

@@ -25,6 +25,8 @@ public protocol BlobSink: AnyObject, Sendable {
     func finish(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws
     /// Removes all that was written, also after ``finish(tail:trailer:)``.
     func abort() throws
+    /// Where the replica that stood under the name before went, relative to the volume; `nil` if none did.
+    var displaced: String? { get }
 }
 
 /// What a listing of a volume's blobs meets.
@@ -82,6 +84,9 @@ public protocol Volume: Sendable {
     ) throws(BlobFlaw) -> Int?
     /// What the replica's trailer says, verified.
     func info(of id: BlobID, length: UInt64?) throws(BlobFlaw) -> BlobInfo
+    /// What the trailer of a file says, verified, whichever blob or store it is of; by its path relative to the
+    /// volume.
+    func identify(_ relativePath: String) throws(BlobFlaw) -> BlobInfo
     /// Every flaw that shows. None if the replica is good as far as `depth` goes.
     func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], depth: VerificationDepth) -> [BlobFlaw]
     /// Blobs in the order of their ids, from `directory` (the first byte of the id) on.
@@ -89,8 +94,22 @@ public protocol Volume: Sendable {
     /// The path of a blob's file, relative to the volume.
     func path(of id: BlobID) -> String
 
-    /// Moves a file out of the way, with the reason beside it; returns its new path, relative to the volume.
+    /// Moves a file out of the way, with a note beside it of where it was, why it went, its size and its SHA-256;
+    /// returns its new path, relative to the volume.
     func quarantine(_ relativePath: String, reason: String) throws -> String
+    /// What the note beside a file in quarantine says; by the file's path relative to the volume.
+    /// - Throws: ``PutBackRefusal``.
+    func quarantineNote(_ place: String) throws -> QuarantineNote
+    /// Moves a file from quarantine back to where it was.
+    /// - Parameter displacing: the reason for which what stands there now goes to quarantine itself; without one, it
+    ///   is refused if something does.
+    /// - Returns: where that went, relative to the volume.
+    /// - Throws: ``PutBackRefusal`` if the file is gone, or is not what was set aside.
+    func putBack(_ place: String, displacing reason: String?) throws -> String?
+    /// Files in quarantine that are, or were taken for, replicas of a blob; by their paths relative to the volume.
+    func quarantined(_ id: BlobID) throws -> [String]
+    /// Whatever may hold bytes of a blob here, quarantine included: nothing of it is verified.
+    func rawReplicas(of id: BlobID, length: UInt64) -> [RawReplica]
     /// Whether the volume is still the one that was opened.
     func isPresent() -> Bool
     func space() throws -> (free: UInt64, total: UInt64)

@@ -3,6 +3,7 @@ import EventLog
 import Foundation
 import HoldfastServer
 import ObjectStore
+import Volumes
 
 /// The directory of a store.
 struct StoreLocation: ParsableArguments {
@@ -33,15 +34,23 @@ struct StoreLocation: ParsableArguments {
                 return
             }
             try requireStore(settings)
-            let store =
-                command.changesStore
-                ? try await ObjectStore.open(settings.store)
-                : try await ObjectStore.openForInspection(settings.store)
+            let store: ObjectStore
+            do {
+                store =
+                    command.changesStore
+                    ? try await ObjectStore.open(settings.store)
+                    : try await ObjectStore.openForInspection(settings.store)
+            } catch let error as VolumeError {
+                // What keeps the store from being opened is a finding too.
+                for line in try command.refusal(error, settings.volumePaths) { try output.line(line) }
+                throw error
+            }
             defer { store.close() }
             for note in store.opening.log.notes { complain("opening: \(note)") }
             let keys = try KeyStore(stateDirectory: settings.store.stateDirectory)
             let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
-            let runner = CommandRunner(store: store, keys: keys, masterKeys: masterKeys, isStopped: true)
+            let runner = try CommandRunner(
+                stopped: store, keys: keys, masterKeys: masterKeys, settings: settings)
             let status = try await runner.run(command, output)
             guard status == 0 else { throw ExitCode(status) }
         }

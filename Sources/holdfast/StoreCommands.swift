@@ -11,11 +11,13 @@ struct InitCommand: AsyncParsableCommand {
 
     @OptionGroup var location: StoreLocation
     @Option(help: "The three volumes, comma-separated. (default: DIR/volume-1 to -3)") var volumes: String?
+    @Flag(help: "Mark it as a store that holdfast-inject may damage.") var testStore = false
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() async throws {
         try await reporting(status: 1) {
             var flags: [(name: String, value: String)] = []
+            if testStore { flags.append((SettingName.testStore.rawValue, "true")) }
             if let volumes {
                 // Relative to where the command is run, and kept whole.
                 let paths = volumes.split(separator: ",").map { URL(fileURLWithPath: String($0)).path }

@@ -15,11 +15,12 @@ from botocore.exceptions import ClientError
 from holdfast import BINARY, Server, holdfast, s3_client, wait_until
 
 COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "explain", "rebuild-catalog", "volume", "volume list",
-            "volume replace", "key", "key create", "key list", "key delete", "user", "user create", "user list",
+            "volume replace", "status", "scrub", "scrub status", "scrub start", "scrub pause", "key", "key create", "key list", "key delete", "user", "user create", "user list",
             "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
             "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
-            "snapshot verify", "snapshot delete", "snapshot prune", "restore"]
+            "snapshot verify", "snapshot delete", "snapshot prune", "restore",
+            "repair", "repair list", "repair undo"]
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

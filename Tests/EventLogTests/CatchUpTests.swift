@@ -99,7 +99,7 @@ import Volumes
         let kept = "/volume-3/quarantine/log-777"
         #expect(try fixture.disk.contents(of: kept) == header.encoded())
         #expect(
-            String(decoding: try fixture.disk.contents(of: kept + ".txt"), as: UTF8.self)
+            String(decoding: try fixture.disk.contents(of: kept + ".json"), as: UTF8.self)
                 .contains("events that are no part of the log"))
     }
 

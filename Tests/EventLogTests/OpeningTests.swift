@@ -220,9 +220,9 @@ import Volumes
         #expect(recovery.lagging == [3])
         #expect(try log.isProved() && log.inService == [1, 2, 3])
         let kept = try fixture.quarantine(3)
-        let tail = try #require(kept.first { !$0.hasSuffix(".txt") })
+        let tail = try #require(kept.first { !$0.hasSuffix(".json") })
         #expect(String(decoding: try fixture.disk.contents(of: tail), as: UTF8.self).contains("alone"))
-        let reason = try #require(kept.first { $0.hasSuffix(".txt") })
+        let reason = try #require(kept.first { $0.hasSuffix(".json") })
         #expect(
             String(decoding: try fixture.disk.contents(of: reason), as: UTF8.self)
                 .contains("events that are no part of the log"))
@@ -259,7 +259,7 @@ import Volumes
         let (log, _) = try fixture.open()
         #expect(try log.names() == ["epoch"])
         for index in 1...3 {
-            let kept = try #require(try fixture.quarantine(index).first { !$0.hasSuffix(".txt") })
+            let kept = try #require(try fixture.quarantine(index).first { !$0.hasSuffix(".json") })
             #expect(String(decoding: try fixture.disk.contents(of: kept), as: UTF8.self).contains("c"))
         }
     }

@@ -183,6 +183,7 @@ import Volumes
           "master-keys": "keys/master-keys.json",
           "sse-c-over-http": "true",
           "default-encryption": "AES256",
+          "test-store": "true",
           "buckets-start": "open",
           "users": [
             {
@@ -226,6 +227,7 @@ import Volumes
             #expect(found.masterKeysPath == found.directory + "/keys/master-keys.json")
             #expect(found.allowsCustomerKeysOverHTTP)
             #expect(found.encryptsNewBuckets)
+            #expect(found.isTestStore)
         }
     }
 }

@@ -94,8 +94,8 @@ import Volumes
         }
     }
 
-    @Test func anOrphanFileGoesToQuarantine() async throws {
-        try await expect(.orphanFile) {
+    @Test func aSecondReplicaUnderAnotherNameGoesToQuarantine() async throws {
+        try await expect(.duplicateFile) {
             let path = try $0.file(2)
             let copy = try $0.disk.contents(of: path)
             let name = String(repeating: "0", count: 32)

@@ -86,13 +86,13 @@ private final class Writers: Sendable {
     }
 
     @Test func aSealedSegmentThatIsMissingIsWrittenAfresh() async throws {
-        try await expect(.damagedFrame, 2, segments: 64 * 1024) { stage in
+        try await expect(.missingSegment, 2, segments: 64 * 1024) { stage in
             try stage.disk.lose("/volume-2/log/00000000000000000001.log")
         }
     }
 
-    @Test func anEventThatStandsInAnothersPlaceIsADivergedMirror() async throws {
-        try await expect(.divergedMirror, 3) { stage in
+    @Test func anEventThatStandsInAnothersPlaceIsMisplaced() async throws {
+        try await expect(.misplacedFrame, 3) { stage in
             let damage = LogDamage(disk: stage.disk, volume: 3)
             let (path, first) = try damage.frame(SequenceNumber(6))
             let (_, second) = try damage.frame(SequenceNumber(7))
@@ -134,10 +134,11 @@ private final class Writers: Sendable {
     }
 
     private func catalogDiffers(
-        _ table: String, sourceLocation: SourceLocation = #_sourceLocation,
+        _ table: String, _ code: FindingCode = .catalogRowMissing,
+        sourceLocation: SourceLocation = #_sourceLocation,
         before: (StartedStore) async throws -> Void = { _ in }
     ) async throws {
-        try await expect(.catalogDiffers, 0, sourceLocation: sourceLocation) { stage in
+        try await expect(code, 0, sourceLocation: sourceLocation) { stage in
             try await before(stage)
             let inspection = stage.store.inspection
             let other = try Catalog(
@@ -167,7 +168,7 @@ private final class Writers: Sendable {
     }
 
     @Test func aBucketSettingThatTheCatalogForgotIsComputedFromTheLog() async throws {
-        try await catalogDiffers("buckets") {
+        try await catalogDiffers("buckets", .catalogDiffers) {
             _ = try await $0.store.configureBucket(
                 $0.bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
         }

@@ -1,3 +1,4 @@
+import Integrity
 import Synchronization
 
 /// How many requests there were, and how long they took, by operation and status.
@@ -21,8 +22,14 @@ final class RequestMetrics: Sendable {
         }
     }
 
+    private struct Counts {
+        var sums: [Key: Sum] = [:]
+        /// Since the scrub asked last.
+        var latency = LatencyCounts()
+    }
+
     private final class Stripe: Sendable {
-        let sums = Mutex<[Key: Sum]>([:])
+        let counts = Mutex(Counts())
     }
 
     /// Taken in turn, so that requests hardly ever wait for one another.
@@ -33,15 +40,31 @@ final class RequestMetrics: Sendable {
         let (whole, atto) = duration.components
         let sum = Sum(count: 1, seconds: Double(whole) + Double(atto) * 1e-18)
         let stripe = turn.wrappingAdd(1, ordering: .relaxed).oldValue & (stripes.count - 1)
-        stripes[stripe].sums.withLock {
-            $0[Key(operation: operation, status: status), default: Sum()].add(sum)
+        let nanoseconds = UInt64(max(0, whole)) &* 1_000_000_000 &+ UInt64(max(0, atto) / 1_000_000_000)
+        stripes[stripe].counts.withLock {
+            $0.sums[Key(operation: operation, status: status), default: Sum()].add(sum)
+            $0.latency.add(nanoseconds: nanoseconds)
         }
+    }
+
+    /// How long requests took since this was asked last.
+    func takeLatency() -> LatencyCounts {
+        var all = LatencyCounts()
+        for stripe in stripes {
+            all.add(
+                stripe.counts.withLock { counts in
+                    guard counts.latency.count > 0 else { return LatencyCounts() }
+                    defer { counts.latency = LatencyCounts() }
+                    return counts.latency
+                })
+        }
+        return all
     }
 
     var all: [(key: Key, sum: Sum)] {
         var all: [Key: Sum] = [:]
         for stripe in stripes {
-            for (key, sum) in stripe.sums.withLock({ $0 }) { all[key, default: Sum()].add(sum) }
+            for (key, sum) in stripe.counts.withLock({ $0.sums }) { all[key, default: Sum()].add(sum) }
         }
         return all.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import Integrity
 import Model
 import ObjectStore
 import S3
@@ -8,6 +9,7 @@ import S3
 struct StatusResponder: HTTPResponder {
     let store: ObjectStore
     let metrics: RequestMetrics
+    let scrub: ScrubService
     let connections: @Sendable () -> Int
 
     private struct Health: Encodable {
@@ -30,8 +32,9 @@ struct StatusResponder: HTTPResponder {
         switch request.head.path?.split(separator: "?").first {
         case "/health/live": return text(.ok, "ok\n")
         case "/health/ready": return ready()
+        case "/health/green": return green()
         case "/metrics": return text(.ok, exposition(), type: "text/plain; version=0.0.4")
-        default: return text(.notFound, "there are /health/live, /health/ready and /metrics\n")
+        default: return text(.notFound, "there are /health/live, /health/ready, /health/green and /metrics\n")
         }
     }
 
@@ -43,7 +46,7 @@ struct StatusResponder: HTTPResponder {
 
     func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange) {}
 
-    private func text(
+    func text(
         _ status: HTTPResponse.Status, _ text: String, type: String = "text/plain"
     ) -> ServiceResponse {
         ServiceResponse(status, headers: [.contentType: type], body: .bytes(Array(text.utf8)))
@@ -105,6 +108,7 @@ struct StatusResponder: HTTPResponder {
             gauge("holdfast_confirmed_sequence", "Events up to here were re-read and verified.", confirmed)
         }
         gauge("holdfast_commit_queue_depth", "Changes that wait for their commit.", store.commitQueueDepth)
+        lines += integrityExposition()
         gauge("holdfast_connections", "Open connections of S3 clients.", connections())
         return lines.joined(separator: "\n") + "\n"
     }

@@ -13,14 +13,26 @@ public struct CommandRunner: Sendable {
     let store: ObjectStore
     let keys: KeyStore
     let masterKeys: MasterKeyStore
+    let scrub: ScrubService
     /// The store was opened for this command, and serves nobody.
     let isStopped: Bool
 
-    public init(store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, isStopped: Bool) {
+    public init(
+        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService, isStopped: Bool
+    ) {
+        self.scrub = scrub
         self.store = store
         self.keys = keys
         self.masterKeys = masterKeys
         self.isStopped = isStopped
+    }
+
+    /// For a store that was opened for one command.
+    public init(
+        stopped store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, settings: ServerSettings
+    ) throws {
+        let scrub = try ScrubService(store, settings.scrubSchedule, .init(load: { LatencyCounts() }))
+        self.init(store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: true)
     }
 
     /// - Returns: the exit status of the command.
@@ -35,7 +47,11 @@ public struct CommandRunner: Sendable {
             try await log(from: from, bucket: bucket, follow: follow, json: json, output)
         case .verifyLog(let json): return try verifyLog(json: json, output)
         case .explain(let object, let version, let json):
-            return try await Explanation(store).run(object, versionID: version, json: json, output)
+            return try await Explanation(store, scrub).run(object, versionID: version, json: json, output)
+        case .listRepairs(let json): try listRepairs(json: json, output)
+        case .undoRepair(let id, let json): try await undoRepair(id, json: json, output)
+        case .status(let json): return try status(json: json, output)
+        case .scrub(let action, let json): try scrub(action, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):
@@ -146,26 +162,6 @@ public struct CommandRunner: Sendable {
         }
         if !json { try output.line("event \(report.head.sequence)  chain \(report.head.chain)") }
         return report.mirrors.allSatisfy { $0.flaws == 0 } ? 0 : 4
-    }
-
-    private struct VolumeLine: Encodable {
-        let volume: Int
-        let path: String
-        let standing: String
-        let reason: String?
-    }
-
-    private func volumes(json: Bool, _ output: any CommandOutput) throws {
-        for status in store.volumeStatuses {
-            let line = VolumeLine(
-                volume: status.index, path: status.path, standing: status.standing.rawValue,
-                reason: status.reason)
-            let reason = line.reason.map { "  (\($0))" } ?? ""
-            try output.line(
-                json
-                    ? try CommandJSON.line(line)
-                    : "volume \(line.volume): \(line.standing)  \(line.path)\(reason)")
-        }
     }
 
     /// Returns when the new volume holds what the others do.

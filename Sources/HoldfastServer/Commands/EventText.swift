@@ -61,6 +61,8 @@ extension LoggedEvent {
         case .incidentAcknowledged(let change):
             "incident \(change.incident) acknowledged\(Self.why(change.note))"
         case .incidentClosed(let change): "incident \(change.incident) closed\(Self.why(change.outcome))"
+        case .scrubAdvanced(let change) where change.pass == 0:
+            "volume \(change.volume) healed: \(counted(change.bytes, "byte")) of what was brought to it read back"
         case .scrubAdvanced(let change):
             "volume \(change.volume): scrub \(change.pass) \(change.complete ? "complete" : "at \(counted(change.bytes, "byte"))"), \(counted(change.findings, "finding"))"
         case .volumeSetAside(let change): "volume \(change.volume) set aside: \(change.reason)"

@@ -7,8 +7,12 @@ import ObjectStore
 /// whether each replica of them is good at this moment.
 struct Explanation {
     private let store: ObjectStore
+    private let scrub: ScrubService
 
-    init(_ store: ObjectStore) { self.store = store }
+    init(_ store: ObjectStore, _ scrub: ScrubService) {
+        self.store = store
+        self.scrub = scrub
+    }
 
     private struct Report: Encodable {
         struct Piece: Encodable {
@@ -30,6 +34,8 @@ struct Explanation {
         let sequence: UInt64
         let published: String
         let confirmed: Bool
+        /// Every replica of it was read since; none while a volume is out or was not read back.
+        let lastVerified: String?
         let deleteMarker: Bool
         let size: UInt64
         let etag: String
@@ -86,12 +92,18 @@ struct Explanation {
             bucket: version.record.bucket, key: version.key, versionId: version.wireVersionID,
             sequence: version.sequence.rawValue, published: version.published.description,
             confirmed: try store.confirmedThrough() >= version.sequence,
+            lastVerified: try lastVerified(version),
             deleteMarker: version.isDeleteMarker, size: version.size, etag: version.etag,
             owner: version.record.ownerDisplayName,
             copiedFrom: version.record.copiedFrom.isEmpty ? nil : version.record.copiedFrom,
             reason: version.record.reason.isEmpty ? nil : version.record.reason,
             retention: Self.retention(version.record.metadata),
             legalHold: version.record.metadata.legalHold, pieces: pieces)
+    }
+
+    private func lastVerified(_ version: ObjectVersion) throws -> String? {
+        guard try store.confirmedThrough() >= version.sequence else { return nil }
+        return try scrub.lastVerified(version.record.pieces, published: version.published)?.description
     }
 
     private static func retention(_ metadata: EventMetadata) -> String? {
@@ -107,6 +119,7 @@ struct Explanation {
         lines.append(
             "  published by event \(report.sequence) at \(report.published), \(report.confirmed ? "confirmed" : "not confirmed yet")"
         )
+        if let verified = report.lastVerified { lines.append("  every replica verified since \(verified)") }
         if let source = report.copiedFrom { lines.append("  copied from \(source)") }
         if let reason = report.reason { lines.append("  made by \(reason)") }
         if let retention = report.retention { lines.append("  retention: \(retention)") }

@@ -8,7 +8,11 @@ public enum StoreCommand: Codable, Sendable {
     case log(from: UInt64, bucket: String?, follow: Bool, json: Bool)
     case verifyLog(json: Bool)
     case explain(object: String, versionID: String?, json: Bool)
+    case listRepairs(json: Bool)
+    case undoRepair(id: UInt64, json: Bool)
     case volumes(json: Bool)
+    case status(json: Bool)
+    case scrub(ScrubAction, json: Bool)
     case replaceVolume(number: Int, json: Bool)
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
@@ -37,9 +41,12 @@ public enum StoreCommand: Codable, Sendable {
     public var changesStore: Bool {
         switch self {
         case .fsck(_, let repair, _): repair
-        case .replaceVolume: true
+        case .replaceVolume, .undoRepair: true
+        case .listRepairs: false
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .createKey, .listKeys, .deleteKey: false
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .createKey, .listKeys,
+            .deleteKey:
+            false
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         case .createSnapshot: true

@@ -1,4 +1,5 @@
 import Foundation
+import Integrity
 import Logging
 import Model
 import ObjectStore
@@ -49,8 +50,16 @@ public struct ServerSettings: Sendable {
     public var masterKeys: String?
     /// Whether keys of customers may come over plain HTTP, where everyone on the way reads them.
     public var allowsCustomerKeysOverHTTP = false
+    /// Whether a new store is one that faults may be planted in.
+    public var isTestStore = false
     /// Whether new buckets begin with encryption by the store's own key.
     public var encryptsNewBuckets = false
+
+    /// Within how many days every byte is read back; 0 for never.
+    public var scrubPeriodDays = 30
+    public var scrubWindow = ScrubWindow.always
+    /// Bytes per second that a volume that was away is filled with; 0 for as fast as the disks are.
+    public var refillRate = 0
 
     public init(directory: String) {
         self.directory = directory
@@ -83,10 +92,16 @@ public struct ServerSettings: Sendable {
     /// The settings file's name in a store's directory.
     public static let fileName = "holdfast.json"
 
+    public var scrubSchedule: ScrubSchedule {
+        ScrubSchedule(
+            periodSeconds: scrubPeriodDays == 0 ? nil : Double(scrubPeriodDays) * 86_400, window: scrubWindow)
+    }
+
     public var store: StoreSettings {
         var settings = StoreSettings(stateDirectory: directory + "/state", volumePaths: volumePaths)
         settings.historySeconds = UInt64(historyHours) * 3600
         settings.operationDeadline = .seconds(deadlineSeconds)
+        settings.refillBytesPerSecond = refillRate == 0 ? nil : UInt64(refillRate)
         return settings
     }
 
@@ -174,6 +189,13 @@ public struct ServerSettings: Sendable {
         case .deadlineSeconds: deadlineSeconds = try number(1...3600)
         case .lifecycleDaySeconds: lifecycleDaySeconds = try number(1...86_400)
         case .lifecycleRate: lifecycleRate = try number(1...100_000)
+        case .scrubPeriodDays: scrubPeriodDays = try number(0...3650)
+        case .scrubWindow:
+            guard let window = ScrubWindow(value) else {
+                throw fail("is '\(value)': it must be always or HH:MM-HH:MM, such as 22:00-06:00")
+            }
+            scrubWindow = window
+        case .refillRate: refillRate = try number(0...1_000_000_000_000)
         case .workers: workers = try number(1...256)
         case .connections: connectionLimit = try number(1...100_000)
         case .masterKeys:
@@ -183,6 +205,9 @@ public struct ServerSettings: Sendable {
         case .customerKeysOverHTTP:
             guard let allowed = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
             allowsCustomerKeysOverHTTP = allowed
+        case .testStore:
+            guard let isTest = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
+            isTestStore = isTest
         case .defaultEncryption:
             guard ["none", "AES256"].contains(value) else {
                 throw fail("is '\(value)': it must be none or AES256")
@@ -217,6 +242,9 @@ public enum SettingName: String, CaseIterable, Sendable {
     case deadlineSeconds = "deadline-seconds"
     case lifecycleDaySeconds = "lifecycle-day-seconds"
     case lifecycleRate = "lifecycle-rate"
+    case scrubPeriodDays = "scrub-period-days"
+    case scrubWindow = "scrub-window"
+    case refillRate = "refill-rate"
     case logLevel = "log-level"
     case bucketsStart = "buckets-start"
     case tlsCertificate = "tls-certificate"
@@ -225,6 +253,7 @@ public enum SettingName: String, CaseIterable, Sendable {
     case masterKeys = "master-keys"
     case customerKeysOverHTTP = "sse-c-over-http"
     case defaultEncryption = "default-encryption"
+    case testStore = "test-store"
 
     public var environmentName: String {
         "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")

@@ -11,6 +11,11 @@ public enum StoreDirectory {
         let fileSystem = RealFileSystem()
         try fileSystem.createDirectories(settings.directory, permissions: 0o755)
         try ObjectStore.create(settings.store)
+        if settings.isTestStore {
+            let mark = settings.directory + "/" + testMark
+            try fileSystem.replaceFile(
+                mark, with: Array("faults may be planted here\n".utf8), permissions: 0o644)
+        }
         guard settings.volumePaths != ServerSettings(directory: settings.directory).volumePaths else {
             return
         }
@@ -18,6 +23,13 @@ public enum StoreDirectory {
         guard try fileSystem.status(of: file) == nil else { return }
         let bytes = Array(try SettingsFile.text(["volumes": settings.volumePaths]))
         try fileSystem.replaceFile(file, with: bytes, permissions: 0o644)
+    }
+
+    /// The file that marks a store as one that faults may be planted in; made with the store, or not at all.
+    static let testMark = "test-store"
+
+    public static func isTestStore(_ settings: ServerSettings) throws -> Bool {
+        try RealFileSystem().status(of: settings.directory + "/" + testMark)?.kind == .file
     }
 
     /// Whether nothing was made there yet: no volume has anything in it that a new file system has not, and there

@@ -1459,7 +1459,7 @@ public nonisolated struct EventScrubAdvanced: Sendable {
 
   public var volume: UInt32 = 0
 
-  /// Counted from 1.
+  /// Counted from 1. 0 with `complete`: what was brought to a volume that was away is read, and it is healed.
   public var pass: UInt64 = 0
 
   public var startedMicroseconds: UInt64 = 0

@@ -2,6 +2,16 @@ import Digests
 import Model
 import Volumes
 
+/// What a copy came to.
+package struct CopyReport: Sendable {
+    /// Bytes of data written.
+    package let bytes: UInt64
+    /// Where they came from: "volume 2", "volumes 1 and 3".
+    package let source: String
+    /// Where the replica went that stood in the copy's place, relative to the volume; empty if none did.
+    package let quarantined: String
+}
+
 /// Writes a blob to a volume from a sibling's replica, every block verified on the way and the whole against
 /// its SHA-256. Synchronous: runs on a thread that may wait for disks.
 struct BlobCopier: Sendable {
@@ -9,50 +19,109 @@ struct BlobCopier: Sendable {
 
     /// Volumes to read from.
     let sources: [any Volume]
+    /// Told of each run of bytes that is copied; may wait before the next.
+    var copied: (@Sendable (Int) throws -> Void)?
 
     /// - Throws: ``BlobFlaw`` if no source has a good replica of some block, or what writing throws; nothing
     ///   of the copy stays then.
-    /// - Returns: bytes of data written.
     /// - Parameters:
+    ///   - content: what the log says the blob is; `nil` before any event names it. With it, replicas that are
+    ///     whole and something else do not count, and damaged ones are put together if that gives this SHA-256.
     ///   - replacing: why a replica that is there goes to quarantine; `nil` if none is.
     ///   - settles: whether the blob is published: its name in incoming/ goes. Else that stays, for recovery to find
     ///     the copy by.
+    ///   - owner: whose the blob is, where no replica can say so any more.
     @discardableResult
     func copy(
-        _ id: BlobID, to target: any Volume, replacing: String?, settles: Bool = true
-    ) throws -> UInt64 {
-        let info = try firstInfo(of: id)
+        _ id: BlobID, content: BlobContent? = nil, to target: any Volume, replacing: String?,
+        settles: Bool = true, owner: () throws -> EventBlobDescriptor? = { nil }
+    ) throws -> CopyReport {
+        do {
+            let (info, sources) = try proven(id, content)
+            return try write(
+                id, info, to: target, replacing: replacing, settles: settles, ProvenBlocks(info, sources))
+        } catch let flaw as BlobFlaw {
+            guard let content, let blocks = composed(id, content) else { throw flaw }
+            guard let descriptor = try blocks.composition.descriptor ?? owner() else { throw flaw }
+            let info = BlobInfo(
+                id: id, length: content.length, sha256: content.sha256, descriptor: descriptor,
+                blockChecksums: [])
+            return try write(id, info, to: target, replacing: replacing, settles: settles, blocks)
+        }
+    }
+
+    /// Whether the whole blob can be had from the sources, quarantines included. Reads all of it.
+    func canRead(_ id: BlobID, _ content: BlobContent) -> Bool {
+        do {
+            let (info, sources) = try proven(id, content)
+            let blocks = ProvenBlocks(info, sources)
+            let buffer = AlignedBuffer(capacity: Self.chunkBlocks * Limits.blockSize)
+            var sha256 = SHA256()
+            for range in BlockMath.chunks(0..<BlockMath.count(info.length)) {
+                let count = try blocks.read(range, into: buffer.bytes)
+                sha256.update(
+                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[0..<count]))
+            }
+            if sha256.finalize() == content.sha256 { return true }
+        } catch {
+            // Whatever it is, there may be another way to the bytes.
+        }
+        return composed(id, content) != nil
+    }
+
+    /// Replicas whose trailers are whole and are of this blob as the log has it.
+    private func proven(_ id: BlobID, _ content: BlobContent?) throws -> (BlobInfo, [any Volume]) {
+        var flaw: any Error = BlobFlaw.missing
+        var first: BlobInfo?
+        var good: [any Volume] = []
+        for source in sources {
+            do {
+                let info = try source.info(of: id, length: content?.length)
+                guard (content?.sha256 ?? first?.sha256 ?? info.sha256) == info.sha256 else {
+                    throw BlobFlaw.wrongContent("its SHA-256 is \(info.sha256.hexadecimal)")
+                }
+                first = first ?? info
+                good.append(source)
+            } catch { flaw = error }
+        }
+        guard let first else { throw flaw }
+        return (first, good)
+    }
+
+    private func composed(_ id: BlobID, _ content: BlobContent) -> ComposedBlocks? {
+        let replicas = sources.flatMap { $0.rawReplicas(of: id, length: content.length) }
+        let composition = BlobComposition(content: content, replicas: replicas)
+        return composition.find().map { ComposedBlocks(composition: composition, choice: $0) }
+    }
+
+    private func write(
+        _ id: BlobID, _ info: BlobInfo, to target: any Volume, replacing: String?, settles: Bool,
+        _ blocks: some BlockSource
+    ) throws -> CopyReport {
         let sink = try target.beginBlob(id, expectedLength: info.length, replacing: replacing)
         do {
-            try fill(sink, with: info)
+            try fill(sink, with: info, from: blocks)
         } catch {
             try sink.abort()
             throw error
         }
         if settles { try target.settle(id) }
-        return info.length
+        return CopyReport(
+            bytes: info.length, source: SourceText.list(blocks.origins), quarantined: sink.displaced ?? "")
     }
 
-    private func firstInfo(of id: BlobID) throws -> BlobInfo {
-        var flaw: any Error = BlobFlaw.missing
-        for source in sources {
-            do { return try source.info(of: id, length: nil) } catch { flaw = error }
-        }
-        throw flaw
-    }
-
-    private func fill(_ sink: any BlobSink, with info: BlobInfo) throws {
+    private func fill(_ sink: any BlobSink, with info: BlobInfo, from blocks: some BlockSource) throws {
         let buffer = AlignedBuffer(capacity: Self.chunkBlocks * Limits.blockSize)
-        let total = (Int(info.length) + Limits.blockSize - 1) / Limits.blockSize
+        let total = BlockMath.count(info.length)
         var sha256 = SHA256()
         var checksums: [UInt32] = []
         checksums.reserveCapacity(total)
         var tail = 0..<0
         for start in stride(from: 0, to: total, by: Self.chunkBlocks) {
-            let blocks = start..<min(start + Self.chunkBlocks, total)
-            let count = try read(info, blocks, into: buffer.bytes)
+            let count = try blocks.read(start..<min(start + Self.chunkBlocks, total), into: buffer.bytes)
             let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[0..<count])
             sha256.update(bytes)
+            try copied?(count)
             for offset in stride(from: 0, to: count, by: Limits.blockSize) {
                 let end = min(offset + Limits.blockSize, count)
                 checksums.append(CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[offset..<end])))
@@ -69,23 +138,85 @@ struct BlobCopier: Sendable {
                 length: info.length, blockChecksums: checksums, sha256: info.sha256,
                 descriptor: info.descriptor))
     }
+}
+
+/// Gives the blocks of one blob, and remembers where they came from.
+private protocol BlockSource: AnyObject {
+    var origins: [String] { get }
+    /// - Returns: how many bytes the blocks have.
+    func read(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws -> Int
+}
+
+/// Blocks from replicas whose block tables can be believed.
+private final class ProvenBlocks: BlockSource {
+    private let info: BlobInfo
+    private let sources: [any Volume]
+    private var used: Set<Int> = []
+
+    init(_ info: BlobInfo, _ sources: [any Volume]) {
+        self.info = info
+        self.sources = sources
+    }
+
+    var origins: [String] { used.sorted().map { "volume \($0)" } }
 
     /// Whole blocks from the first source that has them good, block by block where none has all.
-    private func read(
-        _ info: BlobInfo, _ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
-    ) throws -> Int {
+    func read(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         var flaw: any Error = BlobFlaw.missing
         for source in sources {
             do {
-                return try source.readBlocks(info.id, length: info.length, blocks: blocks, into: buffer)
+                let count = try source.readBlocks(info.id, length: info.length, blocks: blocks, into: buffer)
+                used.insert(source.index)
+                return count
             } catch { flaw = error }
         }
         guard blocks.count > 1 else { throw flaw }
         var count = 0
         for block in blocks {
             let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
-            count += try read(info, block..<block + 1, into: rest)
+            count += try read(block..<block + 1, into: rest)
         }
         return count
+    }
+}
+
+/// Blocks of a combination that was found to have the blob's SHA-256.
+private final class ComposedBlocks: BlockSource {
+    let composition: BlobComposition
+    private let choice: BlobComposition.Choice
+
+    init(composition: BlobComposition, choice: BlobComposition.Choice) {
+        self.composition = composition
+        self.choice = choice
+    }
+
+    var origins: [String] { Set(choice.replicas).sorted().map { composition.replicas[$0].origin } }
+
+    func read(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        var count = 0
+        for block in blocks {
+            guard let bytes = composition.replicas[choice.replicas[block]].block(block) else {
+                throw BlobFlaw.missing  // it was there a moment ago; the next check tries again
+            }
+            UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyBytes(from: bytes)
+            count += bytes.count
+        }
+        return count
+    }
+}
+
+/// "volume 2", "volumes 1 and 3", "volume 1 and the quarantine of volume 2".
+enum SourceText {
+    static func list(_ origins: [String]) -> String {
+        let numbers = origins.filter { $0.hasPrefix("volume ") }.map { String($0.dropFirst(7)) }.sorted()
+        let others = Set(origins.filter { !$0.hasPrefix("volume ") }).sorted()
+        let volumes = numbers.isEmpty ? [] : [(numbers.count == 1 ? "volume " : "volumes ") + join(numbers)]
+        return join(volumes + others)
+    }
+
+    private static func join(_ words: [String]) -> String {
+        guard let last = words.last else { return "" }
+        let before = words.dropLast().joined(separator: ", ")
+        return before.isEmpty ? last : "\(before) and \(last)"
     }
 }

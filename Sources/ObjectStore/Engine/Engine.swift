@@ -24,6 +24,10 @@ final class Engine: Sendable {
     /// Blobs that uploads of this process are writing: their files are no leftovers.
     let blobsBeingWritten = Mutex<Set<BlobID>>([])
     let readPins = ReadPins()
+    /// How far uploads are confirmed, and which versions are not as they should be.
+    let board = IntegrityBoard()
+    let rescue = ReadRescue()
+    let refills: Refills
     private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
     private let undecipherable = Mutex<(@Sendable (ObjectVersion, String) -> Void)?>(nil)
 
@@ -38,6 +42,8 @@ final class Engine: Sendable {
         watch = OperationWatch(limit: settings.operationDeadline)
         uploadBuffers = BufferPool(bufferSize: 1024 * 1024, limit: settings.uploadBufferCount)
         readBuffers = BufferPool(bufferSize: 1024 * 1024, limit: 32)
+        refills = Refills(
+            bytesPerSecond: settings.refillBytesPerSecond, clock: environment.clock, sleep: environment.sleep)
         background = environment.makeLane("background", 1, 256)
         repairs = environment.makeLane("repairs", 1, 256)
         let cores = max(2, ProcessInfo.processInfo.activeProcessorCount)

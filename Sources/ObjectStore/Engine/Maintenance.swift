@@ -16,6 +16,11 @@ final class Maintenance: Sendable {
 
     private let engine: Engine
     private let isRunning = Mutex(false)
+    /// Volumes that threads of their own bring back: a refill takes hours, and deadlines are kept meanwhile.
+    private let returning = Mutex<Set<Int>>([])
+    private let returns = DispatchGroup()
+    /// How long closing waits for them; a disk that hangs keeps nobody.
+    private static let stopDeadline = 5.0
 
     init(_ engine: Engine) { self.engine = engine }
 
@@ -28,7 +33,7 @@ final class Maintenance: Sendable {
         let thread = Thread { [self] in
             nameCurrentThread("maintenance")
             while isRunning.withLock({ $0 }) {
-                tick()
+                tick(onThreads: true)
                 Thread.sleep(forTimeInterval: Self.interval)
             }
         }
@@ -43,7 +48,11 @@ final class Maintenance: Sendable {
         checkpoints.start()
     }
 
-    func stop() { isRunning.withLock { $0 = false } }
+    func stop() {
+        isRunning.withLock { $0 = false }
+        engine.refills.stop()
+        _ = returns.wait(timeout: .now() + Self.stopDeadline)
+    }
 
     private func checkpoint() {
         let catalog = engine.ledger.catalog
@@ -57,19 +66,38 @@ final class Maintenance: Sendable {
     }
 
     /// One round.
-    func tick() {
+    /// - Parameter onThreads: volumes are brought back on threads of their own, else on the caller's.
+    func tick(onThreads: Bool = false) {
         engine.watch.tick()
         for handle in engine.volumes.inService where !handle.volume.isPresent() {
             engine.volumes.fail(
                 handle, reason: "\(handle.volume.name) is not the directory that was opened any more")
         }
-        if engine.ledger.log.brokenReason != nil { revive() }
-        for (index, _) in engine.volumes.setAside {
-            do { try VolumeReturn(engine: engine).run(index) } catch VolumeError.empty(let path) {
-                refill(index, path)
-            } catch {
-                engine.volumes.note(index, reason: "\(error)")
+        // A log that is opened again must not change under a volume that is caught up with it.
+        if engine.ledger.log.brokenReason != nil, returning.withLock({ $0.isEmpty }) { revive() }
+        if onThreads, engine.ledger.log.brokenReason != nil { return }
+        for (index, _) in engine.volumes.setAside
+        where returning.withLock({ $0.insert(index).inserted }) {
+            guard onThreads else {
+                bringBack(index)
+                continue
             }
+            returns.enter()
+            let thread = Thread { [self] in
+                nameCurrentThread("return-\(index)")
+                bringBack(index)
+                returns.leave()
+            }
+            thread.start()
+        }
+    }
+
+    private func bringBack(_ index: Int) {
+        defer { returning.withLock { _ = $0.remove(index) } }
+        do { try VolumeReturn(engine: engine).run(index) } catch VolumeError.empty(let path) {
+            refill(index, path)
+        } catch {
+            engine.volumes.note(index, reason: "\(error)")
         }
     }
 
@@ -101,95 +129,5 @@ final class Maintenance: Sendable {
                 engine.volumes.note(index, reason: "filling it anew: \(error)")
             }
         }
-    }
-}
-
-/// Brings a volume that was set aside back to good standing, from the log alone.
-///
-/// The directory is opened afresh. Blobs begun and never published are removed. Then the volume's mirror is
-/// caught up with the others, each event's blobs brought before the event; the last events under the commit
-/// thread's exclusion, so that the volume takes part in every commit after.
-struct VolumeReturn {
-    let engine: Engine
-
-    func run(_ index: Int) throws {
-        let volume = try Opening.reopen(index, of: engine)
-        do { try bring(volume) } catch {
-            volume.close()
-            throw error
-        }
-    }
-
-    private func bring(_ volume: DirectoryVolume) throws {
-        let ledger = engine.ledger
-        // What the catalog does not know yet may be published all the same.
-        let head = ledger.log.head.sequence
-        guard try ledger.catalog.read({ try $0.position() }).sequence >= head else {
-            throw StoreError.busy("the catalog, which is being brought up to the log,")
-        }
-        let handle = Opening.handle(volume, engine.environment)
-        let mirror = Opening.mirror(of: volume, lane: handle.log)
-        engine.volumes.place(handle, inService: false)
-        do {
-            _ = try Opening.clearIncoming(volume, ledger.catalog)
-            let copier = BlobCopier(sources: engine.volumes.inService.map(\.volume))
-            var reclaimed: [SequenceNumber] = []
-            let bringEvent: (LoggedEvent) throws -> Void = { event in
-                try Opening.bring(event, to: volume, ledger.catalog, copier)
-                if case .reclaimed(let change) = event.record.change {
-                    reclaimed += change.payloadSequences.map { SequenceNumber($0) }
-                }
-            }
-            // An event may be damaged on every mirror that is left: this one may have it, or another that is out.
-            let witnesses = [mirror] + engine.volumes.setAside.compactMap { witness($0.index) }
-            var report = try ledger.log.consulting(witnesses) {
-                try ledger.log.catchUp(mirror, before: bringEvent)
-            }
-            let last = try ledger.log.consulting(witnesses) { try finish(handle, mirror, copier) }
-            report.events += last.events
-            report.bytes += last.bytes
-            // Copied segments came without these; the volume's own still have them.
-            try ledger.log.dropPayloads(of: reclaimed, mirror: handle.index)
-            announce(handle.index, report)
-        } catch {
-            engine.volumes.fail(handle, reason: "bringing it back: \(error)")
-            throw error
-        }
-    }
-
-    /// The log of a volume that stays set aside, to be read only; `nil` if the volume that belongs there cannot be
-    /// read, of which its own return says why.
-    private func witness(_ index: Int) -> LogMirror? {
-        let path = engine.volumes.path(of: index)
-        let fileSystem = engine.environment.fileSystem
-        guard let identity = try? DirectoryVolume.readIdentity(path, fileSystem: fileSystem),
-            identity.storeID == engine.storeID, identity.index == index
-        else { return nil }
-        return Opening.mirror(at: path, index: index, fileSystem, lane: InlineLane())
-    }
-
-    private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ copier: BlobCopier) throws
-        -> CatchUpReport
-    {
-        let engine = engine
-        return try engine.onCommitThread {
-            let report = try engine.ledger.log.catchUp(mirror) {
-                try Opening.bring($0, to: handle.volume, engine.ledger.catalog, copier)
-            }
-            try engine.ledger.log.putInService(mirror)
-            engine.volumes.place(handle, inService: true)
-            return report
-        }
-    }
-
-    private func announce(_ index: Int, _ report: CatchUpReport) {
-        var change = EventVolumeReturned()
-        change.volume = UInt32(index)
-        change.events = report.events
-        change.bytes = report.bytes
-        let event = change
-        engine.ledger.propose(
-            Proposal(actor: .holdfast) { _ in .append(.volumeReturned(event)) { _, _ in } }
-        ) { _ in }  // the volume is back whether or not the event that says so is
     }
 }

@@ -16,6 +16,10 @@ public struct OpeningReport: Sendable {
 
 /// How a store is made and opened (DESIGN, "How a store opens").
 enum Opening {
+    /// What a volume may have missed at most to be brought up to date before the store is open.
+    private static let awaitedEventCount: UInt64 = 100_000
+    private static let awaitedByteCount: UInt64 = 256 * 1024 * 1024
+
     static func create(_ settings: StoreSettings, _ environment: StoreEnvironment) throws {
         let fileSystem = environment.fileSystem
         let storeID = StoreID.random()
@@ -59,6 +63,7 @@ enum Opening {
             clock: environment.clock)
         let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
         var unpublished: [(volume: Int, id: BlobID)] = []
+        var brought: [(volume: Int, from: SequenceNumber)] = []
         for handle in opened {
             do {
                 unpublished += try clearIncoming(handle.volume, catalog).map { (handle.index, $0) }
@@ -68,6 +73,12 @@ enum Opening {
                     let others = opened.filter { $0.index != handle.index }.map(\.volume)
                     try log.consulting(mirrors) {
                         _ = try log.catchUp(lagging) {
+                            if brought.last?.volume != handle.index {
+                                if opened.count - recovery.lagging.count >= Limits.writeQuorum {
+                                    try refuseIfMuchIsMissing(from: $0.sequence, log, catalog)
+                                }
+                                brought.append((handle.index, $0.sequence))
+                            }
                             try bring($0, to: handle.volume, catalog, BlobCopier(sources: others))
                         }
                     }
@@ -85,11 +96,23 @@ enum Opening {
         let engine = Engine(
             storeID: storeID, settings: settings, environment: environment, volumes: volumes, log: log,
             catalog: catalog)
+        for (volume, first) in brought { engine.refills.noteBrought(volume, from: first) }
         engine.followVolumes()
         let report = OpeningReport(
             log: recovery, eventsReplayed: replayed, catalogWasRebuilt: rebuilt, unpublishedBlobs: unpublished
         )
         return (engine, report)
+    }
+
+    /// A volume that missed much is not waited for: the store opens without it, and it is filled while others are
+    /// served.
+    private static func refuseIfMuchIsMissing(
+        from first: SequenceNumber, _ log: EventLog, _ catalog: Catalog
+    ) throws {
+        let events = log.head.sequence.rawValue - first.rawValue + 1
+        let bytes = try catalog.read { try $0.blobTotals(bornFrom: first).bytes }
+        guard events > Self.awaitedEventCount || bytes > Self.awaitedByteCount else { return }
+        throw StoreError.busy("the volume, which missed \(events) events and \(bytes) bytes of blobs,")
     }
 
     static func mirror(of volume: DirectoryVolume, lane: any Lane) -> LogMirror {
@@ -218,8 +241,15 @@ enum Opening {
     ) throws -> [BlobID] {
         var removed: [BlobID] = []
         for id in try volume.incoming().blobs where !isBeingWritten.contains(id) {
-            if try catalog.read({ try $0.blob(id) }) != nil {
-                try volume.keep(id)
+            if let row = try catalog.read({ try $0.blob(id) }) {
+                // Where the name in blobs/ was lost, this may be the last replica there is: it stays to be found.
+                let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
+                if flaws == [.missing] {
+                    _ = try volume.quarantine(
+                        "incoming/\(id)", reason: "it has no name under blobs/ any more")
+                } else {
+                    try volume.keep(id)
+                }
             } else {
                 try volume.removeBlob(id)
                 removed.append(id)
@@ -252,7 +282,7 @@ enum Opening {
             let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
             if flaws.isEmpty { continue }
             let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-            try copier.copy(id, to: volume, replacing: reason)
+            try copier.copy(id, content: BlobContent(row), to: volume, replacing: reason)
         }
     }
 }

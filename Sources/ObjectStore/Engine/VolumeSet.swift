@@ -91,6 +91,12 @@ final class VolumeSet: Sendable {
         }
     }
 
+    var inServiceCount: Int {
+        places.withLock { places in
+            places.count { if case .inService = $0.standing { true } else { false } }
+        }
+    }
+
     var setAside: [(index: Int, path: String)] {
         places.withLock { places in
             places.enumerated().compactMap { offset, place in

@@ -69,6 +69,7 @@ extension S3Service {
             headers[.contentType] = nil
             return ServiceResponse(.notModified, headers: headers)
         }
+        try IntegrityHeader.show(version, of: store, in: &headers)
         let part = try call.number("partNumber", in: 1...Limits.partCount)
         let asked = call.headers[.range]
         let range: Range<UInt64>?

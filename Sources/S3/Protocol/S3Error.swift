@@ -176,11 +176,14 @@ extension S3Error {
                 .serviceUnavailable,
                 "Fewer volumes than the write quorum are known to hold the change. Please try again.",
                 headers: [.retryAfter: "5"])
-        case .lost:
+        case .lost(let version, _):
             self.init(
                 .objectLost,
-                "No replica of some part of this object verifies. Nothing of it was sent or removed; the operator's fsck names what is damaged."
-            )
+                "No replica of some part of this object verifies. Nothing of it was sent or removed; the operator's fsck names what is damaged.",
+                details: [
+                    ("BucketName", version.record.bucket), ("Key", version.key),
+                    ("VersionId", version.wireVersionID),
+                ])
         case .notReadable:
             self.init(
                 .serviceUnavailable,
