@@ -51,7 +51,7 @@ public final class Server: Sendable {
         ServerSettings.Endpoint(host: address.ipAddress ?? "", port: address.port ?? 0).description
     }
 
-    /// Opens the store and begins to serve.
+    /// Opens the store, makes the users whom the settings name, and begins to serve.
     public static func start(
         _ settings: ServerSettings, keys: KeyStore, logger: Logger
     ) async throws -> Server {
@@ -76,6 +76,8 @@ public final class Server: Sendable {
         }
         let metrics = RequestMetrics()
         do {
+            try UserSetting.create(settings.users, keys, in: store)
+            for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
                 store, settings.scrubSchedule, .init(load: { metrics.takeLatency() }))
             try service.accessLogs.findLoggedBuckets()

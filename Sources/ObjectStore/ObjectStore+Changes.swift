@@ -60,8 +60,10 @@ extension ObjectStore {
         if content.length > 0 { record.pieces = [upload.piece] }
         record.nullVersion = true  // as in most buckets; the commit knows
         let draft = record
+        let created = upload.target.bucketCreated
         return try await commit(upload) { [clock = engine.clock] in
-            try VersionDecisions.publish(draft, conditions: conditions, now: clock, in: $0)
+            try VersionDecisions.publish(
+                draft, bucketCreated: created, conditions: conditions, now: clock, in: $0)
         }
     }
 
@@ -154,7 +156,8 @@ extension ObjectStore {
     /// appended again: each event's payload belongs to one version.
     public func copy(
         _ source: ObjectVersion, to bucket: BucketName, _ key: ObjectKey, metadata: EventMetadata,
-        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor, owner: ObjectOwner? = nil
+        checksums: [EventChecksum], conditions: WriteConditions, actor: Actor, owner: ObjectOwner? = nil,
+        bucketCreated: SequenceNumber? = nil
     ) async throws -> Committed<ObjectVersion> {
         var record = EventVersionPublished()
         record.bucket = bucket.rawValue
@@ -181,7 +184,9 @@ extension ObjectStore {
         let draft = record
         return try await engine.ledger.commit(
             Proposal(actor: actor, payload: payload) { [clock = engine.clock] in
-                try VersionDecisions.copy(of: source, as: draft, conditions: conditions, now: clock, in: $0)
+                try VersionDecisions.copy(
+                    of: source, as: draft, bucketCreated: bucketCreated, conditions: conditions, now: clock,
+                    in: $0)
             })
     }
 

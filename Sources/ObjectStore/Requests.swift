@@ -122,6 +122,8 @@ public struct UploadTarget: Sendable {
     public let owner: ObjectOwner?
     /// Set for bytes that are to be stored enciphered.
     public var encryption: UploadEncryption?
+    /// Which of all buckets of its name is meant; `nil` for whichever there is when the upload is published.
+    public var bucketCreated: SequenceNumber?
 
     public struct Part: Hashable, Sendable {
         public let uploadID: UploadID

@@ -85,7 +85,7 @@ public struct S3Service: Sendable {
             trail = call.trail
             if found.mayDecideByBody { try await readConditions(of: found, &call) }
             // The sender of a form is known when its fields are read.
-            if found != .postObject { try authorize(found, call) }
+            if found != .postObject { call.bucketCreated = try authorize(found, call) }
             response = try await performDiscreetly(found, call)
         } catch {
             response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)

@@ -37,7 +37,13 @@ public final class Repository: Sendable {
         do { volume = try DirectoryVolume.open(directory, fileSystem: fileSystem, clock: clock) } catch {
             switch error {
             case .missing, .empty:
-                guard creates, let storeID else { throw error }
+                guard creates, let storeID else {
+                    throw SnapshotError.notARepository(
+                        path: directory,
+                        reason:
+                            "it is missing or empty; mount its disk, or make one with 'holdfast snapshot create DIR --to \(directory)'"
+                    )
+                }
                 volume = try create(directory, storeID, fileSystem, clock)
             case .inUse: throw SnapshotError.inUse(path: directory)
             default: throw error

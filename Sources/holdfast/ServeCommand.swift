@@ -40,6 +40,8 @@ struct ServeCommand: AsyncParsableCommand {
         let secretKey: String?
     }
 
+    func validate() throws { _ = try flags() }
+
     func run() async throws {
         try await reporting(status: 1) {
             let settings = try location.settings(flags: try flags())
@@ -54,10 +56,14 @@ struct ServeCommand: AsyncParsableCommand {
             let keys = try KeyStore(
                 stateDirectory: settings.store.stateDirectory,
                 environment: ProcessInfo.processInfo.environment)
-            let made = try keys.makeRootKeyIfNeeded()
-            try UserSetting.create(settings.users, keys)
             let server = try await Server.start(settings, keys: keys, logger: Logger(label: "holdfast"))
             // Without TLS it ends the server, as it ends every program whose terminal goes away.
+            // Made when nothing can fail any more that keeps it from being printed.
+            let made: AccessKey?
+            do { made = try keys.makeRootKeyIfNeeded() } catch {
+                try await server.stop()
+                throw error
+            }
             let reload = server.isSecure ? ReloadSignal { server.reloadCertificates() } : nil
             try announce(server, made)
             await stop.wait()

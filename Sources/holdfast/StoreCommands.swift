@@ -49,8 +49,8 @@ struct FsckCommand: AsyncParsableCommand {
 
             Example:
               holdfast fsck /srv/holdfast --deep --repair
-              psql -c "COPY uploads (key, size, hash) TO STDOUT CSV HEADER" | \
-                holdfast fsck /srv/holdfast --refs - --bucket photos
+              psql -c "COPY uploads (key, size, hash) TO STDOUT CSV HEADER" >rows.csv
+              holdfast fsck /srv/holdfast --refs rows.csv --bucket photos
             """)
 
     @OptionGroup var location: StoreLocation

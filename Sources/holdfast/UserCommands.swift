@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import HoldfastServer
+import ObjectStore
 
 struct UserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,12 +21,18 @@ struct UserCommand: AsyncParsableCommand {
         @Option(help: "What objects and lists show. (default: the name)") var displayName: String?
         @Option(help: "The access key. (default: a random one)") var keyID: String?
         @Option(help: "The access key's secret. (default: a random one)") var secret: String?
+        @Option(
+            help:
+                "The canonical id, of a user whom the store has known before: the buckets that belong to it are the user's again. (default: a random one)"
+        )
+        var canonicalID: String?
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() async throws {
             try await location.perform(
                 .createUser(
-                    name: name, displayName: displayName, accessKey: keyID, secretKey: secret, json: json))
+                    name: name, displayName: displayName, accessKey: keyID, secretKey: secret,
+                    canonicalID: canonicalID, json: json))
         }
     }
 
@@ -79,9 +86,10 @@ extension UserCommand.Policy {
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() async throws {
-            let document = try document()
-            try await location.perform(
-                .putUserPolicy(user: user, policy: policy, document: document, json: json))
+            try await reporting(status: 1) {
+                try await location.perform(
+                    .putUserPolicy(user: user, policy: policy, document: try document(), json: json))
+            }
         }
 
         private func document() throws -> String {
@@ -92,10 +100,10 @@ extension UserCommand.Policy {
                     ? try FileHandle.standardInput.readToEnd() ?? Data()
                     : try Data(contentsOf: URL(fileURLWithPath: file))
             } catch {
-                throw ValidationError("\(file) cannot be read: \(error.localizedDescription)")
+                throw StoreError.invalidState("\(file) cannot be read: \(error.localizedDescription)")
             }
             guard let text = String(validating: bytes, as: UTF8.self) else {
-                throw ValidationError("\(file) is not UTF-8")
+                throw StoreError.invalidState("\(file) is not UTF-8")
             }
             return text
         }

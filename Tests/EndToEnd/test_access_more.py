@@ -143,6 +143,24 @@ def test_each_key_of_many_and_the_source_of_a_copy_leave_a_record(stage):
     assert whole["id"] == batch[0]["id"] == batch[1]["id"]
 
 
+def test_the_source_of_a_part_leaves_a_record(stage):
+    s3 = stage.alice
+    for name in ("whole", "whole-logs"):
+        s3.create_bucket(Bucket=name)
+    version = s3.put_object(Bucket="whole", Key="a b", Body=b"12345")
+    assert "VersionId" not in version
+    enable(s3, "whole", "whole-logs")
+    upload = s3.create_multipart_upload(Bucket="whole-logs", Key="copy")["UploadId"]
+    arguments = dict(Bucket="whole-logs", Key="copy", UploadId=upload, PartNumber=1)
+    s3.upload_part_copy(CopySource={"Bucket": "whole", "Key": "a b"}, CopySourceRange="bytes=1-3", **arguments)
+    assert code(s3.upload_part_copy, CopySource={"Bucket": "whole", "Key": "none"}, **arguments) == "NoSuchKey"
+    found = wait_for(LogsOf(s3), "whole-logs", 2)
+    assert sorted((r["operation"], r["bucket"], r["key"], r["status"], r["error"], r["size"]) for r in found) == [
+        ("REST.COPY.PART_GET", "whole", "a%20b", "200", "-", "5"),
+        ("REST.COPY.PART_GET", "whole", "none", "404", "NoSuchKey", "-")]
+    s3.abort_multipart_upload(Bucket="whole-logs", Key="copy", UploadId=upload)
+
+
 class LogsOf:
     """A client that does not see the copy among the logs."""
 

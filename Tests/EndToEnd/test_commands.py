@@ -104,6 +104,41 @@ def test_exit_statuses(either, tmp_path):
     assert "there is no access key HFX" in either.command("key", "delete", "HFX", check=1).stderr
 
 
+def test_what_is_not_there_is_said_in_a_sentence(store, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    for command in (["list"], ["verify"], ["show", "monday"], ["delete", "monday"], ["prune", "--keep-last", "1"]):
+        done = holdfast("snapshot", command[0], nowhere, *command[1:], check=1)
+        assert f"{nowhere} is not a repository: it is missing or empty" in done.stderr and "volume" not in done.stderr
+    restored = store.command("restore", "--from", nowhere, "--snapshot", "monday", "--all", check=1)
+    assert f"{nowhere} is not a repository" in restored.stderr
+    refs = store.command("fsck", "--refs", nowhere, check=8).stderr
+    assert refs.startswith(f"holdfast: {nowhere} cannot be read: ") and "NSCocoa" not in refs
+    store.command("user", "create", "alice", check=0)
+    done = holdfast("user", "policy", "put", store.directory, "alice", "p", nowhere, check=1)
+    assert done.stderr.startswith(f"holdfast: {nowhere} cannot be read: ")
+    done = holdfast("serve", store.directory, "--set", "listen")
+    assert done.returncode == 64 and "--set takes NAME=VALUE" in done.stderr and "Usage: holdfast serve" in done.stderr
+
+
+def test_a_part_of_an_upload_under_way_is_named_without_a_version(store):
+    s3 = store.client()
+    upload = s3.create_multipart_upload(Bucket="photos", Key="film")["UploadId"]
+    before = set(store.blobs(2))
+    s3.upload_part(Bucket="photos", Key="film", UploadId=upload, PartNumber=1, Body=os.urandom(300_000))
+    blob, = set(store.blobs(2)) - before
+    store.stop()  # or what reads the part back might mend it first
+    blob.unlink()
+    text = store.command("fsck", check=4).stdout
+    assert "    object: photos/film\n" in text
+
+
+def test_no_secret_of_a_command_goes_to_the_log(tmp_path):
+    with Server(tmp_path / "store", "--set", "log-level=info") as server:
+        server.command("user", "create", "alice", "--key-id", "ALICESKEY", "--secret", "not-for-the-log", check=0)
+        log = server.errors.read_text()
+        assert "command createUser" in log and "not-for-the-log" not in log
+
+
 def test_init_makes_a_store_where_it_is_told_and_never_twice(tmp_path):
     paths = [tmp_path / f"disk{n}" / "hf" for n in (1, 2, 3)]
     directory = tmp_path / "store"

@@ -184,6 +184,23 @@ def test_a_customers_key_must_come_and_be_the_one(s3, bucket):
 CUSTOMER = "x-amz-server-side-encryption-customer-"
 
 
+def test_attributes_of_an_object_take_its_key(s3, bucket):
+    def written(key):
+        """boto3 does not encode the key of this one operation."""
+        return {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b64(key),
+                "SSECustomerKeyMD5": b64(hashlib.md5(key).digest())}
+
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body", **sse_c())
+    asked = dict(Bucket=bucket, Key="k", ObjectAttributes=["ObjectSize", "Checksum"])
+    fails(s3.get_object_attributes, "InvalidRequest", **asked)
+    fails(s3.get_object_attributes, "AccessDenied", **asked, **written(OTHER))
+    assert s3.get_object_attributes(**asked, **written(KEY))["ObjectSize"] == 4
+    s3.put_object(Bucket=bucket, Key="plain", Body=b"body", ServerSideEncryption="AES256")
+    asked["Key"] = "plain"
+    assert s3.get_object_attributes(**asked)["ObjectSize"] == 4
+    fails(s3.get_object_attributes, "InvalidRequest", **asked, **written(KEY))
+
+
 def b64(data):
     return base64.b64encode(data).decode()
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import io
+import json
 import os
 import re
 import signal
@@ -111,6 +112,22 @@ def test_large_bodies_pass_both_ways(shared):
     for key in ("parts", "whole"):
         assert client.get_object(Bucket="large", Key=key)["Body"].read() == body
     assert client.get_object(Bucket="large", Key="whole", Range="bytes=70000-9000000")["Body"].read() == body[70_000:9_000_001]
+
+
+def test_a_policy_knows_the_version_of_tls(shared):
+    client = shared.client()
+    client.create_bucket(Bucket="modern")
+    client.put_object(Bucket="modern", Key="k", Body=b"x")
+    client.put_bucket_policy(Bucket="modern", Policy=json.dumps({"Statement": {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::modern/*",
+        "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.3"}}}}))
+    for version, status in ((ssl.TLSVersion.TLSv1_2, 403), (ssl.TLSVersion.TLSv1_3, 200)):
+        context = shared.context()
+        context.minimum_version = context.maximum_version = version
+        raw = shared.raw(context)
+        assert raw.send("GET", "/modern/k")[0] == status
+        # What the policy is not about goes on, over either.
+        assert raw.send("PUT", "/modern/other", b"y")[0] == 200
 
 
 def test_a_presigned_url_works(shared):

@@ -166,6 +166,32 @@ import Testing
         }
     }
 
+    /// A list names its owner among those whom it grants something.
+    @Test(arguments: ["private", "public-read", "authenticated-read"])
+    func anOwnerWhomPoliciesBindGetsNoMoreFromLists(acl: String) async throws {
+        let s3 = try await S3Fixture(locksNewBuckets: false)
+        func code(_ who: String?, _ method: HTTPRequest.Method, _ path: String, _ query: String = "")
+            async -> String?
+        {
+            await s3.send(as: who, method, path, query, body: method == .put ? "x" : "").errorCode
+        }
+        let made = await s3.send(as: "dan", .put, "/of-dan", "", [("x-amz-acl", acl)])
+        #expect(made.errorCode == nil, "\(made.text)")
+        #expect(await code("dan", .put, "/of-dan/in/k") == nil)
+        let listed = await s3.send(as: "root", .put, "/of-dan/in/k", "acl=", [("x-amz-acl", acl)])
+        #expect(listed.errorCode == nil)
+        #expect(await code("dan", .put, "/of-dan/out") == "AccessDenied")
+        #expect(await code("dan", .delete, "/of-dan/in/k") == "AccessDenied")
+        #expect(await code("dan", .get, "/of-dan/in/k", "acl=") == "AccessDenied")
+        #expect(await code("dan", .put, "/of-dan/in/k", "acl=") == "AccessDenied")
+        // What everybody may, Dan may as well.
+        let isOpen = acl != "private"
+        #expect((await code("dan", .get, "/of-dan/in/k") == nil) == isOpen)
+        #expect((await code("dan", .get, "/of-dan") == nil) == isOpen)
+        #expect((await code("dan", .get, "/of-dan/in/none") == "NoSuchKey") == isOpen)
+        #expect((await code("bob", .get, "/of-dan/in/k") == nil) == isOpen)
+    }
+
     @Test func aMissingBucketIsToldToKnownSenders() async throws {
         let s3 = try await S3Fixture()
         #expect(await s3.send(as: "bob", .get, "/nowhere").errorCode == "NoSuchBucket")

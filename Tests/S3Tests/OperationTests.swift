@@ -75,6 +75,12 @@ import Testing
         #expect(try Self.operation(method, path) == operation)
     }
 
+    @Test(arguments: [("PUT", "/b/k?versionId=1"), ("POST", "/b/k?uploadId=1&versionId=1")])
+    func whatIsWrittenTakesNoVersion(method: String, path: String) throws {
+        let method = try #require(HTTPRequest.Method(rawValue: method))
+        #expect(Self.error(method, path)?.code.name == "InvalidArgument")
+    }
+
     @Test func aCopySourceMakesItACopy() throws {
         let header = [("x-amz-copy-source", "/a/b")]
         #expect(try Self.operation(.put, "/b/k", header) == "CopyObject")

@@ -24,15 +24,28 @@ struct ExampleIdentities: IdentitySource {
             Identity(
                 accessKey: accessKey, secretKey: "secret of \(accessKey)", userID: "id-\(accessKey)",
                 displayName: accessKey.capitalized, userName: accessKey)
+        case "dan":
+            Identity(
+                accessKey: accessKey, secretKey: "secret of dan", userID: "id-dan", displayName: "Dan",
+                userName: "dan",
+                policies: UserPolicies(stored: [("writes", Array(Self.policyOfDan.utf8))], of: "dan"))
         default: nil
         }
     }
+
+    /// Dan makes buckets and writes to one place in them, and reads nothing.
+    private static let policyOfDan = #"""
+        {"Statement": [
+          {"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:PutBucketAcl"], "Resource": "*"},
+          {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::*/in/*"}]}
+        """#
 
     func displayName(userID: String) -> String? {
         switch userID {
         case "id-alice": "Alice"
         case "id-bob": "Bob"
         case "id-carol": "Carol"
+        case "id-dan": "Dan"
         default: nil
         }
     }

@@ -78,6 +78,30 @@ import Testing
         #expect(store.displayName(userID: first) == nil)
     }
 
+    @Test func aCanonicalIDIsGivenBackToOneUserAndNoOther() throws {
+        let store = try open()
+        _ = try store.createUser("alice")
+        let id = try store.user("alice").canonicalID
+        let root = try #require(
+            KeyStore(
+                stateDirectory: "/other",
+                environment: [
+                    "HOLDFAST_ROOT_ACCESS_KEY": "ROOTKEY", "HOLDFAST_ROOT_SECRET_KEY": "root-secret",
+                ],
+                fileSystem: disk
+            ).identity(accessKey: "ROOTKEY"))
+        for taken in [id, root.userID, "", "x", id.uppercased(), id + "0", String(repeating: "g", count: 64)]
+        {
+            #expect(throws: KeyError.self, "\(taken)") { try store.createUser("bob", canonicalID: taken) }
+        }
+        #expect(store.users.map(\.name) == ["alice"])
+        try disk.remove("/state/keys.json")
+        let again = try open()
+        let key = try again.createUser("alice.2", canonicalID: id)
+        #expect(again.identity(accessKey: key.accessKey)?.userID == id)
+        #expect(try open().displayName(userID: id) == "alice.2")
+    }
+
     /// It could say anything: the user is denied everything, and the store opens for all others.
     @Test func aStoredPolicyThatCannotBeReadDeniesItsUserAlone() throws {
         let keys = #"""

@@ -86,7 +86,7 @@ import Volumes
         #expect(throws: SnapshotError.self) {
             try Repository.open("/volume-1", of: nil, fileSystem: stage.started.disk)
         }
-        #expect(throws: VolumeError.self) {
+        #expect(throws: SnapshotError.self) {
             try Repository.open("/nowhere", of: nil, fileSystem: stage.backup)
         }
     }

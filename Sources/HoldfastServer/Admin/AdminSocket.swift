@@ -78,7 +78,8 @@ private final class AdminConnection: ChannelInboundHandler {
             let output = SocketOutput(channel: channel)
             do {
                 let command = try JSONDecoder().decode(StoreCommand.self, from: bytes)
-                logger.info("command \(command)")
+                // Its name alone: what goes with it may be a secret.
+                logger.info("command \(command.name)")
                 let status = try await runner.run(command, output)
                 try output.send(AdminMessage(exit: status))
             } catch {

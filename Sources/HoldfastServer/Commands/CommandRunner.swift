@@ -64,8 +64,8 @@ public struct CommandRunner: Sendable {
             try keys.delete(accessKey)
             try output.line(
                 json ? try CommandJSON.line(["deleted": accessKey]) : "access key \(accessKey) deleted")
-        case .createUser(let name, let displayName, let accessKey, let secretKey, let json):
-            try createUser(name, displayName, accessKey, secretKey, json: json, output)
+        case .createUser(let name, let displayName, let accessKey, let secretKey, let canonicalID, let json):
+            try createUser(name, displayName, accessKey, secretKey, canonicalID, json: json, output)
         case .listUsers(let json): try listUsers(json: json, output)
         case .deleteUser(let name, let force, let json):
             try deleteUser(name, force: force, json: json, output)

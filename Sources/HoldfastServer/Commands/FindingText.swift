@@ -84,7 +84,9 @@ extension ReferenceSummary {
 extension Finding {
     package var text: String {
         var lines = ["\(code.number)  \(code.rawValue)  volume \(volume)  \(path)"]
-        if !key.isEmpty { lines.append("    object: \(bucket)/\(key) version \(versionID)") }
+        // A part of an upload under way has no version yet.
+        let version = versionID.isEmpty ? "" : " version \(versionID)"
+        if !key.isEmpty { lines.append("    object: \(bucket)/\(key)\(version)") }
         lines.append("    \(evidence)")
         lines.append("    \(isRepaired ? "repaired" : "to repair: \(repair)")")
         return lines.map(\.printable).joined(separator: "\n")

@@ -1,6 +1,7 @@
 import Catalog
 import Foundation
 import Integrity
+import ObjectStore
 
 /// An application's records, read and sorted for a comparison: a scratch file that goes with this object.
 public final class ReferenceFile: Sendable {
@@ -11,11 +12,16 @@ public final class ReferenceFile: Sendable {
     /// - Parameters:
     ///   - source: a file's path, or `-` for the standard input.
     ///   - bucket: the bucket of rows that name none; empty if each must.
-    /// - Throws: ``ReferenceFlaw`` for a row that cannot be understood, an error of Foundation if `source` cannot be read.
+    /// - Throws: ``ReferenceFlaw`` for a row that cannot be understood, ``StoreError`` if `source` cannot be read.
     public init(_ source: String, bucket: String) throws {
-        let input =
-            source == "-"
-            ? FileHandle.standardInput : try FileHandle(forReadingFrom: URL(fileURLWithPath: source))
+        let input: FileHandle
+        do {
+            input =
+                source == "-"
+                ? FileHandle.standardInput : try FileHandle(forReadingFrom: URL(fileURLWithPath: source))
+        } catch {
+            throw StoreError.invalidState("\(source) cannot be read: \(error.localizedDescription)")
+        }
         directory = NSTemporaryDirectory() + "/holdfast-refs-\(UUID().uuidString.lowercased())"
         path = directory + "/rows.sqlite"
         try FileManager.default.createDirectory(

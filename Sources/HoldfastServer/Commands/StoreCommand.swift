@@ -21,7 +21,8 @@ public enum StoreCommand: Codable, Sendable {
     case listKeys(json: Bool)
     case deleteKey(accessKey: String, json: Bool)
     case createUser(
-        name: String, displayName: String?, accessKey: String?, secretKey: String?, json: Bool)
+        name: String, displayName: String?, accessKey: String?, secretKey: String?, canonicalID: String?,
+        json: Bool)
     case listUsers(json: Bool)
     case deleteUser(name: String, force: Bool, json: Bool)
     case putUserPolicy(user: String, policy: String, document: String, json: Bool)
@@ -32,6 +33,9 @@ public enum StoreCommand: Codable, Sendable {
     case listEncryptionKeys(json: Bool)
     case enableEncryptionKey(name: String, enabled: Bool, json: Bool)
     case rotateEncryptionKey(name: String?, rewrap: Bool, json: Bool)
+
+    /// What it is, without what goes with it.
+    var name: String { Mirror(reflecting: self).children.first?.label ?? "\(self)" }
 
     /// Whether a store that is not running is opened for good, or only to be looked at.
     public var changesStore: Bool {

@@ -21,11 +21,12 @@ extension CommandRunner {
     }
 
     func createUser(
-        _ name: String, _ displayName: String?, _ accessKey: String?, _ secretKey: String?, json: Bool,
-        _ output: any CommandOutput
+        _ name: String, _ displayName: String?, _ accessKey: String?, _ secretKey: String?,
+        _ canonicalID: String?, json: Bool, _ output: any CommandOutput
     ) throws {
         let key = try keys.createUser(
-            name, displayName: displayName, accessKey: accessKey, secretKey: secretKey)
+            name, displayName: displayName, accessKey: accessKey, secretKey: secretKey,
+            canonicalID: canonicalID)
         let id = try keys.user(name).canonicalID
         try output.line(
             json

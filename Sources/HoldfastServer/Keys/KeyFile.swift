@@ -55,5 +55,11 @@ struct KeyFile: Codable, Equatable {
         try fileSystem.replaceFile(path, with: Array(try encoder.encode(self)), permissions: 0o600)
     }
 
+    /// The name of the user whose canonical id it is.
+    func holder(of canonicalID: String) -> String? {
+        canonicalID == AccessKey.canonicalID(of: AccessKey.rootUser)
+            ? AccessKey.rootUser : users.first { $0.canonicalID == canonicalID }?.name
+    }
+
     subscript(_ name: String) -> User? { users.first { $0.name == name } }
 }

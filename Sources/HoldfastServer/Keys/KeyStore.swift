@@ -154,12 +154,15 @@ public final class KeyStore: IdentitySource {
     // MARK: Users
 
     /// Makes a user with one key: the one given, or a random one.
+    /// - Parameter canonicalID: of a user whom the store has known before: what is that id's is the user's again. A
+    ///   random one otherwise.
     /// - Throws: ``KeyError``.
     public func createUser(
         _ name: String, displayName: String? = nil, accessKey: String? = nil, secretKey: String? = nil,
-        policies: [String: String] = [:]
+        policies: [String: String] = [:], canonicalID: String? = nil
     ) throws -> AccessKey {
         try User.checkName(name)
+        if let canonicalID { try User.checkID(canonicalID) }
         guard name != AccessKey.rootUser else { throw KeyError.rootIsNoUser }
         guard (accessKey == nil) == (secretKey == nil) else { throw KeyError.incompleteKey }
         for (policy, text) in policies { try User.check(policy, text, of: name) }
@@ -175,9 +178,13 @@ public final class KeyStore: IdentitySource {
             guard file[name] == nil else { throw KeyError.userExists(name) }
             let taken = file.keys.map(\.accessKey) + [environmentKey?.accessKey ?? ""]
             guard !taken.contains(made.accessKey) else { throw KeyError.keyExists(made.accessKey) }
+            if let canonicalID, let holder = file.holder(of: canonicalID) {
+                throw KeyError.idTaken(canonicalID, user: holder)
+            }
             file.users.append(
                 User(
-                    name: name, displayName: displayName ?? name, created: made.created, policies: policies))
+                    name: name, displayName: displayName ?? name, created: made.created, policies: policies,
+                    canonicalID: canonicalID ?? User.randomID()))
             file.keys.append(made)
         }
         return made

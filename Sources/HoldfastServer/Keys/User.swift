@@ -43,6 +43,12 @@ public struct User: Codable, Sendable, Hashable {
     /// 32 random bytes in hexadecimal.
     public static func randomID() -> String { SecureRandom.bytes(32).hexadecimal }
 
+    /// - Throws: ``KeyError/badID(_:)`` for anything but 64 hexadecimal digits in lower case.
+    static func checkID(_ id: String) throws {
+        let digits = "0123456789abcdef".utf8
+        guard id.utf8.count == 64, id.utf8.allSatisfy(digits.contains) else { throw KeyError.badID(id) }
+    }
+
     /// Bytes of a policy at most, as of a bucket's on Amazon S3.
     static let policyByteLimit = 20 * 1024
 
@@ -96,6 +102,11 @@ public enum KeyError: Error, CustomStringConvertible {
     case noSuchUser(String)
     case userExists(String)
     case badName(String, reason: String)
+    case badID(String)
+    case idTaken(String, user: String)
+    case otherID(user: String, has: String, wanted: String)
+    /// - Parameter buckets: what may be the user's.
+    case idUnknown(user: String, buckets: OwnerlessBuckets)
     case noSuchPolicy(user: String, policy: String)
     case badPolicy(user: String, policy: String, reason: String)
     case ownsBuckets(user: String, buckets: [String])
@@ -112,6 +123,13 @@ public enum KeyError: Error, CustomStringConvertible {
         case .noSuchUser(let name): "there is no user '\(name)'; 'holdfast user list' shows those there are"
         case .userExists(let name): "there is a user '\(name)' already"
         case .badName(let name, let reason): "the user name '\(name.prefix(80))' \(reason)"
+        case .badID(let id):
+            "'\(id.prefix(80))' is no canonical id: it has 64 hexadecimal digits, in lower case"
+        case .idTaken(let id, let user): "the canonical id \(id) is that of user '\(user)'"
+        case .otherID(let user, let has, let wanted):
+            "user '\(user)' of the settings file is there with another canonical id: \(has), not \(wanted)"
+        case .idUnknown(let user, let buckets):
+            "user '\(user)' of the settings file is not among the store's users, and would get a new canonical id, while \(buckets.summary). If state/keys.json was lost, put it back, or state the user's old id in the settings file (\"canonical-id\"); a user who is new is made with 'holdfast user create'"
         case .noSuchPolicy(let user, let policy): "user '\(user)' has no policy '\(policy)'"
         case .badPolicy(let user, let policy, let reason):
             "policy '\(policy.prefix(80))' of user '\(user)' cannot be kept: \(reason)"

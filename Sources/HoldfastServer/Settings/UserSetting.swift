@@ -1,4 +1,5 @@
 import Foundation
+import ObjectStore
 
 /// A user whom the settings file wants to be there. One who exists already stays as he is, whatever has become
 /// of him since.
@@ -11,15 +12,34 @@ public struct UserSetting: Sendable, Equatable {
     public let secretKey: String
     /// Policy documents by name.
     public let policies: [String: String]
+    /// What the user's buckets belong to; `nil` for a random one.
+    public let canonicalID: String?
 
     /// Makes those who do not exist.
-    /// - Throws: ``KeyError``.
-    public static func create(_ users: [UserSetting], _ keys: KeyStore) throws {
-        let known = Set(keys.users.map(\.name))
-        for user in users where !known.contains(user.name) {
+    ///
+    /// A user who is made gets a new canonical id unless the file states it. Where buckets have owners whom nobody knows,
+    /// the user may be one of them, whose keys were lost: under a new id the buckets would be gone for the user, so nobody
+    /// is made then.
+    /// - Throws: ``KeyError``, and what keeps the buckets from being read.
+    static func create(_ users: [UserSetting], _ keys: KeyStore, in store: ObjectStore) throws {
+        let known = Dictionary(keys.users.map { ($0.name, $0.canonicalID) }) { first, _ in first }
+        // Those whose ids are stated come first: the buckets that are theirs have their owners then.
+        for user in users.sorted(by: { $0.canonicalID != nil && $1.canonicalID == nil }) {
+            if let id = known[user.name] {
+                guard user.canonicalID ?? id == id else {
+                    throw KeyError.otherID(user: user.name, has: id, wanted: user.canonicalID ?? "")
+                }
+                continue
+            }
+            if user.canonicalID == nil {
+                let buckets = try OwnerlessBuckets(store, keys)
+                guard buckets.byOwner.isEmpty else {
+                    throw KeyError.idUnknown(user: user.name, buckets: buckets)
+                }
+            }
             _ = try keys.createUser(
                 user.name, displayName: user.displayName, accessKey: user.accessKey,
-                secretKey: user.secretKey, policies: user.policies)
+                secretKey: user.secretKey, policies: user.policies, canonicalID: user.canonicalID)
         }
     }
 
@@ -39,7 +59,9 @@ public struct UserSetting: Sendable, Equatable {
         guard let member = (whole as? [String: Any])?[Self.name] else { return [] }
         guard let list = member as? [[String: Any]] else { throw bad("is no list of objects") }
         return try list.map { user in
-            let known: Set = ["name", "display-name", "access-key", "secret-key", "policies"]
+            let known: Set = [
+                "name", "display-name", "access-key", "secret-key", "policies", "canonical-id",
+            ]
             if let other = user.keys.sorted().first(where: { !known.contains($0) }) {
                 throw bad("has a member '\(other)': a user has \(known.sorted().joined(separator: ", "))")
             }
@@ -49,13 +71,17 @@ public struct UserSetting: Sendable, Equatable {
             guard user["display-name"] == nil || user["display-name"] is String else {
                 throw bad("has a display-name that is no string, of user '\(name)'")
             }
+            guard user["canonical-id"] == nil || user["canonical-id"] is String else {
+                throw bad("has a canonical-id that is no string, of user '\(name)'")
+            }
             let policies = user["policies"] ?? [String: Any]()
             guard let policies = policies as? [String: Any] else {
                 throw bad("has policies that are no object, of user '\(name)'")
             }
             return UserSetting(
                 name: name, displayName: user["display-name"] as? String, accessKey: accessKey,
-                secretKey: secretKey, policies: try policies.mapValues { try text($0, bad) })
+                secretKey: secretKey, policies: try policies.mapValues { try text($0, bad) },
+                canonicalID: user["canonical-id"] as? String)
         }
     }
 

@@ -9,13 +9,16 @@ import Model
 enum VersionDecisions {
     /// Publishes `draft`, whose bucket's versioning decides whether it is the null version and which version
     /// it replaces.
+    /// - Parameter bucketCreated: tells the bucket that is meant from a later one of its name.
     static func publish(
-        _ draft: EventVersionPublished, conditions: WriteConditions, now: () -> Timestamp,
-        in view: any LedgerView
+        _ draft: EventVersionPublished, bucketCreated: SequenceNumber? = nil, conditions: WriteConditions,
+        now: () -> Timestamp, in view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
         let name = try BucketName(draft.bucket)
         let key = try ObjectKey(draft.key)
-        guard let bucket = try view.bucket(name) else { throw StoreError.noSuchBucket(name) }
+        guard let bucket = try view.bucket(name),
+            bucketCreated == nil || bucketCreated == bucket.createdSequence
+        else { throw StoreError.noSuchBucket(name) }
         if conditions != .none {
             try conditions.check(against: try view.newestVersion(name, key), key: key)
         }
@@ -44,15 +47,16 @@ enum VersionDecisions {
     /// A copy by reference: the copy's pieces are the source's blobs; bytes in the log were read before and
     /// stand in the copy's own event. `source` must still be there, else its blobs may be on their way out.
     static func copy(
-        of source: ObjectVersion, as draft: EventVersionPublished, conditions: WriteConditions,
-        now: () -> Timestamp, in view: any LedgerView
+        of source: ObjectVersion, as draft: EventVersionPublished, bucketCreated: SequenceNumber? = nil,
+        conditions: WriteConditions, now: () -> Timestamp, in view: any LedgerView
     ) throws -> Decision<ObjectVersion> {
         let key = try ObjectKey(source.key)
         let bucket = try BucketName(source.record.bucket)
         guard let present = try view.version(bucket, key, .id(source.versionID)),
             present.sequence == source.sequence
         else { throw StoreError.noSuchKey(key, deleteMarker: nil) }
-        return try publish(draft, conditions: conditions, now: now, in: view)
+        return try publish(
+            draft, bucketCreated: bucketCreated, conditions: conditions, now: now, in: view)
     }
 
     /// - Parameter version: as it is in the state that the change is decided against.

@@ -130,10 +130,18 @@ extension Operation {
         case .putBucketRequestPayment: .bucket("PutBucketRequestPayment")
         case .getBucketAccelerate: .bucket("GetAccelerateConfiguration")
         case .getBucketSetting:
-            .bucket(query.has("replication") ? "GetReplicationConfiguration" : "GetBucketWebsite")
+            query.items.lazy.compactMap { Self.absentSettings[$0.name] }.first.map { AccessNeed.bucket($0) }
         default: nil
         }
     }
+
+    /// The actions of settings that no bucket of this store has.
+    private static let absentSettings = [
+        "analytics": "GetAnalyticsConfiguration",
+        "intelligent-tiering": "GetIntelligentTieringConfiguration",
+        "inventory": "GetInventoryConfiguration", "metrics": "GetMetricsConfiguration",
+        "replication": "GetReplicationConfiguration", "website": "GetBucketWebsite",
+    ]
 
     /// A bucket's policy can always be read and mended by the administrator.
     var isOfPolicy: Bool {

@@ -16,20 +16,23 @@ import ObjectStore
 ///
 /// Source: Amazon S3 User Guide, "How Amazon S3 authorizes a request".
 extension S3Service {
+    /// - Returns: which of all buckets of its name the sender was let into; `nil` for what is about no bucket yet.
     /// - Throws: `AccessDenied`; `NoSuchBucket`, which anonymous senders are not told.
-    func authorize(_ operation: Operation, _ call: S3Call) throws {
+    func authorize(_ operation: Operation, _ call: S3Call) throws -> SequenceNumber? {
         switch operation {
         // A form's sender is known when its fields are read; a preflight is nobody's.
-        case .preflight, .postObject: return
-        case .listBuckets, .createBucket: return try authorizeOwn(operation, call)
+        case .preflight, .postObject: return nil
+        case .listBuckets, .createBucket:
+            try authorizeOwn(operation, call)
+            return nil
         default: break
         }
         let bucket = try bucket(try call.bucket(), call)
         try checkExpected(bucket, call.headers[.amzExpectedBucketOwner])
         if operation == .copyObject || operation == .uploadPartCopy { try authorizeSource(call) }
+        if operation == .copyObject { try authorizeCopiedTags(into: bucket, call) }
         // Each of many keys is decided on its own.
-        if operation == .deleteObjects { return }
-        if isPlain(bucket, call.identity) { return }
+        if operation == .deleteObjects || isPlain(bucket, call.identity) { return bucket.createdSequence }
         let access = BucketAccess(bucket)
         for need in operation.needs(call.headers, call.query) {
             let subject = AccessSubject(
@@ -37,6 +40,7 @@ extension S3Service {
                 version: try call.version(), upload: need.right == .initiator ? call.query["uploadId"] : nil)
             try check(need, subject, access, call, isOfPolicy: operation.isOfPolicy)
         }
+        return bucket.createdSequence
     }
 
     /// Whether a key of many may be deleted.
@@ -107,6 +111,38 @@ extension S3Service {
             BucketAccess(bucket), call)
     }
 
+    /// A copy that takes its source's tags along reads and puts them, where there are any.
+    private func authorizeCopiedTags(into bucket: Bucket, _ call: S3Call) throws {
+        let source = try CopySource(call)
+        let from = try self.bucket(source.bucket, call)
+        if isPlain(from, call.identity), isPlain(bucket, call.identity) { return }
+        guard let tags = copiedTags(call), !tags.isEmpty else { return }
+        if !isPlain(from, call.identity) {
+            let action = source.version == .current ? "GetObjectTagging" : "GetObjectVersionTagging"
+            try check(
+                .object(action),
+                AccessSubject(bucket: from, key: source.key, version: source.version, upload: nil),
+                BucketAccess(from), call)
+        }
+        if !isPlain(bucket, call.identity) {
+            try check(
+                .object("PutObjectTagging", .writeBucket),
+                AccessSubject(bucket: bucket, key: try call.key(), version: .current, upload: nil),
+                BucketAccess(bucket), call)
+        }
+    }
+
+    /// The tags that a copy takes along; `nil` for what is no copy, and for one that brings its own.
+    private func copiedTags(_ call: S3Call) -> [String: String]? {
+        guard call.head.method == .put, call.headers[.amzCopySource] != nil, !call.query.has("uploadId"),
+            // What cannot be read here, the operation finds unreadable too, and tells.
+            let directives = try? CopyDirectives(call.headers), !directives.replacesTags,
+            let source = try? CopySource(call)
+        else { return nil }
+        return
+            (try? store.version(source.bucket, source.key, source.version))?.record.metadata.tags ?? [:]
+    }
+
     /// The buckets that a sender sees: the administrator all, everybody else their own.
     func visibleBuckets(_ call: S3Call) throws -> [Bucket] {
         let all = try store.buckets()
@@ -150,11 +186,15 @@ extension S3Service {
     }
 
     private func request(_ need: AccessNeed, _ subject: AccessSubject, _ call: S3Call) -> PolicyRequest {
-        let context = RequestContext(call: call, now: clock(), owner: subject.bucket.owner) { [store] in
+        let version = subject.version.text
+        var context = RequestContext(
+            call: call, now: clock(), owner: subject.bucket.owner, version: version
+        ) { [store] in
             guard let key = subject.key else { return nil }
             // An object that cannot be read has no tags; the operation finds the same, and tells.
             return try? store.version(subject.bucket.name, key, subject.version).record.metadata.tags
         }
+        context.copiedTags = { self.copiedTags(call) }
         return PolicyRequest(
             principal: call.identity.principal, action: need.action,
             resource: subject.resource(isOfObject: need.isOfObject), context: context.context)
@@ -163,16 +203,16 @@ extension S3Service {
     private func listGrants(
         _ need: AccessNeed, _ subject: AccessSubject, _ access: BucketAccess, _ identity: Identity
     ) throws -> Bool {
-        let user = identity.isAnonymous ? nil : identity.userID
+        let user = Self.grantee(identity, ownerIs: access.owner)
         switch need.right {
         case .none: return false
         case .readBucket: return access.grants(.read, to: user)
         case .writeBucket: return access.grants(.write, to: user)
         case .readBucketList: return access.grants(.readAcp, to: user)
         case .writeBucketList: return access.grants(.writeAcp, to: user)
-        case .readObject: return try objectGrants(.read, subject, access, user)
-        case .readObjectList: return try objectGrants(.readAcp, subject, access, user)
-        case .writeObjectList: return try objectGrants(.writeAcp, subject, access, user)
+        case .readObject: return try objectGrants(.read, subject, access, identity)
+        case .readObjectList: return try objectGrants(.readAcp, subject, access, identity)
+        case .writeObjectList: return try objectGrants(.writeAcp, subject, access, identity)
         case .initiator:
             guard let user, identity.policies == nil, let key = subject.key,
                 let id = UploadID(subject.upload ?? "")
@@ -185,8 +225,16 @@ extension S3Service {
         }
     }
 
+    /// Who a sender is to a list: the grants to whoever owns what it is about are the owner's own rights, and give
+    /// nothing to an owner whose rights are those that policies give.
+    private static func grantee(_ identity: Identity, ownerIs owner: String) -> String? {
+        if identity.isAnonymous { return nil }
+        return identity.policies != nil && identity.userID == owner ? "" : identity.userID
+    }
+
     private func objectGrants(
-        _ permission: EventGrant.Permission, _ subject: AccessSubject, _ access: BucketAccess, _ user: String?
+        _ permission: EventGrant.Permission, _ subject: AccessSubject, _ access: BucketAccess,
+        _ identity: Identity
     ) throws -> Bool {
         guard !access.isEnforced, let key = subject.key else { return false }
         let version: ObjectVersion
@@ -194,12 +242,14 @@ extension S3Service {
             as StoreError
         {
             // Whoever may list the bucket may know what is not in it.
+            let user = Self.grantee(identity, ownerIs: access.owner)
             guard error.tellsWhatIsThere, access.grants(.read, to: user) else {
                 if error.tellsWhatIsThere { return false }
                 throw error
             }
             return true
         }
+        let user = Self.grantee(identity, ownerIs: version.record.owner)
         // The owner can always read and change the list.
         if permission != .read, version.record.owner == user { return true }
         guard version.record.metadata.hasAccessControl else { return version.record.owner == user }

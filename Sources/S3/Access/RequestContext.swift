@@ -11,8 +11,12 @@ struct RequestContext: Sendable {
     let now: Timestamp
     /// The canonical id that the resource belongs to: what stands for an account here.
     let owner: String
+    /// The version that the decision is about, where the request names one.
+    var version: String?
     /// The tags of the object that the request is about; `nil` if it is not there.
     let tags: @Sendable () -> [String: String]?
+    /// The tags that a copy takes along from its source; `nil` for what brings its own.
+    var copiedTags: @Sendable () -> [String: String]? = { nil }
 
     var context: PolicyContext { PolicyContext { key in self.values(key) } }
 
@@ -58,20 +62,12 @@ struct RequestContext: Sendable {
     private func s3(_ name: String) -> String? {
         switch name {
         case "prefix", "delimiter", "max-keys": return call.query[name]
-        case "versionid": return call.query["versionId"]
-        case "authtype":
-            if call.identity.isAnonymous { return nil }
-            if call.headers[.authorization] != nil { return "REST-HEADER" }
-            return call.query.has("X-Amz-Signature") || call.query.has("Signature")
-                ? "REST-QUERY-STRING" : "POST"
-        case "signatureversion":
-            if call.identity.isAnonymous { return nil }
-            let isOld = call.headers[.authorization]?.hasPrefix("AWS ") ?? call.query.has("AWSAccessKeyId")
-            return isOld ? "AWS" : "AWS4-HMAC-SHA256"
+        // Of the source of a copy, and of each of many keys, it is not in the query.
+        case "versionid": return version
+        case "authtype": return call.signature?.kind
+        case "signatureversion": return call.signature?.version
         case "signatureage":
-            guard let text = call.query["X-Amz-Date"] ?? call.headers[.amzDate],
-                let sent = HTTPDate.compactSeconds(text)
-            else {
+            guard let text = call.signature?.time, let sent = HTTPDate.compactSeconds(text) else {
                 return nil
             }
             return String(now.seconds > sent ? (now.seconds - sent) * 1000 : 0)
@@ -83,6 +79,7 @@ struct RequestContext: Sendable {
         case "if-match": return call.headers[.ifMatch]
         case "if-none-match": return call.headers[.ifNoneMatch]
         case "objectcreationoperation": return createsObject.map { $0 ? "true" : "false" }
+        case "x-amz-copy-source": return copySource
         default:
             // The other keys of S3 are the headers that they are about.
             guard name.hasPrefix("x-amz-"), let header = HTTPField.Name(name) else { return nil }
@@ -100,11 +97,22 @@ struct RequestContext: Sendable {
         return String((left + 86_398) / 86_400)
     }
 
-    /// Whether a write with `s3:PutObject` makes an object, and not only a part of one.
+    /// Whether a write with `s3:PutObject` makes an object, and not only a part of one. It is told as operations are
+    /// told apart, so that an item that means nothing to the operation means nothing here.
     private var createsObject: Bool? {
-        let isUpload = call.query.has("uploads")
-        guard call.head.method == .put || call.head.method == .post else { return nil }
-        return !(isUpload || call.query.has("partNumber"))
+        switch call.head.method {
+        case .put: !call.query.has("uploadId")
+        case .post: !call.query.has("uploads")
+        default: nil
+        }
+    }
+
+    /// As `BUCKET/KEY` whatever slash it begins with and whatever of it is percent-encoded: clients differ, and a
+    /// denial must not depend on it.
+    private var copySource: String? {
+        guard let text = call.headers[.amzCopySource] else { return nil }
+        guard let source = try? CopySource(header: text) else { return text }  // the operation refuses it
+        return "\(source.bucket)/\(source.key)" + (source.version.text.map { "?versionId=\($0)" } ?? "")
     }
 
     /// Tag keys are told apart by case, and policies have them in lower case: the first that fits counts.
@@ -113,6 +121,7 @@ struct RequestContext: Sendable {
     }
 
     private var requestTags: [String: String] {
+        if let copied = copiedTags() { return copied }
         guard let text = call.headers[.amzTagging] else { return [:] }
         var tags: [String: String] = [:]
         for item in text.split(separator: "&") {

@@ -151,12 +151,13 @@ extension S3Service {
         if isPlain || isStores {
             return try await store.copy(
                 source, to: bucket, key, metadata: metadata, checksums: checksums, conditions: conditions,
-                actor: call.actor, owner: owner)
+                actor: call.actor, owner: owner, bucketCreated: call.bucketCreated)
         }
         let algorithm = checksums.first?.algorithm ?? .crc64Nvme
         var target = UploadTarget(
             bucket: bucket, key: key, metadata: metadata, actor: call.actor, part: nil,
             expectedLength: source.size, checksum: algorithm, owner: owner)
+        target.bucketCreated = call.bucketCreated
         target.encryption = encryption
         let upload = store.beginUpload(target)
         do {

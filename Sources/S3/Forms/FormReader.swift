@@ -183,10 +183,13 @@ final class FormFile: RequestBody, @unchecked Sendable {  // as the reader
     private let reader: FormReader
     private let minimum: UInt64
     private let maximum: UInt64
+    /// What is signed as a whole, and read to its end when the file is over.
+    private let whole: SignedForm?
     private var byteCount: UInt64 = 0
 
-    init(_ reader: FormReader, _ limits: PostPolicy.Lengths?) {
+    init(_ reader: FormReader, _ limits: PostPolicy.Lengths?, whole: SignedForm? = nil) {
         self.reader = reader
+        self.whole = whole
         minimum = limits?.minimum ?? 0
         maximum = limits?.maximum ?? .max
     }
@@ -198,6 +201,7 @@ final class FormFile: RequestBody, @unchecked Sendable {  // as the reader
                     .entityTooSmall, "Your proposed upload is smaller than the minimum allowed size",
                     details: [("ProposedSize", String(byteCount)), ("MinSizeAllowed", String(minimum))])
             }
+            try await whole?.finish()
             return nil
         }
         byteCount += UInt64(chunk.count)

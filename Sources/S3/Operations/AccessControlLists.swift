@@ -134,7 +134,7 @@ extension S3Service {
 
     /// The list that the headers ask for, or else the body.
     private func list(in call: S3Call, _ subject: ACLSubject) async throws -> AccessControlList {
-        let body = try await call.document()
+        let body = try await document(call)
         if let list = try AccessControlList(call.headers, subject, displayName: knownUser) {
             guard body.isEmpty else {
                 throw S3Error(

@@ -44,6 +44,8 @@ extension S3Service {
         let marker = try number(.amzPartNumberMarker, call) ?? 0
         let bucket = try store.bucket(try call.bucket())
         let version = try store.version(bucket.name, try call.key(), try call.version())
+        // As HeadObject: what a customer's key enciphers is told of to who has the key.
+        _ = try dataKey(of: version, call, sendsBody: false)
         let xml = XMLWriter("GetObjectAttributesResponse") { xml in
             // Here alone, S3 writes ETags without their quotes.
             if asked.contains(.eTag) { xml.element("ETag", version.etag) }

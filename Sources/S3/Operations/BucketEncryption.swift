@@ -17,7 +17,7 @@ extension S3Service {
     }
 
     func putBucketEncryption(_ call: S3Call) async throws -> ServiceResponse {
-        let rule = try EncryptionRule(try await call.document())
+        let rule = try EncryptionRule(try await document(call))
         return try await configure(try call.bucket(), EncryptionRule.setting, rule.document, call)
     }
 

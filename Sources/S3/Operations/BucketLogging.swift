@@ -16,7 +16,7 @@ extension S3Service {
     }
 
     func putBucketLogging(_ call: S3Call) async throws -> ServiceResponse {
-        let rules = try LoggingRules(request: try await call.document())
+        let rules = try LoggingRules(request: try await document(call))
         let bucket = try store.bucket(try call.bucket())
         if let rules { try checkTarget(rules.target, of: bucket) }
         let response = try await configure(bucket.name, LoggingRules.setting, rules?.document.bytes, call)

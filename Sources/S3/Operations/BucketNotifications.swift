@@ -16,7 +16,7 @@ extension S3Service {
 
     /// An empty configuration removes what was there.
     func putBucketNotification(_ call: S3Call) async throws -> ServiceResponse {
-        let rules = try NotificationRules(try await call.document())
+        let rules = try NotificationRules(try await document(call))
         return try await configure(
             try call.bucket(), NotificationRules.setting, rules.isEmpty ? nil : rules.document.bytes, call)
     }

@@ -17,7 +17,7 @@ extension S3Service {
 
     func putBucketPolicy(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        let document = try await call.document()
+        let document = try await document(call)
         guard !document.isEmpty else {
             throw S3Error(S3ErrorCode("MissingRequestBodyError", 400), "Request Body is empty")
         }
@@ -69,7 +69,7 @@ extension S3Service {
     }
 
     func putPublicAccessBlock(_ call: S3Call) async throws -> ServiceResponse {
-        let block = try PublicAccessBlock(document: try await call.document())
+        let block = try PublicAccessBlock(document: try await document(call))
         return try await configure(try call.bucket(), BucketAccess.blockName, block.document, call)
     }
 

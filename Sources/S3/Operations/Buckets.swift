@@ -32,7 +32,7 @@ extension S3Service {
 
     func createBucket(_ call: S3Call) async throws -> ServiceResponse {
         let name = try call.bucket()
-        let body = try await call.document()
+        let body = try await document(call)
         if !body.isEmpty {
             let document = try XMLElement.parse(body, root: "CreateBucketConfiguration")
             let constraint = document.value("LocationConstraint") ?? settings.region
@@ -95,7 +95,7 @@ extension S3Service {
 
     func putBucketVersioning(_ call: S3Call) async throws -> ServiceResponse {
         let name = try call.bucket()
-        let document = try XMLElement.parse(try await call.document(), root: "VersioningConfiguration")
+        let document = try XMLElement.parse(try await document(call), root: "VersioningConfiguration")
         if let mfa = document.value("MfaDelete"), mfa != "Disabled" {
             throw S3Error.notImplemented("MFA delete")
         }

@@ -25,7 +25,7 @@ extension S3Service {
                 .invalidRequest,
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         }
-        let rules = try CORSRules(try await call.document())
+        let rules = try CORSRules(try await document(call))
         return try await configure(name, "cors", rules.xml.bytes, call)
     }
 

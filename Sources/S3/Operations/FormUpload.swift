@@ -13,7 +13,8 @@ extension S3Service {
 
     /// Puts the file of a browser's form. Its sender, and what it may, is known when its fields are read.
     func postObject(_ call: S3Call) async throws -> ServiceResponse {
-        let form = try FormReader(call.body, contentType: call.headers[.contentType])
+        let signed = SignedForm(call)
+        let form = try FormReader(signed ?? call.body, contentType: call.headers[.contentType])
         guard let length = call.headers[.contentLength].flatMap({ UInt64($0) }) else {
             throw S3Error(.missingContentLength, "You must provide the Content-Length HTTP header.")
         }
@@ -34,10 +35,11 @@ extension S3Service {
                 "User key must have a length greater than 0.", name: "key", value: "")
         }
         let lengths = try policy?.check(fields, bucket: bucket.rawValue, now: clock())
-        let put = try call.put(
+        var put = try call.put(
             key, in: bucket, headers: try fields.headers(), identity: policy == nil ? call.identity : sender,
-            body: FormFile(form, lengths))
-        try authorize(.putObject, put)
+            body: FormFile(form, lengths, whole: signed))
+        put.formSignature = policy == nil ? call.signature : SignatureFacts(sent)
+        put.bucketCreated = try authorize(.putObject, put)
         let stored = try await putObject(put)
         return try Self.answer(to: fields, key: key, in: bucket, stored, call)
     }

@@ -24,7 +24,7 @@ extension S3Service {
     func putBucketLifecycle(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         try call.requireDigest()
-        var configuration = try LifecycleConfiguration(try await call.document())
+        var configuration = try LifecycleConfiguration(try await document(call))
         let minimum = call.headers[.amzTransitionMinimum] ?? LifecycleConfiguration.standardMinimum
         guard [LifecycleConfiguration.standardMinimum, "varies_by_storage_class"].contains(minimum) else {
             throw S3Error.invalidArgument(

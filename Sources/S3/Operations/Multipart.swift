@@ -200,7 +200,7 @@ extension S3Service {
         let key = try call.key()
         let id = try uploadID(call)
         let document = try XMLElement.parse(
-            try await call.document(checksumIsOfBody: false), root: "CompleteMultipartUpload")
+            try await document(call, checksumIsOfBody: false), root: "CompleteMultipartUpload")
         let named = try document.all("Part").map(NamedPart.init)
         guard (1...Limits.partCount).contains(named.count) else {
             throw S3Error.malformedDocument("it names \(named.count) parts")

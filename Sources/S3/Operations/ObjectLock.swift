@@ -34,7 +34,7 @@ extension S3Service {
     func putObjectLockConfiguration(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
         try call.requireDigest()
-        let configuration = try ObjectLockConfiguration(try await call.document())
+        let configuration = try ObjectLockConfiguration(try await document(call))
         return try await configure(bucket.name, ObjectLockConfiguration.setting, configuration.document, call)
     }
 
@@ -52,7 +52,7 @@ extension S3Service {
 
     func putObjectRetention(_ call: S3Call) async throws -> ServiceResponse {
         try call.requireDigest()
-        let root = try XMLElement.parse(try await call.document(), root: "Retention")
+        let root = try XMLElement.parse(try await document(call), root: "Retention")
         let wanted = try retention(root)
         let version = try lockable(call)
         return try await amendLock(of: version, call) { metadata in
@@ -91,7 +91,7 @@ extension S3Service {
 
     func putObjectLegalHold(_ call: S3Call) async throws -> ServiceResponse {
         try call.requireDigest()
-        let root = try XMLElement.parse(try await call.document(), root: "LegalHold")
+        let root = try XMLElement.parse(try await document(call), root: "LegalHold")
         guard let status = root.value("Status"), status == "ON" || status == "OFF" else {
             throw S3Error.malformedDocument
         }

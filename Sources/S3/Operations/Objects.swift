@@ -20,6 +20,7 @@ extension S3Service {
         var target = UploadTarget(
             bucket: bucket, key: key, metadata: metadata, actor: call.actor, part: nil,
             expectedLength: claims.length, checksum: algorithm, owner: owner)
+        target.bucketCreated = call.bucketCreated
         target.encryption = try encryption(call, in: place)
         let (upload, digests) = try await call.receive(claims, target, store)
         let checksums = digests.checksum.map { [EventChecksum(algorithm, $0)] } ?? []
@@ -168,7 +169,7 @@ extension S3Service {
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
         }
         try checkBypass(call, in: bucket)
-        let document = try XMLElement.parse(try await call.document(), root: "Delete")
+        let document = try XMLElement.parse(try await document(call), root: "Delete")
         let objects = document.all("Object")
         guard objects.allSatisfy({ $0.child("Key") != nil }) else {
             throw S3Error.malformedDocument("an object has no key")

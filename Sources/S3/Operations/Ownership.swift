@@ -20,7 +20,7 @@ extension S3Service {
 
     func putBucketOwnershipControls(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        let ownership = try ObjectOwnership(document: try await call.document())
+        let ownership = try ObjectOwnership(document: try await document(call))
         if ownership == .bucketOwnerEnforced, let list = BucketAccess(bucket).list,
             !list.isOnly(bucket.owner)
         {

@@ -16,7 +16,7 @@ extension S3Service {
     /// Takes what is so already; a requester cannot pay where nothing costs anything.
     func putBucketRequestPayment(_ call: S3Call) async throws -> ServiceResponse {
         let document = try XMLElement.parse(
-            try await call.document(), root: "RequestPaymentConfiguration")
+            try await document(call), root: "RequestPaymentConfiguration")
         _ = try store.bucket(try call.bucket())
         switch document.value("Payer") {
         case "BucketOwner": return ServiceResponse(.ok)

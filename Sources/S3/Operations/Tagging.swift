@@ -35,7 +35,7 @@ extension S3Service {
     }
 
     private func tagging(_ call: S3Call) async throws -> XMLElement {
-        try XMLElement.parse(try await call.document(), root: "Tagging")
+        try XMLElement.parse(try await document(call), root: "Tagging")
     }
 
     // MARK: Of objects

@@ -157,7 +157,7 @@ package enum Operation: String, Sendable, CaseIterable {
                 if let subresource {
                     Self.objectRoutes[subresource]?[method]
                 } else {
-                    Self.object(method, target.query, head.headerFields)
+                    try Self.object(method, target.query, head.headerFields)
                 }
             } else if target.bucket != nil {
                 if let subresource {
@@ -192,8 +192,13 @@ package enum Operation: String, Sendable, CaseIterable {
 
     private static func object(
         _ method: HTTPRequest.Method, _ query: Query, _ headers: HTTPFields
-    ) -> Operation? {
+    ) throws -> Operation? {
         let isPart = query.has("uploadId")
+        // What is written has the version that the store gives it.
+        if method == .put || method == .post, let version = query["versionId"] {
+            throw S3Error.invalidArgument(
+                "This operation does not accept a version-id.", name: "versionId", value: version)
+        }
         switch method {
         case .get: return isPart ? .listParts : .getObject
         case .head: return .headObject

@@ -20,6 +20,10 @@ struct S3Call: Sendable {
     var bodyConditions: [String: [String]]?
     /// What an access log is to tell besides the request itself; `nil` where no bucket logs.
     var trail: AccessTrail?
+    /// When the bucket was made that the sender was let into: another bucket of its name is not meant.
+    var bucketCreated: SequenceNumber?
+    /// How the form was signed that the call was made of.
+    var formSignature: SignatureFacts?
 
     var headers: HTTPFields { head.headerFields }
     var query: Query { target.query }
