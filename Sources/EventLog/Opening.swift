@@ -136,14 +136,17 @@ extension EventLog {
             recovery.lagging.append(mirror.index)
             let flaw = group.first { $0.mirror === mirror }?.pending.first
             let end = walk.position.sequence
-            // A frame that is whole and does not follow is of another log; one that is not there, of a shorter one.
-            let isDiverged = flaw?.flaw == "\(FrameFlaw.brokenChain)"
+            let kind: LogRecovery.Parting.Kind =
+                switch flaw?.flaw {
+                case nil, "\(FrameFlaw.noFrame)", "\(FrameFlaw.cutOff)": .short
+                case "\(FrameFlaw.brokenChain)": .diverged
+                default: .damaged
+                }
             recovery.partings.append(
-                (
-                    mirror.index, flaw?.sequence ?? end, isDiverged,
-                    "its log does not reach event \(end)"
-                        + (flaw.map { ": event \($0.sequence): \($0.flaw)" } ?? "")
-                ))
+                .init(
+                    mirror: mirror.index, sequence: flaw?.sequence ?? end, kind: kind,
+                    evidence: "its log does not reach event \(end)"
+                        + (flaw.map { ": event \($0.sequence): \($0.flaw)" } ?? "")))
             let reason = flaw.map { " (event \($0.sequence): \($0.flaw))" } ?? ""
             recovery.notes.append(
                 "volume \(mirror.index): its log does not reach event \(walk.position.sequence)\(reason)")

@@ -11,7 +11,25 @@ public struct LogRecovery: Sendable {
     /// Mirrors that do not hold the whole log.
     public var lagging: [Int] = []
     /// Of those, why: where the mirror goes another way, and what is there.
-    public var partings: [(mirror: Int, sequence: SequenceNumber, isDiverged: Bool, evidence: String)] = []
+    public var partings: [Parting] = []
+
+    public struct Parting: Sendable {
+        public let mirror: Int
+        /// The first event that the mirror does not have as the log has it.
+        public let sequence: SequenceNumber
+        public let kind: Kind
+        public let evidence: String
+
+        public enum Kind: Sendable {
+            /// Nothing stands there.
+            case short
+            /// Something stands there, and is damaged.
+            case damaged
+            /// A whole event stands there, of another log.
+            case diverged
+        }
+    }
+
     /// Mirrors that had events behind the end of the log, which went to quarantine.
     public var cut: [(mirror: Int, sequence: SequenceNumber, path: String)] = []
 }

@@ -47,6 +47,15 @@ extension FindingCode {
             }
     }
 
+    init(_ parting: LogRecovery.Parting.Kind) {
+        self =
+            switch parting {
+            case .short: .shortMirror
+            case .damaged: .damagedFrame
+            case .diverged: .divergedMirror
+            }
+    }
+
     init(_ difference: RowDifference) {
         guard difference.found != nil else {
             self = .catalogRowMissing

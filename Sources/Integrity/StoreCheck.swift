@@ -89,7 +89,7 @@ public struct StoreCheck: Sendable {
         }
         for parting in store.opening.log.partings where store.inspection.isInService(parting.mirror) {
             var finding = Finding(
-                parting.isDiverged ? .divergedMirror : .shortMirror, volume: parting.mirror, path: "log",
+                FindingCode(parting.kind), volume: parting.mirror, path: "log",
                 evidence: parting.evidence, repair: "bring it up to date from the other mirrors")
             finding.sequence = parting.sequence
             findings.append(finding)

@@ -188,7 +188,7 @@ def test_files_that_nothing_explains(store):
     orphan = store.volume(3) / "blobs/ab/ab" / name
     orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.write_bytes(source.read_bytes())
-    check(store, ["file.foreign", "file.orphan"], deep=False)
+    check(store, ["file.duplicate", "file.foreign"], deep=False)
     assert not orphan.exists()
     assert list((store.volume(3) / "quarantine").iterdir()), "it was set aside, not deleted"
 
