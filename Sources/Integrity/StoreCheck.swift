@@ -48,7 +48,7 @@ public struct StoreCheck: Sendable {
                 progress($0 * 0.2)
             }
         } catch LogError.damaged(let sequence, let reason) {
-            damaged.append(lostEvent(sequence, reason))
+            damaged.append(.lostEvent(sequence, reason))
         }
         // A sealed segment is written afresh as a whole, whichever of its events is damaged.
         var rewritten: [String: String] = [:]
@@ -120,15 +120,6 @@ public struct StoreCheck: Sendable {
         return findings
     }
 
-    /// An event that no mirror has any more. What the catalog has of it stands; nothing is computed from it again.
-    private func lostEvent(_ sequence: SequenceNumber, _ reason: String) -> Finding {
-        var finding = Finding(
-            .lostEvent, volume: 0, path: "log", evidence: "event \(sequence): \(reason)",
-            repair: "put back a mirror that has it, from quarantine or a copy of a volume")
-        finding.sequence = sequence
-        return finding
-    }
-
     private func mend(
         _ finding: inout Finding, _ inspection: StoreInspection, _ rewritten: inout [String: String]
     ) async {
@@ -163,5 +154,16 @@ extension StoreInspection {
         change.source = source
         change.quarantined = quarantined
         _ = try await record(.replicaRepaired(change))
+    }
+}
+
+extension Finding {
+    /// An event that no mirror has any more. What the catalog has of it stands; nothing is computed from it again.
+    public static func lostEvent(_ sequence: SequenceNumber, _ reason: String) -> Finding {
+        var finding = Finding(
+            .lostEvent, volume: 0, path: "log", evidence: "event \(sequence): \(reason)",
+            repair: "put back a mirror that has it, from quarantine or a copy of a volume")
+        finding.sequence = sequence
+        return finding
     }
 }

@@ -40,7 +40,7 @@ struct StoreLocation: ParsableArguments {
                     command.changesStore
                     ? try await ObjectStore.open(settings.store)
                     : try await ObjectStore.openForInspection(settings.store)
-            } catch let error as VolumeError {
+            } catch {
                 // What keeps the store from being opened is a finding too.
                 for line in try command.refusal(error, settings.volumePaths) { try output.line(line) }
                 throw error

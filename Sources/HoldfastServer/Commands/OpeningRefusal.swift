@@ -1,13 +1,20 @@
+import EventLog
 import Integrity
 import Volumes
 
 extension StoreCommand {
-    /// What a check prints of a store that is not opened because of its volumes: directories that belong elsewhere
-    /// are found, whether or not anything else could be looked at.
+    /// What a check prints of a store that is not opened: directories that belong elsewhere, an event that no mirror
+    /// has good, are found, whether or not anything else could be looked at.
     /// - Parameter volumePaths: in the order of their indexes.
-    public func refusal(_ error: VolumeError, _ volumePaths: [String]) throws -> [String] {
-        guard case .fsck(_, _, let json) = self, FindingCode(error) != nil else { return [] }
-        return try Self.places(volumePaths).map { finding in
+    public func refusal(_ error: any Error, _ volumePaths: [String]) throws -> [String] {
+        guard case .fsck(_, _, let json) = self else { return [] }
+        let findings: [Finding]
+        switch error {
+        case let error as VolumeError where FindingCode(error) != nil: findings = try Self.places(volumePaths)
+        case LogError.damaged(let sequence, let reason): findings = [.lostEvent(sequence, reason)]
+        default: findings = []
+        }
+        return try findings.map { finding in
             json ? try CommandJSON.line(FindingLine(finding)) : finding.text
         }
     }
