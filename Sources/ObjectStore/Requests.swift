@@ -122,6 +122,8 @@ public struct UploadTarget: Sendable {
     public let owner: ObjectOwner?
     /// Set for bytes that are to be stored enciphered.
     public var encryption: UploadEncryption?
+    /// Set for bytes that come enciphered, from elsewhere.
+    var sealed: (encryption: EventEncryption, salt: [UInt8])?
 
     public struct Part: Hashable, Sendable {
         public let uploadID: UploadID
