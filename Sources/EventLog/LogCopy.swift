@@ -197,6 +197,15 @@ public final class LogCopy: Sendable {
 
     // MARK: Reading
 
+    /// The segments that hold the events up to one, by their first.
+    func segments(through last: SequenceNumber) throws -> [SequenceNumber] {
+        let (firsts, head) = state.withLock { ($0.firsts, $0.head) }
+        guard last.rawValue > 0, last <= head.sequence else {
+            throw LogError.damaged(last, "the copy in \(directory) ends at event \(head.sequence)")
+        }
+        return firsts.filter { $0 <= last }
+    }
+
     /// Calls `body` with the frames of events in order, verified against their checksums and the chain where the
     /// event before it was read too.
     /// - Throws: ``LogError/damaged(_:_:)`` with the first frame that is not good.

@@ -71,6 +71,13 @@ public final class Repository: Sendable {
 
     public func close() { volume.close() }
 
+    /// The copy of the log, as a mirror to read from.
+    var mirror: LogMirror {
+        LogMirror(
+            fileSystem: fileSystem, directory: volume.logDirectory,
+            quarantine: volume.quarantineDirectory, index: 0, lane: InlineLane())
+    }
+
     // MARK: Snapshots
 
     func manifestPath(_ name: String) -> String { "\(snapshotsDirectory)/\(name).json" }

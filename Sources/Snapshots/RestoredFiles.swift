@@ -1,5 +1,6 @@
 import Foundation
 import Model
+import ObjectStore
 import Volumes
 
 /// Objects written out as plain files: `FOLDER/bucket/key`, a folder for each `/` of the key.
@@ -8,11 +9,11 @@ import Volumes
 /// `..` are percent-encoded, as is `%` itself; a part over 255 bytes is cut at 200 and ends with a digest of the whole.
 struct RestoredFiles {
     private let folder: String
-    private let repository: Repository
+    private let source: any RestoreSource
 
-    init(_ folder: String, _ repository: Repository) {
+    init(_ folder: String, _ source: any RestoreSource) {
         self.folder = folder
-        self.repository = repository
+        self.source = source
     }
 
     /// - Throws: ``SnapshotError/enciphered(_:)``: without its keys, an enciphered object is no file.
@@ -47,7 +48,7 @@ struct RestoredFiles {
         if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
         let file = try fileSystem.open(beside, [.write, .createNew], permissions: 0o600)
         defer { file.close() }
-        let pieces = RepositoryPieces(version, in: repository)
+        let pieces = source.pieces(of: version)
         var written: UInt64 = 0
         for (index, piece) in version.record.pieces.enumerated() {
             var offset: UInt64 = 0

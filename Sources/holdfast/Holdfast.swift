@@ -11,7 +11,8 @@ struct Holdfast: AsyncParsableCommand {
         version: Release.name,
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
-            RebuildCatalogCommand.self, SnapshotCommand.self, RestoreCommand.self, VolumeCommand.self,
+            RebuildCatalogCommand.self, RebuildCommand.self, ListCommand.self, SnapshotCommand.self,
+            RestoreCommand.self, VolumeCommand.self,
             KeyCommand.self,
             UserCommand.self,
             EncryptionKeyCommand.self,

@@ -115,6 +115,49 @@ public enum SnapshotReports {
         try tell(report, json, output)
     }
 
+    private struct DifferenceLine: Encodable {
+        let summary = true
+        var added = 0
+        var changed = 0
+        var removed = 0
+    }
+
+    /// What became of each key between two snapshots.
+    public static func diff(
+        _ repository: Repository, _ first: String, _ second: String, json: Bool,
+        _ output: any CommandOutput
+    ) throws {
+        let difference = try SnapshotDifference(
+            repository, from: try repository.snapshot(first), to: try repository.snapshot(second))
+        var line = DifferenceLine()
+        try difference.forEach { found in
+            switch found.change {
+            case .added: line.added += 1
+            case .changed: line.changed += 1
+            case .removed: line.removed += 1
+            }
+            try output.line(json ? try CommandJSON.line(found) : text(of: found))
+        }
+        try output.line(
+            json
+                ? try CommandJSON.line(line)
+                : "\(counted(line.added, "key")) added, \(line.changed) changed, \(line.removed) removed")
+    }
+
+    private static func text(of difference: KeyDifference) -> String {
+        let sign =
+            switch difference.change {
+            case .added: "+"
+            case .changed: "~"
+            case .removed: "-"
+            }
+        var parts: [String] = []
+        if !difference.added.isEmpty { parts.append("\(counted(difference.added.count, "version")) added") }
+        if !difference.amended.isEmpty { parts.append("\(difference.amended.count) amended") }
+        if !difference.removed.isEmpty { parts.append("\(difference.removed.count) removed") }
+        return "\(sign) \(difference.bucket)/\(difference.key)  \(parts.joined(separator: ", "))".printable
+    }
+
     static func text(of outcome: RestoreOutcome, _ order: RestoreOrder) -> String {
         let word =
             switch outcome.action {
@@ -123,6 +166,7 @@ public enum SnapshotReports {
             case .newer: "is newer in the store"
             case .failed: "FAILED"
             }
+        if outcome.bucket.isEmpty { return "\(word): \(outcome.detail)".printable }
         let detail = outcome.detail.isEmpty ? "" : " (\(outcome.detail))"
         return "\(outcome.bucket)/\(outcome.key)  \(outcome.size) bytes  \(word)\(detail)".printable
     }

@@ -11,6 +11,12 @@ public enum StoreDirectory {
         let fileSystem = RealFileSystem()
         try fileSystem.createDirectories(settings.directory, permissions: 0o755)
         try ObjectStore.create(settings.store)
+        try rememberVolumes(settings)
+    }
+
+    /// Writes a settings file that says where the volumes are, where they are not in their usual places and there is none.
+    static func rememberVolumes(_ settings: ServerSettings) throws {
+        let fileSystem = RealFileSystem()
         guard settings.volumePaths != ServerSettings(directory: settings.directory).volumePaths else {
             return
         }
