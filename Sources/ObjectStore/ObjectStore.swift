@@ -44,10 +44,17 @@ public final class ObjectStore: Sendable {
     public static func open(
         _ settings: StoreSettings, _ environment: StoreEnvironment = .real
     ) async throws -> ObjectStore {
+        try await open(settings, environment, isBeingMade: false)
+    }
+
+    /// - Parameter isBeingMade: by a restore of the whole store, which is not finished.
+    static func open(
+        _ settings: StoreSettings, _ environment: StoreEnvironment, isBeingMade: Bool
+    ) async throws -> ObjectStore {
         try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
         let lock = try takeLock(settings, environment)
         do {
-            try requireWhole(settings, environment)
+            if !isBeingMade { try requireWhole(settings, environment) }
             removeLeftovers(in: settings.stateDirectory)
             let (engine, report) = try Opening.open(settings, environment)
             let store = ObjectStore(

@@ -60,24 +60,36 @@ def test_one_volume_is_lost(store):
 
 
 def test_two_volumes_are_lost(store):
-    """Two mirrors make a log: the one that is left is copied to a second place first."""
+    """Two mirrors make a log: of the one that is left a second is made."""
+    store.client().put_object(Bucket="photos", Key="after the snapshot", Body=b"kept")
     store.stop()
     for number in (2, 3):
         shutil.rmtree(store.volume(number))
     assert "1 of 3 volumes" in holdfast("volume", "list", store.directory).stderr
-    # The page: restore the snapshot beside, or make the volume that is left two.
-    shutil.copytree(store.volume(1), store.volume(2))
-    path = store.volume(2) / "volume.json"
-    identity = json.loads(path.read_text())
-    assert identity["index"] == 1
-    done = holdfast("volume", "list", store.directory)
-    assert done.returncode == 1 and "volume" in done.stderr
-    shutil.rmtree(store.volume(2))
-    shutil.move(store.volume(1), store.directory / "volume-1.left")
-    shutil.rmtree(store.directory / "state")
-    holdfast("restore", store.directory, "--from", store.backup, "--snapshot", "one", "--all", check=0)
+    for number in (2, 3):
+        store.volume(number).mkdir()
+    report = objects(holdfast("volume", "replace", store.directory, "2", "--from", "1", "--json", check=0))[-1]
+    assert (report["blobs"], report["damaged"]) == (2, 0)
     store.start()
-    assert bodies(store) == BODIES and is_clean(store)
+    assert bodies(store) == BODIES | {"after the snapshot": b"kept"}
+    holdfast("volume", "replace", store.directory, "3", check=0)
+    store.wait_in_service()
+    assert is_clean(store) and [len(store.blobs(n)) for n in (1, 2, 3)] == [2, 2, 2]
+
+
+def test_a_volume_is_made_of_another_only_when_that_one_alone_is_left(store):
+    def fails(number, source):
+        done = holdfast("volume", "replace", store.directory, str(number), "--from", str(source))
+        assert done.returncode == 1
+        return done.stderr
+    assert "another process has the store" in fails(2, 1)
+    store.stop()
+    assert "has a log too" in fails(2, 1)
+    shutil.rmtree(store.volume(2))
+    assert "has a log too" in fails(2, 1)
+    assert "not filled from itself" in fails(1, 1) and "volumes are 1 to 3" in fails(4, 1)
+    store.start()
+    assert bodies(store) == BODIES
 
 
 @pytest.mark.parametrize("keeps_state", [False, True])

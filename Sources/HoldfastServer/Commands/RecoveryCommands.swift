@@ -83,6 +83,37 @@ public enum RecoveryCommands {
         let missing: Int
     }
 
+    private struct DuplicateLine: Encodable {
+        let volume: Int
+        let from: Int
+        let blobs: Int
+        let bytes: UInt64
+        let segments: Int
+        let damaged: Int
+    }
+
+    /// `holdfast volume replace --from`.
+    public static func duplicate(
+        _ settings: ServerSettings, from source: Int, to target: Int, json: Bool,
+        _ output: any CommandOutput
+    ) throws {
+        let report = try ObjectStore.duplicateVolume(settings.store, from: source, to: target)
+        for damaged in report.damaged {
+            let line = ProblemLine(path: damaged.path, reason: damaged.reason)
+            try output.line(
+                json
+                    ? try CommandJSON.line(line) : "not copied: \(line.path): \(line.reason)".printable)
+        }
+        let line = DuplicateLine(
+            volume: target, from: source, blobs: report.blobs, bytes: report.bytes,
+            segments: report.segments, damaged: report.damaged.count)
+        try output.line(
+            json
+                ? try CommandJSON.line(line)
+                : "volume \(target) made of volume \(source): \(counted(line.blobs, "blob")) of \(line.bytes) bytes, \(counted(line.segments, "segment")) of the log, \(line.damaged) damaged"
+        )
+    }
+
     /// Whether `holdfast restore` has a store to restore into, or one to make.
     public static func makesStore(_ settings: ServerSettings) throws -> Bool {
         try StoreDirectory.isNew(settings)

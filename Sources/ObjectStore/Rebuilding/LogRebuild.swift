@@ -193,6 +193,7 @@ struct LogRebuild {
         for volume in volumes {
             try remove(beside(volume))
             try fileSystem.createDirectory(beside(volume), permissions: 0o700)
+            try fileSystem.syncDirectory(volume.directory)
             mirrors.append(
                 LogMirror(
                     fileSystem: fileSystem, directory: beside(volume), quarantine: volume.quarantineDirectory,

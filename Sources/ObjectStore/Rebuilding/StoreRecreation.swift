@@ -7,8 +7,9 @@ import Volumes
 /// Makes a store anew in empty directories, of a copy of its log and of blobs elsewhere: the very store that it was, at
 /// some event, version for version.
 ///
-/// A marker in the state directory comes first and goes last. Blobs come before the log, and the log's last segments
-/// before its first: what was cut off cannot be opened, and is finished by doing it again.
+/// A marker in the state directory comes first and goes last: while it is there the store is not opened, and doing it
+/// again finishes it. Should the marker be lost, blobs come before the log, and the log's last segments before its first,
+/// without which it cannot be opened.
 public struct StoreRecreation: Sendable {
     public struct Report: Sendable {
         public var blobs = 0
@@ -55,19 +56,29 @@ public struct StoreRecreation: Sendable {
                 Self.markerPath(settings), with: Array("a restore into this store is not finished\n".utf8))
             let volumes = try makeVolumes(log.storeID, isCutOff: isCutOff)
             defer { for volume in volumes { volume.close() } }
+            if isCutOff { for volume in volumes { try removeLeftovers(of: volume) } }
             (report, absent) = try copyBlobs(catalog, from: source, to: volumes, progress)
             try log.write(
                 to: volumes.map { Opening.mirror(of: $0, lane: InlineLane()) }, through: last)
             try Opening.deleteCatalog(settings)
-            try fileSystem.remove(Self.markerPath(settings))
-            try fileSystem.syncDirectory(settings.stateDirectory)
         }
         // What had died and has no bytes any more is given up as reclaiming does it.
-        let store = try await ObjectStore.open(settings, environment)
+        let store = try await ObjectStore.open(settings, environment, isBeingMade: true)
         defer { store.close() }
         try await Reclaimer(store.engine).giveUp(absent)
+        try fileSystem.remove(Self.markerPath(settings))
+        try fileSystem.syncDirectory(settings.stateDirectory)
         progress(1)
         return report
+    }
+
+    /// Nobody has been served from what a run that was cut off has made.
+    private func removeLeftovers(of volume: DirectoryVolume) throws {
+        for id in try volume.incoming().blobs { try volume.removeBlob(id) }
+        for name in try environment.fileSystem.list(volume.logDirectory) {
+            try environment.fileSystem.remove(volume.logDirectory + "/" + name)
+        }
+        try environment.fileSystem.syncDirectory(volume.logDirectory)
     }
 
     private func makeVolumes(_ storeID: StoreID, isCutOff: Bool) throws -> [DirectoryVolume] {
@@ -81,11 +92,25 @@ public struct StoreRecreation: Sendable {
                 }
                 return volume
             }
+            if isCutOff { try clearUnfinished(path) }
             let identity = VolumeIdentity(
                 storeID: storeID, volumeID: .random(), index: offset + 1, created: environment.clock())
             return try DirectoryVolume.create(
                 identity, at: path, fileSystem: environment.fileSystem, clock: environment.clock)
         }
+    }
+
+    /// A volume whose `volume.json` is not there was not complete, and has nothing in it but what makes a volume.
+    private func clearUnfinished(_ directory: String) throws {
+        let fileSystem = environment.fileSystem
+        guard try fileSystem.status(of: directory) != nil else { return }
+        for name in ["log", "blobs", "incoming", "quarantine"] {
+            let path = "\(directory)/\(name)"
+            guard try fileSystem.status(of: path) != nil, try fileSystem.list(path).isEmpty else { continue }
+            try fileSystem.removeDirectory(path)
+        }
+        let beside = directory + "/volume.json.new"
+        if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
     }
 
     private func copyBlobs(
