@@ -12,9 +12,7 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
             RebuildCatalogCommand.self, RebuildCommand.self, ListCommand.self, SnapshotCommand.self,
-            RestoreCommand.self, VolumeCommand.self,
-            KeyCommand.self,
-            UserCommand.self,
+            RestoreCommand.self, DrillCommand.self, VolumeCommand.self, KeyCommand.self, UserCommand.self,
             EncryptionKeyCommand.self,
         ])
 

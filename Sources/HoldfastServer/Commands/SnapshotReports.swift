@@ -115,6 +115,37 @@ public enum SnapshotReports {
         try tell(report, json, output)
     }
 
+    private struct DrillLine: Encodable {
+        let summary = true
+        let snapshot: String
+        let objects: Int
+        let bytes: UInt64
+        let failures: Int
+    }
+
+    /// - Returns: whether everything came back as it was.
+    public static func drill(
+        _ repository: Repository, _ name: String?, count: Int, json: Bool, _ output: any CommandOutput
+    ) throws -> Bool {
+        var generator = SystemRandomNumberGenerator()
+        let report = try SnapshotDrill(repository).run(name, count: count, using: &generator)
+        for failure in report.failures {
+            try output.line(
+                json
+                    ? try CommandJSON.line(failure)
+                    : "FAILED: \(failure.bucket)/\(failure.key) \(failure.version): \(failure.reason)".printable)
+        }
+        let line = DrillLine(
+            snapshot: report.snapshot, objects: report.objects, bytes: report.bytes,
+            failures: report.failures.count)
+        try output.line(
+            json
+                ? try CommandJSON.line(line)
+                : "snapshot \(line.snapshot): \(counted(line.objects, "object")) restored and compared, \(line.bytes) bytes, \(line.failures) failed"
+        )
+        return report.failures.isEmpty
+    }
+
     private struct DifferenceLine: Encodable {
         let summary = true
         var added = 0
