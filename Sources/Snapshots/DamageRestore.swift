@@ -32,6 +32,8 @@ struct DamageRestore {
         report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
         var summary = RestoreSummary()
+        let events = EventDamage(inspection)
+        try find(events)
         let total = try inspection.catalog.read { try $0.counts() }
         var looked = Set<BlobID>()
         var seen = 0
@@ -40,7 +42,7 @@ struct DamageRestore {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page where order.unit.holds(version) {
                 for piece in version.record.pieces {
-                    guard let outcome = try await mend(piece, of: version, &looked) else { continue }
+                    guard let outcome = try await mend(piece, of: version, events, &looked) else { continue }
                     summary.add(outcome)
                     try report(outcome)
                 }
@@ -50,23 +52,41 @@ struct DamageRestore {
             guard let end = page.last, page.count == 1000 else { break }
             place = (end.record.bucket, end.key, end.sequence)
         }
-        if order.unit.isOfWholeBuckets, order.unit.bucket == nil {
-            try await mendEvents {
-                summary.add($0)
-                try report($0)
-            }
+        // Events that no version's bytes led to.
+        for sequence in events.left {
+            let outcome = await mend(sequence, events)
+            summary.add(outcome)
+            try report(outcome)
         }
         return summary
     }
 
+    /// Looks for events that no mirror has good before any is mended: a sealed segment is mended as a whole.
+    private func find(_ events: EventDamage) throws {
+        guard !order.unit.isOfWholeBuckets || order.unit.bucket != nil else {
+            return events.findAll(through: min(repository.log.head.sequence, inspection.log.head.sequence))
+        }
+        var place: (bucket: String, key: String, sequence: SequenceNumber)?
+        while true {
+            let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
+            for version in page where order.unit.holds(version) {
+                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
+                    events.find(version.carrier(of: piece))
+                }
+            }
+            guard let end = page.last, page.count == 1000 else { return }
+            place = (end.record.bucket, end.key, end.sequence)
+        }
+    }
+
     /// - Returns: `nil` if it is not damaged.
     private func mend(
-        _ piece: EventPiece, of version: ObjectVersion, _ looked: inout Set<BlobID>
+        _ piece: EventPiece, of version: ObjectVersion, _ events: EventDamage, _ looked: inout Set<BlobID>
     ) async throws -> RestoreOutcome? {
         guard let id = BlobID(bytes: piece.blobID) else {
             let carrier = version.carrier(of: piece)
-            guard piece.length > 0, !inspection.isReadable(carrier) else { return nil }
-            return await mend(carrier, Array(piece.sha256), of: version)
+            guard piece.length > 0, events.isDamaged(carrier) else { return nil }
+            return await mend(carrier, Array(piece.sha256), of: version, events)
         }
         guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
             return nil
@@ -124,8 +144,9 @@ struct DamageRestore {
 
     /// - Parameter sha256: of the payload.
     private func mend(
-        _ sequence: SequenceNumber, _ sha256: [UInt8], of version: ObjectVersion
+        _ sequence: SequenceNumber, _ sha256: [UInt8], of version: ObjectVersion, _ events: EventDamage
     ) async -> RestoreOutcome {
+        let damage = events.take(sequence)
         do {
             let payload = try repository.log.payload(of: sequence)
             guard SHA256.hash(payload) == sha256 else {
@@ -135,23 +156,13 @@ struct DamageRestore {
             }
             let size = UInt64(payload.count)
             if order.isDryRun { return outcome(.restored, version, size, "event \(sequence)") }
-            let volumes = try await restore(sequence) { name(version, in: &$0) }
+            let volumes = try await restore(sequence, damage, events) { name(version, in: &$0) }
             return outcome(.restored, version, size, Self.names(volumes))
         } catch { return outcome(.failed, version, version.size, "\(error)") }
     }
 
-    /// Events that no mirror has good and no version's bytes led to.
-    private func mendEvents(_ report: (RestoreOutcome) throws -> Void) async throws {
-        var next = SequenceNumber(1)
-        let last = min(repository.log.head.sequence, inspection.log.head.sequence)
-        while next <= last {
-            guard let damaged = inspection.firstUnreadableEvent(from: next, through: last) else { return }
-            try report(await mend(damaged))
-            next = damaged.next
-        }
-    }
-
-    private func mend(_ sequence: SequenceNumber) async -> RestoreOutcome {
+    private func mend(_ sequence: SequenceNumber, _ events: EventDamage) async -> RestoreOutcome {
+        let damage = events.take(sequence)
         func outcome(_ action: RestoreOutcome.Action, _ detail: String) -> RestoreOutcome {
             RestoreOutcome(
                 action: action, bucket: "", key: "", version: "", owner: "", size: 0,
@@ -160,26 +171,28 @@ struct DamageRestore {
         do {
             _ = try repository.log.events(from: sequence, limit: 1)
             if order.isDryRun { return outcome(.restored, "damaged on every mirror") }
-            return outcome(.restored, Self.names(try await restore(sequence) { _ in }))
+            return outcome(.restored, Self.names(try await restore(sequence, damage, events) { _ in }))
         } catch { return outcome(.failed, "\(error)") }
     }
 
+    /// - Returns: the volumes that were mended.
     private func restore(
-        _ sequence: SequenceNumber, _ name: (inout EventFinding) -> Void
+        _ sequence: SequenceNumber, _ damage: [EventDamage.Flaw], _ events: EventDamage,
+        _ name: (inout EventFinding) -> Void
     ) async throws -> [Int] {
-        let mended = try await inspection.restoreEvent(sequence, from: repository.mirror)
-        for (volume, evidence, quarantined) in mended {
+        events.put(try await inspection.restoreEvent(sequence, from: repository.mirror), sequence)
+        for flaw in damage {
             var change = EventReplicaRepaired()
             change.finding.code = "HF013"
             change.finding.faultClass = "log.damaged-frame"
             name(&change.finding)
-            change.finding.volume = UInt32(volume)
+            change.finding.volume = UInt32(flaw.volume)
             change.finding.sequence = sequence.rawValue
-            change.finding.evidence = evidence
+            change.finding.evidence = flaw.reason
             change.source = label
-            change.quarantined = quarantined
+            change.quarantined = events.quarantined(sequence, on: flaw.volume)
             _ = try await inspection.record(.replicaRepaired(change))
         }
-        return mended.map(\.volume)
+        return damage.map(\.volume)
     }
 }

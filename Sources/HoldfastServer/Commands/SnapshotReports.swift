@@ -133,7 +133,8 @@ public enum SnapshotReports {
             try output.line(
                 json
                     ? try CommandJSON.line(failure)
-                    : "FAILED: \(failure.bucket)/\(failure.key) \(failure.version): \(failure.reason)".printable)
+                    : "FAILED: \(failure.bucket)/\(failure.key) \(failure.version): \(failure.reason)"
+                        .printable)
         }
         let line = DrillLine(
             snapshot: report.snapshot, objects: report.objects, bytes: report.bytes,
