@@ -19,11 +19,11 @@ extension EventLog {
         return (good, reasons)
     }
 
-    /// Whether some mirror has the event's payload good.
-    func hasWholeFrame(_ span: Span) -> Bool { candidates(0, of: span).good.contains(where: \.isWhole) }
+    /// Whether some mirror, or a witness, has the event with its payload good.
+    func hasWholeFrame(_ span: Span) -> Bool { (try? frameBytes(0, of: span, wholly: true)) != nil }
 
     /// The frame behind `position`, from a mirror where it follows from it, whole if one has it whole.
-    /// - Throws: ``LogError/damaged(_:_:)`` if it does on none.
+    /// - Throws: ``LogError/damaged(_:_:)`` if it does on none, witnesses included.
     func chainedFrame(_ number: Int, of span: Span, after position: LogPosition) throws -> [UInt8] {
         var (good, reasons) = candidates(number, of: span)
         for found in good.filter(\.isWhole) + good.filter({ !$0.isWhole }) {
@@ -32,7 +32,7 @@ extension EventLog {
                 return found.bytes
             } catch { reasons.append("it does not follow from the event before it: \(error)") }
         }
-        throw LogError.damaged(position.sequence.next, reasons.joined(separator: "; "))
+        return try witnessed(position.sequence.next, of: span, reasons)
     }
 
     /// As ``forEachFrame(from:limit:_:)`` over a segment from its beginning, every frame followed by the chain.
@@ -65,7 +65,8 @@ extension EventLog {
     func trueFrame(_ span: Span) throws -> [UInt8] {
         let (good, _) = candidates(0, of: span)
         if good.count > 1, Set(good.map(\.frame.chain)).count == 1 {
-            return (good.first(where: \.isWhole) ?? good[0]).bytes
+            if let whole = good.first(where: \.isWhole) { return whole.bytes }
+            return try frameBytes(0, of: span)
         }
         var position = LogPosition(
             sequence: SequenceNumber(span.segment.first.rawValue - 1), chain: span.segment.chain)

@@ -143,7 +143,7 @@ package struct Frame: Sendable {
     }
 
     /// Whether the payload is the one that was appended, or was dropped.
-    func hasGoodPayload(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package func hasGoodPayload(_ bytes: UnsafeRawBufferPointer) -> Bool {
         isPayloadDropped || CRC32C.checksum(slice(bytes, payloadRange)) == payloadChecksum
     }
 

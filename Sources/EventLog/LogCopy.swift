@@ -89,11 +89,16 @@ public final class LogCopy: Sendable {
             sequence: SequenceNumber(segment.header.first.rawValue - 1), chain: segment.header.chain)
         let end = try segment.seal?.tableOffset ?? segment.file.size()
         let window = Recovery.Window(segment.file, end: end)
-        while let found = try? window.frame(at: tail.end, after: position) {
+        // A payload that was lost before it was copied is no end; one behind which nothing whole stands may be torn.
+        var whole = (position, tail)
+        while let found = try? window.frame(at: tail.end, after: position, wholly: false) {
+            let isWhole = (try? window.frame(at: tail.end, after: position)) != nil
             position = LogPosition(sequence: found.frame.sequence, chain: found.frame.chain)
             tail.offsets.append(tail.end)
             tail.end += UInt64(found.frame.byteCount)
+            if isWhole || segment.seal != nil { whole = (position, tail) }
         }
+        (position, tail) = whole
         guard let seal = segment.seal else { return (position, tail) }
         guard tail.offsets.count == seal.count else {
             throw LogError.damaged(position.sequence.next, "\(segment.file.path) is damaged")
@@ -134,6 +139,7 @@ public final class LogCopy: Sendable {
             try append(run, places[index])
             report.events += UInt64(run.events.count)
             report.bytes += UInt64(run.bytes.count)
+            report.lostPayloads += run.lostPayloads
         }
         return report
     }
@@ -143,6 +149,7 @@ public final class LogCopy: Sendable {
         var bytes: [UInt8] = []
         var offsets: [Int] = []
         var head: LogPosition
+        var lostPayloads: UInt64 = 0
     }
 
     private func read(
@@ -150,7 +157,8 @@ public final class LogCopy: Sendable {
     ) throws -> Run {
         var run = Run(head: head)
         try log.forEachFrame(from: first, limit: Int(last.rawValue - first.rawValue + 1)) { frame, raw in
-            _ = try Frame.decode(raw, after: run.head)
+            _ = try Frame.decodeEvent(raw, after: run.head)
+            if !frame.hasGoodPayload(raw) { run.lostPayloads += 1 }
             run.events.append(try frame.event(raw))
             run.offsets.append(run.bytes.count)
             run.bytes.append(contentsOf: raw.prefix(frame.byteCount))
@@ -197,9 +205,19 @@ public final class LogCopy: Sendable {
 
     // MARK: Reading
 
+    /// The segments that hold the events up to one, by their first.
+    func segments(through last: SequenceNumber) throws -> [SequenceNumber] {
+        let (firsts, head) = state.withLock { ($0.firsts, $0.head) }
+        guard last.rawValue > 0, last <= head.sequence else {
+            throw LogError.damaged(last, "the copy in \(directory) ends at event \(head.sequence)")
+        }
+        return firsts.filter { $0 <= last }
+    }
+
     /// Calls `body` with the frames of events in order, verified against their checksums and the chain where the
     /// event before it was read too.
-    /// - Throws: ``LogError/damaged(_:_:)`` with the first frame that is not good.
+    /// - Throws: ``LogError/damaged(_:_:)`` with the first frame whose event is not good. A payload comes as it is:
+    ///   ``Frame/hasGoodPayload(_:)``.
     package func forEachFrame(
         from first: SequenceNumber, through last: SequenceNumber,
         _ body: (Frame, UnsafeRawBufferPointer) throws -> Void
@@ -210,7 +228,7 @@ public final class LogCopy: Sendable {
             let bytes = try frameBytes(next)
             try bytes.withUnsafeBytes { raw in
                 let frame: Frame
-                do throws(FrameFlaw) { frame = try Frame.decode(raw, after: position) } catch {
+                do throws(FrameFlaw) { frame = try Frame.decodeEvent(raw, after: position) } catch {
                     throw LogError.damaged(next, "\(directory): \(error)")
                 }
                 guard frame.sequence == next else {

@@ -199,6 +199,28 @@ extension EventLog {
         return events
     }
 
+    /// The first event in a run that no mirror has good with the bytes it carries.
+    public func firstIncompleteFrame(
+        from first: SequenceNumber, through last: SequenceNumber
+    ) -> SequenceNumber? {
+        guard first <= last else { return nil }
+        var next = first
+        var found: SequenceNumber?
+        do {
+            try forEachFrame(from: first, limit: Int(last.rawValue - first.rawValue + 1)) { frame, bytes in
+                next = frame.sequence.next
+                if found == nil, !frame.hasGoodPayload(bytes) {
+                    found = frame.sequence
+                    throw LogError.damaged(frame.sequence, "no mirror has its payload good")
+                }
+            }
+        } catch {
+            // Whatever it is, the event behind the last that was read cannot be.
+            return found ?? next
+        }
+        return nil
+    }
+
     /// The payload of an event, from the first mirror that has it good.
     public func payload(of sequence: SequenceNumber) throws -> [UInt8] {
         guard let span = span(from: sequence, limit: 1) else {

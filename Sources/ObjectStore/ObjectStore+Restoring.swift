@@ -51,13 +51,14 @@ extension ObjectStore {
         guard let upload = UploadID(bytes: versionID.bytes) else {
             preconditionFailure("a version's id has as many bytes as an upload's")
         }
-        return beginUpload(
-            UploadTarget(
-                bucket: try BucketName(record.bucket), key: try ObjectKey(record.key),
-                metadata: record.metadata, actor: .holdfast,
-                part: .init(uploadID: upload, number: Int(piece.partNumber)),
-                expectedLength: piece.length, checksum: nil,
-                owner: ObjectOwner(id: record.owner, displayName: record.ownerDisplayName)))
+        var target = UploadTarget(
+            bucket: try BucketName(record.bucket), key: try ObjectKey(record.key),
+            metadata: record.metadata, actor: .holdfast,
+            part: .init(uploadID: upload, number: Int(piece.partNumber)),
+            expectedLength: piece.length, checksum: nil,
+            owner: ObjectOwner(id: record.owner, displayName: record.ownerDisplayName))
+        if record.hasEncryption { target.sealed = (record.encryption, Array(piece.keySalt)) }
+        return beginUpload(target)
     }
 
     private func fill(

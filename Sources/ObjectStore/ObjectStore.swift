@@ -44,9 +44,18 @@ public final class ObjectStore: Sendable {
     public static func open(
         _ settings: StoreSettings, _ environment: StoreEnvironment = .real
     ) async throws -> ObjectStore {
+        try await open(settings, environment, isBeingMade: false)
+    }
+
+    /// - Parameter isBeingMade: by a restore of the whole store, which is not finished.
+    static func open(
+        _ settings: StoreSettings, _ environment: StoreEnvironment, isBeingMade: Bool
+    ) async throws -> ObjectStore {
         try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
         let lock = try takeLock(settings, environment)
         do {
+            if !isBeingMade { try requireWhole(settings, environment) }
+            removeLeftovers(in: settings.stateDirectory)
             let (engine, report) = try Opening.open(settings, environment)
             let store = ObjectStore(
                 engine: engine, lock: lock, opening: report, maintenance: Maintenance(engine))
@@ -75,6 +84,7 @@ public final class ObjectStore: Sendable {
                 try FileManager.default.copyItem(
                     atPath: settings.catalogPath + suffix, toPath: "\(scratch)/catalog.sqlite\(suffix)")
             }
+            try requireWhole(settings, environment)
             var copy = settings
             copy.stateDirectory = scratch
             var overlaid = environment
@@ -92,10 +102,25 @@ public final class ObjectStore: Sendable {
         }
     }
 
+    private static func requireWhole(_ settings: StoreSettings, _ environment: StoreEnvironment) throws {
+        guard try StoreRecreation.isCutOff(settings, environment.fileSystem) else { return }
+        throw StoreError.invalidState(
+            "a restore of the whole store was cut off here: give the same 'holdfast restore' again to finish it"
+        )
+    }
+
+    /// Catalogs of moments of the past that a process that was killed had in scratch files.
+    private static func removeLeftovers(in directory: String) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in names where name.hasPrefix("snapshot-") && name.contains(".sqlite") {
+            removeScratch(directory + "/" + name)
+        }
+    }
+
     /// What cannot be removed is a copy in the directory for temporary files.
     private static func removeScratch(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
-    private static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws
+    static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws
         -> any File
     {
         let path = settings.stateDirectory + "/lock"

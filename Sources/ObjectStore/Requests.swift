@@ -124,6 +124,8 @@ public struct UploadTarget: Sendable {
     public var encryption: UploadEncryption?
     /// Which of all buckets of its name is meant; `nil` for whichever there is when the upload is published.
     public var bucketCreated: SequenceNumber?
+    /// Set for bytes that come enciphered, from elsewhere.
+    var sealed: (encryption: EventEncryption, salt: [UInt8])?
 
     public struct Part: Hashable, Sendable {
         public let uploadID: UploadID

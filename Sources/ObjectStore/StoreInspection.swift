@@ -108,7 +108,7 @@ package struct StoreInspection: Sendable {
     }
 
     /// Runs `body` on the commit thread, with nothing being committed.
-    private func excluding<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws
+    func excluding<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws
         -> Value
     {
         try await withCheckedThrowingContinuation { continuation in

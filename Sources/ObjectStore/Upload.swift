@@ -62,7 +62,7 @@ public final class Upload: @unchecked Sendable {  // every property belongs to t
         let large = BlobUpload(
             target: target, versionID: versionID,
             expectedLength: cipher == nil ? expected : expected.map { SealedPiece.sealedLength(of: $0) },
-            engine: engine)
+            keySalt: cipher?.salt, engine: engine)
         self.large = large
         if !payload.isEmpty { try await large.write(payload) }
         payload = []

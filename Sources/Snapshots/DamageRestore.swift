@@ -1,31 +1,39 @@
 import Catalog
+import Digests
+import EventLog
 import Foundation
 import Model
 import ObjectStore
 import Volumes
 
 /// Restores in place only what is damaged: a blob that the store's volumes do not have good between them, from the
-/// repository's replica, whose SHA-256 is that of the log. The version stays the version it is; nothing else is touched.
+/// repository's replica, whose SHA-256 is that of the log; and an event that no mirror of the log has good, with the
+/// bytes it carries, from the repository's copy of the log, whose chain hash is the log's. A version stays the version
+/// it is; nothing else is touched.
 struct DamageRestore {
     private let store: ObjectStore
     private let repository: Repository
     private let order: RestoreOrder
-    private let snapshot: SnapshotCatalog
+    private let manifest: SnapshotManifest
+
+    private var inspection: StoreInspection { store.inspection }
+    private var label: String { "snapshot \(manifest.name)" }
 
     init(
-        _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, _ snapshot: SnapshotCatalog
+        _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, _ manifest: SnapshotManifest
     ) {
         self.store = store
         self.repository = repository
         self.order = order
-        self.snapshot = snapshot
+        self.manifest = manifest
     }
 
     func run(
         report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
         var summary = RestoreSummary()
-        let inspection = store.inspection
+        let events = EventDamage(inspection)
+        try find(events)
         let total = try inspection.catalog.read { try $0.counts() }
         var looked = Set<BlobID>()
         var seen = 0
@@ -34,52 +42,159 @@ struct DamageRestore {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page where order.unit.holds(version) {
                 for piece in version.record.pieces {
-                    guard let id = BlobID(bytes: piece.blobID),
-                        let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming
-                    else { continue }
-                    // Copies share blobs: the first version that is met speaks for all.
-                    guard row.uses == 1 || looked.insert(id).inserted,
-                        !(try await inspection.canRead(row))
-                    else { continue }
-                    let outcome = await mend(row, of: version)
+                    guard let outcome = try await mend(piece, of: version, events, &looked) else { continue }
                     summary.add(outcome)
                     try report(outcome)
                 }
             }
             seen += page.count
             progress(Double(seen) / Double(max(1, total.versions + total.deleteMarkers)))
-            guard let end = page.last, page.count == 1000 else { return summary }
+            guard let end = page.last, page.count == 1000 else { break }
+            place = (end.record.bucket, end.key, end.sequence)
+        }
+        // Events that no version's bytes led to.
+        for sequence in events.left {
+            let outcome = await mend(sequence, events)
+            summary.add(outcome)
+            try report(outcome)
+        }
+        return summary
+    }
+
+    /// Looks for events that no mirror has good before any is mended: a sealed segment is mended as a whole.
+    private func find(_ events: EventDamage) throws {
+        guard !order.unit.isOfWholeBuckets || order.unit.bucket != nil else {
+            return events.findAll(through: min(repository.log.head.sequence, inspection.log.head.sequence))
+        }
+        var place: (bucket: String, key: String, sequence: SequenceNumber)?
+        while true {
+            let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
+            for version in page where order.unit.holds(version) {
+                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
+                    events.find(version.carrier(of: piece))
+                }
+            }
+            guard let end = page.last, page.count == 1000 else { return }
             place = (end.record.bucket, end.key, end.sequence)
         }
     }
 
-    private func mend(_ row: BlobRow, of version: ObjectVersion) async -> RestoreOutcome {
-        func outcome(_ action: RestoreOutcome.Action, _ detail: String) -> RestoreOutcome {
-            RestoreOutcome(
-                action: action, bucket: version.record.bucket, key: version.key,
-                version: version.wireVersionID, owner: version.record.ownerDisplayName, size: row.length,
-                detail: detail)
+    /// - Returns: `nil` if it is not damaged.
+    private func mend(
+        _ piece: EventPiece, of version: ObjectVersion, _ events: EventDamage, _ looked: inout Set<BlobID>
+    ) async throws -> RestoreOutcome? {
+        guard let id = BlobID(bytes: piece.blobID) else {
+            let carrier = version.carrier(of: piece)
+            guard piece.length > 0, events.isDamaged(carrier) else { return nil }
+            return await mend(carrier, Array(piece.sha256), of: version, events)
         }
+        guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
+            return nil
+        }
+        // Copies share blobs: the first version that is met speaks for all.
+        guard row.uses == 1 || looked.insert(id).inserted, !(try await inspection.canRead(row)) else {
+            return nil
+        }
+        return await mend(row, of: version)
+    }
+
+    private func outcome(
+        _ action: RestoreOutcome.Action, _ version: ObjectVersion, _ size: UInt64, _ detail: String
+    ) -> RestoreOutcome {
+        RestoreOutcome(
+            action: action, bucket: version.record.bucket, key: version.key,
+            version: version.wireVersionID, owner: version.record.ownerDisplayName, size: size,
+            detail: detail)
+    }
+
+    // MARK: Blobs
+
+    private func mend(_ row: BlobRow, of version: ObjectVersion) async -> RestoreOutcome {
         let flaws = repository.volume.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
         if let flaw = flaws.first {
-            return outcome(.failed, "the repository's replica of blob \(row.id) is not good: \(flaw)")
+            return outcome(
+                .failed, version, row.length,
+                "the repository's replica of blob \(row.id) is not good: \(flaw)")
         }
-        if order.isDryRun { return outcome(.restored, "blob \(row.id)") }
+        if order.isDryRun { return outcome(.restored, version, row.length, "blob \(row.id)") }
         do {
-            let volumes = try await store.inspection.importReplicas(
-                of: row, from: repository.volume,
-                reason: "restored from snapshot \(order.snapshot)")
+            let volumes = try await inspection.importReplicas(
+                of: row, from: repository.volume, reason: "restored from \(label)")
             var change = EventReplicaRepaired()
             change.finding.code = "HF011"
             change.finding.faultClass = "metadata.dangling"
-            change.finding.bucket = version.record.bucket
-            change.finding.key = version.key
-            change.finding.versionID = version.wireVersionID
+            name(version, in: &change.finding)
             change.finding.blobID = Data(row.id.bytes)
             change.finding.evidence = "no volume had a good replica of some block of blob \(row.id)"
-            change.source = "snapshot \(order.snapshot)"
-            _ = try await store.inspection.record(.replicaRepaired(change))
-            return outcome(.restored, "volumes \(volumes.map(String.init).joined(separator: ", "))")
+            change.source = label
+            _ = try await inspection.record(.replicaRepaired(change))
+            return outcome(.restored, version, row.length, Self.names(volumes))
+        } catch { return outcome(.failed, version, row.length, "\(error)") }
+    }
+
+    private func name(_ version: ObjectVersion, in finding: inout EventFinding) {
+        finding.bucket = version.record.bucket
+        finding.key = version.key
+        finding.versionID = version.wireVersionID
+    }
+
+    private static func names(_ volumes: [Int]) -> String {
+        "volumes \(volumes.map(String.init).joined(separator: ", "))"
+    }
+
+    // MARK: Events
+
+    /// - Parameter sha256: of the payload.
+    private func mend(
+        _ sequence: SequenceNumber, _ sha256: [UInt8], of version: ObjectVersion, _ events: EventDamage
+    ) async -> RestoreOutcome {
+        let damage = events.take(sequence)
+        do {
+            let payload = try repository.log.payload(of: sequence)
+            guard SHA256.hash(payload) == sha256 else {
+                return outcome(
+                    .failed, version, UInt64(payload.count),
+                    "the repository's copy of event \(sequence) has other bytes than the version")
+            }
+            let size = UInt64(payload.count)
+            if order.isDryRun { return outcome(.restored, version, size, "event \(sequence)") }
+            let volumes = try await restore(sequence, damage, events) { name(version, in: &$0) }
+            return outcome(.restored, version, size, Self.names(volumes))
+        } catch { return outcome(.failed, version, version.size, "\(error)") }
+    }
+
+    private func mend(_ sequence: SequenceNumber, _ events: EventDamage) async -> RestoreOutcome {
+        let damage = events.take(sequence)
+        func outcome(_ action: RestoreOutcome.Action, _ detail: String) -> RestoreOutcome {
+            RestoreOutcome(
+                action: action, bucket: "", key: "", version: "", owner: "", size: 0,
+                detail: "event \(sequence) of the log: \(detail)")
+        }
+        do {
+            _ = try repository.log.events(from: sequence, limit: 1)
+            if order.isDryRun { return outcome(.restored, "damaged on every mirror") }
+            return outcome(.restored, Self.names(try await restore(sequence, damage, events) { _ in }))
         } catch { return outcome(.failed, "\(error)") }
+    }
+
+    /// - Returns: the volumes that were mended.
+    private func restore(
+        _ sequence: SequenceNumber, _ damage: [EventDamage.Flaw], _ events: EventDamage,
+        _ name: (inout EventFinding) -> Void
+    ) async throws -> [Int] {
+        events.put(try await inspection.restoreEvent(sequence, from: repository.mirror), sequence)
+        for flaw in damage {
+            var change = EventReplicaRepaired()
+            change.finding.code = "HF013"
+            change.finding.faultClass = "log.damaged-frame"
+            name(&change.finding)
+            change.finding.volume = UInt32(flaw.volume)
+            change.finding.sequence = sequence.rawValue
+            change.finding.evidence = flaw.reason
+            change.source = label
+            change.quarantined = events.quarantined(sequence, on: flaw.volume)
+            _ = try await inspection.record(.replicaRepaired(change))
+        }
+        return damage.map(\.volume)
     }
 }

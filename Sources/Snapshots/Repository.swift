@@ -77,6 +77,13 @@ public final class Repository: Sendable {
 
     public func close() { volume.close() }
 
+    /// The copy of the log, as a mirror to read from.
+    var mirror: LogMirror {
+        LogMirror(
+            fileSystem: fileSystem, directory: volume.logDirectory,
+            quarantine: volume.quarantineDirectory, index: 0, lane: InlineLane())
+    }
+
     // MARK: Snapshots
 
     func manifestPath(_ name: String) -> String { "\(snapshotsDirectory)/\(name).json" }
@@ -134,6 +141,13 @@ public final class Repository: Sendable {
             if let name, try fileSystem.status(of: manifestPath(name)) != nil { continue }
             try fileSystem.remove(snapshotsDirectory + "/" + file)
         }
-        for id in try volume.incoming().blobs { try volume.removeBlob(id) }
+        for id in try volume.incoming().blobs {
+            // A power cut brings back the name in incoming/ of a blob that is complete, and that snapshots may need.
+            do throws(BlobFlaw) { _ = try volume.info(of: id, length: nil) } catch {
+                try volume.removeBlob(id)
+                continue
+            }
+            try volume.keep(id)
+        }
     }
 }

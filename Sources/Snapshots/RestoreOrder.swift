@@ -2,7 +2,7 @@ import Model
 
 /// What is to be restored, from where, and to where.
 public struct RestoreOrder: Codable, Sendable {
-    /// Which of the objects that the snapshot shows; what is not named is not asked for.
+    /// Which of the objects that are shown there; what is not named is not asked for.
     public struct Unit: Codable, Sendable {
         public var bucket: String?
         public var prefix: String?
@@ -16,6 +16,8 @@ public struct RestoreOrder: Codable, Sendable {
 
         public init() {}
 
+        var isOfWholeBuckets: Bool { prefix == nil && key == nil && owner == nil && version == nil }
+
         func holds(_ version: ObjectVersion) -> Bool {
             (bucket.map { $0 == version.record.bucket } ?? true)
                 && (prefix.map { version.key.hasPrefix($0) } ?? true)
@@ -24,9 +26,14 @@ public struct RestoreOrder: Codable, Sendable {
         }
     }
 
-    /// An absolute path.
-    public var repository: String
-    public var snapshot: String
+    public enum Source: Codable, Sendable {
+        /// The repository is an absolute path.
+        case snapshot(String, repository: String)
+        /// The store itself, as it was.
+        case moment(Moment)
+    }
+
+    public var source: Source
     public var unit = Unit()
     /// Another bucket, instead of the objects' own.
     public var into: String?
@@ -39,9 +46,10 @@ public struct RestoreOrder: Codable, Sendable {
     public var rate: UInt64 = 0
 
     public init(repository: String, snapshot: String) {
-        self.repository = repository
-        self.snapshot = snapshot
+        source = .snapshot(snapshot, repository: repository)
     }
+
+    public init(at moment: Moment) { source = .moment(moment) }
 }
 
 /// What became of one object, or one blob.
@@ -59,7 +67,7 @@ public struct RestoreOutcome: Codable, Sendable, Equatable {
     public let action: Action
     public let bucket: String
     public let key: String
-    /// The version in the snapshot.
+    /// The version that was.
     public let version: String
     public let owner: String
     public let size: UInt64

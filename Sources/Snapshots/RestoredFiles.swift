@@ -1,18 +1,20 @@
 import Foundation
 import Model
+import ObjectStore
 import Volumes
 
 /// Objects written out as plain files: `FOLDER/bucket/key`, a folder for each `/` of the key.
 ///
 /// What a file system could not name, or would take for something else, is named otherwise: an empty part is `%`, `.` and
-/// `..` are percent-encoded, as is `%` itself; a part over 255 bytes is cut at 200 and ends with a digest of the whole.
+/// `..` are percent-encoded, as is `%` itself; a part over 240 bytes is cut at 200 and ends with a digest of the whole.
+/// Where one key is the folder of others, `a` and `a/b`, whichever comes later gets a `%` behind its name.
 struct RestoredFiles {
     private let folder: String
-    private let repository: Repository
+    private let source: any RestoreSource
 
-    init(_ folder: String, _ repository: Repository) {
+    init(_ folder: String, _ source: any RestoreSource) {
         self.folder = folder
-        self.repository = repository
+        self.source = source
     }
 
     /// - Throws: ``SnapshotError/enciphered(_:)``: without its keys, an enciphered object is no file.
@@ -21,7 +23,13 @@ struct RestoredFiles {
             throw SnapshotError.enciphered("\(version.record.bucket)/\(version.key)")
         }
         let parts = version.key.split(separator: "/", omittingEmptySubsequences: false).map(Self.name)
-        return ([folder, version.record.bucket] + parts).joined(separator: "/")
+        var path = "\(folder)/\(version.record.bucket)"
+        for (index, part) in parts.enumerated() {
+            path += "/\(part)"
+            let wanted: FileStatus.Kind = index < parts.count - 1 ? .directory : .file
+            if let status = try RealFileSystem().status(of: path), status.kind != wanted { path += "%" }
+        }
+        return path
     }
 
     private static func name(_ substring: Substring) -> String {
@@ -29,7 +37,7 @@ struct RestoredFiles {
         if part.isEmpty { return "%" }
         if part == "." || part == ".." { return part.replacing(".", with: "%2E") }
         let text = part.replacing("%", with: "%25").replacing("\0", with: "%00")
-        guard text.utf8.count > 255 else { return text }
+        guard text.utf8.count > 240 else { return text }
         let digest = Array(text.utf8).reduce(UInt64(14_695_981_039_346_656_037)) {
             ($0 ^ UInt64($1)) &* 1_099_511_628_211
         }
@@ -47,7 +55,7 @@ struct RestoredFiles {
         if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
         let file = try fileSystem.open(beside, [.write, .createNew], permissions: 0o600)
         defer { file.close() }
-        let pieces = RepositoryPieces(version, in: repository)
+        let pieces = source.pieces(of: version)
         var written: UInt64 = 0
         for (index, piece) in version.record.pieces.enumerated() {
             var offset: UInt64 = 0

@@ -2,6 +2,7 @@ import Catalog
 import EventLog
 import Foundation
 import Model
+import ObjectStore
 import Volumes
 
 /// The catalog as of a snapshot, in a scratch file that goes with it.
@@ -90,6 +91,21 @@ public final class SnapshotCatalog: Sendable {
                 return false
             }
             if isDone { return }
+        }
+    }
+
+    /// Of a store's own log.
+    static func history(
+        of inspection: StoreInspection, through last: SequenceNumber
+    ) throws -> SnapshotCatalog {
+        let path = "\(inspection.stateDirectory)/snapshot-\(OperationID.random()).sqlite"
+        do {
+            let catalog = try Catalog(path: path, storeID: inspection.storeID, readers: 1)
+            try inspection.replay(to: catalog, through: last)
+            return SnapshotCatalog(catalog, path)
+        } catch {
+            remove(path)
+            throw error
         }
     }
 

@@ -28,13 +28,20 @@ public struct SnapshotCreation: Sendable {
         public var blobs = 0
         /// Of blobs and of the log.
         public var bytes: UInt64 = 0
+        /// Events copied whose payload no mirror had good.
+        public var lostPayloads: UInt64 = 0
+    }
+
+    /// Blobs that the snapshot needs and that no volume has good, nor the repository.
+    private final class Losses {
+        var blobs: Set<BlobID> = []
     }
 
     /// - Parameters:
     ///   - name: `nil` for one made of the time.
     ///   - progress: called with the part of the work that is done, from 0 to 1.
-    /// - Throws: ``SnapshotError``; ``BlobFlaw`` if the store cannot read a blob that is needed: the snapshot would not
-    ///   be one.
+    /// - Throws: ``SnapshotError``. What the store has lost keeps nobody from saving the rest: it is counted, and looked
+    ///   for again by the next snapshot.
     public func run(
         name: String? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> Report {
@@ -57,12 +64,13 @@ public struct SnapshotCreation: Sendable {
     ) throws -> Report {
         var blobs = 0
         var blobBytes: UInt64 = 0
+        let losses = Losses()
         let start = repository.log.head.sequence.rawValue
         let total = max(1, position.sequence.rawValue - min(start, position.sequence.rawValue))
         let copied = try repository.log.extend(from: inspection.log, through: position.sequence) { events in
             for event in events {
                 for piece in event.record.blobPieces {
-                    guard let count = try copy(piece, asOf: position.sequence) else { continue }
+                    guard let count = try copy(piece, asOf: position.sequence, losses) else { continue }
                     blobs += 1
                     blobBytes += count
                 }
@@ -73,35 +81,45 @@ public struct SnapshotCreation: Sendable {
         }
         let catalog = try SnapshotCatalog.make(
             repository, scratch: inspection.stateDirectory, from: parent, through: position.sequence)
-        let (moreBlobs, moreBytes) = try bringMissing(catalog)
+        let (moreBlobs, moreBytes) = try bringMissing(catalog, losses)
         progress(0.9)
         let file = try catalog.save(as: name, in: repository)
-        let manifest = try manifest(name, position, catalog, file, parent: parent)
+        let manifest = try manifest(name, position, catalog, file, losses, parent: parent)
         try repository.write(manifest)
         progress(1)
         return Report(
             manifest: manifest, events: copied.events, blobs: blobs + moreBlobs,
-            bytes: copied.bytes + blobBytes + moreBytes)
+            bytes: copied.bytes + blobBytes + moreBytes, lostPayloads: copied.lostPayloads)
     }
 
     /// A blob that nothing needs as of the snapshot is left out.
-    private func copy(_ piece: EventPiece, asOf last: SequenceNumber) throws -> UInt64? {
+    private func copy(_ piece: EventPiece, asOf last: SequenceNumber, _ losses: Losses) throws -> UInt64? {
         guard let id = BlobID(bytes: piece.blobID),
             let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming,
             row.died.map({ $0 > last }) ?? true
         else { return nil }
-        return try inspection.export(id, length: row.length, sha256: row.sha256, to: repository.volume)
+        return try export(row, losses)
+    }
+
+    private func export(_ row: BlobRow, _ losses: Losses) throws -> UInt64? {
+        do {
+            let count = try inspection.export(
+                row.id, length: row.length, sha256: row.sha256, to: repository.volume)
+            losses.blobs.remove(row.id)
+            return count
+        } catch is BlobFlaw {
+            losses.blobs.insert(row.id)
+            return nil
+        }
     }
 
     /// Every blob that the snapshot needs is looked for: one may have been damaged or removed in the repository since
     /// it was copied.
-    private func bringMissing(_ catalog: SnapshotCatalog) throws -> (Int, UInt64) {
+    private func bringMissing(_ catalog: SnapshotCatalog, _ losses: Losses) throws -> (Int, UInt64) {
         var blobs = 0
         var bytes: UInt64 = 0
         try catalog.forEachBlob { row in
-            if let count = try inspection.export(
-                row.id, length: row.length, sha256: row.sha256, to: repository.volume)
-            {
+            if let count = try export(row, losses) {
                 blobs += 1
                 bytes += count
             }
@@ -111,7 +129,7 @@ public struct SnapshotCreation: Sendable {
 
     private func manifest(
         _ name: String, _ position: LogPosition, _ catalog: SnapshotCatalog,
-        _ file: SnapshotManifest.CatalogFile, parent: SnapshotManifest?
+        _ file: SnapshotManifest.CatalogFile, _ losses: Losses, parent: SnapshotManifest?
     ) throws -> SnapshotManifest {
         let counts = try catalog.catalog.read { try $0.counts() }
         let last = try repository.log.events(from: position.sequence, limit: 1).first?.time
@@ -124,7 +142,7 @@ public struct SnapshotCreation: Sendable {
             createdMicroseconds: created.microseconds, parent: parent?.name, buckets: counts.buckets,
             versions: counts.versions, deleteMarkers: counts.deleteMarkers,
             versionBytes: counts.versionBytes, blobs: counts.blobs, blobBytes: counts.blobBytes,
-            catalog: file, software: Release.name)
+            lostBlobs: losses.blobs.count, catalog: file, software: Release.name)
     }
 }
 

@@ -36,6 +36,8 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
     public let versionBytes: UInt64
     public let blobs: Int
     public let blobBytes: UInt64
+    /// Of these, which no volume had good when the snapshot was taken, nor the repository.
+    public let lostBlobs: Int
     public let catalog: CatalogFile
     public let software: String
 
@@ -115,6 +117,10 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case inUse(path: String)
     case enciphered(String)
     case cutOff(String)
+    case otherBytes(String)
+    case empty(repository: String)
+    case noMoment(String)
+    case outOfReach(String, oldest: String)
 
     public var description: String {
         switch self {
@@ -130,6 +136,11 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .enciphered(let object):
             "\(object) is enciphered: it is restored into a store, which has or is told its key"
         case .cutOff(let object): "\(object) ends before it should"
+        case .otherBytes(let place): "\(place) has another SHA-256 than the log says"
+        case .empty(let repository): "repository \(repository) has no snapshot"
+        case .noMoment(let reason): reason
+        case .outOfReach(let moment, let oldest):
+            "the space of what \(moment) shows has been given back since: the oldest moment that can be restored is \(oldest)"
         }
     }
 }

@@ -84,8 +84,12 @@ public struct SnapshotVerification: Sendable {
         var expected: [SequenceNumber: [SnapshotManifest]] = [:]
         for manifest in manifests { expected[manifest.position, default: []].append(manifest) }
         do {
-            try repository.log.forEachFrame(from: SequenceNumber(1), through: last) { frame, _ in
+            try repository.log.forEachFrame(from: SequenceNumber(1), through: last) { frame, raw in
                 report.events += 1
+                if !frame.hasGoodPayload(raw) {
+                    report.flaws.append(
+                        flaw("", "log", "the bytes that event \(frame.sequence) carries are damaged"))
+                }
                 for manifest in expected.removeValue(forKey: frame.sequence) ?? []
                 where frame.chain.description != manifest.chain {
                     report.flaws.append(

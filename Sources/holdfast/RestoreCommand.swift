@@ -6,23 +6,27 @@ import Snapshots
 struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
-        abstract: "Bring back objects from a snapshot, into the store or out to files.",
+        abstract: "Bring back objects as they were, into the store or out to files.",
         discussion: """
-            Say what: --all, --bucket, --owner, or --damaged-only for what no volume has good any more. Each object becomes a \
-            new version with everything it had; one whose bytes are there is left alone, and so is one that the store has \
-            newer. A restore that was cut off is finished by giving it again.
+            Say from where: a snapshot of a repository, or a moment of the store's own history. Say what: --all, --bucket, \
+            --owner, or --damaged-only for what no volume has good any more. Each object becomes a new version with \
+            everything it had; one whose bytes are there is left alone, and so is one that the store has newer, unless \
+            --overwrite is given. A restore that was cut off is finished by giving it again.
+            Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version.
             Exit status: 0 done, 4 something could not be restored, 1 could not run.
 
             Example:
               holdfast restore /srv/holdfast --from /backup/holdfast --snapshot monday --damaged-only
               holdfast restore /srv/holdfast --from /backup/holdfast --snapshot monday --bucket photos --prefix 2026/ --dry-run
+              holdfast restore /srv/holdfast --at 2026-11-25T02:09:00Z --all --overwrite
             """)
 
     @OptionGroup var location: StoreLocation
     @Option(name: .customLong("from"), help: "The repository's directory.", completion: .directory)
-    var repository: String
-    @Option(help: "The snapshot's name.") var snapshot: String
-    @Flag(help: "Everything that the snapshot shows.") var all = false
+    var repository: String?
+    @Option(help: "The snapshot's name.") var snapshot: String?
+    @Option(help: "Instead of a snapshot, the store as it was then: \(momentHelp)") var at: String?
+    @Flag(help: "Everything that is shown there.") var all = false
     @Option(help: "The objects of one bucket.") var bucket: String?
     @Option(help: "With --bucket: those whose keys begin so.") var prefix: String?
     @Option(help: "With --bucket: one object.") var key: String?
@@ -39,6 +43,16 @@ struct RestoreCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object for each object, and a summary last.") var json = false
 
     func validate() throws {
+        guard (at == nil) == (repository != nil), (repository == nil) == (snapshot == nil) else {
+            throw ValidationError("say from where: --from with --snapshot, or --at")
+        }
+        if at != nil {
+            _ = try moment(at)
+            if damagedOnly {
+                throw ValidationError(
+                    "--damaged-only needs other bytes than the store's: --from and --snapshot")
+            }
+        }
         guard all || bucket != nil || owner != nil || damagedOnly else {
             throw ValidationError("say what to restore: --all, --bucket, --owner or --damaged-only")
         }
@@ -55,7 +69,7 @@ struct RestoreCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var order = RestoreOrder(repository: URL(fileURLWithPath: repository).path, snapshot: snapshot)
+        var order = try order()
         order.unit.bucket = bucket
         order.unit.prefix = prefix
         order.unit.key = key
@@ -67,6 +81,34 @@ struct RestoreCommand: AsyncParsableCommand {
         order.overwrites = overwrite
         order.isDryRun = dryRun
         order.rate = UInt64(rate ?? 0) * 1024 * 1024
+        if let repository, let snapshot, all, !dryRun, into == nil, out == nil, !damagedOnly,
+            bucket == nil, owner == nil
+        {
+            let path = URL(fileURLWithPath: repository).path
+            if try await makeStore(from: path, snapshot) { return }
+        }
         try await location.perform(.restore(order, json: json))
+    }
+
+    /// - Returns: `false` if there is a store to restore into.
+    private func makeStore(from repository: String, _ snapshot: String) async throws -> Bool {
+        var isMade = false
+        try await reporting(status: 1) {
+            let settings = try location.settings()
+            guard try RecoveryCommands.makesStore(settings) else { return }
+            isMade = true
+            let status = try await RecoveryCommands.restoreStore(
+                settings, from: repository, snapshot: snapshot, json: json, TerminalOutput())
+            guard status == 0 else { throw ExitCode(status) }
+        }
+        return isMade
+    }
+
+    private func order() throws -> RestoreOrder {
+        if let repository, let snapshot {
+            return RestoreOrder(repository: URL(fileURLWithPath: repository).path, snapshot: snapshot)
+        }
+        guard let moment = try moment(at) else { preconditionFailure("one or the other was given") }
+        return RestoreOrder(at: moment)
     }
 }

@@ -13,7 +13,9 @@ struct SnapshotCommand: AsyncParsableCommand {
               holdfast snapshot create /srv/holdfast --to /backup/holdfast
               holdfast snapshot verify /backup/holdfast --read-data 5
             """,
-        subcommands: [Create.self, List.self, Show.self, Verify.self, Delete.self, Prune.self])
+        subcommands: [
+            Create.self, List.self, Show.self, Diff.self, Verify.self, Delete.self, Prune.self,
+        ])
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -63,6 +65,27 @@ struct SnapshotCommand: AsyncParsableCommand {
         func run() async throws {
             try await reporting(status: 1) {
                 try location.use { try SnapshotReports.show($0, name, json: json, TerminalOutput()) }
+            }
+        }
+    }
+
+    struct Diff: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "diff", abstract: "Show what was added, changed and removed between two snapshots.",
+            discussion:
+                "One line for each key: + it shows an object now, - it shows none any more, ~ it shows another.\n\nExample:\n  holdfast snapshot diff /backup/holdfast monday tuesday --json"
+        )
+
+        @OptionGroup var location: RepositoryLocation
+        @Argument(help: "The earlier snapshot.") var first: String
+        @Argument(help: "The later snapshot.") var second: String
+        @Flag(help: "Print one JSON object for each key, and a summary last.") var json = false
+
+        func run() async throws {
+            try await reporting(status: 1) {
+                try location.use {
+                    try SnapshotReports.diff($0, first, second, json: json, TerminalOutput())
+                }
             }
         }
     }

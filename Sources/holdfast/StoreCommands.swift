@@ -183,13 +183,29 @@ extension VolumeCommand {
         static let configuration = CommandConfiguration(
             commandName: "replace",
             abstract: "Make a new volume in the empty directory of a lost one, and fill it from the others.",
-            discussion: "Example:\n  holdfast volume replace /srv/holdfast 2")
+            discussion: """
+                A store opens with two volumes. When one alone is left, --from makes a second one of it while the store is \
+                stopped; what the lost volumes alone had acknowledged is then not there.
+
+                Example:
+                  holdfast volume replace /srv/holdfast 2
+                  holdfast volume replace /srv/holdfast 2 --from 1
+                """)
 
         @OptionGroup var location: StoreLocation
         @Argument(help: "The volume: 1, 2 or 3.") var number: Int
+        @Option(help: "The one volume that is left, to fill it from.") var from: Int?
         @Flag(help: "Print one JSON object for each volume.") var json = false
 
         func run() async throws {
+            if let from {
+                return try await reporting(status: 1) {
+                    let settings = try location.settings()
+                    try location.requireStore(settings)
+                    try RecoveryCommands.duplicate(
+                        settings, from: from, to: number, json: json, TerminalOutput())
+                }
+            }
             try await location.perform(.replaceVolume(number: number, json: json))
         }
     }

@@ -19,7 +19,7 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "log cut",
             "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
             "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
-            "snapshot verify", "snapshot delete", "snapshot prune", "restore",
+            "snapshot diff", "snapshot verify", "snapshot delete", "snapshot prune", "restore", "ls", "rebuild", "drill",
             "repair", "repair list", "repair undo"]
 
 

@@ -67,7 +67,7 @@ enum EveryEvent {
     }
 
     /// Of no one kind: each kind has some of the fields only.
-    private static var encryption: EventEncryption {
+    static var encryption: EventEncryption {
         var value = EventEncryption()
         value.kind = .kms
         value.keyID = "0123456789abcdef"

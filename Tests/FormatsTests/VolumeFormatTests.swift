@@ -40,6 +40,8 @@ import Volumes
         value.createdMicroseconds = 1_767_225_600_000_001
         value.ownerDisplayName = "Owner"
         value.checksums = [EveryEvent.checksum]
+        value.encryption = EveryEvent.encryption
+        value.keySalt = EveryEvent.id(0x5A)
         let checksums = stride(from: 0, to: data.count, by: Limits.blockSize).map {
             CRC32C.checksum(Array(data[$0..<min($0 + Limits.blockSize, data.count)]))
         }

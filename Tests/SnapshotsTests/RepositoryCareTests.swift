@@ -104,7 +104,7 @@ import Volumes
         let text = """
             {"format": 1, "name": "\(name)", "storeID": "", "sequence": 1, "chain": "", "time": "\(time)",
             "timeMicroseconds": \(microseconds), "created": "", "createdMicroseconds": 0, "buckets": 0,
-            "versions": 0, "deleteMarkers": 0, "versionBytes": 0, "blobs": 0, "blobBytes": 0, "software": "",
+            "versions": 0, "deleteMarkers": 0, "versionBytes": 0, "blobs": 0, "blobBytes": 0, "lostBlobs": 0, "software": "",
             "catalog": {"name": "", "byteCount": 0, "sha256": ""}}
             """
         return try JSONDecoder().decode(SnapshotManifest.self, from: Data(text.utf8))

@@ -109,7 +109,9 @@ import Volumes
         #expect(plan.outcomes.map(\.key) == ["a/1", "a/2"] && stage.store.head == head)
         #expect(try await restore(stage, "one") { $0.unit.key = "a/2" }.outcomes.map(\.key) == ["a/2"])
         #expect(try await restore(stage, "one") { $0.unit.owner = "nobody" }.outcomes.isEmpty)
-        #expect(try await restore(stage, "one") { $0.unit.bucket = "other" }.outcomes.isEmpty)
+        await #expect(throws: StoreError.self) {
+            try await restore(stage, "one") { $0.unit.bucket = "other" }
+        }
         #expect(try await restore(stage, "one") { $0.unit.owner = "Tester" }.outcomes.count == 3)
         stage.store.close()
     }

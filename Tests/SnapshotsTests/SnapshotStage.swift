@@ -15,7 +15,12 @@ struct SnapshotStage {
     var bucket: BucketName { started.bucket }
     var scratch: String { started.fixture.settings.stateDirectory }
 
-    init() async throws { started = try await StartedStore { $0.segmentByteCount = 128 * 1024 } }
+    init(_ configure: (inout StoreSettings) -> Void = { _ in }) async throws {
+        started = try await StartedStore {
+            $0.segmentByteCount = 128 * 1024
+            configure(&$0)
+        }
+    }
 
     func repository(on disk: SimulatedFileSystem? = nil) throws -> Repository {
         try Repository.open(

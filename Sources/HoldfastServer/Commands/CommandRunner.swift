@@ -55,8 +55,9 @@ public struct CommandRunner: Sendable {
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):
-            try await createSnapshot(repository, name, json, output)
+            return try await createSnapshot(repository, name, json, output)
         case .restore(let order, let json): return try await restore(order, json, output)
+        case .list(let order, let json): try StoreListingReport.run(store, order, json: json, output)
         case .createKey(let user, let json):
             try show([try keys.create(user: user)], secrets: true, json, output)
         case .listKeys(let json): try show(keys.all, secrets: false, json, output)
@@ -185,20 +186,30 @@ public struct CommandRunner: Sendable {
 
     private func createSnapshot(
         _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
-    ) async throws {
+    ) async throws -> Int32 {
         let repository = try Repository.open(path, of: store.storeID, creates: true)
         defer { repository.close() }
         let report = try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
         let line = SnapshotReports.CreationLine(report)
         try output.line(json ? try CommandJSON.line(line) : line.text)
+        return line.isComplete ? 0 : 4
     }
 
     private func restore(
         _ order: RestoreOrder, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
-        let repository = try Repository.open(order.repository, of: store.storeID)
+        guard case .snapshot(_, let path) = order.source else {
+            return try await restore(Restore(store, order), order, json, output)
+        }
+        let repository = try Repository.open(path, of: store.storeID)
         defer { repository.close() }
-        let summary = try await Restore(store, repository, order).run {
+        return try await restore(Restore(store, repository, order), order, json, output)
+    }
+
+    private func restore(
+        _ restore: Restore, _ order: RestoreOrder, _ json: Bool, _ output: any CommandOutput
+    ) async throws -> Int32 {
+        let summary = try await restore.run {
             try output.line(json ? try CommandJSON.line($0) : SnapshotReports.text(of: $0, order))
         } progress: {
             output.progress($0)

@@ -29,17 +29,28 @@ public enum SnapshotReports {
         let events: UInt64
         let blobs: Int
         let bytes: UInt64
+        let lostPayloads: UInt64
 
         init(_ report: SnapshotCreation.Report) {
             snapshot = report.manifest
             events = report.events
             blobs = report.blobs
             bytes = report.bytes
+            lostPayloads = report.lostPayloads
         }
 
         var text: String {
-            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes"
+            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(losses)"
         }
+
+        private var losses: String {
+            let lost = snapshot.lostBlobs + Int(lostPayloads)
+            return lost == 0
+                ? "" : "; not in it, because no volume has them good: \(lost) blobs or payloads of events"
+        }
+
+        /// Whether the store had all that the snapshot is of.
+        var isComplete: Bool { snapshot.lostBlobs == 0 && lostPayloads == 0 }
     }
 
     public static func list(_ repository: Repository, json: Bool, _ output: any CommandOutput) throws {
@@ -115,6 +126,81 @@ public enum SnapshotReports {
         try tell(report, json, output)
     }
 
+    private struct DrillLine: Encodable {
+        let summary = true
+        let snapshot: String
+        let objects: Int
+        let bytes: UInt64
+        let failures: Int
+    }
+
+    /// - Returns: whether everything came back as it was.
+    public static func drill(
+        _ repository: Repository, _ name: String?, count: Int, json: Bool, _ output: any CommandOutput
+    ) throws -> Bool {
+        var generator = SystemRandomNumberGenerator()
+        let report = try SnapshotDrill(repository).run(name, count: count, using: &generator)
+        for failure in report.failures {
+            try output.line(
+                json
+                    ? try CommandJSON.line(failure)
+                    : "FAILED: \(failure.bucket)/\(failure.key) \(failure.version): \(failure.reason)"
+                        .printable)
+        }
+        let line = DrillLine(
+            snapshot: report.snapshot, objects: report.objects, bytes: report.bytes,
+            failures: report.failures.count)
+        try output.line(
+            json
+                ? try CommandJSON.line(line)
+                : "snapshot \(line.snapshot): \(counted(line.objects, "object")) restored and compared, \(line.bytes) bytes, \(line.failures) failed"
+        )
+        return report.failures.isEmpty
+    }
+
+    private struct DifferenceLine: Encodable {
+        let summary = true
+        var added = 0
+        var changed = 0
+        var removed = 0
+    }
+
+    /// What became of each key between two snapshots.
+    public static func diff(
+        _ repository: Repository, _ first: String, _ second: String, json: Bool,
+        _ output: any CommandOutput
+    ) throws {
+        let difference = try SnapshotDifference(
+            repository, from: try repository.snapshot(first), to: try repository.snapshot(second))
+        var line = DifferenceLine()
+        try difference.forEach { found in
+            switch found.change {
+            case .added: line.added += 1
+            case .changed: line.changed += 1
+            case .removed: line.removed += 1
+            }
+            try output.line(json ? try CommandJSON.line(found) : text(of: found))
+        }
+        try output.line(
+            json
+                ? try CommandJSON.line(line)
+                : "\(counted(line.added, "key")) added, \(line.changed) changed, \(line.removed) removed")
+    }
+
+    private static func text(of difference: KeyDifference) -> String {
+        let sign =
+            switch difference.change {
+            case .added: "+"
+            case .changed: "~"
+            case .removed: "-"
+            }
+        var parts: [String] = []
+        if !difference.added.isEmpty { parts.append("\(counted(difference.added.count, "version")) added") }
+        if !difference.amended.isEmpty { parts.append("\(difference.amended.count) amended") }
+        if !difference.removed.isEmpty { parts.append("\(difference.removed.count) removed") }
+        return "\(sign) \(difference.bucket)/\(difference.key)  \(parts.joined(separator: ", "))".printable
+    }
+
     static func text(of outcome: RestoreOutcome, _ order: RestoreOrder) -> String {
         let word =
             switch outcome.action {
@@ -123,6 +209,7 @@ public enum SnapshotReports {
             case .newer: "is newer in the store"
             case .failed: "FAILED"
             }
+        if outcome.bucket.isEmpty { return "\(word): \(outcome.detail)".printable }
         let detail = outcome.detail.isEmpty ? "" : " (\(outcome.detail))"
         return "\(outcome.bucket)/\(outcome.key)  \(outcome.size) bytes  \(word)\(detail)".printable
     }

@@ -17,6 +17,7 @@ public enum StoreCommand: Codable, Sendable {
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
     case restore(RestoreOrder, json: Bool)
+    case list(ListingOrder, json: Bool)
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
     case deleteKey(accessKey: String, json: Bool)
@@ -50,6 +51,7 @@ public enum StoreCommand: Codable, Sendable {
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         case .createSnapshot: true
+        case .list: false
         case .restore(let order, _): !order.isDryRun && order.folder == nil
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }

@@ -16,6 +16,12 @@ public enum StoreDirectory {
             try fileSystem.replaceFile(
                 mark, with: Array("faults may be planted here\n".utf8), permissions: 0o644)
         }
+        try rememberVolumes(settings)
+    }
+
+    /// Writes a settings file that says where the volumes are, where they are not in their usual places and there is none.
+    static func rememberVolumes(_ settings: ServerSettings) throws {
+        let fileSystem = RealFileSystem()
         guard settings.volumePaths != ServerSettings(directory: settings.directory).volumePaths else {
             return
         }

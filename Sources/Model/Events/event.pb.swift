@@ -1654,6 +1654,21 @@ public nonisolated struct EventBlobDescriptor: @unchecked Sendable {
     set {_uniqueStorage()._checksums = newValue}
   }
 
+  /// For enciphered bytes, as in the version and the piece; a data key that was wrapped afresh since is not here.
+  public var encryption: EventEncryption {
+    get {_storage._encryption ?? EventEncryption()}
+    set {_uniqueStorage()._encryption = newValue}
+  }
+  /// Returns true if `encryption` has been explicitly set.
+  public var hasEncryption: Bool {_storage._encryption != nil}
+  /// Clears the value of `encryption`. Subsequent reads from it will return its default value.
+  public mutating func clearEncryption() {_uniqueStorage()._encryption = nil}
+
+  public var keySalt: Data {
+    get {_storage._keySalt}
+    set {_uniqueStorage()._keySalt = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -4166,7 +4181,7 @@ nonisolated extension EventReclaimed: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension EventBlobDescriptor: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BlobDescriptor"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}store_id\0\u{3}blob_id\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}part_number\0\u{1}owner\0\u{1}metadata\0\u{1}length\0\u{1}sha256\0\u{1}md5\0\u{3}created_microseconds\0\u{1}volume\0\u{3}owner_display_name\0\u{1}checksums\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}store_id\0\u{3}blob_id\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}part_number\0\u{1}owner\0\u{1}metadata\0\u{1}length\0\u{1}sha256\0\u{1}md5\0\u{3}created_microseconds\0\u{1}volume\0\u{3}owner_display_name\0\u{1}checksums\0\u{1}encryption\0\u{3}key_salt\0")
 
   fileprivate class _StorageClass {
     var _storeID: Data = Data()
@@ -4184,6 +4199,8 @@ nonisolated extension EventBlobDescriptor: SwiftProtobuf.Message, SwiftProtobuf.
     var _volume: UInt32 = 0
     var _ownerDisplayName: String = String()
     var _checksums: [EventChecksum] = []
+    var _encryption: EventEncryption? = nil
+    var _keySalt: Data = Data()
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4209,6 +4226,8 @@ nonisolated extension EventBlobDescriptor: SwiftProtobuf.Message, SwiftProtobuf.
       _volume = source._volume
       _ownerDisplayName = source._ownerDisplayName
       _checksums = source._checksums
+      _encryption = source._encryption
+      _keySalt = source._keySalt
     }
   }
 
@@ -4242,6 +4261,8 @@ nonisolated extension EventBlobDescriptor: SwiftProtobuf.Message, SwiftProtobuf.
         case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._volume) }()
         case 14: try { try decoder.decodeSingularStringField(value: &_storage._ownerDisplayName) }()
         case 15: try { try decoder.decodeRepeatedMessageField(value: &_storage._checksums) }()
+        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._encryption) }()
+        case 17: try { try decoder.decodeSingularBytesField(value: &_storage._keySalt) }()
         default: break
         }
       }
@@ -4299,6 +4320,12 @@ nonisolated extension EventBlobDescriptor: SwiftProtobuf.Message, SwiftProtobuf.
       if !_storage._checksums.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._checksums, fieldNumber: 15)
       }
+      try { if let v = _storage._encryption {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+      } }()
+      if !_storage._keySalt.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._keySalt, fieldNumber: 17)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4323,6 +4350,8 @@ nonisolated extension EventBlobDescriptor: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._volume != rhs_storage._volume {return false}
         if _storage._ownerDisplayName != rhs_storage._ownerDisplayName {return false}
         if _storage._checksums != rhs_storage._checksums {return false}
+        if _storage._encryption != rhs_storage._encryption {return false}
+        if _storage._keySalt != rhs_storage._keySalt {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -20,13 +20,19 @@ final class BlobUpload: @unchecked Sendable {
     private let engine: Engine
     private let target: UploadTarget
     private let versionID: VersionID
+    /// Of bytes that are enciphered on their way.
+    private let keySalt: [UInt8]?
     private let digests: UploadDigests
     private let slots = Slots(limit: buffersInFlight)
     private var current: SharedBuffer?
     private var filled = 0
     private(set) var length: UInt64 = 0
 
-    init(target: UploadTarget, versionID: VersionID, expectedLength: UInt64?, engine: Engine) {
+    init(
+        target: UploadTarget, versionID: VersionID, expectedLength: UInt64?, keySalt: [UInt8]? = nil,
+        engine: Engine
+    ) {
+        self.keySalt = keySalt
         self.target = target
         self.versionID = versionID
         self.engine = engine
@@ -124,13 +130,26 @@ final class BlobUpload: @unchecked Sendable {
         descriptor.key = target.key.rawValue
         descriptor.versionID = Data(versionID.bytes)
         descriptor.partNumber = UInt32(target.part?.number ?? 0)
-        descriptor.owner = target.actor.id
-        descriptor.ownerDisplayName = target.actor.displayName
+        descriptor.owner = target.owner?.id ?? target.actor.id
+        descriptor.ownerDisplayName = target.owner?.displayName ?? target.actor.displayName
         descriptor.metadata = target.metadata
         descriptor.length = content.length
         descriptor.sha256 = Data(content.sha256)
         descriptor.md5 = Data(content.md5)
         descriptor.createdMicroseconds = engine.clock().microseconds
+        if let sealed = target.sealed
+            ?? keySalt.flatMap({ salt in
+                target.encryption.map { ($0.record, salt) }
+            })
+        {
+            descriptor.encryption = sealed.encryption
+            descriptor.keySalt = Data(sealed.salt)
+        } else if let algorithm = target.checksum, let value = content.checksum {
+            var checksum = EventChecksum()
+            checksum.algorithm = algorithm
+            checksum.value = Data(value)
+            descriptor.checksums = [checksum]
+        }
         return descriptor
     }
 }

@@ -244,7 +244,7 @@ enum Opening {
         }
     }
 
-    private static func deleteCatalog(_ path: String) throws {
+    static func deleteCatalog(_ path: String) throws {
         for suffix in catalogSuffixes where FileManager.default.fileExists(atPath: path + suffix) {
             try FileManager.default.removeItem(atPath: path + suffix)
         }

@@ -64,6 +64,17 @@ final class Reclaimer: Sendable {
         return []
     }
 
+    /// Gives up blobs that nothing refers to, whether or not history sees them.
+    func giveUp(_ blobs: [BlobID]) async throws {
+        for start in stride(from: 0, to: blobs.count, by: Self.planCount) {
+            try await plan(Array(blobs[start..<min(start + Self.planCount, blobs.count)]), [])
+            let planned = try engine.ledger.catalog.read {
+                (try $0.reclaimingBlobs(limit: 2 * Self.planCount), try $0.reclaimingPayloads())
+            }
+            try await carryOut(blobs: planned.0, payloads: planned.1)
+        }
+    }
+
     private func plan(_ blobs: [BlobID], _ payloads: [SequenceNumber]) async throws {
         _ = try await engine.ledger.commit(
             Proposal(actor: .holdfast) { view in

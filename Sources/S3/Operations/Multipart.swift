@@ -122,7 +122,10 @@ extension S3Service {
         var target = UploadTarget(
             bucket: destination.bucket, key: destination.key,
             metadata: destination.upload.record.metadata, actor: call.actor, part: destination.part,
-            expectedLength: claims.length, checksum: algorithm)
+            expectedLength: claims.length, checksum: algorithm,
+            owner: ObjectOwner(
+                id: destination.upload.record.owner,
+                displayName: destination.upload.record.ownerDisplayName))
         target.encryption = try encryption(call, ofPartOf: destination.upload.record)
         let (upload, digests) = try await call.receive(claims, target, store)
         do {

@@ -1,0 +1,30 @@
+import Model
+import Volumes
+
+extension LogCopy {
+    /// Writes the copy's events, up to one, to a mirror of a new store, its last segments first: until the first one is
+    /// there no log can be opened, so one that was cut off is not taken for a shorter one.
+    /// - Throws: ``LogError/damaged(_:_:)`` if the copy has not got some event good.
+    public func write(to mirrors: [LogMirror], through last: SequenceNumber) throws {
+        let places = try segments(through: last)
+        for (index, first) in places.enumerated().reversed() {
+            let isLast = index == places.count - 1
+            let end = isLast ? last : SequenceNumber(places[index + 1].rawValue - 1)
+            let before = try chainHash(at: SequenceNumber(first.rawValue - 1))
+            var bytes = Segment.Header(storeID: storeID, first: first, chain: before).encoded()
+            var offsets: [UInt32] = []
+            try forEachFrame(from: first, through: end) { frame, raw in
+                if offsets.isEmpty {
+                    _ = try Frame.decodeEvent(
+                        raw, after: LogPosition(sequence: SequenceNumber(first.rawValue - 1), chain: before))
+                }
+                offsets.append(UInt32(bytes.count / 8))
+                bytes.append(contentsOf: raw.prefix(frame.byteCount))
+            }
+            if !isLast {
+                bytes += Segment.Seal.encode(first: first, offsets: offsets, end: UInt64(bytes.count))
+            }
+            for mirror in mirrors { _ = try mirror.replace(first, with: bytes) }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import Model
+import ObjectStore
+import Snapshots
+import Volumes
+
+/// Commands that make a store anew, which no server can have open.
+public enum RecoveryCommands {
+    private struct ProblemLine: Encodable {
+        let path: String
+        let reason: String
+    }
+
+    private struct BucketLine: Encodable {
+        let bucket: String
+        let owner: String
+        let versioned: Bool
+        let versions: Int
+        let bytes: UInt64
+    }
+
+    private struct RebuildLine: Encodable {
+        let summary = true
+        let dryRun: Bool
+        let buckets: Int
+        let versions: Int
+        let bytes: UInt64
+        let blobs: Int
+        let multipart: Int
+        let enciphered: Int
+        let problems: Int
+        let unknown: [String]
+    }
+
+    /// `holdfast rebuild --from-replicas`.
+    public static func rebuild(
+        _ settings: ServerSettings, dryRun: Bool, json: Bool, _ output: any CommandOutput
+    ) throws {
+        let report = try ObjectStore.rebuildFromReplicas(
+            settings.store, region: settings.region, isDryRun: dryRun)
+        for problem in report.problems {
+            let line = ProblemLine(path: problem.path, reason: problem.reason)
+            try output.line(
+                json ? try CommandJSON.line(line) : "left out: \(line.path): \(line.reason)".printable)
+        }
+        for bucket in report.buckets {
+            let line = BucketLine(
+                bucket: bucket.name, owner: bucket.owner, versioned: bucket.isVersioned,
+                versions: bucket.versions, bytes: bucket.bytes)
+            try output.line(
+                json
+                    ? try CommandJSON.line(line)
+                    : "bucket \(line.bucket): \(counted(line.versions, "version")), \(line.bytes) bytes\(line.versioned ? ", versioned" : "")"
+            )
+        }
+        let line = RebuildLine(
+            dryRun: dryRun, buckets: report.buckets.count, versions: report.versions, bytes: report.bytes,
+            blobs: report.blobs, multipart: report.multipart, enciphered: report.enciphered,
+            problems: report.problems.count, unknown: RebuildReport.unknown)
+        if json { return try output.line(try CommandJSON.line(line)) }
+        try output.line(
+            "\(dryRun ? "would rebuild" : "rebuilt") \(counted(line.versions, "version")) of \(line.bytes) bytes in \(counted(line.buckets, "bucket")); \(line.multipart) of parts, \(line.enciphered) enciphered, \(counted(line.problems, "blob")) left out"
+        )
+        try output.line("What no replica tells:")
+        for sentence in line.unknown { try output.line("- \(sentence)") }
+    }
+
+    private struct MissingLine: Encodable {
+        let blob: String
+        let bucket: String
+        let key: String
+        let reason: String
+    }
+
+    private struct WholeLine: Encodable {
+        let summary = true
+        let snapshot: String
+        let sequence: UInt64
+        let chain: String
+        let versions: Int
+        let blobs: Int
+        let bytes: UInt64
+        let missing: Int
+    }
+
+    private struct DuplicateLine: Encodable {
+        let volume: Int
+        let from: Int
+        let blobs: Int
+        let bytes: UInt64
+        let segments: Int
+        let damaged: Int
+    }
+
+    /// `holdfast volume replace --from`.
+    public static func duplicate(
+        _ settings: ServerSettings, from source: Int, to target: Int, json: Bool,
+        _ output: any CommandOutput
+    ) throws {
+        let report = try ObjectStore.duplicateVolume(settings.store, from: source, to: target)
+        for damaged in report.damaged {
+            let line = ProblemLine(path: damaged.path, reason: damaged.reason)
+            try output.line(
+                json
+                    ? try CommandJSON.line(line) : "not copied: \(line.path): \(line.reason)".printable)
+        }
+        let line = DuplicateLine(
+            volume: target, from: source, blobs: report.blobs, bytes: report.bytes,
+            segments: report.segments, damaged: report.damaged.count)
+        try output.line(
+            json
+                ? try CommandJSON.line(line)
+                : "volume \(target) made of volume \(source): \(counted(line.blobs, "blob")) of \(line.bytes) bytes, \(counted(line.segments, "segment")) of the log, \(line.damaged) damaged"
+        )
+    }
+
+    /// Whether `holdfast restore` has a store to restore into, or one to make.
+    public static func makesStore(_ settings: ServerSettings) throws -> Bool {
+        try StoreDirectory.isNew(settings)
+            || StoreRecreation.isCutOff(settings.store, RealFileSystem())
+    }
+
+    /// `holdfast restore --all` into empty directories.
+    /// - Returns: the exit status.
+    public static func restoreStore(
+        _ settings: ServerSettings, from path: String, snapshot name: String, json: Bool,
+        _ output: any CommandOutput
+    ) async throws -> Int32 {
+        let repository = try Repository.open(path, of: nil)
+        defer { repository.close() }
+        let report = try await WholeRestore(settings.store).run(from: repository, snapshot: name) {
+            output.progress($0)
+        }
+        try StoreDirectory.rememberVolumes(settings)
+        for missing in report.recreation.missing {
+            let line = MissingLine(
+                blob: missing.blob.description, bucket: missing.bucket, key: missing.key,
+                reason: missing.reason)
+            try output.line(
+                json
+                    ? try CommandJSON.line(line)
+                    : "FAILED: \(line.bucket)/\(line.key): the repository's replica of blob \(line.blob) is not good: \(line.reason)"
+                        .printable)
+        }
+        let line = WholeLine(
+            snapshot: name, sequence: report.manifest.sequence, chain: report.manifest.chain,
+            versions: report.manifest.versions, blobs: report.recreation.blobs,
+            bytes: report.recreation.bytes, missing: report.recreation.missing.count)
+        try output.line(
+            json
+                ? try CommandJSON.line(line)
+                : "the store is as it was at event \(line.sequence): \(counted(line.versions, "version")), \(counted(line.blobs, "blob")) of \(line.bytes) bytes, \(line.missing) missing"
+        )
+        return line.missing == 0 ? 0 : 4
+    }
+}

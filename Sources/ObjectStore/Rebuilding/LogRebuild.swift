@@ -1,0 +1,269 @@
+import EventLog
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// What making a log of the replicas came to.
+public struct RebuildReport: Sendable {
+    /// A file that is part of nothing that was rebuilt. It stays where it is.
+    public struct Problem: Sendable, Equatable {
+        public let path: String
+        public let reason: String
+    }
+
+    public struct RebuiltBucket: Sendable {
+        public let name: String
+        public let owner: String
+        public let isVersioned: Bool
+        public internal(set) var versions = 0
+        public internal(set) var bytes: UInt64 = 0
+    }
+
+    public internal(set) var buckets: [RebuiltBucket] = []
+    public internal(set) var blobs = 0
+    /// Versions of several parts: whether their uploads were completed is not known.
+    public internal(set) var multipart = 0
+    public internal(set) var enciphered = 0
+    public internal(set) var problems: [Problem] = []
+
+    public var versions: Int { buckets.reduce(0) { $0 + $1.versions } }
+    public var bytes: UInt64 { buckets.reduce(0) { $0 + $1.bytes } }
+
+    /// What no replica tells.
+    public static let unknown = [
+        "objects up to 64 KiB stood in the log, and are gone",
+        "objects that were deleted or overwritten, and whose space was not given back yet, are there again",
+        "tags, retention, legal holds and access that were changed after the upload are as they were uploaded",
+        "buckets have no settings: policies, lifecycle, default encryption, object lock, access control",
+        "a bucket of which a key has several versions, or a version is locked, keeps versions; another does not",
+        "copies made by the server are not there: their bytes are under the name they were uploaded as",
+        "uploads of parts that were never completed are there as objects",
+        "delete markers, empty buckets and uploads under way are not there",
+        "ETags of objects that were enciphered by a key of the store's are others; those of parts are as if no part had been left out",
+        "the history and its chain of hashes begin anew: no earlier snapshot can be continued",
+    ]
+}
+
+/// Makes the log of a store anew when every mirror is lost, of what the replicas say of themselves (DESIGN
+/// invariant 6).
+///
+/// Each version is published at the time at which its last blob was written, so that the newest of a key is the current
+/// one and dates are what they were. Nothing that is there is removed, moved or written to, but for the log itself: what
+/// could not be understood is named. The log is made under the name it has only when it is complete, so a rebuild that
+/// is cut off is made again.
+struct LogRebuild {
+    private static let batchCount = 256
+
+    let settings: StoreSettings
+    let environment: StoreEnvironment
+    /// Of buckets: no replica tells.
+    let region: String
+
+    /// - Throws: ``StoreError/invalidState(_:)`` if a volume has a log.
+    func run(isDryRun: Bool) throws -> RebuildReport {
+        var volumes: [DirectoryVolume] = []
+        defer { for volume in volumes { volume.close() } }
+        var reasons: [String] = []
+        for path in settings.volumePaths {
+            do throws(VolumeError) {
+                volumes.append(
+                    try DirectoryVolume.open(
+                        path, fileSystem: environment.fileSystem, clock: environment.clock))
+            } catch {
+                switch error {
+                case .missing, .empty, .fileSystem: reasons.append("\(error)")
+                default: throw error
+                }
+            }
+        }
+        guard volumes.count >= Limits.writeQuorum, let first = volumes.first else {
+            throw StoreError.unavailable(
+                "\(volumes.count) of \(settings.volumePaths.count) volumes can be used: \(reasons.joined(separator: "; "))"
+            )
+        }
+        let storeID = first.identity.storeID
+        for (volume, index) in zip(volumes, volumes.map(\.index)) {
+            guard volume.identity.storeID == storeID else {
+                throw VolumeError.foreignStore(
+                    path: volume.name, found: volume.identity.storeID, expected: storeID)
+            }
+            guard volume.directory == settings.volumePaths[index - 1] else {
+                throw VolumeError.wrongIndex(
+                    path: volume.name, found: index,
+                    expected: (settings.volumePaths.firstIndex(of: volume.directory) ?? 0) + 1)
+            }
+        }
+        let isCutOff = try volumes.contains { try environment.fileSystem.status(of: beside($0)) != nil }
+        let begun = try volumes.filter(hasLog)
+        if !begun.isEmpty, !isCutOff { throw StoreError.invalidState(Self.refusal(begun)) }
+        let census = try ReplicaCensus(of: volumes, storeID: storeID)
+        let (report, records) = plan(census)
+        if !isDryRun {
+            for volume in volumes { try keepIncoming(of: volume) }
+            // Each log was complete before the first one got its name.
+            if begun.isEmpty { try write(records, report.buckets, volumes, storeID) }
+            for volume in volumes { try giveName(to: volume) }
+        }
+        return report
+    }
+
+    private func hasLog(_ volume: DirectoryVolume) throws -> Bool {
+        let directory = volume.logDirectory
+        guard try environment.fileSystem.status(of: directory) != nil else { return false }
+        return try environment.fileSystem.list(directory).contains { $0.hasSuffix(".log") }
+    }
+
+    private static func refusal(_ volumes: [DirectoryVolume]) -> String {
+        let places = volumes.map(\.logDirectory).joined(separator: ", ")
+        return
+            "there is a log in \(places): as long as two volumes have one, the store opens and mends what is damaged. If none can be used, move the files of every volume's log directory elsewhere, keep them, and give this command again"
+    }
+
+    /// Where the log is made.
+    private func beside(_ volume: DirectoryVolume) -> String { volume.directory + "/log.rebuilding" }
+
+    private func giveName(to volume: DirectoryVolume) throws {
+        let fileSystem = environment.fileSystem
+        guard try fileSystem.status(of: beside(volume)) != nil, try !hasLog(volume) else { return }
+        try remove(volume.logDirectory)
+        try fileSystem.rename(beside(volume), to: volume.logDirectory)
+        try fileSystem.syncDirectory(volume.directory)
+    }
+
+    /// Removes a directory of files, if it is there.
+    private func remove(_ directory: String) throws {
+        let fileSystem = environment.fileSystem
+        guard try fileSystem.status(of: directory) != nil else { return }
+        for name in try fileSystem.list(directory) { try fileSystem.remove(directory + "/" + name) }
+        try fileSystem.removeDirectory(directory)
+    }
+
+    // MARK: What there will be
+
+    private func plan(
+        _ census: ReplicaCensus
+    ) -> (RebuildReport, [(time: UInt64, record: EventVersionPublished)]) {
+        var report = RebuildReport()
+        report.blobs = census.blobs
+        report.problems = census.problems
+        var keys: [String: Set<String>] = [:]
+        var versioned = Set<String>()
+        var owners: [String: [String: Int]] = [:]
+        for (key, parts) in census.versions {
+            guard let blob = parts.values.first else { continue }
+            let isOnly = keys[key.bucket, default: []].insert(key.key).inserted
+            let isLocked = blob.metadata.hasRetention || blob.metadata.legalHold
+            if !isOnly || isLocked { versioned.insert(key.bucket) }
+            owners[key.bucket, default: [:]][blob.owner, default: 0] += 1
+        }
+        let records = census.events { !versioned.contains($0) }
+        var buckets: [String: RebuildReport.RebuiltBucket] = [:]
+        for (name, counts) in owners {
+            // Whoever has most in it; of several, the same one each time.
+            let owner = counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? ""
+            buckets[name] = .init(name: name, owner: owner, isVersioned: versioned.contains(name))
+        }
+        for (_, record) in records {
+            buckets[record.bucket]?.versions += 1
+            buckets[record.bucket]?.bytes += record.size
+            if record.pieces.contains(where: { $0.partNumber > 0 }) { report.multipart += 1 }
+            if record.hasEncryption { report.enciphered += 1 }
+        }
+        report.buckets = buckets.values.sorted { $0.name < $1.name }
+        return (report, records)
+    }
+
+    /// What an upload that was cut off has left in `incoming/` is removed when a store is opened, unless the catalog knows
+    /// it: names of blobs that were finished go from there first.
+    private func keepIncoming(of volume: DirectoryVolume) throws {
+        for id in try volume.incoming().blobs where (try? volume.info(of: id, length: nil)) != nil {
+            try volume.keep(id)
+        }
+    }
+
+    // MARK: The log
+
+    private func write(
+        _ records: [(time: UInt64, record: EventVersionPublished)],
+        _ buckets: [RebuildReport.RebuiltBucket], _ volumes: [DirectoryVolume], _ storeID: StoreID
+    ) throws {
+        let fileSystem = environment.fileSystem
+        var mirrors: [LogMirror] = []
+        for volume in volumes {
+            try remove(beside(volume))
+            try fileSystem.createDirectory(beside(volume), permissions: 0o700)
+            try fileSystem.syncDirectory(volume.directory)
+            mirrors.append(
+                LogMirror(
+                    fileSystem: fileSystem, directory: beside(volume), quarantine: volume.quarantineDirectory,
+                    index: volume.index, lane: InlineLane()))
+        }
+        let logSettings = LogSettings(segmentByteCount: settings.segmentByteCount)
+        try EventLog.create(storeID: storeID, mirrors: mirrors, settings: logSettings)
+        let now = environment.clock()
+        let time = Mutex(now.microseconds)
+        let (log, _) = try EventLog.open(
+            storeID: storeID, mirrors: mirrors, settings: logSettings,
+            clock: { Timestamp(microseconds: time.withLock { $0 }) })
+        defer { log.close() }
+        let epoch = log.nextEpoch
+        log.beginEpoch(epoch)
+        time.withLock { $0 = min(now.microseconds, records.first?.time ?? now.microseconds) }
+        var opened = EventEpochOpened()
+        opened.epoch = epoch
+        opened.storeID = Data(storeID.bytes)
+        opened.software = Release.name + " (rebuilt from replicas)"
+        opened.volumes = volumes.map { UInt32($0.index) }
+        _ = try log.stage(event(.epochOpened(opened)), payload: [])
+        for bucket in buckets { _ = try log.stage(event(.bucketCreated(created(bucket))), payload: []) }
+        try flush(log, volumes.count)
+        for (index, (moment, record)) in records.enumerated() {
+            time.withLock { $0 = min(now.microseconds, moment) }
+            _ = try log.stage(event(.versionPublished(record)), payload: [])
+            if (index + 1) % Self.batchCount == 0 { try flush(log, volumes.count) }
+        }
+        try flush(log, volumes.count)
+    }
+
+    private func flush(_ log: EventLog, _ count: Int) throws {
+        let outcome = log.flush()
+        guard outcome.stable.count == count else {
+            let reasons = outcome.failed.map { "volume \($0.key): \($0.value)" }.sorted()
+            throw StoreError.unavailable("the new log: \(reasons.joined(separator: "; "))")
+        }
+    }
+
+    private func event(_ change: EventRecord.OneOf_Change) -> EventRecord {
+        var record = EventRecord()
+        record.operationID = Data(OperationID.random().bytes)
+        record.actor = Actor.holdfast.id
+        record.change = change
+        return record
+    }
+
+    private func created(_ bucket: RebuildReport.RebuiltBucket) -> EventBucketCreated {
+        var change = EventBucketCreated()
+        change.bucket = bucket.name
+        change.owner = bucket.owner
+        change.region = region
+        if bucket.isVersioned {
+            change.settings["versioning"] = Data(VersioningState.enabled.rawValue.utf8)
+        }
+        return change
+    }
+}
+
+extension ObjectStore {
+    /// Makes the log of a store that is not running anew, when every mirror of it is lost and blobs are left.
+    /// - Parameter region: of the buckets.
+    /// - Throws: ``StoreError``, ``VolumeError``.
+    public static func rebuildFromReplicas(
+        _ settings: StoreSettings, region: String, isDryRun: Bool, _ environment: StoreEnvironment = .real
+    ) throws -> RebuildReport {
+        let lock = try takeLock(settings, environment)
+        defer { lock.close() }
+        return try LogRebuild(settings: settings, environment: environment, region: region)
+            .run(isDryRun: isDryRun)
+    }
+}

@@ -1,0 +1,120 @@
+import Digests
+import Encryption
+import Foundation
+import Model
+import Volumes
+
+/// What the replicas on a store's volumes say of themselves, put together to versions.
+struct ReplicaCensus {
+    struct Key: Hashable {
+        let bucket: String
+        let key: String
+        let version: Data
+    }
+
+    /// The newest blob of each part of each version.
+    private(set) var versions: [Key: [UInt32: EventBlobDescriptor]] = [:]
+    private(set) var blobs = 0
+    private(set) var problems: [RebuildReport.Problem] = []
+
+    init(of volumes: [DirectoryVolume], storeID: StoreID) throws {
+        for byte in UInt8.min...UInt8.max {
+            var seen = Set<BlobID>()
+            var flawed: [BlobID: String] = [:]
+            for volume in volumes {
+                for item in try volume.listBlobs(firstByte: byte) {
+                    guard case .blob(let id) = item, !seen.contains(id) else { continue }
+                    do throws(BlobFlaw) {
+                        let descriptor = try volume.info(of: id, length: nil).descriptor
+                        seen.insert(id)
+                        flawed[id] = nil
+                        take(descriptor, storeID, path: "\(volume.name)/\(volume.path(of: id))")
+                    } catch { flawed[id] = "\(volume.name)/\(volume.path(of: id)): \(error)" }
+                }
+            }
+            for (id, reason) in flawed.sorted(by: { $0.key < $1.key }) {
+                problems.append(.init(path: "blob \(id)", reason: "no replica says whose it is: \(reason)"))
+            }
+        }
+    }
+
+    private mutating func take(_ descriptor: EventBlobDescriptor, _ storeID: StoreID, path: String) {
+        guard descriptor.storeID == Data(storeID.bytes) else {
+            return problems.append(.init(path: path, reason: "it belongs to another store"))
+        }
+        guard (try? BucketName(descriptor.bucket)) != nil, (try? ObjectKey(descriptor.key)) != nil,
+            VersionID(bytes: descriptor.versionID) != nil
+        else { return problems.append(.init(path: path, reason: "it names no object")) }
+        blobs += 1
+        let key = Key(
+            bucket: descriptor.bucket, key: descriptor.key, version: descriptor.versionID)
+        let former = versions[key]?[descriptor.partNumber]
+        guard let former else {
+            versions[key, default: [:]][descriptor.partNumber] = descriptor
+            return
+        }
+        let isNewer = former.createdMicroseconds < descriptor.createdMicroseconds
+        if isNewer { versions[key]?[descriptor.partNumber] = descriptor }
+        let older = isNewer ? former : descriptor
+        problems.append(
+            .init(
+                path: "blob \(Array(older.blobID).hexadecimal)",
+                reason:
+                    "a later upload of part \(older.partNumber) of \(older.bucket)/\(older.key) took its place"
+            ))
+    }
+
+    /// The versions as events, oldest first, each with the time at which its last blob was written.
+    func events(_ isNull: (String) -> Bool) -> [(time: UInt64, record: EventVersionPublished)] {
+        versions.map { key, parts in
+            let pieces = parts.sorted { $0.key < $1.key }.map(\.value)
+            return (
+                pieces.map(\.createdMicroseconds).max() ?? 0,
+                Self.record(key, pieces, isNull: isNull(key.bucket))
+            )
+        }.sorted { ($0.0, $0.1.bucket, $0.1.key) < ($1.0, $1.1.bucket, $1.1.key) }
+    }
+
+    private static func record(
+        _ key: Key, _ blobs: [EventBlobDescriptor], isNull: Bool
+    ) -> EventVersionPublished {
+        guard let last = blobs.max(by: { $0.createdMicroseconds < $1.createdMicroseconds }) else {
+            preconditionFailure("a version has a blob")
+        }
+        var record = EventVersionPublished()
+        record.bucket = key.bucket
+        record.key = key.key
+        record.versionID = key.version
+        record.nullVersion = isNull
+        record.owner = last.owner
+        record.ownerDisplayName = last.ownerDisplayName
+        record.metadata = last.metadata
+        if last.hasEncryption { record.encryption = last.encryption }
+        record.pieces = blobs.map(piece)
+        record.size = blobs.reduce(0) { $0 + contentLength($1) }
+        let isWhole = blobs.count == 1 && last.partNumber == 0
+        record.etag =
+            isWhole
+            ? Array(last.md5).hexadecimal
+            : "\(MD5.hash(blobs.flatMap { Array($0.md5) }).hexadecimal)-\(blobs.count)"
+        if isWhole { record.checksums = last.checksums }
+        record.reason = "rebuilt from its replicas"
+        return record
+    }
+
+    private static func piece(_ blob: EventBlobDescriptor) -> EventPiece {
+        var piece = EventPiece()
+        piece.blobID = blob.blobID
+        piece.length = blob.length
+        piece.sha256 = blob.sha256
+        piece.partNumber = blob.partNumber
+        if blob.partNumber > 0, let checksum = blob.checksums.first { piece.checksum = checksum }
+        piece.keySalt = blob.keySalt
+        return piece
+    }
+
+    /// Of the bytes that were sent.
+    private static func contentLength(_ blob: EventBlobDescriptor) -> UInt64 {
+        blob.hasEncryption ? SealedPiece.openedLength(of: blob.length) : blob.length
+    }
+}

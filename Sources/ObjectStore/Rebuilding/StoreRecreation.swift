@@ -1,0 +1,152 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import Volumes
+
+/// Makes a store anew in empty directories, of a copy of its log and of blobs elsewhere: the very store that it was, at
+/// some event, version for version.
+///
+/// A marker in the state directory comes first and goes last: while it is there the store is not opened, and doing it
+/// again finishes it. Should the marker be lost, blobs come before the log, and the log's last segments before its first,
+/// without which it cannot be opened.
+public struct StoreRecreation: Sendable {
+    public struct Report: Sendable {
+        public var blobs = 0
+        public var bytes: UInt64 = 0
+        /// Blobs that something refers to and that the source has not got good.
+        public var missing: [(blob: BlobID, bucket: String, key: String, reason: String)] = []
+    }
+
+    private static let marker = "restoring"
+
+    private let settings: StoreSettings
+    private let environment: StoreEnvironment
+
+    public init(_ settings: StoreSettings, _ environment: StoreEnvironment = .real) {
+        self.settings = settings
+        self.environment = environment
+    }
+
+    private static func markerPath(_ settings: StoreSettings) -> String {
+        settings.stateDirectory + "/" + marker
+    }
+
+    /// Whether a store was begun there and is not finished.
+    public static func isCutOff(_ settings: StoreSettings, _ fileSystem: any FileSystem) throws -> Bool {
+        try fileSystem.status(of: markerPath(settings)) != nil
+    }
+
+    /// - Parameters:
+    ///   - source: has the blobs.
+    ///   - catalog: as of `last`.
+    public func run(
+        _ log: LogCopy, through last: SequenceNumber, blobsFrom source: any Volume, _ catalog: Catalog,
+        progress: (Double) -> Void
+    ) async throws -> Report {
+        let fileSystem = environment.fileSystem
+        try fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
+        var report = Report()
+        var absent: [BlobID] = []
+        do {
+            let lock = try ObjectStore.takeLock(settings, environment)
+            defer { lock.close() }
+            let isCutOff = try Self.isCutOff(settings, fileSystem)
+            try fileSystem.replaceFile(
+                Self.markerPath(settings), with: Array("a restore into this store is not finished\n".utf8))
+            let volumes = try makeVolumes(log.storeID, isCutOff: isCutOff)
+            defer { for volume in volumes { volume.close() } }
+            if isCutOff { for volume in volumes { try removeLeftovers(of: volume) } }
+            (report, absent) = try copyBlobs(catalog, from: source, to: volumes, progress)
+            try log.write(
+                to: volumes.map { Opening.mirror(of: $0, lane: InlineLane()) }, through: last)
+            try Opening.deleteCatalog(settings.catalogPath)
+        }
+        // What had died and has no bytes any more is given up as reclaiming does it.
+        let store = try await ObjectStore.open(settings, environment, isBeingMade: true)
+        defer { store.close() }
+        try await Reclaimer(store.engine).giveUp(absent)
+        try fileSystem.remove(Self.markerPath(settings))
+        try fileSystem.syncDirectory(settings.stateDirectory)
+        progress(1)
+        return report
+    }
+
+    /// Nobody has been served from what a run that was cut off has made.
+    private func removeLeftovers(of volume: DirectoryVolume) throws {
+        for id in try volume.incoming().blobs { try volume.removeBlob(id) }
+        for name in try environment.fileSystem.list(volume.logDirectory) {
+            try environment.fileSystem.remove(volume.logDirectory + "/" + name)
+        }
+        try environment.fileSystem.syncDirectory(volume.logDirectory)
+    }
+
+    private func makeVolumes(_ storeID: StoreID, isCutOff: Bool) throws -> [DirectoryVolume] {
+        try settings.volumePaths.enumerated().map { offset, path in
+            if isCutOff, try environment.fileSystem.status(of: path + "/volume.json") != nil {
+                let volume = try DirectoryVolume.open(
+                    path, fileSystem: environment.fileSystem, clock: environment.clock)
+                guard volume.identity.storeID == storeID else {
+                    throw VolumeError.foreignStore(
+                        path: path, found: volume.identity.storeID, expected: storeID)
+                }
+                return volume
+            }
+            if isCutOff { try clearUnfinished(path) }
+            let identity = VolumeIdentity(
+                storeID: storeID, volumeID: .random(), index: offset + 1, created: environment.clock())
+            return try DirectoryVolume.create(
+                identity, at: path, fileSystem: environment.fileSystem, clock: environment.clock)
+        }
+    }
+
+    /// A volume whose `volume.json` is not there was not complete, and has nothing in it but what makes a volume.
+    private func clearUnfinished(_ directory: String) throws {
+        let fileSystem = environment.fileSystem
+        guard try fileSystem.status(of: directory) != nil else { return }
+        for name in ["log", "blobs", "incoming", "quarantine"] {
+            let path = "\(directory)/\(name)"
+            guard try fileSystem.status(of: path) != nil, try fileSystem.list(path).isEmpty else { continue }
+            try fileSystem.removeDirectory(path)
+        }
+        let beside = directory + "/volume.json.new"
+        if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
+    }
+
+    private func copyBlobs(
+        _ catalog: Catalog, from source: any Volume, to volumes: [DirectoryVolume],
+        _ progress: (Double) -> Void
+    ) throws -> (Report, absent: [BlobID]) {
+        var report = Report()
+        var absent: [BlobID] = []
+        let total = max(1, try catalog.read { try $0.counts() }.blobs)
+        var after: BlobID?
+        while true {
+            let page = try catalog.read { try $0.blobs(after: after, limit: 1024) }
+            for row in page where !row.isReclaiming {
+                do {
+                    for volume in volumes {
+                        let flaws = volume.verify(
+                            row.id, length: row.length, sha256: row.sha256, depth: .trailer)
+                        guard !flaws.isEmpty else { continue }
+                        try BlobCopier(sources: [source]).copy(
+                            row.id, to: volume,
+                            replacing: flaws == [.missing] ? nil : "left by a restore that was cut off")
+                    }
+                    report.blobs += 1
+                    report.bytes += row.length
+                } catch let flaw as BlobFlaw {
+                    // What nothing refers to may have been left out of the snapshot.
+                    if row.uses == 0 {
+                        absent.append(row.id)
+                    } else {
+                        report.missing.append((row.id, row.bucket, row.key, "\(flaw)"))
+                    }
+                }
+            }
+            progress(min(0.95, Double(report.blobs) / Double(total)))
+            guard let last = page.last, page.count == 1024 else { return (report, absent) }
+            after = last.id
+        }
+    }
+}

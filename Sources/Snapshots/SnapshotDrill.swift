@@ -1,0 +1,135 @@
+import Catalog
+import Digests
+import Foundation
+import Model
+import ObjectStore
+import Volumes
+
+/// A restore that is only practised: objects of a snapshot, taken at random, are brought out of the repository to scratch
+/// files, read again from there, and compared with the digests that the log has of them. It needs neither the store nor
+/// any key: of what is enciphered, the ciphertext is compared.
+public struct SnapshotDrill {
+    public struct Failure: Codable, Sendable, Equatable {
+        public let bucket: String
+        public let key: String
+        public let version: String
+        public let reason: String
+    }
+
+    public struct Report: Codable, Sendable {
+        public var snapshot: String
+        public var objects = 0
+        public var bytes: UInt64 = 0
+        public var failures: [Failure] = []
+    }
+
+    private static let step = 1024 * 1024
+
+    private let repository: Repository
+    private let scratch: String
+
+    /// - Parameter scratch: a directory of a real file system; what the drill puts there goes with it.
+    public init(_ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path) {
+        self.repository = repository
+        self.scratch = scratch
+    }
+
+    /// - Parameters:
+    ///   - name: `nil` for the newest snapshot.
+    ///   - count: objects to restore; fewer if there are not so many.
+    /// - Throws: ``SnapshotError``.
+    public func run(
+        _ name: String?, count: Int, using generator: inout some RandomNumberGenerator
+    ) throws -> Report {
+        let manifest = try name.map(repository.snapshot) ?? newest()
+        let snapshot = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
+        let source = SnapshotSource(name: manifest.name, repository: repository, snapshot: snapshot)
+        var report = Report(snapshot: manifest.name)
+        for version in try sample(snapshot.catalog, count, using: &generator) {
+            do {
+                try restore(version, from: source)
+                report.bytes += version.size
+            } catch {
+                report.failures.append(
+                    Failure(
+                        bucket: version.record.bucket, key: version.key, version: version.wireVersionID,
+                        reason: "\(error)"))
+            }
+            report.objects += 1
+        }
+        return report
+    }
+
+    private func newest() throws -> SnapshotManifest {
+        guard let last = try repository.snapshots().good.last else {
+            throw SnapshotError.empty(repository: repository.directory)
+        }
+        return last
+    }
+
+    /// Every version has the same chance: J. Vitter, "Random Sampling with a Reservoir" (1985), algorithm R.
+    private func sample(
+        _ catalog: Catalog, _ count: Int, using generator: inout some RandomNumberGenerator
+    ) throws -> [ObjectVersion] {
+        var chosen: [ObjectVersion] = []
+        var seen = 0
+        var place: (bucket: String, key: String, sequence: SequenceNumber)?
+        while true {
+            let page = try catalog.read { try $0.versions(after: place, limit: 1000) }
+            for version in page where !version.isDeleteMarker {
+                seen += 1
+                if chosen.count < count {
+                    chosen.append(version)
+                } else {
+                    let index = Int.random(in: 0..<seen, using: &generator)
+                    if index < count { chosen[index] = version }
+                }
+            }
+            guard let end = page.last, page.count == 1000 else { return chosen }
+            place = (end.record.bucket, end.key, end.sequence)
+        }
+    }
+
+    private func restore(_ version: ObjectVersion, from source: SnapshotSource) throws {
+        let path = "\(scratch)/drill-\(OperationID.random())"
+        let fileSystem = RealFileSystem()
+        let file = try fileSystem.open(path, [.write, .createNew], permissions: 0o600)
+        defer {
+            file.close()
+            try? FileManager.default.removeItem(atPath: path)  // a scratch file; its name is its own
+        }
+        let pieces = source.pieces(of: version)
+        var start: UInt64 = 0
+        for (index, piece) in version.record.pieces.enumerated() {
+            var offset: UInt64 = 0
+            while offset < piece.length {
+                let wanted = Int(min(UInt64(Self.step), piece.length - offset))
+                let bytes = try pieces.read(index, at: offset, count: wanted)
+                guard !bytes.isEmpty else { throw SnapshotError.cutOff("piece \(index + 1)") }
+                try file.write(bytes, at: start + offset)
+                offset += UInt64(bytes.count)
+            }
+            start += piece.length
+        }
+        try file.sync()
+        start = 0
+        for (index, piece) in version.record.pieces.enumerated() {
+            guard try sha256(of: file, start..<start + piece.length) == Array(piece.sha256) else {
+                throw SnapshotError.otherBytes("piece \(index + 1) of \(version.record.pieces.count)")
+            }
+            start += piece.length
+        }
+    }
+
+    private func sha256(of file: any File, _ range: Range<UInt64>) throws -> [UInt8] {
+        var digest = SHA256()
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let bytes = try file.bytes(Int(min(UInt64(Self.step), range.upperBound - offset)), at: offset)
+            guard !bytes.isEmpty else { throw SnapshotError.cutOff(file.path) }
+            digest.update(bytes)
+            offset += UInt64(bytes.count)
+        }
+        return digest.finalize()
+    }
+}

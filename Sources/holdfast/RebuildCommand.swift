@@ -1,0 +1,37 @@
+import ArgumentParser
+import Foundation
+import HoldfastServer
+
+struct RebuildCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rebuild",
+        abstract: "Make the log of a stopped store anew when every mirror of it is lost and blobs are left.",
+        discussion: """
+            Each replica says whose it is: bucket, key, version, owner, metadata, tags and retention as uploaded. What no \
+            replica tells is printed at the end. Refused while a volume has a log. If there is a snapshot, restoring it \
+            brings back more. Afterwards: holdfast fsck DIR --deep --repair.
+
+            Example:
+              holdfast rebuild /srv/holdfast --from-replicas --dry-run
+            """)
+
+    @OptionGroup var location: StoreLocation
+    @Flag(help: "From what the blobs' replicas say of themselves: the only way there is.") var fromReplicas =
+        false
+    @Flag(help: "Only say what would be there.") var dryRun = false
+    @Flag(help: "Print one JSON object for each bucket and each blob left out, and a summary last.")
+    var json =
+        false
+
+    func validate() throws {
+        guard fromReplicas else { throw ValidationError("say from what: --from-replicas") }
+    }
+
+    func run() async throws {
+        try await reporting(status: 1) {
+            let settings = try location.settings()
+            try location.requireStore(settings)
+            try RecoveryCommands.rebuild(settings, dryRun: dryRun, json: json, TerminalOutput())
+        }
+    }
+}

@@ -1,0 +1,186 @@
+import Foundation
+import Integrity
+import Model
+import ObjectStore
+import Snapshots
+import TestSupport
+import Testing
+import Volumes
+
+/// Every operation of the file system is where a process may end, and a power cut too: what is left is valid, and doing it
+/// again finishes it.
+@Suite struct CutOffTests {
+    @Test func aPruneThatIsCutOffLeavesSnapshotsWholeAndIsFinishedByTheNext() async throws {
+        let stage = try await SnapshotStage()
+        for (name, seed) in [("one", UInt8(1)), ("two", 2), ("three", 3)] {
+            for number in 0..<3 {
+                try await stage.store.put(stage.bucket, "k\(number)", bytes(seed, 70_000 + number))
+            }
+            try await stage.snapshot(name)
+        }
+        func prune(_ disk: SimulatedFileSystem) throws {
+            let repository = try stage.repository(on: disk)
+            defer { repository.close() }
+            _ = try SnapshotPruning(repository, scratch: stage.scratch).run(keeping: RetentionRule(last: 1))
+        }
+        var point = 1
+        while true {
+            let disk = stage.backup.clone()
+            disk.crash(atOperation: point)
+            do {
+                try prune(disk)
+                break
+            } catch {
+                let survivor = disk.recovered(seed: UInt64(point))
+                #expect(try stage.verify(on: survivor) == [], "after operation \(point)")
+                try prune(survivor)
+                #expect(try stage.verify(on: survivor) == [], "finished after operation \(point)")
+                #expect(
+                    try survivor.files(below: "/backup/blobs").count == 3, "after operation \(point)")
+            }
+            point += 1
+        }
+        #expect(point > 15)
+        stage.store.close()
+    }
+
+    private func findings(_ store: ObjectStore) async throws -> [String] {
+        var found: [String] = []
+        _ = try await StoreCheck(store, .init(isDeep: true), includesOpening: false).run {
+            found.append("\($0)")
+        }
+        return found
+    }
+
+    @Test func aStoreThatIsMadeOfARepositoryIsWholeOrNotThere() async throws {
+        let stage = try await SnapshotStage()
+        for number in 0..<3 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(1, number * 70_000))
+        }
+        try await stage.store.put(stage.bucket, "k1", bytes(2, 90_000))
+        try await stage.snapshot("one")
+        stage.store.close()
+        let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
+        func make(_ disk: SimulatedFileSystem) async throws {
+            let repository = try stage.repository()
+            defer { repository.close() }
+            _ = try await WholeRestore(fixture.settings, fixture.environment(disk)).run(
+                from: repository, snapshot: "one", scratch: stage.scratch)
+        }
+        func check(_ store: ObjectStore, _ point: Int) async throws {
+            #expect(try await store.get(stage.bucket, "k2") == bytes(1, 140_000), "\(point)")
+            #expect(try await store.get(stage.bucket, "k1") == bytes(2, 90_000), "\(point)")
+            #expect(try await findings(store) == [], "\(point)")
+            store.close()
+        }
+        var point = 1
+        while true {
+            try fixture.forgetCatalog()
+            let disk = SimulatedFileSystem()
+            disk.crash(atOperation: point)
+            do {
+                try await make(disk)
+                break
+            } catch {
+                let survivor = disk.recovered(seed: UInt64(point))
+                let marker = fixture.settings.stateDirectory + "/restoring"
+                if try survivor.status(of: marker) != nil {
+                    await #expect(throws: (any Error).self, "\(point)") { try await fixture.open(survivor) }
+                    try await make(survivor)
+                } else if try survivor.status(of: "/volume-1") == nil {
+                    try await make(survivor)
+                }
+                try await check(try await fixture.open(survivor), point)
+            }
+            point += 1
+        }
+        #expect(point > 100)
+    }
+
+    @Test func aRestoreThatIsCutOffIsFinishedByGivingItAgain() async throws {
+        let stage = try await SnapshotStage()
+        for number in 0..<3 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(1, number * 50_000))
+        }
+        try await stage.snapshot("one")
+        for number in 0..<3 { try await stage.delete("k\(number)") }
+        let before = stage.started.disk.clone()
+        stage.store.close()
+        let fixture = stage.started.fixture
+        func restore(_ store: ObjectStore) async throws -> RestoreSummary {
+            let repository = try stage.repository()
+            defer { repository.close() }
+            return try await Restore(
+                store, repository, RestoreOrder(repository: "/backup", snapshot: "one")
+            ).run { _ in }
+        }
+        var point = 1
+        while true {
+            try fixture.forgetCatalog()
+            let disk = before.recovered(seed: UInt64(point))
+            let store = try await fixture.open(disk)
+            disk.crash(atOperation: point)
+            let summary = try await restore(store)
+            store.close()
+            if summary.total.restored == 3 { break }
+            let survivor = disk.recovered(seed: UInt64(point))
+            try fixture.forgetCatalog()
+            let again = try await fixture.open(survivor)
+            let rest = try await restore(again).total
+            #expect(rest.failed == 0 && rest.restored + rest.present == 3, "after operation \(point)")
+            for number in 0..<3 {
+                #expect(
+                    try await again.get(stage.bucket, "k\(number)") == bytes(1, number * 50_000), "\(point)")
+            }
+            #expect(try await findings(again) == [], "after operation \(point)")
+            again.close()
+            point += 3
+        }
+        #expect(point > 30)
+    }
+
+    @Test func aRebuildThatIsCutOffIsMadeAgain() async throws {
+        let stage = try await SnapshotStage()
+        for number in 0..<3 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 70_000))
+        }
+        stage.store.close()
+        let fixture = stage.started.fixture
+        let before = stage.started.disk.recovered(seed: 1)
+        for volume in 1...3 {
+            for file in try before.files(below: "/volume-\(volume)/log") { try before.remove(file) }
+            try before.syncDirectory("/volume-\(volume)/log")
+        }
+        func rebuild(_ disk: SimulatedFileSystem) throws -> RebuildReport {
+            try ObjectStore.rebuildFromReplicas(
+                fixture.settings, region: "r", isDryRun: false, fixture.environment(disk))
+        }
+        var point = 1
+        while true {
+            let disk = before.clone()
+            disk.crash(atOperation: point)
+            var isDone = false
+            do {
+                _ = try rebuild(disk)
+                isDone = true
+            } catch {}  // cut off, which is what this is about
+            if isDone { break }
+            let survivor = disk.recovered(seed: UInt64(point))
+            do { #expect(try rebuild(survivor).versions == 3, "after operation \(point)") } catch {
+                // It was complete when it was cut off.
+                #expect("\(error)".contains("there is a log"), "after operation \(point): \(error)")
+            }
+            try fixture.forgetCatalog()
+            let store = try await fixture.open(survivor)
+            for number in 0..<3 {
+                #expect(
+                    try await store.get(stage.bucket, "k\(number)") == bytes(UInt8(number), 70_000),
+                    "\(point)")
+            }
+            #expect(try await findings(store) == [], "after operation \(point)")
+            store.close()
+            point += 1
+        }
+        #expect(point > 50)
+    }
+}
