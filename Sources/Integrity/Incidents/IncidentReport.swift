@@ -60,6 +60,8 @@ public struct IncidentReport: Sendable {
 
     let inspection: StoreInspection
     private let isOnlyInspected: Bool
+    /// How far a volume's refill is, for reports that must not change while they are made.
+    private var position: RefillPosition?
 
     public init(_ store: ObjectStore) {
         inspection = store.inspection
@@ -69,6 +71,14 @@ public struct IncidentReport: Sendable {
     init(_ inspection: StoreInspection) {
         self.inspection = inspection
         isOnlyInspected = false
+    }
+
+    /// The same, and how far a volume's refill is stays as it is now.
+    public func pinned(to incident: IncidentRow) throws -> IncidentReport {
+        guard incident.cause == .volume else { return self }
+        var pinned = self
+        pinned.position = try RefillPosition(incident, inspection, isOnlyInspected: isOnlyInspected)
+        return pinned
     }
 
     /// All of them, the oldest first; at the end, as number 0, what belongs to none, if there is anything.
@@ -118,7 +128,8 @@ public struct IncidentReport: Sendable {
     private func forEachComputed(
         _ incident: IncidentRow, _ scope: IncidentScope, _ body: (AffectedLine) throws -> Void
     ) throws {
-        let position = try RefillPosition(incident, inspection, isOnlyInspected: isOnlyInspected)
+        let position =
+            try position ?? RefillPosition(incident, inspection, isOnlyInspected: isOnlyInspected)
         let acknowledged = try acknowledgements(of: incident)
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         while true {
@@ -133,17 +144,39 @@ public struct IncidentReport: Sendable {
                 return (page, Set(stated.map(\.sequence)))
             }
             for version in page where position.concerns(version) && !stated.contains(version.sequence) {
-                let (state, detail) = position.state(of: version)
-                let entry = AffectedVersions.entry(version, state, .missingReplica, detail)
-                guard scope.holds(entry) else { continue }
-                let isSeen = acknowledged.contains {
-                    $0.covers(owner: entry.owner, bucket: entry.bucket, key: entry.key)
-                }
-                try body(AffectedLine(version: entry, changed: nil, isAcknowledged: isSeen))
+                let line = computed(version, position, acknowledged)
+                if scope.holds(line.version) { try body(line) }
             }
             guard let last = page.last, page.count == Self.pageCount else { return }
             place = (last.record.bucket, last.key, last.sequence)
         }
+    }
+
+    /// How one version stands in an incident; `nil` if that does not affect it.
+    public func line(of version: ObjectVersion, in incident: IncidentRow) throws -> AffectedLine? {
+        let row = try inspection.catalog.read {
+            try $0.affectedVersion(incident: incident.id, version.sequence)
+        }
+        if let row {
+            return AffectedLine(
+                version: row.version, changed: row.changedTime, isAcknowledged: row.acknowledged != nil)
+        }
+        guard incident.cause == .volume else { return nil }
+        let position =
+            try position ?? RefillPosition(incident, inspection, isOnlyInspected: isOnlyInspected)
+        guard position.concerns(version) else { return nil }
+        return computed(version, position, try acknowledgements(of: incident))
+    }
+
+    private func computed(
+        _ version: ObjectVersion, _ position: RefillPosition, _ acknowledged: [AcknowledgementRow]
+    ) -> AffectedLine {
+        let (state, detail) = position.state(of: version)
+        let entry = AffectedVersions.entry(version, state, .missingReplica, detail)
+        let isSeen = acknowledged.contains {
+            $0.covers(owner: entry.owner, bucket: entry.bucket, key: entry.key)
+        }
+        return AffectedLine(version: entry, changed: nil, isAcknowledged: isSeen)
     }
 
     public func totals(
