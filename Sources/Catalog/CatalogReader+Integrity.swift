@@ -152,6 +152,20 @@ extension CatalogReader {
         ).map(Self.affected)
     }
 
+    /// Versions that belong to no incident and were stated to be lost, by the events that did, from behind `after` on.
+    public func unclaimedLosses(after: SequenceNumber, limit: Int) throws -> [AffectedRow] {
+        try rows(
+            """
+            SELECT \(Self.affectedColumns) FROM affected
+            WHERE incident = 0 AND changed > ? AND state IN (?, ?) ORDER BY changed, version LIMIT ?
+            """,
+            [
+                Int64(after.rawValue), EventAffectedVersion.State.lost.rawValue,
+                EventAffectedVersion.State.olderAvailable.rawValue, limit,
+            ]
+        ).map(Self.affected)
+    }
+
     /// Versions of an incident to which something is still to happen.
     public func unsettledVersions(
         incident: UInt64, after: SequenceNumber, limit: Int

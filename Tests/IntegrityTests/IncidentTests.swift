@@ -153,6 +153,17 @@ private struct IncidentStage {
         #expect(try stage.states() == ["repaired": 2])
     }
 
+    @Test func aLossThatNoFindingTellsOfCountsAsOne() async throws {
+        let stage = try await IncidentStage(objects: 3)
+        defer { stage.store.close() }
+        try await CompletionVerifier(stage.store).confirm()
+        for number in 0..<3 { for volume in 1...3 { try stage.flip(number, volume) } }
+        try await stage.check(repair: true)
+        try await stage.follow()
+        #expect(try stage.incidents().map(\.cause) == [.findings])
+        #expect(try stage.states() == ["lost": 3])
+    }
+
     @Test func anIncidentClosesWhenAllIsSettledAndQuiet() async throws {
         let stage = try await IncidentStage(objects: 4)
         defer { stage.store.close() }

@@ -49,9 +49,11 @@ public final class IncidentFollower: Sendable {
     public func run(failed: @escaping @Sendable (any Error) -> Void) async {
         var lastFailure = ""
         while !Task.isCancelled {
-            let head = store.head.sequence
             var isMore = false
+            var position = SequenceNumber.zero
             do {
+                // Of the catalog, which comes after the log: what is committed while this round looks wakes the next.
+                position = try inspection.catalog.read { try $0.position().sequence }
                 isMore = try await round()
                 lastFailure = ""
             } catch {
@@ -65,7 +67,7 @@ public final class IncidentFollower: Sendable {
                 if hasOpen.withLock({ $0 }) || !lastFailure.isEmpty {
                     try await Task.sleep(for: Self.openPause)
                 } else {
-                    await store.waitForEvents(after: head)
+                    await store.waitForEvents(after: position)
                 }
             } catch { return }  // cancelled
         }
@@ -106,7 +108,7 @@ public final class IncidentFollower: Sendable {
 
     // MARK: Findings
 
-    /// A finding, a repair, or a repair that was undone.
+    /// A finding, a repair, a repair that was undone, or a loss that nothing else tells of.
     struct Item {
         let sequence: SequenceNumber
         let finding: EventFinding
@@ -123,7 +125,14 @@ public final class IncidentFollower: Sendable {
                 guard let repair = try reader.finding(undone.repair) else { return nil }
                 return Item(sequence: undone.sequence, finding: repair.finding, isRepaired: false)
             }
-            return Array((found + undone).sorted { $0.sequence < $1.sequence }.prefix(Self.pageCount))
+            let lost = try reader.unclaimedLosses(after: after, limit: Self.pageCount).map {
+                Item(sequence: $0.changed, finding: $0.version.loss, isRepaired: false)
+            }
+            let items = (found + undone + lost).sorted { $0.sequence < $1.sequence }
+            guard items.count > Self.pageCount else { return items }
+            // One event may state many losses: they are followed together.
+            let last = items[Self.pageCount - 1].sequence
+            return items.filter { $0.sequence <= last }
         }
     }
 
@@ -203,5 +212,15 @@ extension IncidentFollower {
         let source: String?
         /// Where a version goes of which nothing was known; 0 for none.
         let incident: UInt64
+    }
+}
+
+extension EventAffectedVersion {
+    /// The loss of a version as a finding: where it is is the version itself.
+    fileprivate var loss: EventFinding {
+        var finding = EventFinding()
+        finding.code = code
+        finding.path = "\(bucket)/\(key), version of event \(publishedSequence)"
+        return finding
     }
 }
