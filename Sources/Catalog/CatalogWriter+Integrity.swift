@@ -48,9 +48,11 @@ extension CatalogWriter {
     /// A volume that an epoch began without is away; one that it began with, and that was away, is back.
     func apply(_ change: EventEpochOpened, _ event: LoggedEvent) throws {
         for volume in 1...UInt32(Limits.volumeCount) {
-            let last = try reader.row(
-                "SELECT state FROM outages WHERE volume = ? ORDER BY sequence DESC LIMIT 1", [Int64(volume)]
-            )?[0] as String?
+            let last =
+                try reader.row(
+                    "SELECT state FROM outages WHERE volume = ? ORDER BY sequence DESC LIMIT 1",
+                    [Int64(volume)]
+                )?[0] as String?
             let isAway = last == "set aside" || last == "replaced"
             let isPresent = change.volumes.contains(volume)
             if isAway, isPresent {

@@ -11,7 +11,8 @@ struct Holdfast: AsyncParsableCommand {
         version: Release.name,
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
-            RebuildCatalogCommand.self, RepairCommand.self, IncidentCommand.self, SnapshotCommand.self, RestoreCommand.self,
+            RebuildCatalogCommand.self, RepairCommand.self, IncidentCommand.self, SnapshotCommand.self,
+            RestoreCommand.self,
             VolumeCommand.self, ScrubCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,
             EncryptionKeyCommand.self,
         ])

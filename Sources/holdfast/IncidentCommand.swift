@@ -7,7 +7,8 @@ extension IncidentFormat: ExpressibleByArgument {}
 struct IncidentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "incident",
-        abstract: "Show what a failure damaged, what was repaired and from where, what is lost and whose it was.",
+        abstract:
+            "Show what a failure damaged, what was repaired and from where, what is lost and whose it was.",
         discussion: """
             A volume that fails opens an incident, and so does a burst of findings. It closes by itself.
 
@@ -31,7 +32,8 @@ struct IncidentCommand: AsyncParsableCommand {
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "show",
-            abstract: "Show how an incident stands: totals by owner, bucket and prefix, progress and time left.",
+            abstract:
+                "Show how an incident stands: totals by owner, bucket and prefix, progress and time left.",
             discussion: """
                 Incident 0 is what was found and makes no incident.
 
@@ -128,7 +130,9 @@ struct IncidentCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let parts = object.map { $0.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false) }
+            let parts = object.map {
+                $0.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+            }
             let what = IncidentAcknowledgement(
                 owner: owner, bucket: parts.map { String($0[0]) } ?? bucket, key: parts.map { String($0[1]) },
                 note: note)

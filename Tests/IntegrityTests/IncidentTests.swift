@@ -153,6 +153,21 @@ private struct IncidentStage {
         #expect(try stage.states() == ["repaired": 2])
     }
 
+    @Test func aBurstThatAProcessSawTheBeginningOfIsOneForTheNext() async throws {
+        let stage = try await IncidentStage(objects: 4)
+        defer { stage.store.close() }
+        try stage.flip(0, 1)
+        try stage.flip(1, 2)
+        try await CompletionVerifier(stage.store).confirm()
+        try await stage.follow()
+        try stage.flip(2, 3)
+        try await stage.check(repair: true)
+        // Another follower, as after a crash.
+        try await stage.follow()
+        #expect(try stage.incidents().map(\.cause) == [.findings])
+        #expect(try stage.states() == ["repaired": 3])
+    }
+
     @Test func aLossThatNoFindingTellsOfCountsAsOne() async throws {
         let stage = try await IncidentStage(objects: 3)
         defer { stage.store.close() }

@@ -39,7 +39,8 @@ struct IntegrityHistory {
 
         var text: String {
             let undone = undoneBy.map { ", undone by event \($0)" } ?? ""
-            return "  event \(sequence): \(repaired ? "repaired" : "found") \(code) \(faultClass), volume \(volume): \(evidence)\(undone)"
+            return
+                "  event \(sequence): \(repaired ? "repaired" : "found") \(code) \(faultClass), volume \(volume): \(evidence)\(undone)"
         }
     }
 

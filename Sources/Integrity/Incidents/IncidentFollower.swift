@@ -93,15 +93,28 @@ public final class IncidentFollower: Sendable {
         return isMore || volumes || claimed || closed.isAny
     }
 
-    /// Everything that was followed before this process: which places are open.
+    /// Everything that was followed before this process: which places are open, and what may be the first of a burst.
     private func load() throws -> Progress {
         let through = try inspection.catalog.read { try $0.followedThrough() }
         var progress = Progress(
             through: .zero, burst: FindingBurst(settings: settings), settleDue: inspection.now)
+        var recent: [Item] = []
         while progress.through < through {
             let items = try nextItems(after: progress.through).filter { $0.sequence <= through }
             for item in items { note(item, &progress) }
+            recent = (recent + items).suffix(Self.pageCount)
             progress.through = items.count < Self.pageCount ? through : items.last?.sequence ?? through
+        }
+        let incidents = try inspection.catalog.read { try $0.incidents() }
+        guard !incidents.contains(where: { $0.isOpen && $0.cause != .volume }) else { return progress }
+        // What is older was in the last one.
+        let end = incidents.filter { $0.cause != .volume }.compactMap(\.closed).max() ?? .zero
+        for item in recent where item.sequence > end {
+            let isOfVolume = incidents.contains { $0.isOpen && $0.volume == Int(item.finding.volume) }
+            guard !isOfVolume || item.finding.volume == 0,
+                let event = try inspection.log.events(from: item.sequence, limit: 1).first
+            else { continue }
+            progress.burst.add(item.asOf(event.time))
         }
         return progress
     }
@@ -113,6 +126,11 @@ public final class IncidentFollower: Sendable {
         let sequence: SequenceNumber
         let finding: EventFinding
         let isRepaired: Bool
+
+        func asOf(_ time: Timestamp) -> FindingBurst.Item {
+            FindingBurst.Item(
+                sequence: sequence, time: time, place: OpenFindings.Place(finding), code: finding.code)
+        }
     }
 
     private func nextItems(after: SequenceNumber) throws -> [Item] {
@@ -146,7 +164,6 @@ public final class IncidentFollower: Sendable {
     private func followFindings(_ progress: inout Progress) async throws -> Bool {
         let readAt = try inspection.catalog.read { try $0.position().sequence }
         let items = try nextItems(after: progress.through).filter { $0.sequence <= readAt }
-        guard let last = items.last else { return false }
         let open = try inspection.catalog.read { try $0.incidents(openOnly: true) }
         let collecting = open.last { $0.cause != .volume }
         // The last that was seen or mended of each run of bytes speaks for it.
@@ -160,25 +177,23 @@ public final class IncidentFollower: Sendable {
                 seen[damaged] = Seen(item: item, source: source, incident: (ofVolume ?? collecting)?.id ?? 0)
             }
             if ofVolume == nil, collecting == nil, let event {
-                progress.burst.add(
-                    .init(
-                        sequence: item.sequence, time: event.time,
-                        place: OpenFindings.Place(item.finding), code: item.finding.code))
+                progress.burst.add(item.asOf(event.time))
             }
         }
-        try await state(seen, progress.places, through: last.sequence, readAt: readAt)
+        let through = items.last?.sequence ?? progress.through
+        try await state(seen, progress.places, through: through, readAt: readAt)
         if collecting == nil, let burst = progress.burst.burst {
             var change = EventIncidentOpened()
             change.cause = .findings
             change.reason =
                 "\(burst.places) places found damaged within \(settings.windowSeconds) seconds, the first of class \(burst.first.code)"
             change.fromSequence = burst.first.sequence.rawValue
-            change.throughSequence = last.sequence.rawValue
+            change.throughSequence = through.rawValue
             _ = try await inspection.record(.incidentOpened(change))
         }
         if collecting != nil || progress.burst.burst != nil { progress.burst.clear() }
-        progress.through = last.sequence
-        return true
+        progress.through = through
+        return !items.isEmpty
     }
 
     // MARK: Volumes

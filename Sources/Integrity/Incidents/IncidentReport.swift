@@ -89,6 +89,10 @@ public struct IncidentReport: Sendable {
         }
     }
 
+    public var openCount: Int {
+        get throws { try inspection.catalog.read { try $0.incidents(openOnly: true) }.count }
+    }
+
     /// - Throws: ``IncidentRefusal/noSuchIncident(_:)``.
     public func incident(_ id: UInt64) throws -> IncidentRow {
         if id == 0 { return .none }

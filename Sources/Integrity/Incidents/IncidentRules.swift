@@ -83,7 +83,8 @@ extension EventAffectedVersion {
         guard damaged.isEmpty else {
             state = isUnderRepair ? .repairing : .detected
             let names = damaged.filter { $0 > 0 }.map(String.init)
-            let place = names.isEmpty ? "" : "volume\(names.count == 1 ? "" : "s") \(names.joined(separator: ", "))"
+            let place =
+                names.isEmpty ? "" : "volume\(names.count == 1 ? "" : "s") \(names.joined(separator: ", "))"
             detail = isUnderRepair ? "from the other volumes" : place
             return
         }

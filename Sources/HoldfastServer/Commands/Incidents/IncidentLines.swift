@@ -37,7 +37,8 @@ struct IncidentLine: Encodable {
 
     var text: String {
         let state = open ? "open" : closed.map { "closed \($0): \(outcome)" } ?? ""
-        return "\(incident)  \(opened ?? "-")  \(cause)  \(reason)\(state.isEmpty ? "" : "  (\(state))")".printable
+        return "\(incident)  \(opened ?? "-")  \(cause)  \(reason)\(state.isEmpty ? "" : "  (\(state))")"
+            .printable
     }
 }
 
@@ -156,6 +157,8 @@ struct AffectedVersionLine: Encodable {
     var text: String {
         let why = detail.isEmpty ? "" : " (\(detail))"
         let seen = acknowledged ? ", acknowledged" : ""
-        return "\(bucket)/\(key)  version \(versionId)  \(ownerName)  \(counted(size, "byte"))  \(state)\(why)\(seen)".printable
+        return
+            "\(bucket)/\(key)  version \(versionId)  \(ownerName)  \(counted(size, "byte"))  \(state)\(why)\(seen)"
+            .printable
     }
 }

@@ -71,7 +71,8 @@ package struct IncidentPage: IncidentDocument {
             let count = Self.count(all, section)
             guard count > 0 else { continue }
             let isBad = section.states.contains(where: \.isGone)
-            lines.append("<li\(isBad ? " class=\"bad\"" : "")><b>\(count)</b>\(Self.escaped(section.title))</li>")
+            lines.append(
+                "<li\(isBad ? " class=\"bad\"" : "")><b>\(count)</b>\(Self.escaped(section.title))</li>")
         }
         lines.append("</ul>")
         return lines
@@ -109,7 +110,8 @@ package struct IncidentPage: IncidentDocument {
     func open(_ section: IncidentSection, count: Int, _ content: IncidentContent) -> [String] {
         guard count > 0 else { return [] }
         return [
-            "<h2>\(Self.escaped(section.title)) (\(count))</h2>", "<p>\(Self.escaped(section.explanation))</p>",
+            "<h2>\(Self.escaped(section.title)) (\(count))</h2>",
+            "<p>\(Self.escaped(section.explanation))</p>",
             "<table><thead><tr><th>File</th><th class=\"size\">Size</th><th class=\"what\">\(Self.column(section))</th></tr></thead><tbody>",
         ]
     }
@@ -123,7 +125,9 @@ package struct IncidentPage: IncidentDocument {
     }
 
     private static func column(_ section: IncidentSection) -> String {
-        if section.states.contains(.repaired) || section.states.contains(.restored) { return "Made again from" }
+        if section.states.contains(.repaired) || section.states.contains(.restored) {
+            return "Made again from"
+        }
         if section.states.contains(.olderAvailable) { return "What is there" }
         return "What we know"
     }

@@ -13,7 +13,8 @@ enum IncidentText {
             lines.append("  closed \(closed): \(row.outcome)")
         } else if row.id != 0 {
             let left = progress.secondsLeft.map { ", about \(duration($0)) left" } ?? ""
-            lines.append("  \(progress.phase.rawValue), \(Int(progress.part * 100)) % of the versions settled\(left)")
+            lines.append(
+                "  \(progress.phase.rawValue), \(Int(progress.part * 100)) % of the versions settled\(left)")
         }
         lines.append("  \(group(totals.all))")
         for (heading, entries) in lists(totals) where !entries.isEmpty {
@@ -80,10 +81,14 @@ package enum CSVText {
     package static func row(_ cells: [String]) -> String { cells.map(cell).joined(separator: ",") + "\r" }
 
     package static func cell(_ text: String) -> String {
-        let isFormula = text.unicodeScalars.first.map { "=+-@\t\r\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}".unicodeScalars.contains($0) } ?? false
+        let isFormula =
+            text.unicodeScalars.first.map {
+                "=+-@\t\r\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}".unicodeScalars.contains($0)
+            } ?? false
         let safe = isFormula ? "'" + text : text
         let isPlain = safe.utf8.allSatisfy { $0 != 0x22 && $0 != 0x2C && $0 != 0x0A && $0 != 0x0D }
         guard !isPlain || isFormula || safe.hasPrefix(" ") || safe.hasSuffix(" ") else { return safe }
-        return "\"" + safe.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+        return "\"" + safe.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"")
+            + "\""
     }
 }
