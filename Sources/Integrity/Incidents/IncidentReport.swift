@@ -191,6 +191,17 @@ public struct IncidentReport: Sendable {
         return totals
     }
 
+    /// The totals of several owners, by their ids, in one pass.
+    public func totals(
+        _ incident: IncidentRow, ofEach owners: Set<String>, prefixDepth: Int
+    ) throws -> [String: IncidentTotals] {
+        var totals: [String: IncidentTotals] = [:]
+        try forEach(incident, IncidentScope(owners: owners)) {
+            totals[$0.version.owner, default: IncidentTotals(prefixDepth: prefixDepth)].add($0)
+        }
+        return totals
+    }
+
     /// How an incident came out, in a few words.
     func outcome(of incident: IncidentRow) throws -> String {
         let all = try totals(incident, prefixDepth: 0).all

@@ -20,9 +20,8 @@ struct IncidentFiles {
         self.format = format
     }
 
-    private func content(_ scope: IncidentScope, prefixDepth: Int) throws -> IncidentContent {
-        let totals = try report.totals(incident, scope, prefixDepth: prefixDepth)
-        return IncidentContent(
+    private func content(_ totals: IncidentTotals) throws -> IncidentContent {
+        IncidentContent(
             incident: incident, totals: totals, progress: report.progress(of: incident, totals),
             acknowledgements: try report.acknowledgements(of: incident), made: .now())
     }
@@ -31,7 +30,7 @@ struct IncidentFiles {
     /// - Throws: ``IncidentRefusal`` if nothing of the owner's is affected.
     func print(owner: String?, prefixDepth: Int, _ output: any CommandOutput) throws {
         let scope = IncidentScope(owners: owner.map { [$0] })
-        let content = try content(scope, prefixDepth: prefixDepth)
+        let content = try content(try report.totals(incident, scope, prefixDepth: prefixDepth))
         if let owner, content.totals.all.versions == 0 { throw IncidentRefusal.nothingAffected(owner) }
         guard format != .html || content.totals.owners.count == 1 else {
             throw SeveralOwners(count: content.totals.owners.count)
@@ -82,18 +81,21 @@ struct IncidentFiles {
         _ owners: [IncidentTotals.Owner], _ prefixDepth: Int, _ directory: String
     ) throws -> [String] {
         let document = format.document
+        let ids = Set(owners.map(\.id))
+        let totals = try report.totals(incident, ofEach: ids, prefixDepth: prefixDepth)
         var files: [String: OwnerFile] = [:]
         for owner in owners {
-            let content = try content(IncidentScope(owners: [owner.id]), prefixDepth: prefixDepth)
-            let file = try OwnerFile("\(directory)/\(name(owner))", content)
-            for line in try document.head(content) { try file.line(line) }
+            let own = totals[owner.id] ?? IncidentTotals(prefixDepth: prefixDepth)
+            let file = try OwnerFile("\(directory)/\(name(owner))", try content(own))
+            for line in try document.head(file.content) { try file.line(line) }
             files[owner.id] = file
         }
-        let ids = Set(owners.map(\.id))
         for section in document.sections {
             for file in files.values { try file.begin(section, document) }
-            try report.forEach(incident, IncidentScope(owners: ids, states: section.states)) { line in
-                try files[line.version.owner]?.add(line, section, document)
+            if files.values.contains(where: { $0.count(section) > 0 }) {
+                try report.forEach(incident, IncidentScope(owners: ids, states: section.states)) { line in
+                    try files[line.version.owner]?.add(line, section, document)
+                }
             }
             for file in files.values { try file.end(section, document) }
         }
@@ -120,7 +122,7 @@ private final class OwnerFile {
     private static let bufferSize = 64 * 1024
 
     private let path: String
-    private let content: IncidentContent
+    let content: IncidentContent
     private let handle: FileHandle
     private var buffer = Data()
     private var number = 0
@@ -151,7 +153,7 @@ private final class OwnerFile {
         buffer.removeAll(keepingCapacity: true)
     }
 
-    private func count(_ section: IncidentSection) -> Int {
+    func count(_ section: IncidentSection) -> Int {
         IncidentPage.count(content.totals.all, section)
     }
 
