@@ -1,4 +1,13 @@
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
+CREATE TABLE acknowledgements (
+    sequence INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    incident INTEGER NOT NULL,
+    owner TEXT NOT NULL,
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
 CREATE TABLE affected (
     incident INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -65,6 +74,10 @@ CREATE TABLE findings (
     repaired INTEGER NOT NULL,
     record BLOB NOT NULL
 ) STRICT;
+CREATE TABLE followed (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    through INTEGER NOT NULL
+) STRICT;
 CREATE TABLE incidents (
     id INTEGER PRIMARY KEY,
     opened INTEGER NOT NULL,
@@ -74,7 +87,7 @@ CREATE TABLE incidents (
     closed INTEGER,
     closed_time INTEGER,
     outcome TEXT NOT NULL
-) STRICT;
+, since INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     store BLOB NOT NULL,
@@ -83,6 +96,14 @@ CREATE TABLE meta (
     confirmed INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX open_incidents ON incidents (id) WHERE closed IS NULL;
+CREATE TABLE outages (
+    sequence INTEGER NOT NULL,
+    volume INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (sequence, volume)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE parts (
     upload BLOB NOT NULL,
     number INTEGER NOT NULL,
@@ -125,6 +146,7 @@ CREATE TABLE uploads (
     record BLOB NOT NULL,
     PRIMARY KEY (bucket, key, id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX volume_outages ON outages (volume, sequence);
 CREATE TABLE volumes (
     number INTEGER PRIMARY KEY,
     state TEXT NOT NULL,

@@ -32,7 +32,8 @@ public enum CatalogComparison {
         ("payloads", ["sequence"], "sequence"), ("findings", ["sequence"], "sequence"),
         ("volumes", ["number"], "number"), ("incidents", ["id"], "id"),
         ("affected", ["incident", "version"], "incident, version"), ("undone", ["repair"], "repair"),
-        ("scrubs", ["volume"], "volume"),
+        ("scrubs", ["volume"], "volume"), ("acknowledgements", ["sequence"], "sequence"),
+        ("outages", ["sequence", "volume"], "sequence, volume"), ("followed", ["one"], "one"),
     ]
 
     /// Calls `report` with each row of `found` that is not as in `expected`, and each that is missing.

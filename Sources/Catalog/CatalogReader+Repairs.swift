@@ -114,8 +114,9 @@ extension CatalogReader {
         var found: [ObjectVersion] = []
         for table in ["current", "archive"] {
             let statement = try database.cachedStatement(
-                sql: "SELECT \(Self.columns) FROM \(table) WHERE sequence >= ?")
-            let cursor = try Row.fetchCursor(statement, arguments: [Int64(sequence.rawValue)])
+                sql: "SELECT \(Self.columns) FROM \(table) WHERE sequence >= ? AND instr(record, ?) > 0")
+            let cursor = try Row.fetchCursor(
+                statement, arguments: [Int64(sequence.rawValue), Self.carrierField(sequence)])
             while let row = try cursor.next() {
                 let version = try Self.version(row)
                 let isCarried = version.record.pieces.contains {
@@ -125,6 +126,19 @@ extension CatalogReader {
             }
         }
         return found
+    }
+
+    /// What stands in the record of each version whose bytes an event carries: field 2 of a piece. SQLite finds it
+    /// without taking the record apart.
+    private static func carrierField(_ sequence: SequenceNumber) -> Data {
+        var bytes: [UInt8] = [2 << 3]
+        var rest = sequence.rawValue
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+        return Data(bytes)
     }
 
     /// Versions that cannot be read, by what was stated of them last.

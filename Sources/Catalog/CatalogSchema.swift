@@ -6,7 +6,7 @@ import Model
 enum CatalogSchema {
     /// What takes the schema from each version to the next: the first makes it of nothing.
     private static let steps: [@Sendable (Database) throws -> Void] = [
-        create, indexVersions, followIntegrity,
+        create, indexVersions, followIntegrity, followIncidents,
     ]
 
     static var version: Int { steps.count }
@@ -69,6 +69,38 @@ enum CatalogSchema {
                     time INTEGER NOT NULL,
                     completed INTEGER,
                     record BLOB NOT NULL
+                ) STRICT;
+                """)
+    }
+
+    /// Where each incident begins, who has acknowledged what, when volumes were away, and up to where findings are
+    /// followed.
+    @Sendable private static func followIncidents(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                ALTER TABLE incidents ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+                -- What is empty is not asked for: all empty is the whole incident.
+                CREATE TABLE acknowledgements (
+                    sequence INTEGER PRIMARY KEY,
+                    time INTEGER NOT NULL,
+                    incident INTEGER NOT NULL,
+                    owner TEXT NOT NULL,
+                    bucket BLOB NOT NULL,
+                    key BLOB NOT NULL,
+                    note TEXT NOT NULL
+                ) STRICT;
+                CREATE TABLE outages (
+                    sequence INTEGER NOT NULL,
+                    volume INTEGER NOT NULL,
+                    time INTEGER NOT NULL,
+                    state TEXT NOT NULL,
+                    reason TEXT NOT NULL,
+                    PRIMARY KEY (sequence, volume)
+                ) STRICT, WITHOUT ROWID;
+                CREATE INDEX volume_outages ON outages (volume, sequence);
+                CREATE TABLE followed (
+                    one INTEGER PRIMARY KEY CHECK (one = 1),
+                    through INTEGER NOT NULL
                 ) STRICT;
                 """)
     }

@@ -79,7 +79,7 @@ public struct CatalogWriter {
             throw CatalogError.contradiction(event.sequence, "the last event applied is \(last)")
         }
         switch event.record.change {
-        case .epochOpened: break
+        case .epochOpened(let change): try apply(change, event)
         case .bucketCreated(let change): try apply(change, event)
         case .bucketDeleted(let change): try apply(change, event)
         case .bucketConfigured(let change): try apply(change, event)
@@ -397,6 +397,7 @@ public struct CatalogWriter {
         try run(
             "INSERT OR REPLACE INTO volumes VALUES (?, ?, ?, ?)",
             [Int64(volume), state, event.number, reason])
+        try noteOutage(volume, state, reason, event)
     }
 
     private func expectOne(_ event: LoggedEvent, _ reason: String) throws {

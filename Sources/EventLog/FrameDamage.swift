@@ -29,6 +29,12 @@ extension EventLog {
         span(from: sequence, limit: 1).map { "log/" + Segment.name($0.segment.first) } ?? "log"
     }
 
+    /// The events that stand in one segment with this one.
+    public func segmentEvents(of sequence: SequenceNumber) -> ClosedRange<SequenceNumber>? {
+        guard let span = span(from: sequence, limit: .max) else { return nil }
+        return span.segment.first...SequenceNumber(sequence.rawValue + UInt64(span.count) - 1)
+    }
+
     /// The mirror in service, other than this one, that has the event good and that a repair takes it from.
     public func goodMirror(of sequence: SequenceNumber, besides index: Int) -> Int? {
         mirrors().map(\.index).first { other in

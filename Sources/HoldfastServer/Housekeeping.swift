@@ -2,7 +2,7 @@ import Integrity
 import Logging
 import ObjectStore
 
-/// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged,
+/// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged, follows incidents,
 /// gives space back, lets objects expire, reads everything back within a period. Once, when it
 /// starts: looks for master keys that are missing.
 final class Housekeeping: Sendable {
@@ -15,16 +15,20 @@ final class Housekeeping: Sendable {
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
         _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 5)
+        let threads = WorkerPool(threads: 6)
         self.threads = threads
         let verifier = CompletionVerifier(store)
         let repair = DamageRepair(store)
+        let incidents = IncidentFollower(store, settings.incidents)
         tasks = [
             Task(executorPreference: threads) {
                 await verifier.run { logger.error("confirming uploads: \($0)") }
             },
             Task(executorPreference: threads) {
                 await repair.run { logger.error("could not be mended: \($0)") }
+            },
+            Task(executorPreference: threads) {
+                await incidents.run { logger.error("following incidents: \($0)") }
             },
             Task(executorPreference: threads) { await Self.reclaim(store, logger) },
             Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },

@@ -35,18 +35,23 @@ struct LostVersions: Sendable {
     }
 
     private func declare(_ versions: [ObjectVersion], _ code: FindingCode, _ reason: String) async throws {
-        var change = EventVersionsStated()
+        var changes: [UInt64: EventVersionsStated] = [:]
         for version in versions {
             let before = try inspection.catalog.read { try $0.stated(of: version.sequence).last }
             if before?.version.state.isGone == true { continue }
-            change.incident = before?.incident ?? change.incident
+            // A loss is a matter of its own where what was known before has come to its end.
+            let incident = before.map { $0.version.state.isFinal ? 0 : $0.incident } ?? 0
             let older = try await olderWhole(than: version)
-            change.versions.append(
+            changes[incident, default: EventVersionsStated()].versions.append(
                 AffectedVersions.entry(
                     version, older == nil ? .lost : .olderAvailable, code,
                     older.map { "version \($0.wireVersionID) of \($0.published)" } ?? reason))
         }
-        try await record(change)
+        for (incident, change) in changes.sorted(by: { $0.key < $1.key }) {
+            var change = change
+            change.incident = incident
+            try await record(change)
+        }
     }
 
     private func olderWhole(than version: ObjectVersion) async throws -> ObjectVersion? {

@@ -17,6 +17,7 @@ public final class ObjectStore: Sendable {
     public let opening: OpeningReport
     /// Where the catalog of a store that is only looked at is; goes when it is closed.
     private let scratchDirectory: String?
+    var isInspection: Bool { scratchDirectory != nil }
 
     private init(
         engine: Engine, lock: any File, opening: OpeningReport, maintenance: Maintenance,

@@ -11,10 +11,10 @@ struct Holdfast: AsyncParsableCommand {
         version: Release.name,
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
-            RebuildCatalogCommand.self, RebuildCommand.self, RepairCommand.self, ListCommand.self,
-            SnapshotCommand.self, RestoreCommand.self, DrillCommand.self, VolumeCommand.self,
-            ScrubCommand.self,
-            StatusCommand.self, KeyCommand.self, UserCommand.self,
+            RebuildCatalogCommand.self, RebuildCommand.self, RepairCommand.self, IncidentCommand.self,
+            ListCommand.self, SnapshotCommand.self, RestoreCommand.self, DrillCommand.self,
+            VolumeCommand.self,
+            ScrubCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,
             EncryptionKeyCommand.self,
         ])
 

@@ -27,6 +27,10 @@ import Testing
         affected.state = .lost
         var stated = EventVersionsStated()
         stated.versions = [affected]
+        stated.throughSequence = 14
+        var seen = EventIncidentAcknowledged()
+        seen.incident = 16
+        seen.note = "told"
         var undone = EventRepairUndone()
         undone.repairSequence = 14
         var scrub = EventScrubAdvanced()
@@ -44,6 +48,7 @@ import Testing
             Change.part("bucket", "u", ids[5], 1, Change.piece(blobs[2])), .uploadsConfirmed(confirmation),
             .findingRecorded(finding), .volumeSetAside(aside), .incidentOpened(opened),
             .versionsStated(stated), .repairUndone(undone), .scrubAdvanced(scrub),
+            .incidentAcknowledged(seen),
         ]
     }
 
@@ -89,7 +94,7 @@ import Testing
             try String.fetchAll(
                 $0.database, sql: "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         }
-        #expect(tables.count == 15)
+        #expect(tables.count == 18)
         for table in tables {
             let count = try found.catalog.read {
                 try Int.fetchOne($0.database, sql: "SELECT count(*) FROM \(table)") ?? 0

@@ -20,7 +20,8 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "log cut",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
             "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
             "snapshot diff", "snapshot verify", "snapshot delete", "snapshot prune", "restore", "ls", "rebuild", "drill",
-            "repair", "repair list", "repair undo"]
+            "repair", "repair list", "repair undo",
+            "incident", "incident list", "incident show", "incident report", "incident open", "incident acknowledge"]
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub", "incident"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

@@ -33,6 +33,7 @@ extension EveryEvent {
         var value = EventVersionsStated()
         value.incident = 22
         value.versions = [version]
+        value.throughSequence = 21
         return value
     }
 
@@ -41,6 +42,8 @@ extension EveryEvent {
         value.cause = .volume
         value.volume = 2
         value.reason = "volume 2 was set aside: EIO"
+        value.fromSequence = 19
+        value.throughSequence = 21
         return value
     }
 
@@ -49,6 +52,9 @@ extension EveryEvent {
         value.incident = 22
         value.note = "told"
         value.publishedSequences = [5]
+        value.owner = "owner"
+        value.bucket = "photos"
+        value.key = "key"
         return value
     }
 

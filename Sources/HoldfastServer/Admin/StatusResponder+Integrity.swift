@@ -45,6 +45,9 @@ extension StatusResponder {
                 "holdfast_volume_healed", "1 if all that was brought to the volume was read back.",
                 health.volumes.map { (label($0.index), $0.state == .healed ? "1" : "0") })
         }
+        if let open = try? IncidentReport(store).openCount {  // as above
+            family("holdfast_open_incidents", "Incidents that are not closed.", [("", "\(open)")])
+        }
         family("holdfast_scrub_bytes", "Bytes that this process has read back.", [("", "\(scrub.bytesRead)")])
         family(
             "holdfast_scrub_share", "Part of the time in which the scrub may read.", [("", "\(scrub.share)")])

@@ -16,10 +16,14 @@ public struct CommandRunner: Sendable {
     let scrub: ScrubService
     /// The store was opened for this command, and serves nobody.
     let isStopped: Bool
+    /// Makes incidents of what a stopped store's log has; of a running one's the server does.
+    private let follower: IncidentFollower?
 
     public init(
-        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService, isStopped: Bool
+        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService, isStopped: Bool,
+        follower: IncidentFollower? = nil
     ) {
+        self.follower = follower
         self.scrub = scrub
         self.store = store
         self.keys = keys
@@ -32,12 +36,21 @@ public struct CommandRunner: Sendable {
         stopped store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, settings: ServerSettings
     ) throws {
         let scrub = try ScrubService(store, settings.scrubSchedule, .init(load: { LatencyCounts() }))
-        self.init(store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: true)
+        self.init(
+            store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: true,
+            follower: IncidentFollower(store, settings.incidents))
     }
 
     /// - Returns: the exit status of the command.
     /// - Throws: what kept the command from being carried out.
     public func run(_ command: StoreCommand, _ output: any CommandOutput) async throws -> Int32 {
+        if command.tellsOfIncidents { try await follower?.followToEnd() }
+        let status = try await carryOut(command, output)
+        if command.changesStore { try await follower?.followToEnd() }
+        return status
+    }
+
+    private func carryOut(_ command: StoreCommand, _ output: any CommandOutput) async throws -> Int32 {
         switch command {
         case .fsck(let deep, let repair, let json):
             return try await fsck(deep: deep, repair: repair, json: json, output)
@@ -50,6 +63,7 @@ public struct CommandRunner: Sendable {
             return try await Explanation(store, scrub).run(object, versionID: version, json: json, output)
         case .listRepairs(let json): try listRepairs(json: json, output)
         case .undoRepair(let id, let json): try await undoRepair(id, json: json, output)
+        case .incident(let action, let json): try await incident(action, json: json, output)
         case .status(let json): return try status(json: json, output)
         case .scrub(let action, let json): try scrub(action, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
@@ -103,7 +117,7 @@ public struct CommandRunner: Sendable {
     }
 
     /// Users' names by their canonical ids.
-    private var userNames: [String: String] {
+    var userNames: [String: String] {
         var names = Dictionary(keys.users.map { ($0.canonicalID, $0.name) }) { first, _ in first }
         names[AccessKey.canonicalID(of: AccessKey.rootUser)] = AccessKey.rootUser
         return names

@@ -46,6 +46,8 @@ struct Explanation {
         let retention: String?
         let legalHold: Bool
         let pieces: [Piece]
+        let incidents: [IntegrityHistory.Incident]
+        let findings: [IntegrityHistory.Finding]
     }
 
     /// - Returns: 0 if every replica of the version is good, 4 if not, 1 if there is no such version.
@@ -88,6 +90,7 @@ struct Explanation {
                     .init(volume: $0.volume, path: $0.path, flaws: $0.flaws)
                 })
         }
+        let history = try IntegrityHistory(store, version)
         return Report(
             bucket: version.record.bucket, key: version.key, versionId: version.wireVersionID,
             sequence: version.sequence.rawValue, published: version.published.description,
@@ -98,7 +101,8 @@ struct Explanation {
             copiedFrom: version.record.copiedFrom.isEmpty ? nil : version.record.copiedFrom,
             reason: version.record.reason.isEmpty ? nil : version.record.reason,
             retention: Self.retention(version.record.metadata),
-            legalHold: version.record.metadata.legalHold, pieces: pieces)
+            legalHold: version.record.metadata.legalHold, pieces: pieces, incidents: history.incidents,
+            findings: history.findings)
     }
 
     private func lastVerified(_ version: ObjectVersion) throws -> String? {
@@ -133,6 +137,7 @@ struct Explanation {
                 lines.append("    volume \(replica.volume)  \(replica.path)  \(state)")
             }
         }
+        lines += report.incidents.map(\.text) + report.findings.map(\.text)
         return lines.map(\.printable).joined(separator: "\n")
     }
 }

@@ -10,6 +10,7 @@ public enum StoreCommand: Codable, Sendable {
     case explain(object: String, versionID: String?, json: Bool)
     case listRepairs(json: Bool)
     case undoRepair(id: UInt64, json: Bool)
+    case incident(IncidentAction, json: Bool)
     case volumes(json: Bool)
     case status(json: Bool)
     case scrub(ScrubAction, json: Bool)
@@ -44,6 +45,7 @@ public enum StoreCommand: Codable, Sendable {
         case .fsck(_, let repair, _): repair
         case .replaceVolume, .undoRepair: true
         case .listRepairs: false
+        case .incident(let action, _): action.changesStore
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
         case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .createKey, .listKeys,
             .deleteKey:
@@ -54,6 +56,14 @@ public enum StoreCommand: Codable, Sendable {
         case .list: false
         case .restore(let order, _): !order.isDryRun && order.folder == nil
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
+        }
+    }
+
+    /// Whether it tells of incidents: those of a stopped store are brought up to its log first.
+    var tellsOfIncidents: Bool {
+        switch self {
+        case .incident, .explain: true
+        default: false
         }
     }
 }

@@ -60,6 +60,10 @@ public struct ServerSettings: Sendable {
     public var scrubWindow = ScrubWindow.always
     /// Bytes per second that a volume that was away is filled with; 0 for as fast as the disks are.
     public var refillRate = 0
+    /// So many places found damaged make an incident…
+    public var incidentFindings = 5
+    /// …within so many seconds.
+    public var incidentSeconds = 600
 
     public init(directory: String) {
         self.directory = directory
@@ -95,6 +99,10 @@ public struct ServerSettings: Sendable {
     public var scrubSchedule: ScrubSchedule {
         ScrubSchedule(
             periodSeconds: scrubPeriodDays == 0 ? nil : Double(scrubPeriodDays) * 86_400, window: scrubWindow)
+    }
+
+    public var incidents: IncidentSettings {
+        IncidentSettings(burstCount: incidentFindings, windowSeconds: incidentSeconds)
     }
 
     public var store: StoreSettings {
@@ -195,6 +203,8 @@ public struct ServerSettings: Sendable {
                 throw fail("is '\(value)': it must be always or HH:MM-HH:MM, such as 22:00-06:00")
             }
             scrubWindow = window
+        case .incidentFindings: incidentFindings = try number(1...1_000_000)
+        case .incidentSeconds: incidentSeconds = try number(1...86_400)
         case .refillRate: refillRate = try number(0...1_000_000_000_000)
         case .workers: workers = try number(1...256)
         case .connections: connectionLimit = try number(1...100_000)
@@ -245,6 +255,8 @@ public enum SettingName: String, CaseIterable, Sendable {
     case scrubPeriodDays = "scrub-period-days"
     case scrubWindow = "scrub-window"
     case refillRate = "refill-rate"
+    case incidentFindings = "incident-findings"
+    case incidentSeconds = "incident-seconds"
     case logLevel = "log-level"
     case bucketsStart = "buckets-start"
     case tlsCertificate = "tls-certificate"

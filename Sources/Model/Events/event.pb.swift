@@ -1295,6 +1295,9 @@ public nonisolated struct EventAffectedVersion: Sendable {
 
     /// Its bytes are nowhere.
     case lost // = 6
+
+    /// It was deleted before it was mended.
+    case removed // = 7
     case UNRECOGNIZED(Int)
 
     public init() {
@@ -1310,6 +1313,7 @@ public nonisolated struct EventAffectedVersion: Sendable {
       case 4: self = .restored
       case 5: self = .olderAvailable
       case 6: self = .lost
+      case 7: self = .removed
       default: self = .UNRECOGNIZED(rawValue)
       }
     }
@@ -1323,6 +1327,7 @@ public nonisolated struct EventAffectedVersion: Sendable {
       case .restored: return 4
       case .olderAvailable: return 5
       case .lost: return 6
+      case .removed: return 7
       case .UNRECOGNIZED(let i): return i
       }
     }
@@ -1336,6 +1341,7 @@ public nonisolated struct EventAffectedVersion: Sendable {
       .restored,
       .olderAvailable,
       .lost,
+      .removed,
     ]
 
   }
@@ -1354,6 +1360,9 @@ public nonisolated struct EventVersionsStated: Sendable {
 
   public var versions: [EventAffectedVersion] = []
 
+  /// Findings and repairs up to this event are followed; 0 where the event does not say.
+  public var throughSequence: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1371,6 +1380,12 @@ public nonisolated struct EventIncidentOpened: Sendable {
   public var volume: UInt32 = 0
 
   public var reason: String = String()
+
+  /// The first event that belongs to it: the finding, or the volume's leaving. 0 for the one that opens it.
+  public var fromSequence: UInt64 = 0
+
+  /// As of VersionsStated.
+  public var throughSequence: UInt64 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1419,7 +1434,8 @@ public nonisolated struct EventIncidentOpened: Sendable {
   public init() {}
 }
 
-/// Somebody has seen how an incident came out for these versions, or, where none is named, for all.
+/// Somebody has seen how an incident came out for these versions, or, where none is named, for all of an owner,
+/// a bucket, a key; where nothing is named, for all.
 public nonisolated struct EventIncidentAcknowledged: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1431,6 +1447,12 @@ public nonisolated struct EventIncidentAcknowledged: Sendable {
 
   /// Versions by the events that published them.
   public var publishedSequences: [UInt64] = []
+
+  public var owner: String = String()
+
+  public var bucket: String = String()
+
+  public var key: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3757,12 +3779,12 @@ nonisolated extension EventAffectedVersion: SwiftProtobuf.Message, SwiftProtobuf
 }
 
 nonisolated extension EventAffectedVersion.State: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STATE_UNSPECIFIED\0\u{1}DETECTED\0\u{1}REPAIRING\0\u{1}REPAIRED\0\u{1}RESTORED\0\u{1}OLDER_AVAILABLE\0\u{1}LOST\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0STATE_UNSPECIFIED\0\u{1}DETECTED\0\u{1}REPAIRING\0\u{1}REPAIRED\0\u{1}RESTORED\0\u{1}OLDER_AVAILABLE\0\u{1}LOST\0\u{1}REMOVED\0")
 }
 
 nonisolated extension EventVersionsStated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".VersionsStated"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incident\0\u{1}versions\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incident\0\u{1}versions\0\u{3}through_sequence\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3772,6 +3794,7 @@ nonisolated extension EventVersionsStated: SwiftProtobuf.Message, SwiftProtobuf.
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.incident) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.versions) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.throughSequence) }()
       default: break
       }
     }
@@ -3784,12 +3807,16 @@ nonisolated extension EventVersionsStated: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.versions.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.versions, fieldNumber: 2)
     }
+    if self.throughSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.throughSequence, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: EventVersionsStated, rhs: EventVersionsStated) -> Bool {
     if lhs.incident != rhs.incident {return false}
     if lhs.versions != rhs.versions {return false}
+    if lhs.throughSequence != rhs.throughSequence {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3797,7 +3824,7 @@ nonisolated extension EventVersionsStated: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension EventIncidentOpened: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".IncidentOpened"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cause\0\u{1}volume\0\u{1}reason\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cause\0\u{1}volume\0\u{1}reason\0\u{3}from_sequence\0\u{3}through_sequence\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3808,6 +3835,8 @@ nonisolated extension EventIncidentOpened: SwiftProtobuf.Message, SwiftProtobuf.
       case 1: try { try decoder.decodeSingularEnumField(value: &self.cause) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.volume) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.fromSequence) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.throughSequence) }()
       default: break
       }
     }
@@ -3823,6 +3852,12 @@ nonisolated extension EventIncidentOpened: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
     }
+    if self.fromSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.fromSequence, fieldNumber: 4)
+    }
+    if self.throughSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.throughSequence, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3830,6 +3865,8 @@ nonisolated extension EventIncidentOpened: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.cause != rhs.cause {return false}
     if lhs.volume != rhs.volume {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs.fromSequence != rhs.fromSequence {return false}
+    if lhs.throughSequence != rhs.throughSequence {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3841,7 +3878,7 @@ nonisolated extension EventIncidentOpened.Cause: SwiftProtobuf._ProtoNameProvidi
 
 nonisolated extension EventIncidentAcknowledged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".IncidentAcknowledged"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incident\0\u{1}note\0\u{3}published_sequences\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incident\0\u{1}note\0\u{3}published_sequences\0\u{1}owner\0\u{1}bucket\0\u{1}key\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3852,6 +3889,9 @@ nonisolated extension EventIncidentAcknowledged: SwiftProtobuf.Message, SwiftPro
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.incident) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.note) }()
       case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.publishedSequences) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.owner) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.bucket) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.key) }()
       default: break
       }
     }
@@ -3867,6 +3907,15 @@ nonisolated extension EventIncidentAcknowledged: SwiftProtobuf.Message, SwiftPro
     if !self.publishedSequences.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.publishedSequences, fieldNumber: 3)
     }
+    if !self.owner.isEmpty {
+      try visitor.visitSingularStringField(value: self.owner, fieldNumber: 4)
+    }
+    if !self.bucket.isEmpty {
+      try visitor.visitSingularStringField(value: self.bucket, fieldNumber: 5)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3874,6 +3923,9 @@ nonisolated extension EventIncidentAcknowledged: SwiftProtobuf.Message, SwiftPro
     if lhs.incident != rhs.incident {return false}
     if lhs.note != rhs.note {return false}
     if lhs.publishedSequences != rhs.publishedSequences {return false}
+    if lhs.owner != rhs.owner {return false}
+    if lhs.bucket != rhs.bucket {return false}
+    if lhs.key != rhs.key {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -67,4 +67,8 @@ struct CatalogView: LedgerView {
         guard let row = try reader.blob(id) else { return false }
         return row.uses == 0 && !row.isReclaiming
     }
+
+    func lastStated(of version: SequenceNumber) throws -> SequenceNumber {
+        try reader.lastStated(of: version)?.changed ?? .zero
+    }
 }

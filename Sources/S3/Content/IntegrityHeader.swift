@@ -23,7 +23,7 @@ enum IntegrityHeader {
     private static func text(_ state: EventAffectedVersion.State, _ detail: String) -> String {
         switch state {
         case .detected, .repairing: "damaged"
-        case .repaired, .restored: state.word
+        case .repaired, .restored, .removed: state.word
         case .lost: "lost"
         case .olderAvailable: "lost; older=\"\(detail.filter { $0.isASCII && $0 != "\"" })\""
         case .unspecified, .UNRECOGNIZED: state.word
