@@ -77,10 +77,15 @@ extension ScrubService {
                 open.count == 1 ? "a finding is open" : "\(open.count) findings are open")
         }
         if inspection.pendingRepairs > 0 { reasons.append("a repair is under way") }
-        if let since = try unconfirmedSince(),
-            ScrubSchedule.seconds(from: since, to: now) > Self.confirmationSeconds
-        {
-            reasons.append("an upload of \(since) is not confirmed")
+        do {
+            if let since = try unconfirmedSince(),
+                ScrubSchedule.seconds(from: since, to: now) > Self.confirmationSeconds
+            {
+                reasons.append("an upload of \(since) is not confirmed")
+            }
+        } catch let error as LogError {
+            // With no volume left there is still something to be said of each.
+            reasons.append("whether uploads are confirmed cannot be read: \(error)")
         }
         return StoreHealth(
             isGreen: reasons.isEmpty, reasons: reasons, volumes: volumes, openFindings: open.count)
