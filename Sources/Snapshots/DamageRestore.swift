@@ -33,14 +33,15 @@ struct DamageRestore {
     ) async throws -> RestoreSummary {
         var summary = RestoreSummary()
         let events = EventDamage(inspection)
-        try find(events)
+        let affected = try affected()
+        try find(events, affected)
         let total = try inspection.catalog.read { try $0.counts() }
         var looked = Set<BlobID>()
         var seen = 0
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         while true {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
-            for version in page where order.unit.holds(version) {
+            for version in page where isMeant(version, affected) {
                 for piece in version.record.pieces {
                     guard let outcome = try await mend(piece, of: version, events, &looked) else { continue }
                     summary.add(outcome)
@@ -61,15 +62,38 @@ struct DamageRestore {
         return summary
     }
 
+    /// The versions of the incident that is named, by the events that published them; `nil` if none is named.
+    /// - Throws: ``SnapshotError/noIncident(_:)``.
+    private func affected() throws -> Set<UInt64>? {
+        guard let incident = order.unit.incident else { return nil }
+        guard try inspection.catalog.read({ try $0.incident(incident) }) != nil else {
+            throw SnapshotError.noIncident(incident)
+        }
+        var found: Set<UInt64> = []
+        var after = SequenceNumber.zero
+        while true {
+            let page = try inspection.catalog.read {
+                try $0.affectedVersions(incident: incident, after: after, limit: 1000)
+            }
+            found.formUnion(page.map(\.version.publishedSequence))
+            guard let last = page.last, page.count == 1000 else { return found }
+            after = SequenceNumber(last.version.publishedSequence)
+        }
+    }
+
+    private func isMeant(_ version: ObjectVersion, _ affected: Set<UInt64>?) -> Bool {
+        order.unit.holds(version) && (affected?.contains(version.sequence.rawValue) ?? true)
+    }
+
     /// Looks for events that no mirror has good before any is mended: a sealed segment is mended as a whole.
-    private func find(_ events: EventDamage) throws {
-        guard !order.unit.isOfWholeBuckets || order.unit.bucket != nil else {
+    private func find(_ events: EventDamage, _ affected: Set<UInt64>?) throws {
+        guard affected != nil || !order.unit.isOfWholeBuckets || order.unit.bucket != nil else {
             return events.findAll(through: min(repository.log.head.sequence, inspection.log.head.sequence))
         }
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         while true {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
-            for version in page where order.unit.holds(version) {
+            for version in page where isMeant(version, affected) {
                 for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
                     events.find(version.carrier(of: piece))
                 }

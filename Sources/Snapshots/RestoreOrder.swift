@@ -13,6 +13,8 @@ public struct RestoreOrder: Codable, Sendable {
         public var owner: String?
         /// Only replicas that no volume has good, in place.
         public var isDamagedOnly = false
+        /// Of these, only what an incident affects.
+        public var incident: UInt64?
 
         public init() {}
 

@@ -34,6 +34,8 @@ struct RestoreCommand: AsyncParsableCommand {
         String?
     @Option(help: "The objects of one owner: a user's name or canonical id.") var owner: String?
     @Flag(help: "Only what no volume has good any more, in place.") var damagedOnly = false
+    @Option(help: "With --damaged-only: what this incident affects ('holdfast incident list').") var incident:
+        UInt64?
     @Option(help: "Into another bucket.") var into: String?
     @Option(help: "Out to plain files in this directory; the store is not changed.", completion: .directory)
     var out: String?
@@ -65,6 +67,7 @@ struct RestoreCommand: AsyncParsableCommand {
             throw ValidationError(
                 "--damaged-only mends in place, without --into, --out, --overwrite and --version")
         }
+        if incident != nil, !damagedOnly { throw ValidationError("--incident goes with --damaged-only") }
         if let rate, rate < 1 { throw ValidationError("--rate takes 1 or more") }
     }
 
@@ -76,6 +79,7 @@ struct RestoreCommand: AsyncParsableCommand {
         order.unit.version = version
         order.unit.owner = owner
         order.unit.isDamagedOnly = damagedOnly
+        order.unit.incident = incident
         order.into = into
         order.folder = out.map { URL(fileURLWithPath: $0).path }
         order.overwrites = overwrite
