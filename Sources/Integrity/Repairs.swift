@@ -82,7 +82,12 @@ public struct Repairs: Sendable {
         let displaced = try await inspection.betweenRepairs {
             guard !repair.quarantined.isEmpty else {
                 // Nothing was there: what the repair made goes, to where it can be had back.
-                return try volume.quarantine(repair.finding.path, reason: reason)
+                do { return try volume.quarantine(repair.finding.path, reason: reason) } catch let error
+                    as FileSystemError where error.code == ENOENT
+                {
+                    throw UndoRefusal.cannot(
+                        id, "what it made, \(repair.finding.path), is not there any more")
+                }
             }
             return try volume.putBack(repair.quarantined, displacing: isReplica ? reason : nil) ?? ""
         }
