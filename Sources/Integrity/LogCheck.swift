@@ -37,6 +37,11 @@ public struct LogCheck: Sendable {
                     evidence: "event \(flaw.sequence): \(flaw.reason)",
                     repair: "copy it from the other mirrors")
                 finding.sequence = flaw.sequence
+                if !flaw.isOfSegment,
+                    let event = try inspection.log.events(from: flaw.sequence, limit: 1).first
+                {
+                    (finding.bucket, finding.key, finding.versionID) = event.subject
+                }
                 try report(finding)
             }
             progress(Double(last) / Double(head.sequence.rawValue))
