@@ -12,7 +12,8 @@ extension Recovery {
     static func laterBatch(in tails: [Tail], behind walk: Walk) throws(LogError) -> String? {
         for tail in tails {
             let rest: [UInt8]?
-            do { rest = try tail.rest(from: walk.end) } catch { continue }  // settling the mirror meets it again
+            // A mirror that cannot be read is met again when it is settled.
+            do { rest = try tail.rest(from: walk.end) } catch { continue }
             guard let rest, let found = laterBatch(in: rest, behind: walk) else { continue }
             return
                 "volume \(tail.mirror.index): log/\(Segment.name(tail.header.first)) at byte \(walk.end): no mirror has the event good, and event \(found) was appended after it was acknowledged. Nothing was changed. A volume that is absent, or a copy of one, may have it; 'holdfast log cut' gives up what stands behind it"
