@@ -68,6 +68,7 @@ final class VolumeSet: Sendable {
     }
 
     private let places: Mutex<[Place]>
+    private let serving = Atomic<Int>(0)
     private let clock: @Sendable () -> Timestamp
     /// Told of each volume that leaves service, once, on the thread that found out.
     private let listener = Mutex<(@Sendable (Int, String) -> Void)?>(nil)
@@ -91,10 +92,13 @@ final class VolumeSet: Sendable {
         }
     }
 
-    var inServiceCount: Int {
-        places.withLock { places in
-            places.count { if case .inService = $0.standing { true } else { false } }
-        }
+    /// How many those are. Every answer to a GET says it, so it takes no lock.
+    var inServiceCount: Int { serving.load(ordering: .acquiring) }
+
+    /// Under the lock, after a standing has changed.
+    private func count(_ places: [Place]) {
+        let number = places.count { if case .inService = $0.standing { true } else { false } }
+        serving.store(number, ordering: .releasing)
     }
 
     var setAside: [(index: Int, path: String)] {
@@ -119,6 +123,7 @@ final class VolumeSet: Sendable {
         places.withLock { places in
             places[handle.index - 1].standing = inService ? .inService(handle) : .returning(handle)
             places[handle.index - 1].since = now
+            count(places)
         }
     }
 
@@ -167,6 +172,7 @@ final class VolumeSet: Sendable {
             places[handle.index - 1].departedVolume = current.volume as? DirectoryVolume
             places[handle.index - 1].standing = .setAside(reason: reason)
             places[handle.index - 1].since = now
+            count(places)
             return inService
         }
         guard let wasInService else { return }
