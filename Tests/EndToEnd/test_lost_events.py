@@ -83,6 +83,30 @@ def test_a_volume_comes_back_past_bytes_that_are_lost(store):
     reads_right(store, lost="note 3")
 
 
+def test_a_volume_comes_back_past_a_blob_that_is_lost(store):
+    s3 = store.client()
+    store.bodies["large"] = os.urandom(200_000)
+    s3.put_object(Bucket="notes", Key="large", Body=store.bodies["large"])
+    store.bodies["whole"] = os.urandom(200_000)
+    s3.put_object(Bucket="notes", Key="whole", Body=store.bodies["whole"])
+    wait_confirmed(store)
+    store.stop()
+    shutil.rmtree(store.volume(3))
+    store.volume(3).mkdir()
+    for number in (1, 2):  # the same block on both: there is nothing to put together
+        [path] = [p for p in store.blobs(number) if p.read_bytes().startswith(store.bodies["large"])]
+        with open(path, "r+b") as file:
+            file.seek(1000)
+            file.write(b"\0" * 1000)
+    store.start()
+    store.command("volume", "replace", "3", check=0)
+    store.wait_in_service()
+    with pytest.raises(ClientError) as refused:
+        store.client().get_object(Bucket="notes", Key="large")
+    assert refused.value.response["Error"]["Code"] == "ObjectLost"
+    reads_right(store, lost="large")
+
+
 def lose_event(server, key):
     inject(server, "frame-header", "--bucket", "notes", "--key", key, "--replica", "all")
 

@@ -300,7 +300,12 @@ enum Opening {
             let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
             if flaws.isEmpty { continue }
             let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-            try copier.copy(id, content: BlobContent(row), to: volume, replacing: reason)
+            do {
+                try copier.copy(id, content: BlobContent(row), to: volume, replacing: reason)
+            } catch is BlobFlaw {
+                // No volume in service has it good. What is lost keeps no volume away; it is found when what was brought
+                // is read back.
+            }
         }
     }
 }
