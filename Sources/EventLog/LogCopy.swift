@@ -90,15 +90,15 @@ public final class LogCopy: Sendable {
         let end = try segment.seal?.tableOffset ?? segment.file.size()
         let window = Recovery.Window(segment.file, end: end)
         // A payload that was lost before it was copied is no end; one behind which nothing whole stands may be torn.
-        var whole = (position, tail)
+        var whole = (position: position, count: 0, end: tail.end)
         while let found = try? window.frame(at: tail.end, after: position, wholly: false) {
-            let isWhole = (try? window.frame(at: tail.end, after: position)) != nil
             position = LogPosition(sequence: found.frame.sequence, chain: found.frame.chain)
             tail.offsets.append(tail.end)
             tail.end += UInt64(found.frame.byteCount)
-            if isWhole || segment.seal != nil { whole = (position, tail) }
+            if found.isWhole || segment.seal != nil { whole = (position, tail.offsets.count, tail.end) }
         }
-        (position, tail) = whole
+        (position, tail.end) = (whole.position, whole.end)
+        tail.offsets.removeLast(tail.offsets.count - whole.count)
         guard let seal = segment.seal else { return (position, tail) }
         guard tail.offsets.count == seal.count else {
             throw LogError.damaged(position.sequence.next, "\(segment.file.path) is damaged")

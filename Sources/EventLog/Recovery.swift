@@ -105,15 +105,16 @@ enum Recovery {
 
         func frame(
             at offset: UInt64, after position: LogPosition, wholly: Bool = true
-        ) throws -> (frame: Frame, bytes: [UInt8]) {
+        ) throws -> (frame: Frame, bytes: [UInt8], isWhole: Bool) {
             guard let head = try view(offset, Frame.headerByteCount) else { throw FrameFlaw.cutOff }
             let header = try head.withUnsafeBytes { try Frame(header: $0) }
             guard let whole = try view(offset, header.byteCount) else { throw FrameFlaw.cutOff }
-            let frame = try whole.withUnsafeBytes {
-                wholly
-                    ? try Frame.decode($0, after: position) : try Frame.decodeEvent($0, after: position)
+            return try whole.withUnsafeBytes {
+                let frame = try Frame.decodeEvent($0, after: position)
+                let isWhole = frame.hasGoodPayload($0)
+                guard isWhole || !wholly else { throw FrameFlaw.payloadChecksum }
+                return (frame, Array($0), isWhole)
             }
-            return (frame, Array(whole))
         }
 
         private func view(_ offset: UInt64, _ count: Int) throws -> ArraySlice<UInt8>? {

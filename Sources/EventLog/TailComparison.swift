@@ -10,18 +10,16 @@ extension Recovery {
         var position = LogPosition(
             sequence: SequenceNumber(first.header.first.rawValue - 1), chain: first.header.chain)
         for offset in walk.offsets.map({ UInt64($0) * 8 }) {
-            var good: (frame: Frame, bytes: [UInt8])?
             var flaws: [(Tail, any Error)] = []
             var holders: [(Tail, Frame)] = []
+            let found = tails.map { tail in
+                Result { try tail.window.frame(at: offset, after: position, wholly: false) }
+            }
             // Where ways part, the log's own frame is the one from which the next offset follows. One whose payload is
             // damaged counts where none is whole.
-            let candidates = [true, false].flatMap { wholly in
-                tails.compactMap { try? $0.window.frame(at: offset, after: position, wholly: wholly) }
-            }
-            let isWhole = { (bytes: [UInt8]) in
-                bytes.withUnsafeBytes { (try? Frame.decode($0, after: position)) != nil }
-            }
-            good = try candidates.first { candidate in
+            let present = found.compactMap { try? $0.get() }
+            let candidates = present.filter(\.isWhole) + present.filter { !$0.isWhole }
+            let good = try candidates.first { candidate in
                 try walk.contains(end: offset + UInt64(candidate.frame.byteCount))
                     && (offset + UInt64(candidate.frame.byteCount) != walk.end
                         || candidate.frame.chain == walk.position.chain)
@@ -29,15 +27,15 @@ extension Recovery {
                         || leads(candidate.frame, at: offset, tails, to: walk))
             }
             guard let good else { preconditionFailure("the walk read this frame from some mirror") }
-            for tail in tails {
+            for (tail, found) in zip(tails, found) {
                 do {
-                    let (frame, bytes) = try tail.window.frame(at: offset, after: position, wholly: false)
-                    if frame.chain != good.frame.chain {
+                    let own = try found.get()
+                    if own.frame.chain != good.frame.chain {
                         flaws.append((tail, FrameFlaw.brokenChain))
-                    } else if !isWhole(bytes), isWhole(good.bytes) {
+                    } else if !own.isWhole, good.isWhole {
                         flaws.append((tail, FrameFlaw.payloadChecksum))
                     } else {
-                        holders.append((tail, frame))
+                        holders.append((tail, own.frame))
                     }
                 } catch { flaws.append((tail, error)) }
             }
