@@ -322,10 +322,11 @@ public final class EventLog: Sendable {
         return ready.values.map(\.continuation)
     }
 
-    /// Wakes those who wait. Mirrors are not appended to afterwards.
+    /// Wakes those who wait. Mirrors are not appended to afterwards, nor made ready for more.
     public func close() {
         let waiters = state.withLock { state in
             state.isClosed = true
+            for mirror in state.mirrors.values { mirror.retire() }
             state.broken = state.broken ?? "the store is closed"
             return Self.takeWaiters(&state)
         }

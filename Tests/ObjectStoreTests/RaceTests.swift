@@ -1,6 +1,9 @@
+import Dispatch
+import EventLog
 import Foundation
 import Model
 import ObjectStore
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -70,5 +73,57 @@ import Volumes
         #expect(try await store.get(bucket, "counter") == [80])
         store.close()
         _ = fixture
+    }
+
+    /// What is being appended when the store closes is appended to every mirror.
+    @Test func aStoreThatClosesAmidAFlushLeavesNoMirrorBehind() async throws {
+        let fixture = try StoreFixture()
+        let disk = SimulatedFileSystem()
+        let last = ClosingLane()
+        var environment = fixture.environment(disk)
+        environment.makeLane = { name, threads, capacity in
+            name == "log-3" ? last as any Lane : ThreadLane(name: name, threads: threads, capacity: capacity)
+        }
+        try ObjectStore.create(fixture.settings, environment)
+        let store = try await ObjectStore.open(fixture.settings, environment)
+        let bucket = try bucketName("bucket")
+        _ = try await store.createBucket(bucket, region: "r", actor: tester)
+        let (closed, closing) = AsyncStream<Void>.makeStream()
+        last.beforeNext {
+            store.close()
+            closing.finish()
+        }
+        #expect(try await store.put(bucket, "k", [1]).commit.replicas == 3)
+        for await _ in closed {}
+        let again = try await ObjectStore.open(fixture.settings, fixture.environment(disk))
+        #expect(again.opening.log.lagging == [])
+        #expect(try await again.get(bucket, "k") == [1])
+        again.close()
+    }
+}
+
+/// A lane before whose next item something happens on another thread, as far as it gets meanwhile.
+private final class ClosingLane: Lane {
+    private let state = Mutex<(isFinished: Bool, body: (@Sendable () -> Void)?)>((false, nil))
+    private let finished = DispatchSemaphore(value: 0)
+
+    func beforeNext(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.body = body } }
+
+    func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
+        if let body = state.withLock({ $0.body.take() }) {
+            Thread(block: body).start()
+            // Either it ends the lane under the item, or it waits for the item.
+            _ = finished.wait(timeout: .now() + .milliseconds(300))
+        }
+        guard !state.withLock({ $0.isFinished }) else { return false }
+        work()
+        return true
+    }
+
+    var depth: Int { 0 }
+
+    func finish() {
+        state.withLock { $0.isFinished = true }
+        finished.signal()
     }
 }

@@ -1,4 +1,5 @@
 import Catalog
+import Dispatch
 import EventLog
 import Foundation
 import Model
@@ -41,6 +42,7 @@ final class CommitLoop: Sendable {
     private let volumes: VolumeSet
     private let lane: any Lane
     private let state = Mutex(State())
+    private let drained = DispatchSemaphore(value: 0)
     /// Set when the catalog lags behind the log; owned by the commit thread.
     private let catalogIsBehind = Mutex(false)
 
@@ -67,21 +69,26 @@ final class CommitLoop: Sendable {
         return true
     }
 
-    /// Lets what is queued be committed; refuses what comes later.
+    /// Refuses what comes later, and returns when what is queued is committed: the mirrors and the lock are the commit
+    /// thread's until then. Not to be called on it.
     func close() {
         let isIdle = state.withLock { state in
             state.isClosed = true
             return !state.isRunning
         }
-        // Else who drains the queue ends the thread behind it.
-        if isIdle { lane.finish() }
+        guard !isIdle else { return lane.finish() }
+        // Who drains the queue ends the thread behind it.
+        drained.wait()
+        drained.signal()  // for whoever closes at the same time
     }
 
     var depth: Int { state.withLock { $0.queue.count } }
 
     private func drain() {
         while let items = take() { run(items) }
-        if state.withLock({ $0.isClosed }) { lane.finish() }
+        guard state.withLock({ $0.isClosed }) else { return }
+        lane.finish()
+        drained.signal()
     }
 
     private func take() -> ArraySlice<Item>? {
