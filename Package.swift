@@ -13,6 +13,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -34,6 +35,7 @@ let package = Package(
         .executable(name: "holdfast", targets: ["holdfast"])
     ],
     dependencies: [
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -81,11 +83,16 @@ let package = Package(
         .target(
             name: "S3", dependencies: ["Model", "Digests", "Encryption", "ObjectStore", httpTypes],
             swiftSettings: instrumented),
+        // Another S3 endpoint, as its client: a repository there, and a source to import from.
+        .target(
+            name: "S3Repository",
+            dependencies: ["Model", "Digests", "Volumes", "S3", httpClient, nioCore, nioHTTP1, nioSSL],
+            swiftSettings: strict),
         .target(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
-                "Integrity", "Snapshots", "S3", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1,
+                "Integrity", "Snapshots", "S3", "S3Repository", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1,
                 nioTLS, nioSSL,
             ],
             swiftSettings: strict),

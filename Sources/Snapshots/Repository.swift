@@ -121,6 +121,16 @@ public final class Repository: Sendable {
         try fileSystem.replaceFile(manifestPath(manifest.name), with: try manifest.encoded())
     }
 
+    /// Where the repository can be kept from being removed: sees to it for all that a snapshot needs.
+    func retain(_ blobs: [BlobID]) throws {
+        guard let retaining = fileSystem as? any RetainingFileSystem else { return }
+        var paths = blobs.map { "\(directory)/\(volume.path(of: $0))" }
+        for place in [volume.logDirectory, snapshotsDirectory] {
+            paths += try fileSystem.list(place).map { "\(place)/\($0)" }
+        }
+        try retaining.retain(paths + ["\(directory)/\(VolumeFile.name)"])
+    }
+
     /// The manifest goes first, synced: what is left without one belongs to no snapshot.
     public func delete(_ name: String) throws {
         try SnapshotManifest.check(name: name)
@@ -139,7 +149,9 @@ public final class Repository: Sendable {
         where file.hasSuffix(".catalog.gz") || file.hasSuffix(".new") {
             let name = file.hasSuffix(".catalog.gz") ? String(file.dropLast(11)) : nil
             if let name, try fileSystem.status(of: manifestPath(name)) != nil { continue }
-            try fileSystem.remove(snapshotsDirectory + "/" + file)
+            do throws(FileSystemError) { try fileSystem.remove(snapshotsDirectory + "/" + file) } catch {
+                guard error.isRetained else { throw error }  // it stays until it may go
+            }
         }
         for id in try volume.incoming().blobs {
             // A power cut brings back the name in incoming/ of a blob that is complete, and that snapshots may need.

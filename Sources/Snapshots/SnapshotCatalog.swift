@@ -117,7 +117,12 @@ public final class SnapshotCatalog: Sendable {
         let source = try RealFileSystem().open(compact, [], permissions: 0)
         defer { source.close() }
         let target = repository.catalogPath(name)
-        if try repository.fileSystem.status(of: target) != nil { try repository.fileSystem.remove(target) }
+        if try repository.fileSystem.status(of: target) != nil {
+            do throws(FileSystemError) { try repository.fileSystem.remove(target) } catch {
+                // What a snapshot of that name left that was not finished.
+                throw error.isRetained ? SnapshotError.lockedName(name, "\(error)") : error
+            }
+        }
         let outcome = try Compression.compress(source, to: target, repository.fileSystem)
         return .init(
             name: "\(name).catalog.gz", byteCount: outcome.byteCount, sha256: outcome.sha256.hexadecimal)

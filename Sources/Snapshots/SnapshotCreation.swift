@@ -82,6 +82,7 @@ public struct SnapshotCreation: Sendable {
         let catalog = try SnapshotCatalog.make(
             repository, scratch: inspection.stateDirectory, from: parent, through: position.sequence)
         let (moreBlobs, moreBytes) = try bringMissing(catalog, losses)
+        try retain(catalog)
         progress(0.9)
         let file = try catalog.save(as: name, in: repository)
         let manifest = try manifest(name, position, catalog, file, losses, parent: parent)
@@ -125,6 +126,13 @@ public struct SnapshotCreation: Sendable {
             }
         }
         return (blobs, bytes)
+    }
+
+    private func retain(_ catalog: SnapshotCatalog) throws {
+        guard repository.fileSystem is any RetainingFileSystem else { return }
+        var blobs: [BlobID] = []
+        try catalog.forEachBlob { blobs.append($0.id) }
+        try repository.retain(blobs)
     }
 
     private func manifest(

@@ -110,6 +110,7 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
 public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case badName(String)
     case exists(String)
+    case lockedName(String, String)
     case unknown(String, repository: String)
     case damagedManifest(path: String, reason: String)
     case notARepository(path: String, reason: String)
@@ -128,6 +129,8 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .badName(let name):
             "'\(name)' names no snapshot: letters, digits, '.', '_' and '-', 1 to 100 of them, the first no dot"
         case .exists(let name): "there is a snapshot \(name) already"
+        case .lockedName(let name, let reason):
+            "what an unfinished snapshot \(name) left is locked; choose another name: \(reason)"
         case .unknown(let name, let repository): "repository \(repository) has no snapshot \(name)"
         case .damagedManifest(let path, let reason): "manifest \(path) cannot be used: \(reason)"
         case .notARepository(let path, let reason): "\(path) is not a repository: \(reason)"

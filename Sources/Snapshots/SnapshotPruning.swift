@@ -50,6 +50,10 @@ public struct SnapshotPruning: Sendable {
         public var deleted: [String] = []
         public var blobs = 0
         public var bytes: UInt64 = 0
+        /// Snapshots that stay because their objects are locked, with the reason.
+        public var locked: [(name: String, reason: String)] = []
+        /// Blobs that no snapshot needs, and that are locked.
+        public var lockedBlobs = 0
 
         public init() {}
     }
@@ -75,8 +79,12 @@ public struct SnapshotPruning: Sendable {
     public func run(deleting names: [String]) throws -> Report {
         var report = Report()
         for name in names {
-            try repository.delete(name)
-            report.deleted.append(name)
+            do {
+                try repository.delete(name)
+                report.deleted.append(name)
+            } catch let error as FileSystemError where error.isRetained {
+                report.locked.append((name, "\(error)"))
+            }
         }
         try repository.clearLeftovers()
         let (good, damaged) = try repository.snapshots()
@@ -93,7 +101,12 @@ public struct SnapshotPruning: Sendable {
             for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte)
             where !needed.contains(id) {
                 let size = try? repository.volume.info(of: id, length: nil).length
-                try repository.volume.removeBlob(id)
+                do { try repository.volume.removeBlob(id) } catch let error as FileSystemError
+                    where error.isRetained
+                {
+                    report.lockedBlobs += 1
+                    continue
+                }
                 report.blobs += 1
                 report.bytes += size ?? 0
             }

@@ -4,7 +4,7 @@ import Model
 /// `volume.json`: who a directory is.
 package struct VolumeFile: Codable {
     static let format = 1
-    static let name = "volume.json"
+    package static let name = "volume.json"
 
     let format: Int
     let storeID: String

@@ -7,11 +7,13 @@ struct SnapshotCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "snapshot", abstract: "Take snapshots into a repository, and look after them.",
         discussion: """
-            A repository is a directory on another disk. Each snapshot copies what the repository lacks.
+            A repository is a directory on another disk, or a bucket of an S3 endpoint. Each snapshot copies what the \
+            repository lacks.
 
             Example:
               holdfast snapshot create /srv/holdfast --to /backup/holdfast
               holdfast snapshot verify /backup/holdfast --read-data 5
+              holdfast snapshot create /srv/holdfast --to 's3://backup/holdfast?endpoint=https://s3.example&credentials=/etc/holdfast/backup.json'
             """,
         subcommands: [
             Create.self, List.self, Show.self, Diff.self, Verify.self, Delete.self, Prune.self,
@@ -26,14 +28,14 @@ struct SnapshotCommand: AsyncParsableCommand {
         @OptionGroup var location: StoreLocation
         @Option(
             name: .customLong("to"),
-            help: "The repository's directory; an empty or missing one becomes a repository.",
+            help: "The repository: a directory or an s3:// place; an empty or missing one becomes a repository.",
             completion: .directory)
         var repository: String
         @Option(help: "The snapshot's name. (default: made of the time)") var name: String?
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() async throws {
-            let path = URL(fileURLWithPath: repository).path
+            let path = RepositoryPlace.absolute(repository)
             try await location.perform(.createSnapshot(repository: path, name: name, json: json))
         }
     }
@@ -180,13 +182,15 @@ struct SnapshotCommand: AsyncParsableCommand {
     }
 }
 
-/// The directory of a repository.
+/// A repository.
 struct RepositoryLocation: ParsableArguments {
-    @Argument(help: "The repository's directory.", completion: .directory)
+    @Argument(
+        help: "The repository: a directory, or s3://BUCKET/PREFIX?endpoint=https://HOST&credentials=FILE.",
+        completion: .directory)
     var repository: String
 
     func use<Value>(_ body: (Repository) throws -> Value) throws -> Value {
-        let opened = try Repository.open(URL(fileURLWithPath: repository).path, of: nil)
+        let opened = try RepositoryPlace.open(RepositoryPlace.absolute(repository), of: nil)
         defer { opened.close() }
         return try body(opened)
     }

@@ -201,7 +201,7 @@ public struct CommandRunner: Sendable {
     private func createSnapshot(
         _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
-        let repository = try Repository.open(path, of: store.storeID, creates: true)
+        let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
         defer { repository.close() }
         let report = try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
         let line = SnapshotReports.CreationLine(report)
@@ -215,7 +215,7 @@ public struct CommandRunner: Sendable {
         guard case .snapshot(_, let path) = order.source else {
             return try await restore(Restore(store, order), order, json, output)
         }
-        let repository = try Repository.open(path, of: store.storeID)
+        let repository = try RepositoryPlace.open(path, of: store.storeID)
         defer { repository.close() }
         return try await restore(Restore(store, repository, order), order, json, output)
     }

@@ -126,7 +126,7 @@ public enum RecoveryCommands {
         _ settings: ServerSettings, from path: String, snapshot name: String, json: Bool,
         _ output: any CommandOutput
     ) async throws -> Int32 {
-        let repository = try Repository.open(path, of: nil)
+        let repository = try RepositoryPlace.open(path, of: nil)
         defer { repository.close() }
         let report = try await WholeRestore(settings.store).run(from: repository, snapshot: name) {
             output.progress($0)

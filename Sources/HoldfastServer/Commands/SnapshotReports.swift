@@ -22,6 +22,8 @@ public enum SnapshotReports {
         let deleted: [String]
         let blobs: Int
         let bytes: UInt64
+        let locked: [String]
+        let lockedBlobs: Int
     }
 
     struct CreationLine: Encodable {
@@ -227,9 +229,15 @@ public enum SnapshotReports {
     private static func tell(
         _ report: SnapshotPruning.Report, _ json: Bool, _ output: any CommandOutput
     ) throws {
-        let line = PruningLine(deleted: report.deleted, blobs: report.blobs, bytes: report.bytes)
+        let line = PruningLine(
+            deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
+            locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs)
         guard !json else { return try output.line(try CommandJSON.line(line)) }
         for name in report.deleted { try output.line("snapshot \(name) deleted") }
-        try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed")
+        for (name, reason) in report.locked {
+            try output.line("snapshot \(name) stays: \(reason)".printable)
+        }
+        let locked = report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
+        try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
     }
 }

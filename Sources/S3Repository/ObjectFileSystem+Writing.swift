@@ -1,0 +1,274 @@
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+extension ObjectFileSystem {
+    // MARK: Appending
+
+    func append(
+        _ bytes: UnsafeRawBufferPointer, to name: String, at offset: UInt64
+    ) throws(FileSystemError) {
+        guard let contents = try contents(ofFile: name), offset == contents.size else {
+            throw FileSystemError(
+                operation: "pwrite", path: "\(root)/\(name)", code: EINVAL,
+                detail: "a file of objects is only appended to")
+        }
+        state.withLock { $0.appended[name, default: []].append(contentsOf: bytes) }
+    }
+
+    /// Puts what was appended to a file as an object of its own, if there is more than so much.
+    func flush(_ name: String, above limit: Int) throws(FileSystemError) {
+        guard let bytes = state.withLock({ $0.appended[name] }), bytes.count >= max(limit, 1) else { return }
+        guard let file = try file(name) else { return }
+        let extentName = RemoteTree.extentName(name, at: file.size)
+        let lock = try objectLock()
+        let uploaded = try asking {
+            try client.put(key(extentName), size: UInt64(bytes.count), lock: lock) { range in
+                Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+            }
+        }
+        let extent = Extent(
+            name: extentName, offset: file.size, size: UInt64(bytes.count), etag: uploaded.etag,
+            versionID: uploaded.versionID, modified: .now())
+        state.withLock {
+            $0.tree?.append(extent, to: name)
+            $0.appended[name] = nil
+        }
+    }
+
+    private func flushAll() throws(FileSystemError) {
+        for name in state.withLock({ $0.appended.keys.sorted() }) { try flush(name, above: 1) }
+    }
+
+    /// Takes bytes off a file's end: those that wait, or whole objects and the part of one that is written anew.
+    func truncate(_ name: String, to size: UInt64) throws(FileSystemError) {
+        guard let contents = try contents(ofFile: name), size < contents.size else { return }
+        if size >= contents.stored {
+            let kept = Array(contents.appended.prefix(Int(size - contents.stored)))
+            return state.withLock { $0.appended[name] = kept }
+        }
+        guard let first = contents.extents.firstIndex(where: { $0.end > size }) else { return }
+        let cut = contents.extents[first]
+        var kept = [UInt8](repeating: 0, count: Int(size - cut.offset))
+        let outcome = kept.withUnsafeMutableBytes { room in
+            Result { () throws(FileSystemError) in try read(contents, into: room, at: cut.offset) }
+        }
+        _ = try outcome.get()
+        for extent in contents.extents[first...].reversed() {
+            try removeObject(extent.name, extent.versionID)
+        }
+        let others = try file(name)?.others ?? []
+        state.withLock {
+            $0.tree?.put(name, Array(contents.extents[..<first]), others: others)
+            $0.appended[name] = kept
+        }
+        if first == 0 {
+            // Without its first object it is no file: it gets that anew, and nothing waits.
+            state.withLock { $0.appended[name] = nil }
+            let lock = try objectLock()
+            let uploaded = try asking {
+                try client.put(key(name), size: UInt64(kept.count), lock: lock) { range in
+                    Array(kept[Int(range.lowerBound)..<Int(range.upperBound)])
+                }
+            }
+            let extent = Extent(
+                name: name, offset: 0, size: UInt64(kept.count), etag: uploaded.etag,
+                versionID: uploaded.versionID, modified: .now())
+            state.withLock { $0.tree?.put(name, [extent], others: others) }
+        }
+    }
+
+    // MARK: Naming
+
+    /// Puts a new file that was written under its own name.
+    func publishIfNamed(_ name: String) throws(FileSystemError) {
+        guard !name.hasPrefix("incoming/"), !name.hasSuffix(".new") else { return }
+        try publish(name, as: name)
+        dropStaged(name)
+    }
+
+    /// Puts a scratch file as an object. What waits goes first, unless this is a blob: who has a manifest, or a later
+    /// segment of the log, has all that came before.
+    private func publish(_ stagedName: String, as name: String) throws(FileSystemError) {
+        guard let staged = state.withLock({ $0.staged[stagedName] }) else {
+            throw FileSystemError(operation: "link", path: "\(root)/\(stagedName)", code: ENOENT)
+        }
+        if !name.hasPrefix("blobs/") { try flushAll() }
+        let source = try RealFileSystem().open(staged, [], permissions: 0)
+        defer { source.close() }
+        let size = try source.size()
+        let lock = RemoteTree.isRewritten(name) ? nil : try objectLock()
+        let uploaded = try asking {
+            try client.put(key(name), size: size, lock: lock) { range in
+                let bytes = try source.bytes(range.count, at: range.lowerBound)
+                guard bytes.count == range.count else {
+                    throw FileSystemError(
+                        operation: "pread", path: staged, code: EIO, detail: "the scratch file was cut off")
+                }
+                return bytes
+            }
+        }
+        let before = try file(name)
+        let extent = Extent(
+            name: name, offset: 0, size: size, etag: uploaded.etag, versionID: uploaded.versionID,
+            modified: .now())
+        state.withLock { $0.tree?.put(name, [extent], others: before?.others ?? []) }
+        // What was under the name: a version of its own, or an append.
+        for old in before?.extents ?? [] where old.versionID != nil || old.name != name {
+            do throws(FileSystemError) { try removeObject(old.name, old.versionID) } catch {
+                guard error.isRetained else { throw error }
+                state.withLock {
+                    $0.tree?.put(
+                        name, [extent], others: (before?.others ?? []) + [(old.name, old.versionID)])
+                }
+            }
+        }
+    }
+
+    private func dropStaged(_ name: String) {
+        guard let staged = state.withLock({ $0.staged.removeValue(forKey: name) }) else { return }
+        // A scratch file that stays is nobody's; its name is its own.
+        try? FileManager.default.removeItem(atPath: staged)
+    }
+
+    public func link(_ path: String, to newPath: String) throws(FileSystemError) {
+        let (old, new) = (try name(path), try name(newPath))
+        guard try file(new) == nil else {
+            throw FileSystemError(operation: "link", path: newPath, code: EEXIST)
+        }
+        try publish(old, as: new)
+    }
+
+    public func rename(_ path: String, to newPath: String) throws(FileSystemError) {
+        let (old, new) = (try name(path), try name(newPath))
+        if state.withLock({ $0.staged[old] }) != nil {
+            try publish(old, as: new)
+            return dropStaged(old)
+        }
+        try flush(old, above: 1)
+        guard let file = try file(old) else {
+            throw FileSystemError(operation: "rename", path: path, code: ENOENT)
+        }
+        try flushAll()
+        let lock = try objectLock()
+        var moved: [Extent] = []
+        for extent in file.extents {
+            let target = extent.offset == 0 ? new : RemoteTree.extentName(new, at: extent.offset)
+            let copied = try asking {
+                try client.copy(key(extent.name), version: extent.versionID, to: key(target), lock: lock)
+            }
+            moved.append(
+                Extent(
+                    name: target, offset: extent.offset, size: extent.size, etag: copied.etag,
+                    versionID: copied.versionID, modified: .now()))
+        }
+        state.withLock { $0.tree?.put(new, moved) }
+        do throws(FileSystemError) { try remove(path) } catch {
+            // A version that is locked stays where it is; what is put under its name now is seen until the lock ends
+            // or the objects are listed again.
+            guard error.isRetained else { throw error }
+            state.withLock { $0.tree?.remove(old) }
+        }
+    }
+
+    // MARK: Removing
+
+    public func remove(_ path: String) throws(FileSystemError) {
+        let name = try name(path)
+        if state.withLock({ $0.staged[name] }) != nil { return dropStaged(name) }
+        guard let file = try file(name) else {
+            throw FileSystemError(operation: "unlink", path: path, code: ENOENT)
+        }
+        // The first object goes last: without it the others are no file, and nobody would find them.
+        for (other, version) in file.others { try removeObject(other, version) }
+        for extent in file.extents.reversed() { try removeObject(extent.name, extent.versionID) }
+        state.withLock {
+            $0.tree?.remove(name)
+            $0.appended[name] = nil
+        }
+    }
+
+    /// - Throws: an error that ``FileSystemError/isRetained`` if the version is locked.
+    private func removeObject(_ name: String, _ version: String?) throws(FileSystemError) {
+        guard location.moment == nil else {
+            throw FileSystemError(
+                operation: "unlink", path: "\(root)/\(name)", code: EROFS,
+                detail: "it is seen as it was at a moment")
+        }
+        do throws(S3ClientError) { try client.delete(key(name), version: version) } catch {
+            if error.status == 404, error.code != "NoSuchBucket" { return }
+            guard error.status == 403, let until = lockEnd(name, version) else {
+                throw error.asFileSystemError
+            }
+            throw FileSystemError.retained(path: "\(root)/\(name)", until: until)
+        }
+    }
+
+    /// `nil` also if the endpoint does not tell: then the refusal to delete is what is reported.
+    private func lockEnd(_ name: String, _ version: String?) -> String? {
+        do throws(S3ClientError) { return try client.retention(key(name), version: version) } catch {
+            return nil
+        }
+    }
+
+    // MARK: Locking
+
+    /// How new objects are locked; asked once.
+    func objectLock() throws(FileSystemError) -> ObjectLock? {
+        if let known = state.withLock({ $0.objectLock }) { return known }
+        let lock: ObjectLock?
+        switch (try asking { try client.bucketLock() }, location.retainDays) {
+        case (_, .some(0)): lock = nil
+        case (.none, .some(let days)):
+            throw FileSystemError(
+                operation: "GET", path: "s3://\(location.bucket) at \(location.endpoint)", code: EINVAL,
+                detail: "objects are to be locked for \(days) days, but the bucket has no object lock")
+        case (.none, nil), (.byRule, nil): lock = nil
+        case (.onRequest, let days):
+            lock = Self.lock(location.lockMode, days ?? S3Location.defaultRetainDays)
+        case (.byRule, .some(let days)): lock = Self.lock(location.lockMode, days)
+        }
+        state.withLock { $0.objectLock = .some(lock) }
+        return lock
+    }
+
+    /// Half as long again as was asked for: so a lock is renewed only now and then, and there are always so many days
+    /// left after a snapshot.
+    private static func lock(_ mode: S3Location.LockMode, _ days: Int) -> ObjectLock {
+        ObjectLock(mode: mode, days: days + (days + 1) / 2)
+    }
+
+    private static let renewed = "snapshots/retained"
+
+    /// Renews the locks of files that a snapshot needs, where the last lock was so long ago that too few days are left.
+    public func retain(_ paths: [String]) throws(FileSystemError) {
+        guard let lock = try objectLock() else { return }
+        let days = UInt64(lock.days * 2 / 3)
+        let now = Timestamp.now().microseconds
+        let due = now - min(now, max(days / 2, 1) * 86_400_000_000)
+        var last: UInt64 = 0
+        if let record = try contents(ofFile: Self.renewed) {
+            var bytes = [UInt8](repeating: 0, count: Int(min(record.size, 64)))
+            let outcome = bytes.withUnsafeMutableBytes { room in
+                Result { () throws(FileSystemError) in try read(record, into: room, at: 0) }
+            }
+            _ = try outcome.get()
+            // Somebody else may have written it: what cannot be read, or has yet to be, renews too much.
+            last = UInt64(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+            if last > now { last = 0 }
+        }
+        var renewals = 0
+        for path in paths {
+            guard let file = try file(try name(path)) else { continue }
+            for extent in file.extents {
+                // The record covers what was there when it was written.
+                let since = extent.modified.microseconds < last ? last : extent.modified.microseconds
+                guard since < due else { continue }
+                try asking { try client.extendRetention(key(extent.name), version: extent.versionID, lock) }
+                renewals += 1
+            }
+        }
+        if renewals > 0 { try replaceFile("\(root)/\(Self.renewed)", with: Array("\(now)\n".utf8)) }
+    }
+}

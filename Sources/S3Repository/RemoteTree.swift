@@ -1,0 +1,137 @@
+import Model
+
+/// A run of a file's bytes, and the version of an object that is it.
+struct Extent: Sendable {
+    /// Relative to the place's prefix.
+    let name: String
+    let offset: UInt64
+    let size: UInt64
+    let etag: String
+    let versionID: String?
+    let modified: Timestamp
+
+    var end: UInt64 { offset + size }
+}
+
+/// A file that is one object, or several one behind the other: what is appended to it becomes an object of its own.
+struct RemoteFile: Sendable {
+    var extents: [Extent] = []
+    /// Other versions under the file's names, and objects that do not join: they go when the file does.
+    var others: [(name: String, versionID: String?)] = []
+
+    var size: UInt64 { extents.last?.end ?? 0 }
+}
+
+/// The files that the objects below a prefix make up. A value of its own, without an endpoint.
+struct RemoteTree: Sendable {
+    private(set) var files: [String: RemoteFile] = [:]
+    /// The names in each directory.
+    private var children: [String: Set<String>] = [:]
+
+    /// What is written over again and again, where the newest version counts.
+    static func isRewritten(_ name: String) -> Bool {
+        name == "snapshots/verified" || name == "snapshots/retained"
+    }
+
+    /// Behind what an append to a file is named: `log/00000000000000000001.log~00000000000000065536`.
+    private static let mark: Character = "~"
+
+    static func extentName(_ file: String, at offset: UInt64) -> String {
+        let digits = String(offset)
+        return "\(file)\(mark)\(String(repeating: "0", count: 20 - digits.utf8.count))\(digits)"
+    }
+
+    private static func place(of name: String) -> (file: String, offset: UInt64) {
+        guard let index = name.lastIndex(of: mark) else { return (name, 0) }
+        let digits = name[name.index(after: index)...]
+        guard digits.utf8.count == 20, let offset = UInt64(digits) else { return (name, 0) }
+        return (String(name[..<index]), offset)
+    }
+
+    init() {}
+
+    /// - Parameters:
+    ///   - versions: of every object by its name, newest first; delete markers too.
+    ///   - moment: only what was there then counts.
+    init(_ versions: [String: [ListedObject]], at moment: Timestamp?) {
+        for (name, all) in versions {
+            guard let chosen = Self.choose(all, name, at: moment) else { continue }
+            let (file, offset) = Self.place(of: name)
+            let extent = Extent(
+                name: name, offset: offset, size: chosen.size, etag: chosen.etag,
+                versionID: chosen.versionID, modified: chosen.modified)
+            files[file, default: RemoteFile()].extents.append(extent)
+            for other in all where other.versionID != chosen.versionID {
+                files[file, default: RemoteFile()].others.append((name, other.versionID))
+            }
+        }
+        for file in files.keys {
+            join(file)
+            enter(file)
+        }
+    }
+
+    /// What somebody with the keys deletes or writes over, where versions are kept, must not go and must not change: no
+    /// object of a repository is ever written again, so the first version is the repository's own, whatever stands
+    /// above it. Of a moment, it is what was to be seen then.
+    private static func choose(_ all: [ListedObject], _ name: String, at moment: Timestamp?) -> ListedObject? {
+        if let moment {
+            guard let newest = all.first(where: { $0.modified <= moment }), !newest.isDeleteMarker else {
+                return nil
+            }
+            return newest
+        }
+        return isRewritten(name)
+            ? all.first { !$0.isDeleteMarker } : all.last { !$0.isDeleteMarker }
+    }
+
+    /// Puts the runs of a file one behind the other; those behind a gap do not count.
+    private mutating func join(_ file: String) {
+        guard var found = files[file] else { return }
+        var joined: [Extent] = []
+        for extent in found.extents.sorted(by: { $0.offset < $1.offset }) {
+            if extent.offset == (joined.last?.end ?? 0), extent.offset == 0 || extent.size > 0 {
+                joined.append(extent)
+            } else {
+                found.others.append((extent.name, extent.versionID))
+            }
+        }
+        found.extents = joined
+        // Without its beginning it is no file.
+        files[file] = joined.isEmpty ? nil : found
+    }
+
+    private mutating func enter(_ file: String) {
+        guard files[file] != nil else { return }
+        var name = file[...]
+        while let slash = name.lastIndex(of: "/") {
+            let isNew = children[String(name[..<slash]), default: []].insert(
+                String(name[name.index(after: slash)...])
+            ).inserted
+            guard isNew else { return }
+            name = name[..<slash]
+        }
+        children["", default: []].insert(String(name))
+    }
+
+    func isDirectory(_ name: String) -> Bool { name.isEmpty || children[name] != nil }
+
+    /// Names in a directory.
+    func names(in directory: String) -> Set<String> { children[directory] ?? [] }
+
+    mutating func put(_ file: String, _ extents: [Extent], others: [(name: String, versionID: String?)] = []) {
+        files[file] = RemoteFile(extents: extents, others: others)
+        enter(file)
+    }
+
+    mutating func append(_ extent: Extent, to file: String) { files[file]?.extents.append(extent) }
+
+    /// Directories stay: one that is empty lists nothing.
+    mutating func remove(_ file: String) {
+        files[file] = nil
+        let slash = file.lastIndex(of: "/")
+        let directory = slash.map { String(file[..<$0]) } ?? ""
+        let name = slash.map { String(file[file.index(after: $0)...]) } ?? file
+        children[directory]?.remove(name)
+    }
+}

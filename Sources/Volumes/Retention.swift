@@ -1,0 +1,21 @@
+import Foundation
+
+/// A file system whose files can be kept from being removed for a time: objects under object lock.
+public protocol RetainingFileSystem: FileSystem {
+    /// Sees to it that files are kept for as long as its settings say, from now on.
+    func retain(_ paths: [String]) throws(FileSystemError)
+}
+
+extension FileSystemError {
+    private static let retainedOperation = "DELETE"
+
+    /// A file that cannot be removed yet.
+    /// - Parameter until: a time, or what has to happen.
+    public static func retained(path: String, until: String) -> FileSystemError {
+        FileSystemError(
+            operation: retainedOperation, path: path, code: EPERM, detail: "it is locked until \(until)")
+    }
+
+    /// Whether the file is kept from being removed by a lock, and not by a failure.
+    public var isRetained: Bool { operation == Self.retainedOperation && code == EPERM }
+}
