@@ -88,11 +88,19 @@ let package = Package(
             name: "S3Repository",
             dependencies: ["Model", "Digests", "Volumes", "S3", httpClient, nioCore, nioHTTP1, nioSSL],
             swiftSettings: strict),
+        // Whom the store tells of what happens.
+        .target(
+            name: "Notifications",
+            dependencies: [
+                "Model", "Digests", "Volumes", "EventLog", "ObjectStore", "S3", httpClient, nioCore, nioHTTP1,
+            ],
+            swiftSettings: strict),
         .target(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
-                "Integrity", "Snapshots", "S3", "S3Repository", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1,
+                "Integrity", "Snapshots", "S3", "S3Repository", "Notifications", httpTypes, protobuf, logging,
+                nioCore, nioPosix, nioHTTP1,
                 nioTLS, nioSSL,
             ],
             swiftSettings: strict),
@@ -164,6 +172,10 @@ let package = Package(
         .testTarget(
             name: "SnapshotsTests",
             dependencies: ["Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "NotificationsTests",
+            dependencies: ["Model", "Notifications", "ObjectStore", "TestSupport", "Volumes"],
             swiftSettings: strict),
         .testTarget(
             name: "S3Tests",

@@ -15,15 +15,26 @@ extension EventLog {
     }
 
     /// Drops payloads from whichever sealed segments of a mirror they stand in.
+    ///
+    /// A segment that is damaged is not written afresh over its damage: that is reported, and mended first, with a
+    /// finding. What nobody can mend is copied to quarantine before.
+    /// - Throws: ``LogError/damaged(_:_:)`` if some segment waits for a repair; the others are done.
     public func dropPayloads(of sequences: [SequenceNumber], mirror index: Int) throws {
         var segments: [SequenceNumber: Set<SequenceNumber>] = [:]
         for sequence in sequences {
             guard let segment = sealedSegment(of: sequence) else { continue }
             segments[segment.first, default: []].insert(sequence)
         }
-        for (first, sequences) in segments {
-            try dropPayloads(of: sequences, inSegment: first, mirror: index)
+        var waiting: LogError?
+        for (first, sequences) in segments.sorted(by: { $0.key < $1.key }) {
+            do {
+                try dropPayloads(of: sequences, inSegment: first, mirror: index)
+            } catch let error as LogError {
+                guard case .damaged = error else { throw error }
+                waiting = error
+            }
         }
+        if let waiting { throw waiting }
     }
 
     /// Writes a sealed segment of a mirror afresh without some payloads; all its events stay, and so does the
@@ -38,6 +49,7 @@ extension EventLog {
         guard let (_, last) = sealedSegment(of: first),
             let place = state.withLock({ $0.segments.first { $0.first == first } })
         else { throw LogError.damaged(first, "no sealed segment begins with it") }
+        try keepDamage(of: first, through: last, mirror)
         var bytes = Segment.Header(storeID: storeID, first: first, chain: place.chain).encoded()
         bytes.reserveCapacity(settings.segmentByteCount)
         var offsets: [UInt32] = []
@@ -51,5 +63,27 @@ extension EventLog {
         }
         bytes += Segment.Seal.encode(first: first, offsets: offsets, end: UInt64(bytes.count))
         _ = try mirror.replace(first, with: bytes)
+    }
+
+    private func keepDamage(
+        of first: SequenceNumber, through last: SequenceNumber, _ mirror: LogMirror
+    ) throws {
+        let bad = verifyFrames(from: first, through: last, mirror: mirror.index)
+        guard !bad.isEmpty else { return }
+        var mendable: (sequence: SequenceNumber, reason: String)?
+        for flaw in bad {
+            reportDamage(flaw.sequence, mirror: mirror.index)
+            if let span = span(from: flaw.sequence, limit: 1), hasWholeFrame(span) { mendable = flaw }
+        }
+        if let mendable {
+            throw LogError.damaged(
+                mendable.sequence,
+                "volume \(mirror.index): \(mendable.reason): it is mended before payloads are dropped")
+        }
+        try mirror.quarantine(
+            try mirror.fileSystem.contents(of: mirror.path(first)), as: "log-\(first)", of: first,
+            reason:
+                "volume \(mirror.index): log/\(Segment.name(first)): damaged on every mirror; payloads dropped"
+        )
     }
 }

@@ -1,5 +1,6 @@
 import Integrity
 import Logging
+import Notifications
 import ObjectStore
 
 /// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged, follows incidents,
@@ -9,10 +10,12 @@ final class Housekeeping: Sendable {
     private static let reclaimInterval = Duration.seconds(30)
 
     private let threads: WorkerPool
+    private let sinkThreads: [WorkerPool]
     private let tasks: [Task<Void, Never>]
 
     init(
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
+        _ sinks: Sinks,
         _ logger: Logger
     ) {
         let threads = WorkerPool(threads: 6)
@@ -20,21 +23,29 @@ final class Housekeeping: Sendable {
         let verifier = CompletionVerifier(store)
         let repair = DamageRepair(store)
         let incidents = IncidentFollower(store, settings.incidents)
-        tasks = [
+        // One that hangs keeps neither the others nor anything else waiting.
+        sinkThreads = sinks.all.map { _ in WorkerPool(threads: 1) }
+        let following = zip(sinks.all, sinkThreads).map { sink, threads in
             Task(executorPreference: threads) {
-                await verifier.run { logger.error("confirming uploads: \($0)") }
-            },
-            Task(executorPreference: threads) {
-                await repair.run { logger.error("could not be mended: \($0)") }
-            },
-            Task(executorPreference: threads) {
-                await incidents.run { logger.error("following incidents: \($0)") }
-            },
-            Task(executorPreference: threads) { await Self.reclaim(store, logger) },
-            Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },
-            Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
-            Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
-        ]
+                await sink.run { logger.error("sink \(sink.name): \($0)") }
+            }
+        }
+        tasks =
+            following + [
+                Task(executorPreference: threads) {
+                    await verifier.run { logger.error("confirming uploads: \($0)") }
+                },
+                Task(executorPreference: threads) {
+                    await repair.run { logger.error("could not be mended: \($0)") }
+                },
+                Task(executorPreference: threads) {
+                    await incidents.run { logger.error("following incidents: \($0)") }
+                },
+                Task(executorPreference: threads) { await Self.reclaim(store, logger) },
+                Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },
+                Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
+                Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
+            ]
     }
 
     private static func reclaim(_ store: ObjectStore, _ logger: Logger) async {
@@ -58,5 +69,6 @@ final class Housekeeping: Sendable {
     func wait() async {
         for task in tasks { await task.value }
         threads.stop()
+        for threads in sinkThreads { threads.stop() }
     }
 }

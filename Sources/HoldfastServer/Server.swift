@@ -5,6 +5,7 @@ import Logging
 import Model
 import NIOCore
 import NIOPosix
+import Notifications
 import ObjectStore
 import S3
 
@@ -81,6 +82,7 @@ public final class Server: Sendable {
             let scrub = try ScrubService(
                 store, settings.scrubSchedule, .init(load: { metrics.takeLatency() }))
             try service.accessLogs.findLoggedBuckets()
+            let sinks = Sinks(try settings.sinks.map { try Sink($0, store, region: settings.region) })
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
                 ListenerContext(
@@ -95,11 +97,14 @@ public final class Server: Sendable {
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(
-                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: false),
+                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, sinks: sinks,
+                    isStopped: false),
                 logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, scrub, logger),
+                socket: socket,
+                housekeeping: Housekeeping(
+                    store, settings, masterKeys, scrub, sinks, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
                 tls: tls.map(TLSWatch.init))

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from holdfast import BINARY, Server, holdfast, s3_client, wait_until
 
 COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "log cut", "explain", "rebuild-catalog", "volume", "volume list",
-            "volume replace", "status", "scrub", "scrub status", "scrub start", "scrub pause", "key", "key create", "key list", "key delete", "user", "user create", "user list",
+            "volume replace", "status", "scrub", "scrub status", "scrub start", "scrub pause", "sink", "sink status", "sink pause",
+            "sink resume", "sink replay", "key", "key create", "key list", "key delete", "user", "user create", "user list",
             "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",
             "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
@@ -70,7 +71,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub", "incident"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub", "incident", "sink"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

@@ -1,6 +1,7 @@
 import EventLog
 import Foundation
 import Model
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -38,6 +39,46 @@ import Volumes
         #expect(try log.isProved())
         try log.dropPayloads(of: [SequenceNumber(2)], mirror: 1)
         #expect(try log.isProved(), "twice is no harm")
+    }
+
+    /// Of the first payload, that of event 2, a byte is turned over on these mirrors.
+    private func damage(_ fixture: LogFixture, _ log: EventLog, on mirrors: ClosedRange<Int>) throws {
+        let payload = try log.payload(of: SequenceNumber(2))
+        for index in mirrors {
+            let path = try fixture.segments(index)[0]
+            let bytes = try fixture.disk.contents(of: path)
+            let place = try #require(Data(bytes).firstRange(of: Data(payload))).lowerBound
+            let file = try fixture.disk.open(path, .write, permissions: 0)
+            try file.write([bytes[place + 50] ^ 0xFF], at: UInt64(place + 50))
+        }
+    }
+
+    @Test func damageIsMendedBeforeItsSegmentIsWrittenAfresh() throws {
+        let (fixture, log) = try log()
+        try damage(fixture, log, on: 2...2)
+        let reported = Mutex<[SequenceNumber]>([])
+        log.onDamagedFrame { sequence, mirror in
+            if mirror == 2 { reported.withLock { $0.append(sequence) } }
+        }
+        let before = try fixture.disk.contents(of: fixture.segments(2)[0])
+        #expect(throws: LogError.self) { try log.dropPayloads(of: [SequenceNumber(4)], mirror: 2) }
+        #expect(reported.withLock { $0 }.contains(SequenceNumber(2)))
+        #expect(try fixture.disk.contents(of: fixture.segments(2)[0]) == before)
+        _ = try log.repair(SequenceNumber(2), mirror: 2)
+        try log.dropPayloads(of: [SequenceNumber(4)], mirror: 2)
+        #expect(try log.isProved())
+    }
+
+    @Test func whatNobodyCanMendIsKeptInQuarantineBeforeItsSegmentIsWrittenAfresh() throws {
+        let (fixture, log) = try log()
+        try damage(fixture, log, on: 1...3)
+        let before = try fixture.disk.contents(of: fixture.segments(2)[0])
+        try log.dropPayloads(of: [SequenceNumber(4)], mirror: 2)
+        let kept = try fixture.disk.paths(below: "/volume-2/quarantine").filter {
+            !$0.hasSuffix(".json") && !$0.hasSuffix("/")
+        }
+        #expect(kept.count == 1)
+        #expect(try kept.map { try fixture.disk.contents(of: $0) } == [before])
     }
 
     @Test func theActiveSegmentKeepsItsPayloads() throws {

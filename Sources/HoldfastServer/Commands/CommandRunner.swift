@@ -2,6 +2,7 @@ import Catalog
 import Foundation
 import Integrity
 import Model
+import Notifications
 import ObjectStore
 import Snapshots
 
@@ -14,17 +15,19 @@ public struct CommandRunner: Sendable {
     let keys: KeyStore
     let masterKeys: MasterKeyStore
     let scrub: ScrubService
+    let sinks: Sinks
     /// The store was opened for this command, and serves nobody.
     let isStopped: Bool
     /// Makes incidents of what a stopped store's log has; of a running one's the server does.
     private let follower: IncidentFollower?
 
-    public init(
-        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService, isStopped: Bool,
-        follower: IncidentFollower? = nil
+    package init(
+        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService,
+        sinks: Sinks = Sinks([]), isStopped: Bool, follower: IncidentFollower? = nil
     ) {
         self.follower = follower
         self.scrub = scrub
+        self.sinks = sinks
         self.store = store
         self.keys = keys
         self.masterKeys = masterKeys
@@ -66,6 +69,7 @@ public struct CommandRunner: Sendable {
         case .incident(let action, let json): try await incident(action, json: json, output)
         case .status(let json): return try status(json: json, output)
         case .scrub(let action, let json): try scrub(action, json: json, output)
+        case .sink(let action, let json): try sink(action, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):

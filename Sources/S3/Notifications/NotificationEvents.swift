@@ -17,6 +17,9 @@ enum NotificationEvents {
         "s3:ObjectAcl:Put": [],
         "s3:LifecycleExpiration": ["Delete", "DeleteMarkerCreated"],
         "s3:ObjectTagging": ["Put", "Delete"],
+        // Holdfast's own, of a bucket's objects.
+        "holdfast:Upload": ["Confirmed"],
+        "holdfast:Object": ["Damaged", "Repaired", "Restored", "Lost"],
     ]
 
     /// The events that each name stands for: itself, or with a wildcard its family.

@@ -7,7 +7,7 @@ import Model
 /// Source: Amazon S3 API Reference, "NotificationConfiguration"; Amazon S3 User Guide, "Configuring event
 /// notifications using object key name filtering".
 package struct NotificationRules: Sendable, Hashable {
-    static let setting = "notification"
+    package static let setting = "notification"
     private static let configurationLimit = 100
     private static let identifierLimit = 255
     private static let filterByteCount = 1024

@@ -1,0 +1,97 @@
+import AsyncHTTPClient
+import Digests
+import Foundation
+import Model
+import NIOCore
+import NIOHTTP1
+
+/// How a delivery came out.
+package enum DeliveryOutcome: Sendable, Equatable {
+    case delivered
+    /// It may succeed another time.
+    case failed(String)
+    /// It will be refused every time.
+    case refused(String)
+}
+
+/// What carries notifications away.
+package protocol SinkTransport: Sendable {
+    /// `webhook` …
+    var kind: String { get }
+    /// Where to, without secrets.
+    var target: String { get }
+    /// - Parameters:
+    ///   - body: a document of records.
+    ///   - sequences: of the first and the last event that it tells of.
+    func deliver(_ body: [UInt8], of sequences: ClosedRange<UInt64>) async -> DeliveryOutcome
+}
+
+/// Posts notifications to a URL, signed with a secret that both sides know.
+///
+/// `X-Holdfast-Signature: t=SECONDS,v1=HEX` has HMAC-SHA256 over `SECONDS.BODY`: who checks it, and that the time is near,
+/// knows who sent it, that nothing was changed, and that it is no old one sent again. An answer 2xx means taken; 408,
+/// 425, 429 and 5xx, and no answer in time, that it is tried again; any other that it is refused.
+package struct Webhook: SinkTransport {
+    private static let client = HTTPClient(
+        eventLoopGroupProvider: .singleton,
+        configuration: .init(
+            redirectConfiguration: .disallow, timeout: .init(connect: .seconds(5)),
+            connectionPool: .init(idleTimeout: .seconds(60)), decompression: .disabled))
+
+    private let url: String
+    private let secret: [UInt8]?
+    private let name: String
+    private let deadline: TimeAmount
+    private let now: @Sendable () -> Timestamp
+
+    package init(
+        name: String, url: String, secret: String?, deadlineSeconds: Int,
+        now: @escaping @Sendable () -> Timestamp = { .now() }
+    ) {
+        self.name = name
+        self.url = url
+        self.secret = secret.map { Array($0.utf8) }
+        deadline = .seconds(Int64(deadlineSeconds))
+        self.now = now
+    }
+
+    package var kind: String { "webhook" }
+
+    package var target: String {
+        guard var parts = URLComponents(string: url) else { return "" }
+        (parts.user, parts.password, parts.query, parts.fragment) = (nil, nil, nil, nil)
+        return parts.string ?? ""
+    }
+
+    package static func signature(_ body: [UInt8], seconds: UInt64, secret: [UInt8]) -> String {
+        let signed = HMACSHA256.authenticate(Array("\(seconds).".utf8) + body, key: secret)
+        return "t=\(seconds),v1=\(signed.hexadecimal)"
+    }
+
+    package func deliver(_ body: [UInt8], of sequences: ClosedRange<UInt64>) async -> DeliveryOutcome {
+        var request = HTTPClientRequest(url: url)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/json")
+        request.headers.add(name: "User-Agent", value: "Holdfast")
+        request.headers.add(name: "X-Holdfast-Sink", value: name)
+        request.headers.add(
+            name: "X-Holdfast-Sequence", value: "\(sequences.lowerBound)-\(sequences.upperBound)")
+        if let secret {
+            request.headers.add(
+                name: "X-Holdfast-Signature",
+                value: Self.signature(body, seconds: now().seconds, secret: secret))
+        }
+        request.body = .bytes(ByteBuffer(bytes: body))
+        do {
+            let answer = try await Self.client.execute(request, timeout: deadline)
+            let status = Int(answer.status.code)
+            switch status {
+            case 200..<300: return .delivered
+            case 408, 425, 429, 500...: return .failed("it answered \(status)")
+            default: return .refused("it answered \(status)")
+            }
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+}
