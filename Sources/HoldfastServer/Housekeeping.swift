@@ -9,15 +9,19 @@ final class Housekeeping: Sendable {
     private static let reclaimInterval = Duration.seconds(30)
 
     private let threads: WorkerPool
+    /// Of the scrub, which has all the time there is: what requests need of the processors they get first.
+    private let leisure: WorkerPool
     private let tasks: [Task<Void, Never>]
 
     init(
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
         _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 6)
+        let threads = WorkerPool(threads: 5)
+        let leisure = WorkerPool(threads: 1, niceness: 10)
         self.threads = threads
-        let verifier = CompletionVerifier(store)
+        self.leisure = leisure
+        let verifier = CompletionVerifier(store, VerifierPacer(share: Double(settings.verifyShare) / 100))
         let repair = DamageRepair(store)
         let incidents = IncidentFollower(store, settings.incidents)
         tasks = [
@@ -31,7 +35,7 @@ final class Housekeeping: Sendable {
                 await incidents.run { logger.error("following incidents: \($0)") }
             },
             Task(executorPreference: threads) { await Self.reclaim(store, logger) },
-            Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },
+            Task(executorPreference: leisure) { await scrub.run { logger.error("scrub: \($0)") } },
             Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
             Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
         ]
@@ -58,5 +62,6 @@ final class Housekeeping: Sendable {
     func wait() async {
         for task in tasks { await task.value }
         threads.stop()
+        leisure.stop()
     }
 }
