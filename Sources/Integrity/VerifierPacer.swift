@@ -6,6 +6,8 @@ public struct VerifierPacer: Sendable, Equatable {
     static let easyCount = 2.0 * Double(CompletionVerifier.batchCount)
     /// With so many it does not rest.
     static let urgentCount = 4.0 * easyCount
+    /// Shorter ones are put together, in seconds.
+    static let shortestRest = 0.02
     /// No rest is longer, in seconds: the lag is looked at again.
     static let longestRest = 0.25
 

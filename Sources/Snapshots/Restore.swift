@@ -25,7 +25,8 @@ public struct Restore: Sendable {
         isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil
     ) {
         precondition(
-            order.unit.incident == nil || isAffected != nil, "what an incident affects is known to who names it")
+            order.unit.incident == nil || isAffected != nil,
+            "what an incident affects is known to who names it")
         self.store = store
         self.repository = repository
         self.order = order

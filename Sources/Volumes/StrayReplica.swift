@@ -11,45 +11,45 @@ extension DirectoryVolume {
     private static let ringCount = 64
 
     func strays(of id: BlobID, length: UInt64) -> [RawReplica] {
-        var found: [RawReplica] = []
-        if let path = exchanged(with: id), let replica = rawReplica(path, of: id, length: length) {
-            found.append(replica)
-        }
         // A quarantine that cannot be listed has nothing to offer.
-        let names = (try? fileSystem.list(quarantineDirectory)) ?? []
-        let others = names.filter {
-            !$0.hasPrefix("\(id)-") && !$0.hasSuffix(".json") && !$0.hasSuffix(".new")
+        let names = ((try? fileSystem.list(quarantineDirectory)) ?? []).filter {
+            !$0.hasSuffix(".json") && !$0.hasSuffix(".new")
         }
-        for (name, owner) in quarantinedIdentities.identities(of: others, ask: footer(ofQuarantined:)) {
-            switch owner {
-            case .blob(id):
-                if let replica = rawReplica("quarantine/\(name)", of: id, length: length) {
-                    found.append(replica)
-                }
-            case .blob: continue
-            case .unknown(let size):
+        let owners = quarantinedIdentities.identities(of: names, ask: footer(ofQuarantined:))
+        var found = exchanged(with: id, owners).compactMap { rawReplica($0, of: id, length: length) }
+        // Those that have its name are offered already.
+        for (name, owner) in owners where !name.hasPrefix("\(id)-") {
+            if case .blob(let other) = owner, other != id { continue }
+            guard let replica = rawReplica("quarantine/\(name)", of: id, length: length) else { continue }
+            if case .unknown(let size) = owner {
                 // Its footer is lost. Where the descriptor would be is known from the length that is looked for.
-                guard size >= length, let replica = rawReplica("quarantine/\(name)", of: id, length: length),
-                    replica.isDescribed
-                else { continue }
-                found.append(replica)
+                guard size >= length, replica.isDescribed else { continue }
             }
+            found.append(replica)
         }
         return found
     }
 
-    /// The path at which a blob's replica stands, where each of some files has the place of another: what stands in its
-    /// own place says whose it is, what stands in the place of that one says so again, until the blob is met.
-    private func exchanged(with id: BlobID) -> String? {
-        var place = id
-        for _ in 0..<Self.ringCount {
-            guard case .blob(let stranger) = footer(at: "\(directory)/\(path(of: place))"), stranger != place else {
-                return nil
+    /// The paths at which a blob's replica stands, where each of some files has the place of another: what stands in its
+    /// own place, or did before that was mended, says whose it is; what stands in the place of that one says so again;
+    /// and so on until the blob is met.
+    private func exchanged(
+        with id: BlobID, _ quarantined: [(name: String, owner: QuarantinedIdentities.Owner)]
+    ) -> [String] {
+        var places = [id]
+        var found: [String] = []
+        var next = 0
+        while next < min(places.count, Self.ringCount) {
+            let place = places[next]
+            next += 1
+            let present = footer(at: "\(directory)/\(path(of: place))")
+            if present == .blob(id), place != id { found.append(path(of: place)) }
+            let former = quarantined.filter { $0.name.hasPrefix("\(place)-") }.map(\.owner)
+            for case .blob(let stranger) in [present] + former where !places.contains(stranger) {
+                places.append(stranger)
             }
-            if stranger == id { return path(of: place) }
-            place = stranger
         }
-        return nil
+        return found
     }
 
     /// Whose a file is, by its footer.

@@ -77,6 +77,8 @@ def test_a_fault_of_all_replicas_that_leaves_every_byte_somewhere(store, fault, 
 
 
 def test_an_object_none_of_whose_replicas_is_there_is_lost_and_said_to_be(store):
+    for kept in (path for n in (1, 2, 3) for path in (store.volume(n) / "quarantine").iterdir()):
+        kept.unlink()  # what earlier tests damaged is whole enough there to mend this
     saved = {path: path.rename(store.directory / f"saved-{n}-{path.name}") for n in (1, 2, 3) for path in store.blobs(n)}
     findings, _, status = store.fsck("--deep", "--repair")
     assert status == 4 and {f["key"] for f in findings if f["class"] == "metadata.dangling"} == set(KEYS)

@@ -21,7 +21,8 @@ import Volumes
         var settings = fixture.settings
         settings.provenThrough = SequenceNumber(proven)
         settings.cutsAfter = cutsAfter.map { SequenceNumber($0) }
-        return try EventLog.open(storeID: LogFixture.storeID, mirrors: fixture.mirrors(), settings: settings) {
+        return try EventLog.open(storeID: LogFixture.storeID, mirrors: fixture.mirrors(), settings: settings)
+        {
             Timestamp(microseconds: 5_000_000)
         }
     }

@@ -47,7 +47,8 @@ struct RepositoryHoldings: Encodable {
         self.repository = path
         snapshots = holdings.snapshotCount
         unusable = holdings.unusable.map { Unusable(snapshot: $0.snapshot, reason: $0.reason) }
-        versions = holdings.versions.filter { versionID == nil || $0.version.wireVersionID == versionID }.map {
+        versions = holdings.versions.filter { versionID == nil || $0.version.wireVersionID == versionID }.map
+        {
             let version = $0.version
             return Version(
                 versionId: version.wireVersionID, sequence: version.sequence.rawValue,

@@ -78,7 +78,9 @@ extension IncidentTotals {
     ) {
         var parts = IncidentTotals(prefixDepth: 0)
         for group in frozen where scope.holds(group) {
-            let seen = acknowledgements.contains { $0.covers(owner: group.owner, bucket: group.bucket, key: "") }
+            let seen = acknowledgements.contains {
+                $0.covers(owner: group.owner, bucket: group.bucket, key: "")
+            }
             parts.add(group, states: scope.states, isAcknowledged: seen)
         }
         take(parts)

@@ -48,7 +48,10 @@ public struct IncidentTotals: Sendable {
             versions += added
             // The bytes of some of the states are not kept apart: all of them, or in proportion.
             let all = group.counts.reduce(0) { $0 + $1.versions }
-            bytes += all == 0 ? 0 : group.bytes / all * UInt64(added) + group.bytes % all * UInt64(added) / all
+            if all > 0 {
+                bytes += group.bytes / all * UInt64(added)
+                bytes += group.bytes % all * UInt64(added) / all
+            }
             acknowledged += isAcknowledged ? added : min(added, Int(group.acknowledged))
         }
 
