@@ -63,9 +63,5 @@ final class Housekeeping: Sendable {
         for task in tasks { await task.value }
         threads.stop()
         leisure.stop()
-        // A thread that yields to others may be late to let the store go, whose catalog is only whole in one file when
-        // everybody has.
-        threads.join()
-        leisure.join()
     }
 }

@@ -43,7 +43,6 @@ public final class WorkerPool: TaskExecutor {
     private let state = Mutex(State())
     private let available = DispatchSemaphore(value: 0)
     private let count: Int
-    private let running = DispatchGroup()
 
     /// - Parameter niceness: how much the threads yield to others when the processors are busy; 0 to 19.
     public init(threads: Int, niceness: Int32 = 0) {
@@ -53,9 +52,7 @@ public final class WorkerPool: TaskExecutor {
                 nameCurrentThread(niceness > 0 ? "nice-\(number)" : "worker-\(number)")
                 if niceness > 0 { lowerCurrentThread(niceness) }
                 run()
-                running.leave()
             }
-            running.enter()
             thread.stackSize = 1024 * 1024
             thread.start()
         }
@@ -75,9 +72,6 @@ public final class WorkerPool: TaskExecutor {
         state.withLock { $0.isStopping = true }
         for _ in 0..<count { available.signal() }
     }
-
-    /// Returns when the threads have ended, after ``stop()``: what their last jobs held is let go by then.
-    func join() { running.wait() }
 
     private enum Step {
         case work(UnownedJob, wakes: Bool)
