@@ -65,12 +65,13 @@ class Stage:
                 raise SystemExit(f"the server ended with {process.returncode}")
 
     def command(self, *words):
-        """A command of holdfast on the store; its lines of JSON, and how long it took."""
+        """A command of holdfast on the store; its lines of JSON, if it was asked for them, and how long it took."""
         started = time.monotonic()
         done = subprocess.run([self.options.server, *map(str, words)], capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{words}: {done.returncode} {done.stdout}{done.stderr}")
-        return [json.loads(line) for line in done.stdout.splitlines()], time.monotonic() - started
+        lines = [json.loads(line) for line in done.stdout.splitlines()] if "--json" in words else []
+        return lines, time.monotonic() - started
 
     def load_command(self, operation, *flags):
         return [str(word) for word in (self.options.bench, "load", "--endpoint", self.endpoint, "--operation", operation,
