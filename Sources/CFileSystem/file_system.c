@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "CFileSystem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
+#include <sys/resource.h>
 
 const int32_t holdfast_o_direct = O_DIRECT;
 
@@ -30,4 +32,9 @@ int holdfast_drop_cache(int descriptor) {
 
 int holdfast_name_thread(const char *name) {
     return pthread_setname_np(pthread_self(), name);
+}
+
+int holdfast_lower_thread(int niceness) {
+    // On Linux a priority is a thread's, and 0 is the one that calls.
+    return setpriority(PRIO_PROCESS, 0, niceness) == 0 ? 0 : errno;
 }

@@ -56,6 +56,19 @@ public final class Catalog: Sendable {
         free = DispatchSemaphore(value: readers)
     }
 
+    /// The last event that the catalog in a file has applied; `nil` if it is of another store, or there is none. Nothing of
+    /// the file changes, not even by what closing it for good would write.
+    /// - Throws: if it cannot be read.
+    public static func appliedThrough(path: String, storeID: StoreID) throws -> SequenceNumber? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        return try CatalogConnection(path: path, isReader: true).use { database in
+            guard let row = try Row.fetchOne(database, sql: "SELECT store, sequence FROM meta"),
+                row[0] as Data == Data(storeID.bytes)
+            else { return nil }
+            return SequenceNumber(UInt64(row[1] as Int64))
+        }
+    }
+
     /// The writing session. One thread at a time.
     public func withWriter<Result>(_ body: (CatalogWriter) throws -> Result) throws -> Result {
         try writer.use { try body(CatalogWriter($0, session)) }

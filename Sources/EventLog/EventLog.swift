@@ -53,11 +53,14 @@ public struct LogSettings: Sendable {
     public var deadline: Duration
     /// An operator's word that the log may end with this event though events behind it were acknowledged.
     public var cutsAfter: SequenceNumber?
+    /// An event that is known to have been part of the log, whatever the mirrors hold of it now: see ``Recovery/Walk/proof``.
+    public var provenThrough: SequenceNumber
 
     public init(
         segmentByteCount: Int = Limits.segmentByteCount, deadline: Duration = .seconds(10),
-        cutsAfter: SequenceNumber? = nil
+        cutsAfter: SequenceNumber? = nil, provenThrough: SequenceNumber = .zero
     ) {
+        self.provenThrough = provenThrough
         self.segmentByteCount = segmentByteCount
         self.deadline = deadline
         self.cutsAfter = cutsAfter

@@ -7,7 +7,7 @@ public struct FrameScan: Sendable {
     /// The last event that was read.
     public let through: SequenceNumber
     public let bytes: UInt64
-    public let bad: [(sequence: SequenceNumber, reason: String)]
+    public let bad: [EventLog.MirrorFlaw]
 }
 
 extension EventLog {
@@ -32,17 +32,13 @@ extension EventLog {
 
     private func scan(_ span: Span, _ mirror: LogMirror) -> FrameScan {
         do {
-            let place = try place(of: span, on: mirror)
-            var ranges = [try place.range(0)]
-            while ranges.count < span.count {
-                let next = try place.range(ranges.count)
-                guard next.upperBound - ranges[0].lowerBound <= Self.spanByteCount else { break }
-                ranges.append(next)
-            }
+            let ranges = try place(of: span, on: mirror).run(from: 0, count: span.count)
             let whole = ranges[0].lowerBound..<ranges[ranges.count - 1].upperBound
             let path = mirror.path(span.segment.first)
             let bytes = try Self.readPastCache(whole, of: path, mirror.fileSystem)
-            let bad = bytes.withUnsafeBytes { Self.badFrames($0, ranges, from: span.firstSequence) }
+            let bad = bytes.withUnsafeBytes {
+                flaws(of: $0, ranges, from: span.firstSequence, span.segment, mirror)
+            }
             return FrameScan(
                 through: SequenceNumber(span.firstSequence.rawValue + UInt64(ranges.count - 1)),
                 bytes: UInt64(whole.count), bad: bad)
@@ -50,31 +46,12 @@ extension EventLog {
             // What cannot be read at all is one finding, and mended as a whole.
             return FrameScan(
                 through: SequenceNumber(span.firstSequence.rawValue + UInt64(span.count - 1)), bytes: 0,
-                bad: [(span.firstSequence, "\(error)")])
+                bad: [Self.flaw(.failure(error), span.firstSequence, span.segment, mirror)])
         }
-    }
-
-    private static func badFrames(
-        _ bytes: UnsafeRawBufferPointer, _ ranges: [Range<UInt64>], from first: SequenceNumber
-    ) -> [(sequence: SequenceNumber, reason: String)] {
-        var bad: [(sequence: SequenceNumber, reason: String)] = []
-        for (offset, range) in ranges.enumerated() {
-            let sequence = SequenceNumber(first.rawValue + UInt64(offset))
-            let start = min(Int(range.lowerBound - ranges[0].lowerBound), bytes.count)
-            let end = min(start + range.count, bytes.count)
-            do {
-                let frame = try Frame.decode(
-                    UnsafeRawBufferPointer(rebasing: bytes[start..<end]), after: nil)
-                guard frame.sequence == sequence else {
-                    throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
-                }
-            } catch { bad.append((sequence, "\(error)")) }
-        }
-        return bad
     }
 
     /// A direct read takes whole pages.
-    private static func readPastCache(
+    static func readPastCache(
         _ range: Range<UInt64>, of path: String, _ fileSystem: any FileSystem
     ) throws -> [UInt8] {
         let file = try fileSystem.open(path, .direct, permissions: 0)

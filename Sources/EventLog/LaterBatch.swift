@@ -6,7 +6,20 @@ import Volumes
 /// appended only when a quorum has the one before. So where a frame behind the bad one has a later time than the bad
 /// one's batch, events that were acknowledged are damaged, and cutting them off would lose them.
 ///
-/// In the last batch the two cannot be told apart.
+/// In the last batch the two cannot be told apart by the mirrors alone. The catalog may: its transaction is committed only
+/// when a quorum has the batch stable, and opening applies to it only what the chosen mirrors were synced with, so an event
+/// that it has applied was part of the log, whatever a power cut leaves of its own file. Where no mirror has such an event
+/// good, or no trace of it at all, that is loss, and no torn write. (One event may be meant that was never acknowledged: one
+/// mirror alone had it, the store was opened on it, and that very mirror is gone. To ask is right there, too.)
+extension Recovery.Walk {
+    /// What says that the log went on behind the walk, though nothing on the mirrors does; `nil` if nothing says so.
+    var proof: String? {
+        guard proven > position.sequence else { return nil }
+        return
+            "the log ends with event \(position.sequence), and the catalog has applied event \(proven), which it does only when a quorum has it. Nothing was changed. A volume that is absent, or a copy of one, may have it; 'holdfast log cut' gives up what came after event \(position.sequence)"
+    }
+}
+
 extension Recovery {
     /// - Returns: the evidence, in words; `nil` if nothing says that the log went on behind `walk`.
     static func laterBatch(in tails: [Tail], behind walk: Walk) throws(LogError) -> String? {

@@ -67,7 +67,8 @@ extension EventLog {
             return (ranges, try file.bytes(Int(ranges[ranges.count - 1].upperBound - start), at: start))
         }
 
-        private func run(from number: Int, count: Int) throws -> [Range<UInt64>] {
+        /// The ranges of as many frames as fit one read.
+        func run(from number: Int, count: Int) throws -> [Range<UInt64>] {
             var ranges = [try range(number)]
             while number + ranges.count < count {
                 let next = try range(number + ranges.count)

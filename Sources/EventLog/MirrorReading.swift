@@ -3,14 +3,14 @@ import Model
 import Volumes
 
 extension EventLog {
-    /// Re-reads committed frames from one mirror, payloads included, and checks each against its checksums.
-    /// - Returns: the events whose frames are not good there, with the reason; none if the mirror is not in
-    ///   service.
+    /// Re-reads committed frames from one mirror, payloads included, and checks each against its checksums and the chain.
+    /// - Returns: the frames that are not the log's there; none if the mirror is not in service. A segment that cannot be
+    ///   read as one is a single flaw.
     public func verifyFrames(
         from first: SequenceNumber, through last: SequenceNumber, mirror index: Int
-    ) -> [(sequence: SequenceNumber, reason: String)] {
+    ) -> [MirrorFlaw] {
         guard let mirror = mirrors().first(where: { $0.index == index }) else { return [] }
-        var bad: [(sequence: SequenceNumber, reason: String)] = []
+        var bad: [MirrorFlaw] = []
         var next = first
         while next <= last, let span = span(from: next, limit: Int(last.rawValue - next.rawValue + 1)) {
             bad += verifyFrames(of: span, on: mirror)
@@ -21,40 +21,20 @@ extension EventLog {
         return bad
     }
 
-    private func verifyFrames(
-        of span: Span, on mirror: LogMirror
-    ) -> [(sequence: SequenceNumber, reason: String)] {
-        var bad: [(sequence: SequenceNumber, reason: String)] = []
+    private func verifyFrames(of span: Span, on mirror: LogMirror) -> [MirrorFlaw] {
+        var bad: [MirrorFlaw] = []
         var number = 0
         while number < span.count {
             let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
             do {
                 let (ranges, bytes) = try place(of: span, on: mirror).read(from: number, count: span.count)
-                bad += bytes.withUnsafeBytes { Self.flaws(of: $0, ranges, from: sequence) }
+                bad += bytes.withUnsafeBytes { flaws(of: $0, ranges, from: sequence, span.segment, mirror) }
                 number += ranges.count
             } catch {
-                bad.append((sequence, "\(error)"))
-                number += 1
+                let flaw = Self.flaw(.failure(error), sequence, span.segment, mirror)
+                bad.append(flaw)
+                number = flaw.isOfSegment ? span.count : number + 1
             }
-        }
-        return bad
-    }
-
-    /// The frames in a run of bytes that are not good in themselves, or not the ones expected there.
-    private static func flaws(
-        of bytes: UnsafeRawBufferPointer, _ ranges: [Range<UInt64>], from first: SequenceNumber
-    ) -> [(sequence: SequenceNumber, reason: String)] {
-        var bad: [(sequence: SequenceNumber, reason: String)] = []
-        for (offset, range) in ranges.enumerated() {
-            let sequence = SequenceNumber(first.rawValue + UInt64(offset))
-            let start = min(Int(range.lowerBound - ranges[0].lowerBound), bytes.count)
-            let end = min(start + range.count, bytes.count)
-            do {
-                let frame = try Frame.decode(slice(bytes, start..<end), after: nil)
-                guard frame.sequence == sequence else {
-                    throw FrameFlaw.wrongSequence(expected: sequence, found: frame.sequence)
-                }
-            } catch { bad.append((sequence, "\(error)")) }
         }
         return bad
     }
@@ -83,11 +63,13 @@ extension EventLog {
 
     /// Compares the frames of all mirrors in service with the log as it is read, whose chain is checked on
     /// the way.
-    /// - Parameter position: where the comparison begins; afterwards, `last`.
+    /// - Parameters:
+    ///   - position: where the comparison begins; afterwards, `last`.
+    ///   - pastCache: whether the devices are asked, where the file system can, and not memory.
     /// - Throws: ``LogError/damaged(_:_:)`` if an event is good on no mirror, or does not follow from the one
     ///   before it.
     public func compareMirrors(
-        through last: SequenceNumber, after position: inout LogPosition
+        through last: SequenceNumber, after position: inout LogPosition, pastCache: Bool = false
     ) throws -> [MirrorFlaw] {
         var flaws: [MirrorFlaw] = []
         var skipped: Set<String> = []
@@ -101,13 +83,15 @@ extension EventLog {
             }
             var number = 0
             while number < span.count {
-                let agreed = agreement(of: span, from: number, mirrors, &position)
+                let agreed = agreement(
+                    of: span, from: number, mirrors, &position, pastCache: pastCache)
                 if agreed.isWhole {
                     number += agreed.count
                     continue
                 }
                 for _ in 0..<agreed.count {
-                    flaws += try compare(number, of: span, mirrors, &skipped, &position)
+                    flaws += try compare(
+                        number, of: span, mirrors, &skipped, &position, pastCache: pastCache)
                     number += 1
                 }
             }
@@ -121,14 +105,15 @@ extension EventLog {
     /// - Returns: how many frames those are, and whether they are the same, good, and follow from `position`,
     ///   which then is the last of them.
     private func agreement(
-        of span: Span, from number: Int, _ mirrors: [LogMirror], _ position: inout LogPosition
+        of span: Span, from number: Int, _ mirrors: [LogMirror], _ position: inout LogPosition,
+        pastCache: Bool
     ) -> (count: Int, isWhole: Bool) {
         guard let first = mirrors.first,
-            let (ranges, bytes) = try? place(of: span, on: first).read(from: number, count: span.count)
+            let (ranges, bytes) = try? read(span, from: number, on: first, pastCache: pastCache)
         else { return (1, false) }
         for mirror in mirrors.dropFirst() {
             // Whatever keeps a mirror from being the same is found out, and told, frame by frame.
-            guard let own = try? place(of: span, on: mirror).read(from: number, count: span.count),
+            guard let own = try? read(span, from: number, on: mirror, pastCache: pastCache),
                 own.ranges == ranges, own.bytes == bytes
             else { return (ranges.count, false) }
         }
@@ -147,10 +132,21 @@ extension EventLog {
         return (ranges.count, isGood)
     }
 
+    private func read(
+        _ span: Span, from number: Int, on mirror: LogMirror, pastCache: Bool
+    ) throws -> (ranges: [Range<UInt64>], bytes: [UInt8]) {
+        let place = try place(of: span, on: mirror)
+        guard pastCache else { return try place.read(from: number, count: span.count) }
+        let ranges = try place.run(from: number, count: span.count)
+        let whole = ranges[0].lowerBound..<ranges[ranges.count - 1].upperBound
+        let bytes = try Self.readPastCache(whole, of: mirror.path(span.segment.first), mirror.fileSystem)
+        return (ranges, bytes)
+    }
+
     /// One frame, as the log has it, against every mirror.
     private func compare(
         _ number: Int, of span: Span, _ mirrors: [LogMirror], _ skipped: inout Set<String>,
-        _ position: inout LogPosition
+        _ position: inout LogPosition, pastCache: Bool
     ) throws -> [MirrorFlaw] {
         let sequence = SequenceNumber(span.firstSequence.rawValue + UInt64(number))
         let bytes = try chainedFrame(number, of: span, after: position)
@@ -160,14 +156,18 @@ extension EventLog {
         var flaws: [MirrorFlaw] = []
         for mirror in mirrors {
             let segment = "\(mirror.index)/\(span.segment.first)"
-            guard !skipped.contains(segment), let flaw = compare(mirror, one, frame) else { continue }
+            guard !skipped.contains(segment),
+                let flaw = compare(mirror, one, frame, pastCache: pastCache)
+            else { continue }
             flaws.append(flaw)
             if flaw.isOfSegment { skipped.insert(segment) }
         }
         return flaws
     }
 
-    private func compare(_ mirror: LogMirror, _ span: Span, _ frame: Frame) -> MirrorFlaw? {
+    private func compare(
+        _ mirror: LogMirror, _ span: Span, _ frame: Frame, pastCache: Bool
+    ) -> MirrorFlaw? {
         func flaw(_ kind: MirrorFlaw.Kind, _ reason: String) -> MirrorFlaw? {
             // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
             guard isInService(mirror) else { return nil }
@@ -175,22 +175,15 @@ extension EventLog {
                 mirror: mirror.index, sequence: frame.sequence,
                 path: "log/" + Segment.name(span.segment.first), reason: reason, kind: kind)
         }
-        do {
+        let found = Result {
             let place = try place(of: span, on: mirror)
             let range = try place.range(0)
-            let bytes = try place.file.bytes(range.count, at: range.lowerBound)
-            let found = try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
-            guard found.sequence == frame.sequence else {
-                return flaw(.misplaced, "event \(found.sequence) stands in its place")
-            }
-            guard found.chain == frame.chain else {
-                return flaw(.diverged, "its chain hash is \(found.chain), not \(frame.chain)")
-            }
-            return nil
-        } catch let error as SegmentFlaw {
-            return flaw(error == .missing ? .segmentMissing : .segmentDamaged, "\(error)")
-        } catch {
-            return flaw(.damaged, "\(error)")
+            let bytes =
+                pastCache
+                ? try Self.readPastCache(range, of: mirror.path(span.segment.first), mirror.fileSystem)
+                : try place.file.bytes(range.count, at: range.lowerBound)
+            return try bytes.withUnsafeBytes { try Frame.decode($0, after: nil) }
         }
+        return Self.judge(found, against: frame).flatMap { flaw($0.kind, $0.reason) }
     }
 }

@@ -38,9 +38,12 @@ extension EventLog {
         guard tails.count >= Limits.writeQuorum else {
             throw LogError.tooFewMirrors(present: tails.map(\.mirror.index))
         }
-        let (group, walk) = try choose(tails)
-        if let evidence = walk.lost, settings.cutsAfter != walk.position.sequence {
-            throw LogError.damaged(walk.position.sequence.next, evidence)
+        let (group, walk) = try choose(tails, settings.provenThrough)
+        if let evidence = walk.lost {
+            guard settings.cutsAfter == walk.position.sequence else {
+                throw LogError.damaged(walk.position.sequence.next, evidence)
+            }
+            recovery.isCutByWord = true
         }
         try refuseIfMoreMayBeThere(findings, than: walk.position.sequence)
         try Recovery.compare(group, with: walk)
@@ -154,7 +157,7 @@ extension EventLog {
     }
 
     private static func choose(
-        _ tails: [Recovery.Tail]
+        _ tails: [Recovery.Tail], _ proven: SequenceNumber
     ) throws -> ([Recovery.Tail], Recovery.Walk) {
         var groups: [[Recovery.Tail]] = []
         for tail in tails {
@@ -169,7 +172,8 @@ extension EventLog {
             let header = group[0].header
             let before = LogPosition(
                 sequence: SequenceNumber(header.first.rawValue - 1), chain: header.chain)
-            walked.append((group, try Recovery.walk(group, from: Recovery.Walk(position: before))))
+            walked.append(
+                (group, try Recovery.walk(group, from: Recovery.Walk(position: before, proven: proven))))
         }
         let best = walked.dropFirst().reduce(walked[0]) { $1.1.isBetter(than: $0.1) ? $1 : $0 }
         guard best.0.count < Limits.writeQuorum,
@@ -195,8 +199,9 @@ extension EventLog {
         let size = try tail.file.size()
         let rest = try tail.rest(from: walk.end)
         if let rest {
-            let isFrame = Recovery.holdsFrame(rest)
-            if isFrame {
+            // What an operator gives up is kept, be it in pieces.
+            let isKept = recovery.isCutByWord || Recovery.holdsFrame(rest)
+            if isKept {
                 recovery.cut.append((mirror.index, walk.position.sequence.next, "log/\(name)"))
                 try mirror.quarantine(
                     rest, as: "log-\(tail.header.first)-tail-\(walk.end)", of: tail.header.first,
@@ -205,7 +210,7 @@ extension EventLog {
                 )
             }
             recovery.notes.append(
-                "volume \(mirror.index): \(isFrame ? "events that no quorum has" : "a torn write") after event \(walk.position.sequence) cut off"
+                "volume \(mirror.index): \(isKept ? "events that no quorum has" : "a torn write") after event \(walk.position.sequence) cut off"
             )
         }
         let wanted = max(UInt64(settings.segmentByteCount), walk.end)

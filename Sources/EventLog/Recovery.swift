@@ -30,6 +30,8 @@ public struct LogRecovery: Sendable {
         }
     }
 
+    /// Whether the log ends where it does by an operator's word: see ``LogSettings/cutsAfter``.
+    public var isCutByWord = false
     /// Mirrors that had events behind the end of the log, which went to quarantine.
     public var cut: [(mirror: Int, sequence: SequenceNumber, path: String)] = []
 }
@@ -133,6 +135,8 @@ enum Recovery {
     /// What a walk over the frames of a segment came to.
     struct Walk {
         var position: LogPosition
+        /// See ``LogSettings/provenThrough``.
+        var proven = SequenceNumber.zero
         var epoch: UInt64 = 0
         var time = Timestamp(microseconds: 0)
         var offsets: [UInt32] = []
@@ -154,7 +158,7 @@ enum Recovery {
         var tails = tails
         while true {
             var ways = try Recovery.ways(tails, from: walk, wholly: true)
-            if ways.isEmpty, let evidence = try laterBatch(in: tails, behind: walk) {
+            if ways.isEmpty, let evidence = try laterBatch(in: tails, behind: walk) ?? walk.proof {
                 // An object's bytes are lost, not what happened after.
                 ways = try Recovery.ways(tails, from: walk, wholly: false)
                 if ways.isEmpty { walk.lost = evidence }

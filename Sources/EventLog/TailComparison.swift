@@ -55,7 +55,8 @@ extension Recovery {
         _ frame: Frame, at offset: UInt64, _ tails: [Tail], to walk: Walk
     ) throws -> Bool {
         let start = Walk(
-            position: LogPosition(sequence: frame.sequence, chain: frame.chain), epoch: frame.epoch,
+            position: LogPosition(sequence: frame.sequence, chain: frame.chain), proven: walk.proven,
+            epoch: frame.epoch,
             time: frame.time, offsets: [], end: offset + UInt64(frame.byteCount))
         return try Recovery.walk(tails, from: start).position == walk.position
     }

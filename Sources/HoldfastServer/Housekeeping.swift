@@ -1,6 +1,5 @@
 import Integrity
 import Logging
-import Notifications
 import ObjectStore
 
 /// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged, follows incidents,
@@ -10,42 +9,36 @@ final class Housekeeping: Sendable {
     private static let reclaimInterval = Duration.seconds(30)
 
     private let threads: WorkerPool
-    private let sinkThreads: [WorkerPool]
+    /// Of the scrub, which has all the time there is: what requests need of the processors they get first.
+    private let leisure: WorkerPool
     private let tasks: [Task<Void, Never>]
 
     init(
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
-        _ sinks: Sinks,
         _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 6)
+        let threads = WorkerPool(threads: 5)
+        let leisure = WorkerPool(threads: 1, niceness: 10)
         self.threads = threads
-        let verifier = CompletionVerifier(store)
+        self.leisure = leisure
+        let verifier = CompletionVerifier(store, VerifierPacer(share: Double(settings.verifyShare) / 100))
         let repair = DamageRepair(store)
         let incidents = IncidentFollower(store, settings.incidents)
-        // One that hangs keeps neither the others nor anything else waiting.
-        sinkThreads = sinks.all.map { _ in WorkerPool(threads: 1) }
-        let following = zip(sinks.all, sinkThreads).map { sink, threads in
+        tasks = [
             Task(executorPreference: threads) {
-                await sink.run { logger.error("sink \(sink.name): \($0)") }
-            }
-        }
-        tasks =
-            following + [
-                Task(executorPreference: threads) {
-                    await verifier.run { logger.error("confirming uploads: \($0)") }
-                },
-                Task(executorPreference: threads) {
-                    await repair.run { logger.error("could not be mended: \($0)") }
-                },
-                Task(executorPreference: threads) {
-                    await incidents.run { logger.error("following incidents: \($0)") }
-                },
-                Task(executorPreference: threads) { await Self.reclaim(store, logger) },
-                Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },
-                Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
-                Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
-            ]
+                await verifier.run { logger.error("confirming uploads: \($0)") }
+            },
+            Task(executorPreference: threads) {
+                await repair.run { logger.error("could not be mended: \($0)") }
+            },
+            Task(executorPreference: threads) {
+                await incidents.run { logger.error("following incidents: \($0)") }
+            },
+            Task(executorPreference: threads) { await Self.reclaim(store, logger) },
+            Task(executorPreference: leisure) { await scrub.run { logger.error("scrub: \($0)") } },
+            Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
+            Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
+        ]
     }
 
     private static func reclaim(_ store: ObjectStore, _ logger: Logger) async {
@@ -69,6 +62,6 @@ final class Housekeeping: Sendable {
     func wait() async {
         for task in tasks { await task.value }
         threads.stop()
-        for threads in sinkThreads { threads.stop() }
+        leisure.stop()
     }
 }

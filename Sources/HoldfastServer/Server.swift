@@ -21,13 +21,14 @@ public final class Server: Sendable {
     private let admin: HTTPListener
     private let socket: AdminSocket
     private let housekeeping: Housekeeping
+    private let sinks: SinkFollowing
     private let accessLogs: AccessLogDelivery
     private let tls: TLSWatch?
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
-        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, accessLogs: AccessLogDelivery,
-        tls: TLSWatch?
+        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
+        accessLogs: AccessLogDelivery, tls: TLSWatch?
     ) {
         self.store = store
         self.group = group
@@ -36,6 +37,7 @@ public final class Server: Sendable {
         self.admin = admin
         self.socket = socket
         self.housekeeping = housekeeping
+        self.sinks = sinks
         self.accessLogs = accessLogs
         self.tls = tls
     }
@@ -103,8 +105,8 @@ public final class Server: Sendable {
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
                 socket: socket,
-                housekeeping: Housekeeping(
-                    store, settings, masterKeys, scrub, sinks, logger),
+                housekeeping: Housekeeping(store, settings, masterKeys, scrub, logger),
+                sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
                 tls: tls.map(TLSWatch.init))
@@ -124,8 +126,10 @@ public final class Server: Sendable {
         await tls?.stop()
         await accessLogs.stop()
         housekeeping.cancel()
+        sinks.cancel()
         store.close()
         await housekeeping.wait()
+        await sinks.wait()
         try await group.shutdownGracefully()
         workers.stop()
     }

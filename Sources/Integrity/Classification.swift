@@ -47,6 +47,14 @@ extension FindingCode {
             }
     }
 
+    /// Whether it is mended by copying frames, or the segment they stand in, from another mirror.
+    var isOfLog: Bool {
+        switch self {
+        case .damagedFrame, .misplacedFrame, .divergedMirror, .damagedSegment, .missingSegment: true
+        default: false
+        }
+    }
+
     init(_ parting: LogRecovery.Parting.Kind) {
         self =
             switch parting {
@@ -92,6 +100,16 @@ extension FindingCode {
         case .wrongIndex: self = .misplacedVolume
         default: return nil
         }
+    }
+}
+
+extension Finding {
+    /// A frame of a mirror that is not the log's, whoever met it.
+    init(_ flaw: EventLog.MirrorFlaw) {
+        self.init(
+            FindingCode(flaw), volume: flaw.mirror, path: flaw.path,
+            evidence: "event \(flaw.sequence): \(flaw.reason)", repair: "copy it from the other mirrors")
+        sequence = flaw.sequence
     }
 }
 

@@ -21,8 +21,21 @@ public final class CompletionVerifier: Sendable {
     /// Events up to here need no other look.
     private let seen = Mutex<SequenceNumber>(.zero)
 
-    public init(_ store: ObjectStore) {
+    private let pacer: VerifierPacer
+    /// When the reading so far is paid for by rests.
+    private let restedUntil = Mutex(ContinuousClock.now)
+    private let sleep: @Sendable (Double) -> Void
+
+    /// - Parameters:
+    ///   - pacer: how much of the time it reads.
+    ///   - sleep: lets the thread wait for so many seconds; replaced in tests.
+    public init(
+        _ store: ObjectStore, _ pacer: VerifierPacer = VerifierPacer(),
+        sleep: @escaping @Sendable (Double) -> Void = { Thread.sleep(forTimeInterval: $0) }
+    ) {
         self.store = store
+        self.pacer = pacer
+        self.sleep = sleep
         inspection = store.inspection
     }
 
@@ -84,43 +97,85 @@ public final class CompletionVerifier: Sendable {
     ) async throws -> ([EventConfirmationException], [Finding]) {
         var exceptions: [EventConfirmationException] = []
         var findings: [Finding] = []
-        func except(
-            _ event: LoggedEvent, _ code: FindingCode, path: String, _ reason: String, _ blob: BlobID?
-        ) {
+        func except(_ event: LoggedEvent, _ reason: String) {
             var exception = EventConfirmationException()
             exception.sequence = event.sequence.rawValue
             exception.volume = UInt32(volume.index)
             exception.reason = reason
             exceptions.append(exception)
-            var finding = Finding(
-                code, volume: volume.index, path: path, evidence: reason,
-                repair: "copy it from the other volumes")
-            (finding.bucket, finding.key) = event.place
-            finding.blobID = blob
-            if blob == nil { finding.sequence = event.sequence }
-            findings.append(finding)
         }
-        let badFrames = inspection.log.verifyFrames(from: from, through: through, mirror: volume.index)
-        for (sequence, reason) in badFrames {
-            if let event = published.first(where: { $0.sequence == sequence }) {
-                except(event, .damagedFrame, path: inspection.log.segmentPath(of: sequence), reason, nil)
-                inspection.log.reportDamage(sequence, mirror: volume.index)
-            }
+        for flaw in badFrames(from: from, through: through, on: volume) {
+            let segment = flaw.isOfSegment ? inspection.log.segmentEvents(of: flaw.sequence) : nil
+            let range = segment ?? flaw.sequence...flaw.sequence
+            let events = published.filter { range.contains($0.sequence) }
+            for event in events { except(event, flaw.reason) }
+            var finding = Finding(flaw)
+            if let first = events.first { (finding.bucket, finding.key) = first.place }
+            findings.append(finding)
+            inspection.log.reportDamage(flaw.sequence, mirror: volume.index)
         }
         for event in published {
             for piece in event.newBlobs {
                 guard let id = BlobID(bytes: piece.blobID) else { continue }
-                let flaws = volume.verify(
-                    id, length: piece.length, sha256: Array(piece.sha256), depth: .blocks)
+                var began = ContinuousClock.now
+                // A large replica is read in pieces, and rests between them.
+                let flaws = ScanPace.run { _ in
+                    self.rest(since: &began, behind: from)
+                } _: {
+                    volume.verify(id, length: piece.length, sha256: Array(piece.sha256), depth: .blocks)
+                }
                 guard !flaws.isEmpty, let row = try needed(id) else { continue }
                 for flaw in flaws {
-                    let code = try inspection.classify(flaw, row, on: volume)
-                    except(event, code, path: volume.path(of: id), flaw.description, id)
+                    except(event, flaw.description)
+                    var finding = Finding(
+                        try inspection.classify(flaw, row, on: volume), volume: volume.index,
+                        path: volume.path(of: id), evidence: flaw.description,
+                        repair: "copy it from the other volumes")
+                    (finding.bucket, finding.key) = event.place
+                    finding.blobID = id
+                    findings.append(finding)
                     inspection.reportDamage(id, volume: volume.index, flaw)
                 }
             }
         }
         return (exceptions, findings)
+    }
+
+    /// From the device where the file system can: what was written is in memory still, and proves nothing.
+    private func badFrames(
+        from: SequenceNumber, through: SequenceNumber, on volume: any Volume
+    ) -> [EventLog.MirrorFlaw] {
+        var bad: [EventLog.MirrorFlaw] = []
+        var next = from
+        var began = ContinuousClock.now
+        while next <= through,
+            let scan = inspection.log.scanFrames(from: next, through: through, mirror: volume.index)
+        {
+            bad += scan.bad
+            next = scan.through.next
+            rest(since: &began, behind: from)
+        }
+        return bad
+    }
+
+    /// Waits as long as the reading since `began` asks for, and begins anew.
+    private func rest(since began: inout ContinuousClock.Instant, behind sequence: SequenceNumber) {
+        let (seconds, attoseconds) = (ContinuousClock.now - began).components
+        let head = inspection.log.head.sequence.rawValue
+        let pause = pacer.rest(
+            afterReading: Double(seconds) + Double(attoseconds) / 1e18,
+            waiting: head - min(head, sequence.rawValue))
+        began = .now
+        guard pause > 0, !Task.isCancelled else { return }
+        // Small uploads are confirmed at once: rests are taken together, and time in which nothing came has paid for some.
+        let owed = restedUntil.withLock { until -> Double in
+            until = max(until, began) + .seconds(pause)
+            let (seconds, attoseconds) = (until - began).components
+            return Double(seconds) + Double(attoseconds) / 1e18
+        }
+        guard owed >= VerifierPacer.shortestRest else { return }
+        sleep(owed)
+        began = .now
     }
 
     /// The blob's row, unless it has been reclaimed since.

@@ -136,14 +136,11 @@ public final class DamageRepair: Sendable {
 
     private func mend(_ sequence: SequenceNumber, on index: Int) async throws {
         let bad = inspection.log.verifyFrames(from: sequence, through: sequence, mirror: index)
-        guard let reason = bad.first?.reason else { return }
+        guard let flaw = bad.first else { return }
         guard let source = inspection.log.goodMirror(of: sequence, besides: index) else {
             return try await lost.declare(event: sequence)
         }
-        var finding = Finding(
-            .damagedFrame, volume: index, path: inspection.log.segmentPath(of: sequence),
-            evidence: "event \(sequence): \(reason)", repair: "copy it from the other mirrors")
-        finding.sequence = sequence
+        var finding = Finding(flaw)
         if let event = try inspection.log.events(from: sequence, limit: 1).first {
             (finding.bucket, finding.key, finding.versionID) = event.subject
         }

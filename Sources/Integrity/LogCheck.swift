@@ -15,7 +15,13 @@ public struct LogCheck: Sendable {
     private let inspection: StoreInspection
     private static let batchCount: UInt64 = 8192
 
-    public init(_ store: ObjectStore) { inspection = store.inspection }
+    /// Whether the devices are read, where the file system can, and not what memory has of them.
+    private let isDeep: Bool
+
+    public init(_ store: ObjectStore, isDeep: Bool = false) {
+        inspection = store.inspection
+        self.isDeep = isDeep
+    }
 
     /// - Parameters:
     ///   - report: called with each finding.
@@ -29,14 +35,11 @@ public struct LogCheck: Sendable {
         var flaws = Dictionary(uniqueKeysWithValues: inspection.volumes.map { ($0.index, 0) })
         while position.sequence < head.sequence {
             let last = min(position.sequence.rawValue + Self.batchCount, head.sequence.rawValue)
-            let found = try inspection.log.compareMirrors(through: SequenceNumber(last), after: &position)
+            let found = try inspection.log.compareMirrors(
+                through: SequenceNumber(last), after: &position, pastCache: isDeep)
             for flaw in found where flaws[flaw.mirror] != nil {
                 flaws[flaw.mirror, default: 0] += 1
-                var finding = Finding(
-                    FindingCode(flaw), volume: flaw.mirror, path: flaw.path,
-                    evidence: "event \(flaw.sequence): \(flaw.reason)",
-                    repair: "copy it from the other mirrors")
-                finding.sequence = flaw.sequence
+                var finding = Finding(flaw)
                 if !flaw.isOfSegment,
                     let event = try inspection.log.events(from: flaw.sequence, limit: 1).first
                 {

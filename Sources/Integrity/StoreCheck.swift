@@ -42,7 +42,7 @@ public struct StoreCheck: Sendable {
         let comparison = BackgroundJob(on: lane) { try catalog.compare() }
         var damaged: [Finding] = []
         do {
-            _ = try LogCheck(store).run {
+            _ = try LogCheck(store, isDeep: options.isDeep).run {
                 damaged.append($0)
             } progress: {
                 progress($0 * 0.2)

@@ -15,13 +15,17 @@ struct DamageRestore {
     private let repository: Repository
     private let order: RestoreOrder
     private let manifest: SnapshotManifest
+    /// `nil` where no incident is named.
+    private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
 
     private var inspection: StoreInspection { store.inspection }
     private var label: String { "snapshot \(manifest.name)" }
 
     init(
-        _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, _ manifest: SnapshotManifest
+        _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, _ manifest: SnapshotManifest,
+        _ isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
     ) {
+        self.isAffected = isAffected
         self.store = store
         self.repository = repository
         self.order = order
@@ -33,15 +37,14 @@ struct DamageRestore {
     ) async throws -> RestoreSummary {
         var summary = RestoreSummary()
         let events = EventDamage(inspection)
-        let affected = try affected()
-        try find(events, affected)
+        try find(events)
         let total = try inspection.catalog.read { try $0.counts() }
         var looked = Set<BlobID>()
         var seen = 0
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         while true {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
-            for version in page where isMeant(version, affected) {
+            for version in page where try isMeant(version) {
                 for piece in version.record.pieces {
                     guard let outcome = try await mend(piece, of: version, events, &looked) else { continue }
                     summary.add(outcome)
@@ -62,38 +65,19 @@ struct DamageRestore {
         return summary
     }
 
-    /// The versions of the incident that is named, by the events that published them; `nil` if none is named.
-    /// - Throws: ``SnapshotError/noIncident(_:)``.
-    private func affected() throws -> Set<UInt64>? {
-        guard let incident = order.unit.incident else { return nil }
-        guard try inspection.catalog.read({ try $0.incident(incident) }) != nil else {
-            throw SnapshotError.noIncident(incident)
-        }
-        var found: Set<UInt64> = []
-        var after = SequenceNumber.zero
-        while true {
-            let page = try inspection.catalog.read {
-                try $0.affectedVersions(incident: incident, after: after, limit: 1000)
-            }
-            found.formUnion(page.map(\.version.publishedSequence))
-            guard let last = page.last, page.count == 1000 else { return found }
-            after = SequenceNumber(last.version.publishedSequence)
-        }
-    }
-
-    private func isMeant(_ version: ObjectVersion, _ affected: Set<UInt64>?) -> Bool {
-        order.unit.holds(version) && (affected?.contains(version.sequence.rawValue) ?? true)
+    private func isMeant(_ version: ObjectVersion) throws -> Bool {
+        try order.unit.holds(version) && (isAffected?(version) ?? true)
     }
 
     /// Looks for events that no mirror has good before any is mended: a sealed segment is mended as a whole.
-    private func find(_ events: EventDamage, _ affected: Set<UInt64>?) throws {
-        guard affected != nil || !order.unit.isOfWholeBuckets || order.unit.bucket != nil else {
+    private func find(_ events: EventDamage) throws {
+        guard isAffected != nil || !order.unit.isOfWholeBuckets || order.unit.bucket != nil else {
             return events.findAll(through: min(repository.log.head.sequence, inspection.log.head.sequence))
         }
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         while true {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
-            for version in page where isMeant(version, affected) {
+            for version in page where try isMeant(version) {
                 for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
                     events.find(version.carrier(of: piece))
                 }

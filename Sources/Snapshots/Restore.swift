@@ -16,11 +16,21 @@ public struct Restore: Sendable {
     private let store: ObjectStore
     private let repository: Repository?
     private let order: RestoreOrder
+    private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
 
-    public init(_ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder) {
+    /// - Parameter isAffected: whether the incident that the order names affects a version. Of a volume's incident that is
+    ///   computed, so it is asked of each.
+    public init(
+        _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder,
+        isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil
+    ) {
+        precondition(
+            order.unit.incident == nil || isAffected != nil,
+            "what an incident affects is known to who names it")
         self.store = store
         self.repository = repository
         self.order = order
+        self.isAffected = isAffected
     }
 
     /// From the store itself, as it was at the order's moment.
@@ -28,6 +38,7 @@ public struct Restore: Sendable {
         self.store = store
         repository = nil
         self.order = order
+        isAffected = nil
     }
 
     /// - Parameter report: told what became of each object.
@@ -39,8 +50,9 @@ public struct Restore: Sendable {
         case .snapshot(let name, _):
             guard let repository else { preconditionFailure("a snapshot is in a repository") }
             if order.unit.isDamagedOnly {
-                return try await DamageRestore(store, repository, order, try repository.snapshot(name)).run(
-                    report: report, progress: progress)
+                return try await DamageRestore(
+                    store, repository, order, try repository.snapshot(name), isAffected
+                ).run(report: report, progress: progress)
             }
             let snapshot = try SnapshotCatalog.open(
                 try repository.snapshot(name), in: repository, scratch: store.inspection.stateDirectory)

@@ -120,7 +120,6 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case cutOff(String)
     case otherBytes(String)
     case empty(repository: String)
-    case noIncident(UInt64)
     case noMoment(String)
     case outOfReach(String, oldest: String)
 
@@ -142,7 +141,6 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .cutOff(let object): "\(object) ends before it should"
         case .otherBytes(let place): "\(place) has another SHA-256 than the log says"
         case .empty(let repository): "repository \(repository) has no snapshot"
-        case .noIncident(let id): "there is no incident \(id): 'holdfast incident list' shows them"
         case .noMoment(let reason): reason
         case .outOfReach(let moment, let oldest):
             "the space of what \(moment) shows has been given back since: the oldest moment that can be restored is \(oldest)"

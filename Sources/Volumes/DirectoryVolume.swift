@@ -17,6 +17,8 @@ public final class DirectoryVolume: Volume {
     private let place: FileStatus
     private let directoryPlace: FileStatus
     private let openBlobs = OpenBlobs()
+    /// Whose the files in quarantine are.
+    let quarantinedIdentities = QuarantinedIdentities()
 
     private init(
         identity: VolumeIdentity, directory: String, fileSystem: any FileSystem, lock: any File,

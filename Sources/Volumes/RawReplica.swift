@@ -46,6 +46,16 @@ public final class RawReplica: Sendable {
 
     /// Whose the bytes are, if that can be read and is of this blob.
     public func descriptor(sha256: [UInt8]) -> EventBlobDescriptor? {
+        descriptor {
+            // Of another store only the bytes are any good, if they are these.
+            $0.length == length && $0.sha256 == Data(sha256) && $0.storeID == Data(storeID.bytes)
+        }
+    }
+
+    /// Whether the file says that it is of this blob, where its footer does not.
+    var isDescribed: Bool { descriptor { _ in true } != nil }
+
+    private func descriptor(where isMeant: (EventBlobDescriptor) -> Bool) -> EventBlobDescriptor? {
         let offset = BlobFormat.tableOffset(length) + UInt64(4 * BlobFormat.blockCount(length))
         // Its length stands in the footer, which may be lost: it ends where the zeros before the footer begin, or a
         // few bytes later if it ends with zeros itself.
@@ -60,12 +70,7 @@ public final class RawReplica: Sendable {
             guard let found = try? EventBlobDescriptor(serializedBytes: Array(bytes[0..<count])) else {
                 continue
             }
-            // Of another store only the bytes are any good, if they are these.
-            if found.blobID == Data(id.bytes), found.length == length, found.sha256 == Data(sha256),
-                found.storeID == Data(storeID.bytes)
-            {
-                return found
-            }
+            if found.blobID == Data(id.bytes), isMeant(found) { return found }
         }
         return nil
     }
@@ -78,14 +83,15 @@ public final class RawReplica: Sendable {
 
 extension DirectoryVolume {
     public func rawReplicas(of id: BlobID, length: UInt64) -> [RawReplica] {
-        var places = [(path(of: id), "volume \(index)")]
+        let named = [path(of: id)] + ((try? quarantined(id)) ?? [])
         // A quarantine that cannot be listed has nothing to offer.
-        places += ((try? quarantined(id)) ?? []).map { ($0, "the quarantine of volume \(index)") }
-        return places.compactMap { path, origin in
-            guard let file = try? fileSystem.open("\(directory)/\(path)", [], permissions: 0) else {
-                return nil
-            }
-            return RawReplica(file, origin: origin, id: id, length: length, storeID: identity.storeID)
-        }
+        let replicas = named.compactMap { rawReplica($0, of: id, length: length) }
+        return replicas + strays(of: id, length: length)
+    }
+
+    func rawReplica(_ path: String, of id: BlobID, length: UInt64) -> RawReplica? {
+        guard let file = try? fileSystem.open("\(directory)/\(path)", [], permissions: 0) else { return nil }
+        let origin = path.hasPrefix("quarantine/") ? "the quarantine of volume \(index)" : "volume \(index)"
+        return RawReplica(file, origin: origin, id: id, length: length, storeID: identity.storeID)
     }
 }

@@ -34,17 +34,19 @@ struct LogCut: AsyncParsableCommand {
             cutting.cutsLogAfter = SequenceNumber(after)
             let store = try await ObjectStore.open(cutting)
             defer { store.close() }
-            let cut = store.opening.log.cut.filter { $0.sequence == SequenceNumber(after).next }
-            guard !cut.isEmpty else {
+            guard store.opening.log.isCutByWord else {
                 throw StoreError.invalidState(
                     "nothing was cut: the log opens as it is, and does not end with event \(after)")
             }
-            let volumes = cut.map(\.mirror).sorted()
+            let volumes = store.opening.log.cut.map(\.mirror).sorted()
+            let kept =
+                volumes.isEmpty
+                ? "nothing stood behind it"
+                : "what stood behind it is in the quarantine of volume \(volumes.map(String.init).joined(separator: ", "))"
             print(
                 json
                     ? try CommandJSON.line(CutLine(after: after, volumes: volumes))
-                    : "the log ends with event \(after); what stood behind it is in the quarantine of volume \(volumes.map(String.init).joined(separator: ", "))"
-            )
+                    : "the log ends with event \(after); \(kept)")
         }
     }
 }

@@ -121,17 +121,29 @@ struct ExplainCommand: AsyncParsableCommand {
         commandName: "explain",
         abstract: "Tell all that the store knows of one object, and whether each replica of it is good.",
         discussion:
-            "Exit status: 0 all replicas good, 4 some are not, 1 no such object.\n\nExample:\n  holdfast explain /srv/holdfast photos/2026/cat.jpg"
+            """
+            With --repository also which of its snapshots hold which versions of the object, one that the store has not any \
+            more among them, and whether their bytes are there.
+            Exit status: 0 all replicas good, 4 some are not, 1 no such object in the store.
+
+            Example:
+              holdfast explain /srv/holdfast photos/2026/cat.jpg
+              holdfast explain /srv/holdfast photos/2026/cat.jpg --repository /mnt/backup/holdfast
+            """
     )
 
     @OptionGroup var location: StoreLocation
     @Argument(help: "BUCKET/KEY") var object: String
     @Option(name: .customLong("version"), help: "A version's id, or null; without, the current one.")
     var version: String?
+    @Option(help: "A repository to ask for the object, too; may be given more than once.")
+    var repository: [String] = []
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() async throws {
-        try await location.perform(.explain(object: object, versionID: version, json: json))
+        let repositories = repository.map { URL(fileURLWithPath: $0).path }
+        try await location.perform(
+            .explain(object: object, versionID: version, repositories: repositories, json: json))
     }
 }
 

@@ -39,7 +39,7 @@ struct EventSchema {
             } else if let message = open.last ?? nil {
                 guard !code.isEmpty else { continue }
                 let field = try #require(
-                    code.wholeMatch(of: /(?:repeated |optional )?(map<\w+, \w+>|\w+) (\w+) = \d+;/),
+                    code.wholeMatch(of: /(?:repeated |optional )?(map<\w+, \w+>|[\w.]+) (\w+) = \d+;/),
                     "'\(code)' is a field of \(message)")
                 messages[message, default: []].append(Field(name: String(field.2), type: String(field.1)))
             }

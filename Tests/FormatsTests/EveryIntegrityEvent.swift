@@ -62,6 +62,17 @@ extension EveryEvent {
         var value = EventIncidentClosed()
         value.incident = 22
         value.outcome = "all restored"
+        var count = EventIncidentGroup.Count()
+        count.state = .restored
+        count.versions = 3
+        var group = EventIncidentGroup()
+        group.owner = "owner"
+        group.ownerDisplayName = "Owner"
+        group.bucket = "photos"
+        group.bytes = 4096
+        group.counts = [count]
+        group.acknowledged = 1
+        value.groups = [group]
         return value
     }
 

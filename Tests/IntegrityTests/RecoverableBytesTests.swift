@@ -23,6 +23,8 @@ import Volumes
         var bodies: [String: [UInt8]] = [:]
         var carriers: [String: SequenceNumber] = [:]
         var blobs: [String: BlobID] = [:]
+        /// The replicas of each key as they were written.
+        var originals: [String: Set<Data>] = [:]
 
         func recoverable() throws -> Set<Place> {
             let files = try disk.files(below: "/").map { Data(try disk.contents(of: $0)) }
@@ -45,7 +47,8 @@ import Volumes
             return found
         }
 
-        /// Keys whose bytes stand together in a file that is named as theirs, on a volume or in its quarantine.
+        /// Keys whose bytes stand together in a file that is named as theirs, on a volume or in its quarantine, or in a
+        /// quarantine under whatever name if the file says itself whose it is.
         func whole() throws -> Set<String> {
             let files = try disk.files(below: "/").map { ($0, Data(try disk.contents(of: $0))) }
             return Set(
@@ -54,7 +57,8 @@ import Volumes
                         guard let id = blobs[key] else {
                             return path.contains("/log/") && content.range(of: Data(body)) != nil
                         }
-                        return path.contains("/\(id)") && content.starts(with: body)
+                        if path.contains("/\(id)"), content.starts(with: body) { return true }
+                        return path.contains("/quarantine/") && originals[key]?.contains(content) == true
                     }
                 }.keys)
         }
@@ -84,6 +88,11 @@ import Volumes
             stage.bodies[key] = body
             stage.blobs[key] = BlobID(bytes: put.value.record.pieces[0].blobID)
             if size <= Limits.inlineByteCount { stage.carriers[key] = put.commit.sequence }
+        }
+        let files = try stage.disk.files(below: "/").filter { $0.contains("/blobs/") }
+        for (key, id) in stage.blobs {
+            stage.originals[key] = Set(
+                try files.filter { $0.hasSuffix("/\(id)") }.map { Data(try stage.disk.contents(of: $0)) })
         }
         return stage
     }

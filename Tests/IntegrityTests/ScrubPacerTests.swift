@@ -1,9 +1,10 @@
+import Foundation
 import Integrity
 import TestSupport
 import Testing
 
 @Suite struct ScrubPacerTests {
-    private func counts(_ milliseconds: Double, _ number: Int = 200) -> LatencyCounts {
+    private func counts(_ milliseconds: Double, _ number: Int = 2000) -> LatencyCounts {
         var counts = LatencyCounts()
         for _ in 0..<number { counts.add(nanoseconds: UInt64(milliseconds * 1_000_000)) }
         return counts
@@ -53,9 +54,48 @@ import Testing
     @Test func fewRequestsProveNothing() {
         var governor = LoadGovernor()
         let before = governor.share
-        governor.observe(counts(1, 199), whileReading: false)
-        governor.observe(counts(9, 199), whileReading: true)
+        governor.observe(counts(1, 1999), whileReading: false)
+        governor.observe(counts(9, 1999), whileReading: true)
         #expect(governor.share == before)
+    }
+
+    /// Of two thousand requests of one load, the slowest hundredth is as slow as chance has it.
+    @Test func chanceDoesNotMakeItGiveWay() {
+        var random = SeededGenerator(seed: 11)
+        var governor = LoadGovernor()
+        func sample(_ slower: Double) -> LatencyCounts {
+            var counts = LatencyCounts()
+            for _ in 0..<2000 {
+                // A tail as requests have it: one in a hundred takes five times as long as most.
+                let part = Double.random(in: 0.000_001..<1, using: &random)
+                counts.add(nanoseconds: UInt64(slower * 1_000_000 * (1 - Foundation.log(part))))
+            }
+            return counts
+        }
+        var shares: [Double] = []
+        for _ in 0..<300 {
+            governor.observe(sample(1), whileReading: false)
+            governor.observe(sample(1), whileReading: true)
+            shares.append(governor.share)
+        }
+        #expect(shares.suffix(200).reduce(0, +) / 200 > 0.3, "\(shares.suffix(200).reduce(0, +) / 200)")
+        for _ in 0..<100 {
+            governor.observe(sample(1), whileReading: false)
+            governor.observe(sample(1.4), whileReading: true)
+        }
+        #expect(governor.share < 0.05)
+    }
+
+    @Test func itIsCalmForAWhileOnceRequestsWereSeen() throws {
+        var pacer = ScrubPacer()
+        _ = pacer.spend(1, seconds: 0.01, rate: nil, load: LatencyCounts(), at: 100)
+        #expect(pacer.calm(at: 200) == nil)
+        _ = pacer.spend(1, seconds: 0.01, rate: nil, load: counts(1, 5), at: 101)
+        #expect(pacer.calm(at: 101) == nil)
+        let calm = try #require(pacer.calm(at: 103))
+        #expect(calm.counting > calm.settling)
+        pacer.calmed(counts(1, 5))
+        #expect(pacer.calm(at: 300) == nil)
     }
 
     /// A disk whose requests take longer the more of the time the scrub reads: the loop ends where a tenth is felt.

@@ -25,4 +25,7 @@ int holdfast_drop_cache(int descriptor);
 /// `pthread_setname_np` for the thread that calls. Returns 0, or an error number for more than 15 bytes.
 int holdfast_name_thread(const char *name);
 
+/// `setpriority` for the thread that calls: 0 is ordinary, 19 yields to everybody. Returns 0, or an error number.
+int holdfast_lower_thread(int niceness);
+
 #endif

@@ -62,8 +62,9 @@ public struct CommandRunner: Sendable {
         case .log(let from, let bucket, let follow, let json):
             try await log(from: from, bucket: bucket, follow: follow, json: json, output)
         case .verifyLog(let json): return try verifyLog(json: json, output)
-        case .explain(let object, let version, let json):
-            return try await Explanation(store, scrub).run(object, versionID: version, json: json, output)
+        case .explain(let object, let version, let repositories, let json):
+            return try await Explanation(store, scrub).run(
+                object, versionID: version, repositories: repositories, json: json, output)
         case .listRepairs(let json): try listRepairs(json: json, output)
         case .undoRepair(let id, let json): try await undoRepair(id, json: json, output)
         case .incident(let action, let json): try await incident(action, json: json, output)
@@ -221,7 +222,18 @@ public struct CommandRunner: Sendable {
         }
         let repository = try RepositoryPlace.open(path, of: store.storeID)
         defer { repository.close() }
-        return try await restore(Restore(store, repository, order), order, json, output)
+        let restore = Restore(store, repository, order, isAffected: try affection(order.unit.incident))
+        return try await self.restore(restore, order, json, output)
+    }
+
+    /// Whether an incident affects a version, as of now.
+    /// - Throws: ``IncidentRefusal/noSuchIncident(_:)``.
+    private func affection(_ id: UInt64?) throws -> (@Sendable (ObjectVersion) throws -> Bool)? {
+        guard let id else { return nil }
+        let incidents = IncidentReport(store)
+        let incident = try incidents.incident(id)
+        let pinned = try incidents.pinned(to: incident)
+        return { try pinned.line(of: $0, in: incident) != nil }
     }
 
     private func restore(

@@ -48,11 +48,24 @@ struct Explanation {
         let pieces: [Piece]
         let incidents: [IntegrityHistory.Incident]
         let findings: [IntegrityHistory.Finding]
+        /// Those that were named.
+        let repositories: [RepositoryHoldings]?
     }
 
-    /// - Returns: 0 if every replica of the version is good, 4 if not, 1 if there is no such version.
+    /// Of an object that the store has not, or not any more, and some repository may have.
+    private struct Absence: Encodable {
+        let bucket: String
+        let key: String
+        let absent: String
+        let repositories: [RepositoryHoldings]
+    }
+
+    /// - Parameter repositories: the paths of those that are asked for the object, too.
+    /// - Returns: 0 if every replica of the version is good, in the repositories too; 4 if not; 1 if there is no such
+    ///   version in the store, whatever the repositories have.
     func run(
-        _ object: String, versionID: String?, json: Bool, _ output: any CommandOutput
+        _ object: String, versionID: String?, repositories: [String], json: Bool,
+        _ output: any CommandOutput
     ) async throws -> Int32 {
         guard let slash = object.utf8.firstIndex(of: UInt8(ascii: "/")) else {
             throw InvalidName(kind: "object", value: object, reason: "is not BUCKET/KEY")
@@ -66,19 +79,37 @@ struct Explanation {
             }
             selector = named
         }
-        let version: ObjectVersion
-        do { version = try store.version(bucket, key, selector) } catch StoreError.isDeleteMarker(let marker)
-        {
-            version = marker
-        } catch StoreError.noSuchKey(_, let marker?) {
-            version = marker
+        let held = try repositories.map {
+            try RepositoryHoldings(store, $0, bucket, key, versionID: versionID)
         }
-        let report = try report(version)
+        let found: ObjectVersion
+        do { found = try version(bucket, key, selector) } catch let error as StoreError where !held.isEmpty {
+            let absence = Absence(
+                bucket: bucket.rawValue, key: key.rawValue, absent: "\(error)", repositories: held)
+            let lines = ["\(object): \(error)"] + held.flatMap(\.lines)
+            try output.line(
+                json
+                    ? try CommandJSON.line(absence)
+                    : lines.map(\.printable).joined(separator: "\n"))
+            return 1
+        }
+        let report = try report(found, held.isEmpty ? nil : held)
         if json { try output.line(try CommandJSON.line(report)) } else { try output.line(text(report)) }
-        return report.pieces.flatMap(\.replicas).allSatisfy(\.flaws.isEmpty) ? 0 : 4
+        let isGood = report.pieces.flatMap(\.replicas).allSatisfy(\.flaws.isEmpty)
+        return isGood && held.allSatisfy(\.isGood) ? 0 : 4
     }
 
-    private func report(_ version: ObjectVersion) throws -> Report {
+    private func version(
+        _ bucket: BucketName, _ key: ObjectKey, _ selector: VersionSelector
+    ) throws -> ObjectVersion {
+        do { return try store.version(bucket, key, selector) } catch StoreError.isDeleteMarker(let marker) {
+            return marker
+        } catch StoreError.noSuchKey(_, let marker?) {
+            return marker
+        }
+    }
+
+    private func report(_ version: ObjectVersion, _ held: [RepositoryHoldings]?) throws -> Report {
         let examiner = ReplicaExaminer(store)
         let pieces = version.record.pieces.map { piece in
             Report.Piece(
@@ -102,7 +133,7 @@ struct Explanation {
             reason: version.record.reason.isEmpty ? nil : version.record.reason,
             retention: Self.retention(version.record.metadata),
             legalHold: version.record.metadata.legalHold, pieces: pieces, incidents: history.incidents,
-            findings: history.findings)
+            findings: history.findings, repositories: held)
     }
 
     private func lastVerified(_ version: ObjectVersion) throws -> String? {
@@ -138,6 +169,7 @@ struct Explanation {
             }
         }
         lines += report.incidents.map(\.text) + report.findings.map(\.text)
+        lines += (report.repositories ?? []).flatMap(\.lines)
         return lines.map(\.printable).joined(separator: "\n")
     }
 }

@@ -7,7 +7,8 @@ public enum StoreCommand: Codable, Sendable {
     case checkReferences(table: String, json: Bool)
     case log(from: UInt64, bucket: String?, follow: Bool, json: Bool)
     case verifyLog(json: Bool)
-    case explain(object: String, versionID: String?, json: Bool)
+    /// - Parameter repositories: absolute paths.
+    case explain(object: String, versionID: String?, repositories: [String], json: Bool)
     case listRepairs(json: Bool)
     case undoRepair(id: UInt64, json: Bool)
     case incident(IncidentAction, json: Bool)

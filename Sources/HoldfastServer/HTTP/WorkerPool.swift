@@ -44,11 +44,13 @@ public final class WorkerPool: TaskExecutor {
     private let available = DispatchSemaphore(value: 0)
     private let count: Int
 
-    public init(threads: Int) {
+    /// - Parameter niceness: how much the threads yield to others when the processors are busy; 0 to 19.
+    public init(threads: Int, niceness: Int32 = 0) {
         count = threads
         for number in 0..<threads {
             let thread = Thread { [self] in
-                nameCurrentThread("worker-\(number)")
+                nameCurrentThread(niceness > 0 ? "nice-\(number)" : "worker-\(number)")
+                if niceness > 0 { lowerCurrentThread(niceness) }
                 run()
             }
             thread.stackSize = 1024 * 1024

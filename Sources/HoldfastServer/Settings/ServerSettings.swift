@@ -60,6 +60,8 @@ public struct ServerSettings: Sendable {
     /// Within how many days every byte is read back; 0 for never.
     public var scrubPeriodDays = 30
     public var scrubWindow = ScrubWindow.always
+    /// Percent of the time in which uploads are read back, while the confirmation keeps up.
+    public var verifyShare = 25
     /// Bytes per second that a volume that was away is filled with; 0 for as fast as the disks are.
     public var refillRate = 0
     /// So many places found damaged make an incident…
@@ -206,6 +208,7 @@ public struct ServerSettings: Sendable {
                 throw fail("is '\(value)': it must be always or HH:MM-HH:MM, such as 22:00-06:00")
             }
             scrubWindow = window
+        case .verifyShare: verifyShare = try number(1...100)
         case .incidentFindings: incidentFindings = try number(1...1_000_000)
         case .incidentSeconds: incidentSeconds = try number(1...86_400)
         case .refillRate: refillRate = try number(0...1_000_000_000_000)
@@ -257,6 +260,7 @@ public enum SettingName: String, CaseIterable, Sendable {
     case lifecycleRate = "lifecycle-rate"
     case scrubPeriodDays = "scrub-period-days"
     case scrubWindow = "scrub-window"
+    case verifyShare = "verify-share"
     case refillRate = "refill-rate"
     case incidentFindings = "incident-findings"
     case incidentSeconds = "incident-seconds"

@@ -159,6 +159,7 @@ extension IncidentFollower {
             var change = EventIncidentClosed()
             change.incident = incident.id
             change.outcome = outcome
+            change.groups = try IncidentReport(inspection).freeze(incident)
             _ = try await inspection.record(.incidentClosed(change))
             isAny = true
         }

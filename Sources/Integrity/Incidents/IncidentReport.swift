@@ -188,6 +188,8 @@ public struct IncidentReport: Sendable {
     ) throws -> IncidentTotals {
         var totals = IncidentTotals(prefixDepth: prefixDepth)
         try forEach(incident, scope) { totals.add($0) }
+        let frozen = try frozen(incident)
+        if !frozen.isEmpty { totals.replace(by: frozen, scope, try acknowledgements(of: incident)) }
         return totals
     }
 
@@ -199,7 +201,14 @@ public struct IncidentReport: Sendable {
         try forEach(incident, IncidentScope(owners: owners)) {
             totals[$0.version.owner, default: IncidentTotals(prefixDepth: prefixDepth)].add($0)
         }
-        return totals
+        let frozen = try frozen(incident)
+        guard !frozen.isEmpty else { return totals }
+        let acknowledged = try acknowledgements(of: incident)
+        for owner in owners {
+            totals[owner, default: IncidentTotals(prefixDepth: prefixDepth)].replace(
+                by: frozen, IncidentScope(owners: [owner]), acknowledged)
+        }
+        return totals.filter { $0.value.all.versions > 0 }
     }
 
     /// How an incident came out, in a few words.

@@ -37,6 +37,24 @@ public struct IncidentTotals: Sendable {
             if line.isAcknowledged { acknowledged += 1 }
         }
 
+        mutating func add(
+            _ group: EventIncidentGroup, _ wanted: Set<EventAffectedVersion.State>?, isAcknowledged: Bool
+        ) {
+            var added = 0
+            for count in group.counts where wanted?.contains(count.state) ?? true {
+                states[count.state, default: 0] += Int(count.versions)
+                added += Int(count.versions)
+            }
+            versions += added
+            // The bytes of some of the states are not kept apart: all of them, or in proportion.
+            let all = group.counts.reduce(0) { $0 + $1.versions }
+            if all > 0 {
+                bytes += group.bytes / all * UInt64(added)
+                bytes += group.bytes % all * UInt64(added) / all
+            }
+            acknowledged += isAcknowledged ? added : min(added, Int(group.acknowledged))
+        }
+
         /// "3 repaired, 1 lost".
         public var words: String {
             EventAffectedVersion.State.allCases.compactMap { state in
@@ -90,6 +108,25 @@ public struct IncidentTotals: Sendable {
         } else {
             prefixes[prefix, default: Group()].add(line)
         }
+    }
+
+    /// Versions that were counted when the incident was closed.
+    mutating func add(
+        _ group: EventIncidentGroup, states: Set<EventAffectedVersion.State>?, isAcknowledged: Bool
+    ) {
+        all.add(group, states, isAcknowledged: isAcknowledged)
+        guard !group.bucket.isEmpty else { return }  // of many owners and buckets
+        let name = group.ownerDisplayName.isEmpty ? group.owner : group.ownerDisplayName
+        let owner = ownerNames[group.owner] ?? Owner(id: group.owner, name: name)
+        ownerNames[group.owner] = owner
+        owners[owner, default: Group()].add(group, states, isAcknowledged: isAcknowledged)
+        buckets[group.bucket, default: Group()].add(group, states, isAcknowledged: isAcknowledged)
+    }
+
+    /// Takes the counts of all, of owners and of buckets from others, and keeps its own of prefixes.
+    mutating func take(_ other: IncidentTotals) {
+        (all, owners, buckets) = (other.all, other.owners, other.buckets)
+        ownerNames = other.ownerNames
     }
 
     /// A key up to and with its slash number `depth`, or its last where it has fewer.

@@ -22,6 +22,10 @@ enum DamagedBytes: Hashable {
         case .damagedFrame, .misplacedFrame, .lostEvent:
             guard sequence > .zero else { return nil }
             self = .frame(sequence)
+        case .divergedMirror:
+            // Of a frame. A mirror that leaves the log's way for good is a matter of its volume.
+            guard sequence > .zero, finding.path != "log" else { return nil }
+            self = .frame(sequence)
         case .damagedSegment, .missingSegment:
             guard let events = log.segmentEvents(of: sequence) else { return nil }
             self = .segment(events)

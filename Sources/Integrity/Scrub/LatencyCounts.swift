@@ -49,4 +49,16 @@ public struct LatencyCounts: Sendable, Equatable {
         }
         return Self.floor(Self.bucketCount)
     }
+
+    /// How many took longer, requests within a bucket evenly spread.
+    func count(above nanoseconds: Double) -> Double {
+        var total = 0.0
+        for (bucket, number) in buckets.enumerated() where number > 0 {
+            let (low, high) = (Self.floor(bucket), Self.floor(bucket + 1))
+            guard high > nanoseconds else { continue }
+            let part = low >= nanoseconds ? 1 : (high - nanoseconds) / (high - low)
+            total += Double(number) * part
+        }
+        return total
+    }
 }

@@ -1,5 +1,13 @@
-/// Keeps the scrub from being felt: compares the p99 of requests while it reads with that while it rests, and gives
-/// it less of the time when they differ by more than a tenth. Pure: it is told what was measured.
+import Foundation
+
+/// Keeps the scrub from being felt: compares how long requests take in stretches in which it reads, a part of the time, with
+/// stretches in which it does not at all, and gives it less of the time when the p99 of the ones is more than a tenth above
+/// that of the others. Pure: it is told what was measured.
+///
+/// A p99 of a few hundred requests is a matter of chance: two of the same load differ by more than a tenth as often as not,
+/// and a loop that believes each gives way until nothing is read. So thousands are compared, and what is counted is how many
+/// requests took longer than a tenth above the calm p99: one in a hundred at most if nothing is felt. It gives way only where
+/// there are more of them than chance explains, and takes more only where there are fewer.
 ///
 /// The share falls by half and rises by little, so that it settles below what is felt. It never reaches all of the
 /// time: without rests there would be nothing to compare with.
@@ -7,7 +15,11 @@ public struct LoadGovernor: Sendable, Equatable {
     static let tolerance = 1.1
     static let shares = 0.01...0.8
     /// Requests on either side that make a comparison.
-    static let sampleCount = 200
+    static let sampleCount = 2000
+    /// Where chance might explain what is seen, so many times that are waited for.
+    static let patience = 4
+    /// Standard deviations that chance does not explain: once in fifty times it does.
+    static let significance = 2.0
 
     /// Of the time, the part in which the scrub may read.
     public private(set) var share = 0.25
@@ -16,7 +28,10 @@ public struct LoadGovernor: Sendable, Equatable {
 
     public init() {}
 
-    /// Requests that were answered while the scrub read, or while it rested.
+    /// Whether requests were seen with which the calm has to be compared.
+    var needsCalm: Bool { reading.count > 0 }
+
+    /// Requests that were answered in a stretch in which the scrub read a part of the time, or not at all.
     public mutating func observe(_ counts: LatencyCounts, whileReading: Bool) {
         guard counts.count > 0 else {
             // Nobody is there to feel it.
@@ -25,12 +40,19 @@ public struct LoadGovernor: Sendable, Equatable {
         }
         if whileReading { reading.add(counts) } else { resting.add(counts) }
         guard reading.count >= Self.sampleCount, resting.count >= Self.sampleCount,
-            let disturbed = reading.quantile(0.99), let calm = resting.quantile(0.99)
+            let calm = resting.quantile(0.99)
         else { return }
-        if disturbed > calm * Self.tolerance {
+        let (number, others) = (Double(reading.count), Double(resting.count))
+        let expected = number / 100
+        // The calm p99 is known from a sample, too.
+        let deviation = (expected * (1 + number / others)).squareRoot()
+        let excess = (reading.count(above: calm * Self.tolerance) - expected) / deviation
+        if excess > Self.significance {
             share = max(Self.shares.lowerBound, share / 2)
-        } else {
+        } else if excess <= 0 {
             grow()
+        } else if resting.count < Self.sampleCount * Self.patience {
+            return
         }
         reading = LatencyCounts()
         resting = LatencyCounts()

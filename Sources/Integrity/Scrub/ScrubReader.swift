@@ -35,14 +35,7 @@ struct ScrubReader {
         guard let scan = inspection.log.scanFrames(from: first, through: last, mirror: index) else {
             return (Stretch(isValid: false), first)
         }
-        let findings = scan.bad.map { bad in
-            var finding = Finding(
-                .damagedFrame, volume: index, path: inspection.log.segmentPath(of: bad.sequence),
-                evidence: "event \(bad.sequence): \(bad.reason)",
-                repair: "copy it from the other mirrors")
-            finding.sequence = bad.sequence
-            return finding
-        }
+        let findings = scan.bad.map { Finding($0) }
         return (
             Stretch(bytes: scan.bytes, findings: findings, isValid: inspection.isInService(token)),
             scan.through
@@ -92,7 +85,7 @@ extension StoreInspection {
         for finding in findings {
             if let blob = finding.blobID {
                 reportDamage(blob, volume: finding.volume, .missing)
-            } else if finding.code == .damagedFrame {
+            } else if finding.code.isOfLog {
                 try await mendFrame(finding)
             }
         }

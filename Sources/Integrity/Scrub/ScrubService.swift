@@ -272,13 +272,26 @@ public final class ScrubService: Sendable {
             state.bytesRead += UInt64(count)
             return state.pacer.spend(count, seconds: max(0, now - began), rate: rate, load: load, at: now)
         }
+        wait(until: until)
+        let rested = surroundings.load()
+        let calm = state.withLock { state in
+            state.pacer.rested(rested)
+            return state.pacer.calm(at: surroundings.uptime())
+        }
+        guard let calm, !Task.isCancelled, !isPaused else { return }
+        wait(until: surroundings.uptime() + calm.settling)
+        _ = surroundings.load()
+        wait(until: surroundings.uptime() + calm.counting)
+        let seen = surroundings.load()
+        state.withLock { $0.pacer.calmed(seen) }
+    }
+
+    private func wait(until end: Double) {
         while !Task.isCancelled, !isPaused {
-            let left = until - surroundings.uptime()
-            guard left > 0 else { break }
+            let left = end - surroundings.uptime()
+            guard left > 0 else { return }
             surroundings.sleep(min(left, Self.longestNap))
         }
-        let calm = surroundings.load()
-        state.withLock { $0.pacer.rested(calm) }
     }
 
     private func nap(_ seconds: Double) {

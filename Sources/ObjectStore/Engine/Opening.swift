@@ -60,7 +60,7 @@ enum Opening {
             storeID: storeID, mirrors: mirrors,
             settings: LogSettings(
                 segmentByteCount: settings.segmentByteCount, deadline: settings.operationDeadline,
-                cutsAfter: settings.cutsLogAfter),
+                cutsAfter: settings.cutsLogAfter, provenThrough: appliedThrough(settings, storeID)),
             clock: environment.clock)
         let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
         var unpublished: [(volume: Int, id: BlobID)] = []
@@ -235,9 +235,16 @@ enum Opening {
         }
     }
 
+    /// The last event that the catalog has applied, which was part of the log for certain; zero if there is no catalog
+    /// that can say so.
+    private static func appliedThrough(_ settings: StoreSettings, _ storeID: StoreID) -> SequenceNumber {
+        // One that cannot be read, or is of another store, is no witness; it is made anew from the log below.
+        (try? Catalog.appliedThrough(path: settings.catalogPath, storeID: storeID)) ?? .zero
+    }
+
     private static let catalogSuffixes = ["", "-wal", "-shm"]
 
-    private static func moveCatalog(_ path: String, to other: String) throws {
+    static func moveCatalog(_ path: String, to other: String) throws {
         try deleteCatalog(other)
         for suffix in catalogSuffixes where FileManager.default.fileExists(atPath: path + suffix) {
             try FileManager.default.moveItem(atPath: path + suffix, toPath: other + suffix)

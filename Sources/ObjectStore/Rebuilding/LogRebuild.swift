@@ -101,6 +101,10 @@ struct LogRebuild {
         let (report, records) = plan(census)
         if !isDryRun {
             for volume in volumes { try keepIncoming(of: volume) }
+            // It tells of the log that is lost, and would not let one that is shorter be opened.
+            if FileManager.default.fileExists(atPath: settings.catalogPath) {
+                try Opening.moveCatalog(settings.catalogPath, to: settings.catalogPath + ".lost-log")
+            }
             // Each log was complete before the first one got its name.
             if begun.isEmpty { try write(records, report.buckets, volumes, storeID) }
             for volume in volumes { try giveName(to: volume) }

@@ -1,0 +1,114 @@
+"""A server on a directory of its own, and loads of `holdfast-bench` on it: what the scripts beside this one share."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CREDENTIALS = {"HOLDFAST_ROOT_ACCESS_KEY": "bench", "HOLDFAST_ROOT_SECRET_KEY": "bench-secret-bench-secret"}
+
+
+def arguments(description):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--server", default=ROOT / ".build/release/holdfast", help="the holdfast to measure")
+    parser.add_argument("--bench", default=ROOT / ".build/release/holdfast-bench", help="the load generator")
+    parser.add_argument("--directory", default="/var/tmp", help="on the disk to measure; what is made in it is removed")
+    return parser
+
+
+class Stage:
+    """A new store, served while the context is open."""
+
+    def __init__(self, options, *flags):
+        self.options = options
+        self.flags = flags
+
+    def __enter__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-bench-", dir=self.options.directory))
+        self.store = self.directory / "store"
+        self.process = None
+        try:
+            self.start()
+        except BaseException:
+            shutil.rmtree(self.directory)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self.directory)
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.options.server, "serve", self.store, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json", *self.flags],
+            stdout=subprocess.PIPE, text=True, env=dict(os.environ, **CREDENTIALS))
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the server did not start")
+        ready = json.loads(line)
+        self.endpoint, self.admin = ready["listen"], f"http://{ready['admin']}"
+
+    def stop(self):
+        process, self.process = self.process, None
+        if process:
+            process.send_signal(signal.SIGTERM)
+            if process.wait(120):
+                raise SystemExit(f"the server ended with {process.returncode}")
+
+    def command(self, *words):
+        """A command of holdfast on the store; its lines of JSON, if it was asked for them, and how long it took."""
+        started = time.monotonic()
+        done = subprocess.run([self.options.server, *map(str, words)], capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{words}: {done.returncode} {done.stdout}{done.stderr}")
+        lines = [json.loads(line) for line in done.stdout.splitlines()] if "--json" in words else []
+        return lines, time.monotonic() - started
+
+    def load_command(self, operation, *flags):
+        return [str(word) for word in (self.options.bench, "load", "--endpoint", self.endpoint, "--operation", operation,
+                                       "--server-pid", self.process.pid, "--json", *flags)]
+
+    def load(self, operation, *flags):
+        done = subprocess.run(self.load_command(operation, *flags), capture_output=True, text=True,
+                              env=dict(os.environ, **CREDENTIALS))
+        if done.returncode:
+            raise SystemExit(f"load {operation} {flags}: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def metrics(self):
+        """Samples without labels, by name."""
+        text = urllib.request.urlopen(f"{self.admin}/metrics").read().decode()
+        rows = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
+        return {row[0]: float(row[1]) for row in rows if len(row) == 2 and "{" not in row[0]}
+
+    def peak_bytes(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise SystemExit("the server's process has no VmHWM")
+
+    def drop_cache(self):
+        """The next read of the store's files is from the disk."""
+        os.sync()
+        for path in self.store.rglob("*"):
+            if path.is_file():
+                file = os.open(path, os.O_RDONLY)
+                try:
+                    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                finally:
+                    os.close(file)
+
+
+def median(numbers):
+    ordered = sorted(numbers)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
