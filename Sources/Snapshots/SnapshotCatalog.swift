@@ -94,14 +94,24 @@ public final class SnapshotCatalog: Sendable {
         }
     }
 
-    /// Of a store's own log.
+    /// Of a store's own log: from the nearest checkpoint on.
     static func history(
+        of inspection: StoreInspection, through last: SequenceNumber
+    ) throws -> SnapshotCatalog {
+        let history = try beginHistory(of: inspection, through: last)
+        try inspection.replay(to: history.catalog, through: last)
+        return history
+    }
+
+    /// Of a store's own log, as of the nearest checkpoint that is not later than an event; empty if there is none.
+    package static func beginHistory(
         of inspection: StoreInspection, through last: SequenceNumber
     ) throws -> SnapshotCatalog {
         let path = "\(inspection.stateDirectory)/snapshot-\(OperationID.random()).sqlite"
         do {
-            let catalog = try Catalog(path: path, storeID: inspection.storeID, readers: 1)
-            try inspection.replay(to: catalog, through: last)
+            let catalog =
+                try HistoryCheckpoints(inspection).open(upTo: last, at: path)
+                ?? Catalog(path: path, storeID: inspection.storeID, readers: 1)
             return SnapshotCatalog(catalog, path)
         } catch {
             remove(path)
@@ -111,19 +121,26 @@ public final class SnapshotCatalog: Sendable {
 
     /// Writes the catalog, compacted and compressed, to the repository. Synced but for the directory.
     func save(as name: String, in repository: Repository) throws -> SnapshotManifest.CatalogFile {
+        let target = repository.catalogPath(name)
+        if try repository.fileSystem.status(of: target) != nil { try repository.fileSystem.remove(target) }
+        let (file, _) = try compress(to: target, repository.fileSystem)
+        return .init(
+            name: "\(name).catalog.gz", byteCount: file.byteCount, sha256: file.sha256.hexadecimal)
+    }
+
+    /// - Returns: what was written, and the bytes of the catalog before they were compressed.
+    func compress(
+        to target: String, _ fileSystem: any FileSystem
+    ) throws -> (file: Compression.Outcome, catalogByteCount: UInt64) {
         let compact = path + ".compact"
         defer { Self.remove(compact) }
         try catalog.write(to: compact)
         let source = try RealFileSystem().open(compact, [], permissions: 0)
         defer { source.close() }
-        let target = repository.catalogPath(name)
-        if try repository.fileSystem.status(of: target) != nil { try repository.fileSystem.remove(target) }
-        let outcome = try Compression.compress(source, to: target, repository.fileSystem)
-        return .init(
-            name: "\(name).catalog.gz", byteCount: outcome.byteCount, sha256: outcome.sha256.hexadecimal)
+        return (try Compression.compress(source, to: target, fileSystem), try source.size())
     }
 
-    private static func bytes(ofHexadecimal text: String) throws -> [UInt8] {
+    static func bytes(ofHexadecimal text: String) throws -> [UInt8] {
         let digits = Array(text.utf8)
         let bytes = stride(from: 0, to: digits.count - digits.count % 2, by: 2).compactMap {
             UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)
@@ -135,7 +152,7 @@ public final class SnapshotCatalog: Sendable {
     }
 
     /// A scratch file that stays is a computed copy; nothing reads it.
-    private static func remove(_ path: String) {
+    static func remove(_ path: String) {
         for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
     }
 }

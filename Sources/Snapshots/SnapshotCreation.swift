@@ -30,6 +30,8 @@ public struct SnapshotCreation: Sendable {
         public var bytes: UInt64 = 0
         /// Events copied whose payload no mirror had good.
         public var lostPayloads: UInt64 = 0
+        /// Blobs that a check had found damaged or missing in the repository, and that were copied anew.
+        public var mended = 0
     }
 
     /// Blobs that the snapshot needs and that no volume has good, nor the repository.
@@ -54,14 +56,14 @@ public struct SnapshotCreation: Sendable {
         try repository.clearLeftovers()
         let position = try inspection.catalog.read { try $0.position() }
         return try await inspection.holding(position.sequence) {
-            try take(name, position, parent: good.last, progress)
+            try await take(name, position, parent: good.last, progress)
         }
     }
 
     private func take(
         _ name: String, _ position: LogPosition, parent: SnapshotManifest?,
         _ progress: (Double) -> Void
-    ) throws -> Report {
+    ) async throws -> Report {
         var blobs = 0
         var blobBytes: UInt64 = 0
         let losses = Losses()
@@ -82,14 +84,25 @@ public struct SnapshotCreation: Sendable {
         let catalog = try SnapshotCatalog.make(
             repository, scratch: inspection.stateDirectory, from: parent, through: position.sequence)
         let (moreBlobs, moreBytes) = try bringMissing(catalog, losses)
+        var mended = 0
+        try await RepositoryMending(inspection, repository).run { outcome in
+            guard outcome.reason == nil else { return }  // the next check says so again
+            mended += 1
+            blobBytes += outcome.byteCount
+        }
         progress(0.9)
         let file = try catalog.save(as: name, in: repository)
         let manifest = try manifest(name, position, catalog, file, losses, parent: parent)
         try repository.write(manifest)
+        // It is at hand: a look at the past can begin here.
+        do { try HistoryCheckpoints(inspection).keepIfDue(catalog) } catch is FileSystemError {
+            // No room for a copy in the store's state is no reason to say that the snapshot failed.
+        }
         progress(1)
         return Report(
             manifest: manifest, events: copied.events, blobs: blobs + moreBlobs,
-            bytes: copied.bytes + blobBytes + moreBytes, lostPayloads: copied.lostPayloads)
+            bytes: copied.bytes + blobBytes + moreBytes, lostPayloads: copied.lostPayloads,
+            mended: mended)
     }
 
     /// A blob that nothing needs as of the snapshot is left out.
