@@ -150,18 +150,18 @@ package struct HistoryCheckpoints: Sendable {
     }
 
     /// Keeps a catalog as it is, if that spares much.
-    func keepIfDue(_ catalog: SnapshotCatalog) throws {
+    func keepIfDue(_ catalog: SnapshotCatalog, _ pace: any SnapshotPace = UnpacedSnapshot()) throws {
         let position = try catalog.catalog.read { try $0.position() }
-        if try isDue(at: position.sequence) { try keep(catalog) }
+        if try isDue(at: position.sequence) { try keep(catalog, pace) }
     }
 
     /// Keeps a catalog as it is, and lets go of what is too much.
-    func keep(_ catalog: SnapshotCatalog) throws {
+    func keep(_ catalog: SnapshotCatalog, _ pace: any SnapshotPace = UnpacedSnapshot()) throws {
         let position = try catalog.catalog.read { try $0.position() }
         guard position.sequence > .zero else { return }
         try fileSystem.createDirectories(directory, permissions: 0o700)
         let name = "\(position.sequence)-\(OperationID.random())"
-        let (file, byteCount) = try catalog.compress(to: catalogPath(name), fileSystem)
+        let (file, byteCount) = try catalog.compress(to: catalogPath(name), fileSystem, pace)
         let entry = Entry(
             sequence: position.sequence.rawValue,
             timeMicroseconds: try inspection.log.time(of: position.sequence).microseconds,

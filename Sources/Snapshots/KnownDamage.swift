@@ -2,12 +2,12 @@ import Foundation
 import Model
 import Volumes
 
-/// What a check has found damaged or missing in a repository, in `snapshots/damaged`: a blob's id a line. A replica whose
-/// bytes are bad looks good until it is read whole, so the next snapshot would take it for one that need not be copied.
+/// What a check has found damaged or missing in a repository, in `snapshots/damaged`, a line each: a blob by
+/// its id, an event of the log by its number. A replica whose bytes are bad looks good until it is read whole, so the next
+/// snapshot would take it for one that need not be copied.
 struct KnownDamage: Sendable, Equatable {
     private(set) var blobs: Set<BlobID> = []
-
-    var isEmpty: Bool { blobs.isEmpty }
+    var events: Set<SequenceNumber> = []
 
     private static func path(_ repository: Repository) -> String {
         "\(repository.directory)/snapshots/damaged"
@@ -18,13 +18,17 @@ struct KnownDamage: Sendable, Equatable {
         var damage = KnownDamage()
         guard try repository.fileSystem.status(of: path(repository)) != nil else { return damage }
         let text = String(decoding: try repository.fileSystem.contents(of: path(repository)), as: UTF8.self)
-        damage.blobs = Set(text.split(separator: "\n").compactMap { BlobID($0) })
+        let lines = text.split(separator: "\n")
+        damage.blobs = Set(lines.compactMap { BlobID($0) })
+        damage.events = Set(
+            lines.filter { $0.utf8.count < 32 }.compactMap { UInt64($0) }.map { SequenceNumber($0) })
         return damage
     }
 
     func save(_ repository: Repository) throws {
         guard try self != KnownDamage.load(repository) else { return }
-        let text = blobs.sorted().map { "\($0)\n" }.joined()
+        let text = (blobs.sorted().map(\.description) + events.sorted().map(\.description))
+            .map { $0 + "\n" }.joined()
         try repository.fileSystem.replaceFile(Self.path(repository), with: Array(text.utf8))
     }
 

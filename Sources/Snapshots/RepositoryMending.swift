@@ -1,17 +1,19 @@
 import Catalog
+import EventLog
 import Foundation
 import Model
 import ObjectStore
 import Volumes
 
-/// Copies anew from the store what a check has found damaged or missing in its repository, while the store has it: also
-/// what history alone still holds. What was there goes to the repository's quarantine.
+/// Copies anew from the store what a check has found damaged or missing in its repository, blobs and events of the log,
+/// while the store has it: also what history alone still holds. What was there goes to the repository's quarantine.
 public struct RepositoryMending: Sendable {
-    /// What became of one blob.
+    /// What became of one blob, or one event of the log.
     public struct Outcome: Sendable, Equatable {
         /// Relative to the repository.
         public let path: String
-        /// Bytes copied; 0 if it could not be mended.
+        public var sequence: SequenceNumber?
+        /// Of the blob that was copied; 0 for an event, and for what could not be mended.
         public let byteCount: UInt64
         /// Why it could not be mended; `nil` if it was.
         public let reason: String?
@@ -44,7 +46,27 @@ public struct RepositoryMending: Sendable {
             if outcome.reason == nil { damage.note(id, isDamaged: false) }
             try report(outcome)
         }
+        try mendLog(&damage, report)
         try damage.save(repository)
+    }
+
+    private func mendLog(_ damage: inout KnownDamage, _ report: (Outcome) throws -> Void) throws {
+        let log = inspection.log
+        let events = try repository.log.mend(damage.events, from: log, as: repository.mirror)
+        for sequence in damage.events.sorted() {
+            let reason = events.contains(sequence) ? nil : "no mirror of the store has the event with its bytes"
+            try report(Outcome(path: "log", sequence: sequence, byteCount: 0, reason: reason))
+        }
+        damage.events.subtract(events)
+        // Damage in the last segment looks like a torn end, behind which events are copied again.
+        let last = try repository.snapshots().good.map(\.position).max() ?? .zero
+        let next = repository.log.head.sequence.next
+        guard next <= last else { return }
+        var reason: String?
+        do { try repository.log.extend(from: log, through: last) { _ in } } catch let error as LogError {
+            reason = "\(error)"
+        }
+        try report(Outcome(path: "log", sequence: next, byteCount: 0, reason: reason))
     }
 
     /// - Returns: `nil` if it is good by now.

@@ -9,6 +9,8 @@ public struct RepositoryFlaw: Sendable, Equatable {
     public let snapshot: String
     /// Relative to the repository.
     public let path: String
+    /// The event of the log that is damaged, if that is what is wrong.
+    public var sequence: SequenceNumber?
     public let reason: String
 }
 
@@ -59,7 +61,7 @@ public struct SnapshotVerification: Sendable {
             report.flaws += damaged.map { flaw($0.name, repository.manifestPath($0.name), $0.reason) }
         }
         report.snapshots = manifests.count + report.flaws.count
-        try checkLog(manifests, &report)
+        let damagedEvents = try checkLog(manifests, &report)
         let needed = BlobCensus(scratch: scratch)
         for manifest in manifests {
             do { try collect(manifest, needed) } catch let error as CompressionError {
@@ -68,45 +70,68 @@ public struct SnapshotVerification: Sendable {
                 report.flaws.append(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             }
         }
+        var damage = try KnownDamage.load(repository)
+        let last = manifests.map(\.position).max() ?? .zero
+        damage.events = damage.events.filter { $0 > last }.union(damagedEvents)
+        try damage.save(repository)
         try checkBlobs(needed, ofAll: name == nil && report.flaws.isEmpty, percent: percent, &report)
         return report
     }
 
-    private func flaw(_ snapshot: String, _ path: String, _ reason: String) -> RepositoryFlaw {
+    private func flaw(
+        _ snapshot: String, _ path: String, _ reason: String, _ sequence: SequenceNumber? = nil
+    ) -> RepositoryFlaw {
         let inside = path.hasPrefix(repository.directory + "/")
         return RepositoryFlaw(
             snapshot: snapshot,
             path: inside ? String(path.dropFirst(repository.directory.utf8.count + 1)) : path,
-            reason: reason)
+            sequence: sequence, reason: reason)
     }
 
-    private func checkLog(_ manifests: [SnapshotManifest], _ report: inout Report) throws {
+    /// - Returns: the events that are damaged, or whose bytes are.
+    private func checkLog(
+        _ manifests: [SnapshotManifest], _ report: inout Report
+    ) throws -> Set<SequenceNumber> {
         let last = manifests.map(\.position).max() ?? .zero
+        var damaged: Set<SequenceNumber> = []
         var expected: [SequenceNumber: [SnapshotManifest]] = [:]
         for manifest in manifests { expected[manifest.position, default: []].append(manifest) }
-        do {
-            try repository.log.forEachFrame(from: SequenceNumber(1), through: last) { frame, raw in
-                report.events += 1
-                if !frame.hasGoodPayload(raw) {
-                    report.flaws.append(
-                        flaw("", "log", "the bytes that event \(frame.sequence) carries are damaged"))
+        var next = SequenceNumber(1)
+        // Behind a damaged event the rest is looked at too.
+        while next <= last {
+            do {
+                try repository.log.forEachFrame(from: next, through: last) { frame, raw in
+                    report.events += 1
+                    if !frame.hasGoodPayload(raw) {
+                        damaged.insert(frame.sequence)
+                        report.flaws.append(
+                            flaw(
+                                "", "log", "the bytes that event \(frame.sequence) carries are damaged",
+                                frame.sequence))
+                    }
+                    for manifest in expected.removeValue(forKey: frame.sequence) ?? []
+                    where frame.chain.description != manifest.chain {
+                        report.flaws.append(
+                            flaw(
+                                manifest.name, "log",
+                                "event \(frame.sequence) has chain hash \(frame.chain), where the manifest says \(manifest.chain)"
+                            ))
+                    }
                 }
-                for manifest in expected.removeValue(forKey: frame.sequence) ?? []
-                where frame.chain.description != manifest.chain {
-                    report.flaws.append(
-                        flaw(
-                            manifest.name, "log",
-                            "event \(frame.sequence) has chain hash \(frame.chain), where the manifest says \(manifest.chain)"
-                        ))
-                }
+                break
+            } catch let error as LogError {
+                report.flaws.append(flaw("", "log", "\(error)", error.damagedEvent))
+                guard let event = error.damagedEvent, event >= next else { break }
+                damaged.insert(event)
+                expected[event] = nil  // that it is damaged is said already
+                next = event.next
             }
-            for manifest in expected.values.joined() {
-                report.flaws.append(
-                    flaw(manifest.name, "log", "the log ends at event \(repository.log.head.sequence)"))
-            }
-        } catch let error as LogError {
-            report.flaws.append(flaw("", "log", "\(error)"))
         }
+        let head = repository.log.head.sequence
+        for manifest in expected.values.joined() {
+            report.flaws.append(flaw(manifest.name, "log", "the log ends at event \(head)", head.next))
+        }
+        return damaged
     }
 
     private func collect(_ manifest: SnapshotManifest, _ needed: BlobCensus) throws {
@@ -141,6 +166,7 @@ public struct SnapshotVerification: Sendable {
                         snapshot: "", path: repository.volume.path(of: row.id), reason: found.description))
             }
         }
+        damage.events = known.events
         try damage.save(repository)
         if let last, count < needed.count {
             try repository.fileSystem.replaceFile(cursorPath, with: Array("\(last)\n".utf8))
@@ -157,5 +183,12 @@ public struct SnapshotVerification: Sendable {
                     .trimmingCharacters(in: .whitespacesAndNewlines))
         else { return 0 }
         return try needed.countThrough(cursor) % max(1, needed.count)
+    }
+}
+
+extension LogError {
+    /// The event that is damaged, if it is about one.
+    fileprivate var damagedEvent: SequenceNumber? {
+        if case .damaged(let sequence, _) = self { sequence } else { nil }
     }
 }

@@ -204,7 +204,10 @@ public struct CommandRunner: Sendable {
     ) async throws -> Int32 {
         let repository = try Repository.open(path, of: store.storeID, creates: true)
         defer { repository.close() }
-        let report = try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
+        let pace = LoadPace { [scrub] in scrub.takeLoad() }
+        let report = try await SnapshotCreation(store, repository, pace: pace).run(name: name) {
+            output.progress($0)
+        }
         let line = SnapshotReports.CreationLine(report)
         try output.line(line, json: json, line.text)
         return line.isComplete ? 0 : 4

@@ -1,3 +1,4 @@
+import Model
 import ObjectStore
 import Snapshots
 
@@ -17,7 +18,7 @@ public enum SnapshotReports {
         let blobsRead: Int
         let bytesRead: UInt64
         let flaws: Int
-        /// Blobs that were copied anew.
+        /// Blobs and events that were copied anew.
         let mended: Int
     }
 
@@ -45,7 +46,7 @@ public enum SnapshotReports {
         }
 
         var text: String {
-            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(counted(mended, "blob"))")\(losses)"
+            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(mended)")\(losses)"
         }
 
         private var losses: String {
@@ -114,10 +115,14 @@ public enum SnapshotReports {
         let report = try SnapshotVerification(repository).run(name, percent: percent)
         try tell(report.flaws, json, output)
         var mended: Set<String> = []
+        func place(_ path: String, _ sequence: SequenceNumber?) -> String {
+            path + (sequence.map { ", event \($0)" } ?? "")
+        }
         try await RepositoryMending(store, repository).run { outcome in
-            if outcome.reason == nil { mended.insert(outcome.path) }
+            if outcome.reason == nil { mended.insert(place(outcome.path, outcome.sequence)) }
             let line = MendingLine(
-                path: outcome.path, mended: outcome.reason == nil, bytes: outcome.byteCount,
+                path: place(outcome.path, outcome.sequence), mended: outcome.reason == nil,
+                bytes: outcome.byteCount,
                 reason: outcome.reason)
             try output.line(
                 line, json: json,
@@ -125,7 +130,7 @@ public enum SnapshotReports {
                     .printable)
         }
         try summarize(report, mended: mended.count, json, output)
-        return report.flaws.allSatisfy { mended.contains($0.path) }
+        return report.flaws.allSatisfy { mended.contains(place($0.path, $0.sequence)) }
     }
 
     private static func tell(_ flaws: [RepositoryFlaw], _ json: Bool, _ output: any CommandOutput) throws {
@@ -146,7 +151,7 @@ public enum SnapshotReports {
         let outcome = report.flaws.isEmpty ? "all good" : counted(report.flaws.count, "flaw")
         try output.line(
             summary, json: json,
-            "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(outcome)\(mended == 0 ? "" : ", \(counted(mended, "blob")) mended")"
+            "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(outcome)\(mended == 0 ? "" : ", \(mended) mended")"
         )
     }
 
