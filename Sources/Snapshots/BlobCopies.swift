@@ -11,6 +11,8 @@ import Volumes
 final class BlobCopies: Sendable {
     /// More wait for the same disk.
     private static let threadCount = 4
+    /// So many wait at once: fewer than the lane takes.
+    private static let batchCount = 512
 
     /// What became of one.
     private enum Outcome: Sendable {
@@ -34,14 +36,14 @@ final class BlobCopies: Sendable {
 
     private let inspection: StoreInspection
     private let target: any Volume
-    private let pace: any SnapshotPace
+    private let pace: SnapshotPace
     private let lane: any Lane
     /// Blobs that the snapshot needs and that no volume has good, nor the repository.
     private let lostBlobs = Mutex<Set<BlobID>>([])
 
     var lost: Set<BlobID> { lostBlobs.withLock { $0 } }
 
-    init(_ inspection: StoreInspection, to target: any Volume, _ pace: any SnapshotPace) {
+    init(_ inspection: StoreInspection, to target: any Volume, _ pace: @escaping SnapshotPace) {
         self.inspection = inspection
         self.target = target
         self.pace = pace
@@ -53,6 +55,14 @@ final class BlobCopies: Sendable {
     /// Copies those that the repository lacks.
     /// - Throws: what kept one from being written. That the store has one good nowhere is counted, and throws nothing.
     func copy(_ rows: [BlobRow]) throws -> Report {
+        var report = Report()
+        for start in stride(from: 0, to: rows.count, by: Self.batchCount) {
+            report += try copyBatch(rows[start..<min(start + Self.batchCount, rows.count)])
+        }
+        return report
+    }
+
+    private func copyBatch(_ rows: ArraySlice<BlobRow>) throws -> Report {
         let results = Mutex<[(id: BlobID, outcome: Outcome)]>([])
         let isCutOff = Atomic(false)
         let group = DispatchGroup()
@@ -91,8 +101,7 @@ final class BlobCopies: Sendable {
     private func copy(_ row: BlobRow) -> Outcome {
         do {
             let count = try inspection.export(
-                row.id, length: row.length, sha256: row.sha256, to: target
-            ) { self.pace.spent($0) }
+                row.id, length: row.length, sha256: row.sha256, to: target, pace: pace)
             return count.map { .copied($0) } ?? .present
         } catch is BlobFlaw { return .lost } catch { return .failed(error) }
     }

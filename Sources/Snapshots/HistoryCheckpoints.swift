@@ -150,13 +150,13 @@ package struct HistoryCheckpoints: Sendable {
     }
 
     /// Keeps a catalog as it is, if that spares much.
-    func keepIfDue(_ catalog: SnapshotCatalog, _ pace: any SnapshotPace = UnpacedSnapshot()) throws {
+    func keepIfDue(_ catalog: SnapshotCatalog, _ pace: @escaping SnapshotPace = unpaced) throws {
         let position = try catalog.catalog.read { try $0.position() }
         if try isDue(at: position.sequence) { try keep(catalog, pace) }
     }
 
     /// Keeps a catalog as it is, and lets go of what is too much.
-    func keep(_ catalog: SnapshotCatalog, _ pace: any SnapshotPace = UnpacedSnapshot()) throws {
+    func keep(_ catalog: SnapshotCatalog, _ pace: @escaping SnapshotPace = unpaced) throws {
         let position = try catalog.catalog.read { try $0.position() }
         guard position.sequence > .zero else { return }
         try fileSystem.createDirectories(directory, permissions: 0o700)

@@ -54,7 +54,8 @@ public struct RepositoryMending: Sendable {
         let log = inspection.log
         let events = try repository.log.mend(damage.events, from: log, as: repository.mirror)
         for sequence in damage.events.sorted() {
-            let reason = events.contains(sequence) ? nil : "no mirror of the store has the event with its bytes"
+            let reason =
+                events.contains(sequence) ? nil : "no mirror of the store has the event with its bytes"
             try report(Outcome(path: "log", sequence: sequence, byteCount: 0, reason: reason))
         }
         damage.events.subtract(events)

@@ -40,7 +40,7 @@ public final class SnapshotCatalog: Sendable {
     /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged, the log's beginning.
     static func make(
         _ repository: Repository, scratch: String, from parent: SnapshotManifest?,
-        through last: SequenceNumber, _ pace: any SnapshotPace = UnpacedSnapshot()
+        through last: SequenceNumber, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
         do {
@@ -64,7 +64,7 @@ public final class SnapshotCatalog: Sendable {
 
     private static func begin(
         _ path: String, _ repository: Repository, _ parent: SnapshotManifest, through last: SequenceNumber,
-        _ pace: any SnapshotPace = UnpacedSnapshot()
+        _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let file = try repository.fileSystem.open(
             repository.catalogPath(parent.name), [], permissions: 0)
@@ -76,7 +76,7 @@ public final class SnapshotCatalog: Sendable {
     }
 
     private static func follow(
-        _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, _ pace: any SnapshotPace
+        _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, _ pace: @escaping SnapshotPace
     ) throws {
         while true {
             let isDone = try catalog.withWriter { writer in
@@ -96,7 +96,7 @@ public final class SnapshotCatalog: Sendable {
                 return false
             }
             if isDone { return }
-            pace.spent(0)
+            try pace(0)
         }
     }
 
@@ -127,7 +127,7 @@ public final class SnapshotCatalog: Sendable {
 
     /// Writes the catalog, compacted and compressed, to the repository. Synced but for the directory.
     func save(
-        as name: String, in repository: Repository, _ pace: any SnapshotPace = UnpacedSnapshot()
+        as name: String, in repository: Repository, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotManifest.CatalogFile {
         let target = repository.catalogPath(name)
         if try repository.fileSystem.status(of: target) != nil { try repository.fileSystem.remove(target) }
@@ -138,7 +138,7 @@ public final class SnapshotCatalog: Sendable {
 
     /// - Returns: what was written, and the bytes of the catalog before they were compressed.
     func compress(
-        to target: String, _ fileSystem: any FileSystem, _ pace: any SnapshotPace = UnpacedSnapshot()
+        to target: String, _ fileSystem: any FileSystem, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> (file: Compression.Outcome, catalogByteCount: UInt64) {
         let compact = path + ".compact"
         defer { Self.remove(compact) }

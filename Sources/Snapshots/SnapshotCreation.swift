@@ -15,16 +15,19 @@ import Volumes
 public struct SnapshotCreation: Sendable {
     private let inspection: StoreInspection
     private let repository: Repository
-    private let pace: any SnapshotPace
+    private let pace: SnapshotPace
 
     /// - Parameter pace: told of what is read while the snapshot is taken; may keep it waiting.
     public init(
-        _ store: ObjectStore, _ repository: Repository, pace: any SnapshotPace = UnpacedSnapshot()
+        _ store: ObjectStore, _ repository: Repository, pace: @escaping SnapshotPace = unpaced
     ) {
         inspection = store.inspection
         self.repository = repository
         self.pace = pace
     }
+
+    /// What a frame has besides its payload, about.
+    private static let eventByteCount = 256
 
     /// What making a snapshot took.
     public struct Report: Sendable {
@@ -71,7 +74,7 @@ public struct SnapshotCreation: Sendable {
         let total = max(1, position.sequence.rawValue - min(start, position.sequence.rawValue))
         let copied = try repository.log.extend(from: inspection.log, through: position.sequence) { events in
             blobs += try copies.copy(try needed(by: events, asOf: position.sequence))
-            pace.spent(0)
+            try pace(events.reduce(0) { $0 + $1.payloadLength + Self.eventByteCount })
             if let last = events.last {
                 progress(Double(last.sequence.rawValue - start) / Double(total) * 0.8)
             }

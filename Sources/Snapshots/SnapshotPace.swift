@@ -1,11 +1,6 @@
-/// Lets a snapshot give way to requests.
-public protocol SnapshotPace: Sendable {
-    /// Told of bytes that were read for a snapshot, by whichever thread read them; may keep that thread waiting.
-    func spent(_ byteCount: Int)
-}
+/// Told of bytes that were read for a snapshot, by whichever thread read them: may keep that thread waiting, or end the
+/// snapshot by throwing.
+public typealias SnapshotPace = @Sendable (_ byteCount: Int) throws -> Void
 
 /// As fast as it goes.
-public struct UnpacedSnapshot: SnapshotPace {
-    public init() {}
-    public func spent(_ byteCount: Int) {}
-}
+@Sendable public func unpaced(_ byteCount: Int) {}

@@ -205,7 +205,7 @@ public struct CommandRunner: Sendable {
         let repository = try Repository.open(path, of: store.storeID, creates: true)
         defer { repository.close() }
         let pace = LoadPace { [scrub] in scrub.takeLoad() }
-        let report = try await SnapshotCreation(store, repository, pace: pace).run(name: name) {
+        let report = try await SnapshotCreation(store, repository, pace: { pace.spent($0) }).run(name: name) {
             output.progress($0)
         }
         let line = SnapshotReports.CreationLine(report)

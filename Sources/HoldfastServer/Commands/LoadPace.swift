@@ -1,11 +1,10 @@
 import Foundation
 import Integrity
-import Snapshots
 import Synchronization
 
 /// Keeps a snapshot from being felt: it copies for a while and rests for a while, by the same loop as the scrub, and
 /// without rests while nobody asks for anything.
-package final class LoadPace: SnapshotPace {
+package final class LoadPace: Sendable {
     /// A time of copying, in seconds: many requests are answered in it, and none waits for long.
     private static let stretch = 0.025
     /// Seconds it rests at once, at most.
@@ -39,6 +38,7 @@ package final class LoadPace: SnapshotPace {
         state = Mutex(State(copyingSince: uptime()))
     }
 
+    /// Told of bytes that were copied, by whichever thread copied them: may keep it waiting.
     package func spent(_ byteCount: Int) {
         let now = uptime()
         let rest = state.withLock { state -> Double in
