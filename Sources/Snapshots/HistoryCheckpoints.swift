@@ -82,7 +82,8 @@ package struct HistoryCheckpoints: Sendable {
         return try fileSystem.list(directory).compactMap { file -> Entry? in
             guard file.hasSuffix(".json") else { return nil }
             let bytes = try fileSystem.contents(of: directory + "/" + file)
-            guard let entry = try? JSONDecoder().decode(Entry.self, from: Data(bytes)),  // damaged: as if not there
+            // One that is damaged is as one that is not there.
+            guard let entry = try? JSONDecoder().decode(Entry.self, from: Data(bytes)),
                 entry.format == Self.format, entry.schema == Catalog.schemaVersion,
                 file == entry.name + ".json"
             else { return nil }
