@@ -9,6 +9,9 @@ import Synchronization
 /// prepared, used by whichever thread takes it. The log is the truth, so the catalog is not synced with each
 /// commit; it must only stay uncorrupted, which WAL with `synchronous = NORMAL` gives.
 public final class Catalog: Sendable {
+    /// Of the tables: grows when they change.
+    public static var schemaVersion: Int { CatalogSchema.version }
+
     public let path: String
     private let writer: CatalogConnection
     private let checkpointer: CatalogConnection

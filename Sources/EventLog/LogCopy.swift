@@ -14,14 +14,14 @@ public final class LogCopy: Sendable {
     /// Frames that are read, verified and written together.
     private static let runCount = 256
 
-    private struct Tail {
+    struct Tail {
         let header: Segment.Header
         /// Where each frame begins.
         var offsets: [UInt64] = []
         var end = UInt64(Segment.headerByteCount)
     }
 
-    private struct State {
+    struct State {
         /// In order; the last one may be open.
         var firsts: [SequenceNumber] = []
         /// The last segment, unless it is sealed.
@@ -31,9 +31,9 @@ public final class LogCopy: Sendable {
     }
 
     public let storeID: StoreID
-    private let fileSystem: any FileSystem
+    let fileSystem: any FileSystem
     private let directory: String
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     /// Opens the copy in a directory, which may be empty; nothing is changed there.
     /// - Throws: ``LogError`` if it is of another store, or has a gap.
@@ -106,7 +106,7 @@ public final class LogCopy: Sendable {
         return (position, nil)
     }
 
-    private func path(_ first: SequenceNumber) -> String { directory + "/" + Segment.name(first) }
+    func path(_ first: SequenceNumber) -> String { directory + "/" + Segment.name(first) }
 
     /// Where the copy ends.
     public var head: LogPosition { state.withLock { $0.head } }
@@ -267,7 +267,7 @@ public final class LogCopy: Sendable {
         }
     }
 
-    private func frameBytes(_ sequence: SequenceNumber) throws -> [UInt8] {
+    func frameBytes(_ sequence: SequenceNumber) throws -> [UInt8] {
         let (first, tail) = state.withLock { state in
             (state.firsts.last { $0 <= sequence }, state.tail)
         }

@@ -1,9 +1,10 @@
 import Integrity
 import Logging
 import ObjectStore
+import Snapshots
 
 /// What a server does by itself, each on a thread of its own: confirms uploads, mends what reads find damaged, follows incidents,
-/// gives space back, lets objects expire, reads everything back within a period. Once, when it
+/// gives space back, lets objects expire, keeps catalogs of the past, reads everything back within a period. Once, when it
 /// starts: looks for master keys that are missing.
 final class Housekeeping: Sendable {
     private static let reclaimInterval = Duration.seconds(30)
@@ -17,7 +18,7 @@ final class Housekeeping: Sendable {
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
         _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 5)
+        let threads = WorkerPool(threads: 6)
         let leisure = WorkerPool(threads: 1, niceness: 10)
         self.threads = threads
         self.leisure = leisure
@@ -37,6 +38,9 @@ final class Housekeeping: Sendable {
             Task(executorPreference: threads) { await Self.reclaim(store, logger) },
             Task(executorPreference: leisure) { await scrub.run { logger.error("scrub: \($0)") } },
             Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
+            Task(executorPreference: threads) {
+                await HistoryKeeper(store).run { logger.error("keeping a catalog of the past: \($0)") }
+            },
             Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
         ]
     }

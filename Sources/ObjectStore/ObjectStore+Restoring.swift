@@ -17,12 +17,12 @@ extension ObjectStore {
     /// - Parameters:
     ///   - record: bucket and key say where it goes; the bucket must be there.
     ///   - reason: goes into the event: "restored from snapshot …".
+    ///   - versionID: what it is called from now on.
     /// - Throws: ``StoreError``; what `pieces` throws.
     public func restore(
         _ record: EventVersionPublished, reason: String, conditions: WriteConditions,
-        from pieces: any RestoredPieces
+        from pieces: any RestoredPieces, as versionID: VersionID = .random()
     ) async throws -> Committed<ObjectVersion> {
-        let versionID = VersionID.random()
         var uploads: [Upload] = []
         do {
             for index in record.pieces.indices {
@@ -85,12 +85,7 @@ extension ObjectStore {
         _ record: EventVersionPublished, _ versionID: VersionID, _ reason: String, _ uploads: [Upload],
         _ conditions: WriteConditions
     ) async throws -> Committed<ObjectVersion> {
-        var draft = record
-        draft.versionID = Data(versionID.bytes)
-        draft.uploadID = Data()
-        draft.copiedFrom = ""
-        draft.replacedSequence = 0
-        draft.reason = reason
+        var draft = record.restored(as: versionID, reason: reason)
         var payload: [UInt8] = []
         for (index, upload) in uploads.enumerated() {
             draft.pieces[index].blobID = upload.piece.blobID

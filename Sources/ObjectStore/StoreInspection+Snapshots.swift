@@ -6,6 +6,8 @@ import Volumes
 /// What snapshots and restores ask of an open store.
 extension StoreInspection {
     package var storeID: StoreID { engine.storeID }
+    /// How far back what died is kept.
+    package var historySeconds: UInt64 { engine.settings.historySeconds }
     package var clock: @Sendable () -> Timestamp { engine.clock }
 
     /// Runs `body` while nothing that can be seen as of `sequence` is reclaimed.
@@ -18,15 +20,18 @@ extension StoreInspection {
     }
 
     /// Brings a blob to a volume that is none of the store's, from the good blocks of those that are.
+    /// - Parameter deep: whether all of what is there already is read, and not its trailer alone.
+    /// - Parameter pace: told of each run of bytes that is copied; may wait before the next, or throw.
     /// - Returns: bytes written; `nil` if it is there already.
     /// - Throws: ``BlobFlaw`` if no volume has a good replica of some block.
     package func export(
-        _ id: BlobID, length: UInt64, sha256: [UInt8], to target: any Volume
+        _ id: BlobID, length: UInt64, sha256: [UInt8], to target: any Volume, deep: Bool = false,
+        pace: (@Sendable (Int) throws -> Void)? = nil
     ) throws -> UInt64? {
-        let flaws = target.verify(id, length: length, sha256: sha256, deep: false)
+        let flaws = target.verify(id, length: length, sha256: sha256, deep: deep)
         guard !flaws.isEmpty else { return nil }
         let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-        return try BlobCopier(sources: volumes).copy(
+        return try BlobCopier(sources: volumes, copied: pace).copy(
             id, content: BlobContent(length: length, sha256: sha256), to: target, replacing: reason
         ).bytes
     }

@@ -30,7 +30,7 @@ struct RemoteTree: Sendable {
 
     /// What is written over again and again, where the newest version counts.
     static func isRewritten(_ name: String) -> Bool {
-        name == "snapshots/verified" || name == "snapshots/retained"
+        name == "snapshots/verified" || name == "snapshots/retained" || name == "snapshots/damaged"
     }
 
     /// Behind what an append to a file is named: `log/00000000000000000001.log~00000000000000065536`.

@@ -22,7 +22,8 @@ enum Compression {
 
     /// Compresses a file into a new one, which is synced; the directory is the caller's to sync.
     static func compress(
-        _ source: any File, to path: String, _ fileSystem: any FileSystem
+        _ source: any File, to path: String, _ fileSystem: any FileSystem,
+        _ pace: @escaping SnapshotPace = unpaced
     ) throws -> Outcome {
         let target = try fileSystem.open(path, [.write, .createNew], permissions: 0o600)
         defer { target.close() }
@@ -60,6 +61,7 @@ enum Compression {
                     outcome.byteCount += UInt64(count)
                 } while count == room.count
             }
+            try pace(piece.count)
             if isLast { break }
         }
         try target.sync()

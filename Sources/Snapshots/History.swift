@@ -3,8 +3,10 @@ import EventLog
 import Foundation
 import Model
 import ObjectStore
+import Volumes
 
-/// A store as it was at an event that is past: its catalog, computed from the log in a scratch file.
+/// A store as it was at an event that is past: its catalog, computed from the log in a scratch file,
+/// from the nearest checkpoint on (``HistoryCheckpoints``).
 ///
 /// Events are kept for ever, so every moment can be looked at. Bytes are kept for the history window and longer: what
 /// died is reclaimed when the window has passed it and there is need. A moment can be restored if nothing that it shows
@@ -29,6 +31,10 @@ public final class History: Sendable {
 
     static func open(_ inspection: StoreInspection, at sequence: SequenceNumber) throws -> History {
         let scratch = try SnapshotCatalog.history(of: inspection, through: sequence)
+        // The next look at about that moment is spared what this one had to replay.
+        do { try HistoryCheckpoints(inspection).keepIfDue(scratch) } catch is FileSystemError {
+            // No room for a copy is no reason not to show what has been computed.
+        }
         return History(sequence, try inspection.log.time(of: sequence), scratch)
     }
 

@@ -9,7 +9,9 @@ import Volumes
 /// to a directory.
 ///
 /// Into the store, each becomes a new version, with metadata, tags, retention, owner, ETag and checksums as they were:
-/// what is there stays as an older version where the bucket keeps versions. An object whose bytes the store has is left
+/// what is there stays as an older version where the bucket keeps versions. Asked for every version, it brings back
+/// those behind the current ones and delete markers too, oldest first, under the ids that they had; when each was
+/// published its event's reason says. An object whose bytes the store has is left
 /// alone, so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
 /// settings that they had. Every block that is read is verified, and a version is published only when it came whole.
 public struct Restore: Sendable {
@@ -76,33 +78,78 @@ public struct Restore: Sendable {
         from source: any RestoreSource, report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
         let counts = try source.catalog.read { try $0.counts() }
-        try await makeEmptyBuckets(from: source)
-        var summary = RestoreSummary()
-        let start = ContinuousClock.now
+        let objects = ObjectRestore(store, order, source)
+        try await makeEmptyBuckets(from: source, objects)
+        let walk = Walk(objects)
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         var seen = 0
         var last: (bucket: String, key: String)?
+        /// Versions of the key at hand, newest first.
+        var history: [ObjectVersion] = []
         while true {
             let page = try source.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page {
                 seen += 1
                 let isNewest = last?.bucket != version.record.bucket || last?.key != version.key
                 last = (version.record.bucket, version.key)
-                guard isWanted(version, isNewest: isNewest) else { continue }
-                let outcome = await restore(version, from: source)
-                summary.add(outcome)
-                try report(outcome)
-                try await pace(summary.total.restoredBytes, since: start)
+                if order.unit.hasEveryVersion {
+                    if isNewest {
+                        try await walk.restore(history, report)
+                        history = []
+                    }
+                    if order.unit.holds(version) { history.append(version) }
+                } else if isWanted(version, isNewest: isNewest) {
+                    try await walk.restore(version, report)
+                }
             }
             progress(Double(seen) / Double(max(1, counts.versions + counts.deleteMarkers)))
-            guard let end = page.last, page.count == 1000 else { return summary }
+            guard let end = page.last, page.count == 1000 else { break }
             place = (end.record.bucket, end.key, end.sequence)
+        }
+        try await walk.restore(history, report)
+        return walk.summary
+    }
+
+    /// What has come of it so far, at the rate that is asked for. Of one task.
+    private final class Walk {
+        private let objects: ObjectRestore
+        private let start = ContinuousClock.now
+        private(set) var summary = RestoreSummary()
+
+        init(_ objects: ObjectRestore) { self.objects = objects }
+
+        func restore(_ version: ObjectVersion, _ report: (RestoreOutcome) throws -> Void) async throws {
+            try await note(await objects.restore(version), report)
+        }
+
+        /// - Parameter history: newest first.
+        func restore(_ history: [ObjectVersion], _ report: (RestoreOutcome) throws -> Void) async throws {
+            guard let newest = history.first else { return }
+            guard try objects.keepsVersions(newest.record.bucket) else {
+                if !newest.isDeleteMarker { try await restore(newest, report) }
+                return
+            }
+            for (index, version) in history.enumerated().reversed() {
+                try await note(await objects.restore(version, after: history[(index + 1)...]), report)
+            }
+        }
+
+        private func note(
+            _ outcome: RestoreOutcome, _ report: (RestoreOutcome) throws -> Void
+        ) async throws {
+            summary.add(outcome)
+            try report(outcome)
+            let order = objects.order
+            guard order.rate > 0, !order.isDryRun else { return }
+            let due = start.advanced(
+                by: .seconds(Double(summary.total.restoredBytes) / Double(order.rate)))
+            if due > .now { try await Task.sleep(until: due) }
         }
     }
 
     /// A bucket is there without its objects too.
     /// - Throws: ``StoreError/noSuchBucket(_:)`` if the order names a bucket that the source has not.
-    private func makeEmptyBuckets(from source: any RestoreSource) async throws {
+    private func makeEmptyBuckets(from source: any RestoreSource, _ objects: ObjectRestore) async throws {
         let names = try source.catalog.read { try $0.buckets().map(\.name) }
         if let wanted = order.unit.bucket, !names.contains(where: { $0.rawValue == wanted }) {
             throw StoreError.noSuchBucket(try BucketName(wanted))
@@ -111,84 +158,12 @@ public struct Restore: Sendable {
             return
         }
         for name in names where order.unit.bucket.map({ $0 == name.rawValue }) ?? true {
-            try await makeBucket(name.rawValue, as: name.rawValue, from: source)
+            try await objects.makeBucket(name.rawValue, as: name.rawValue)
         }
     }
 
     private func isWanted(_ version: ObjectVersion, isNewest: Bool) -> Bool {
         guard !version.isDeleteMarker, order.unit.holds(version) else { return false }
         return order.unit.version.map { $0 == version.wireVersionID } ?? isNewest
-    }
-
-    private func pace(_ bytes: UInt64, since start: ContinuousClock.Instant) async throws {
-        guard order.rate > 0, !order.isDryRun else { return }
-        let due = start.advanced(by: .seconds(Double(bytes) / Double(order.rate)))
-        if due > .now { try await Task.sleep(until: due) }
-    }
-
-    private func restore(_ version: ObjectVersion, from source: any RestoreSource) async -> RestoreOutcome {
-        func outcome(_ action: RestoreOutcome.Action, _ detail: String) -> RestoreOutcome {
-            RestoreOutcome(
-                action: action, bucket: version.record.bucket, key: version.key,
-                version: version.wireVersionID, owner: version.record.ownerDisplayName, size: version.size,
-                detail: detail)
-        }
-        do {
-            if let folder = order.folder {
-                let files = RestoredFiles(folder, source)
-                let path = try files.path(of: version)
-                return try order.isDryRun || files.write(version, to: path)
-                    ? outcome(.restored, path) : outcome(.present, path)
-            }
-            var record = version.record
-            record.bucket = order.into ?? record.bucket
-            let present = try current(record)
-            if let present, Self.isSame(present.record, record) {
-                return outcome(.present, present.wireVersionID)
-            }
-            if let present, present.published > version.published, !order.overwrites {
-                return outcome(.newer, present.wireVersionID)
-            }
-            if order.isDryRun { return outcome(.restored, "") }
-            try await makeBucket(record.bucket, as: version.record.bucket, from: source)
-            let conditions: WriteConditions =
-                present == nil && !order.overwrites ? WriteConditions(ifNoneMatch: .any) : .none
-            let restored = try await store.restore(
-                record, reason: "restored from \(source.label)", conditions: conditions,
-                from: source.pieces(of: version))
-            return outcome(.restored, restored.value.wireVersionID)
-        } catch { return outcome(.failed, "\(error)") }
-    }
-
-    /// What the store shows under a key; `nil` for nothing, and for a delete marker.
-    private func current(_ record: EventVersionPublished) throws -> ObjectVersion? {
-        do {
-            return try store.version(try BucketName(record.bucket), try ObjectKey(record.key), .current)
-        } catch StoreError.noSuchBucket { return nil } catch StoreError.noSuchKey { return nil }
-    }
-
-    private static func isSame(_ left: EventVersionPublished, _ right: EventVersionPublished) -> Bool {
-        left.size == right.size && left.etag == right.etag
-            && left.pieces.map(\.sha256) == right.pieces.map(\.sha256)
-    }
-
-    private func makeBucket(
-        _ name: String, as original: String, from origin: any RestoreSource
-    ) async throws {
-        let bucket = try BucketName(name)
-        do {
-            _ = try store.bucket(bucket)
-            return
-        } catch StoreError.noSuchBucket {
-            // Made below.
-        }
-        let source = try BucketName(original)
-        guard let was = try origin.catalog.read({ try $0.bucket(source) }) else {
-            throw StoreError.noSuchBucket(source)
-        }
-        var settings = name == original ? was.settings.documents : [:]
-        if was.versioning != .off { settings["versioning"] = Array(was.versioning.rawValue.utf8) }
-        let owner = Actor(id: was.owner, displayName: "", requestID: "")
-        _ = try await store.createBucket(bucket, region: was.region, settings: settings, actor: owner)
     }
 }

@@ -9,6 +9,8 @@ public struct RestoreOrder: Codable, Sendable {
         public var key: String?
         /// A version of `key` by its id on the wire, or "null"; else the one that was current.
         public var version: String?
+        /// Versions behind the current ones and delete markers too, where the bucket keeps versions.
+        public var hasEveryVersion = false
         /// A canonical id, or a display name.
         public var owner: String?
         /// Only replicas that no volume has good, in place.

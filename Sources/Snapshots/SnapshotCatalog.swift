@@ -40,19 +40,21 @@ public final class SnapshotCatalog: Sendable {
     /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged, the log's beginning.
     static func make(
         _ repository: Repository, scratch: String, from parent: SnapshotManifest?,
-        through last: SequenceNumber
+        through last: SequenceNumber, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
         do {
             if let parent {
-                do { return try begin(path, repository, parent, through: last) } catch is CompressionError {
+                do {
+                    return try begin(path, repository, parent, through: last, pace)
+                } catch is CompressionError {
                     remove(path)
                 } catch is FileSystemError {
                     remove(path)
                 }
             }
             let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
-            try follow(catalog, repository.log, through: last)
+            try follow(catalog, repository.log, through: last, pace)
             return SnapshotCatalog(catalog, path)
         } catch {
             remove(path)
@@ -61,24 +63,27 @@ public final class SnapshotCatalog: Sendable {
     }
 
     private static func begin(
-        _ path: String, _ repository: Repository, _ parent: SnapshotManifest, through last: SequenceNumber
+        _ path: String, _ repository: Repository, _ parent: SnapshotManifest, through last: SequenceNumber,
+        _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let file = try repository.fileSystem.open(
             repository.catalogPath(parent.name), [], permissions: 0)
         defer { file.close() }
         try Compression.decompress(file, sha256: try bytes(ofHexadecimal: parent.catalog.sha256), to: path)
         let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
-        try follow(catalog, repository.log, through: last)
+        try follow(catalog, repository.log, through: last, pace)
         return SnapshotCatalog(catalog, path)
     }
 
-    private static func follow(_ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber) throws {
+    private static func follow(
+        _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, _ pace: @escaping SnapshotPace
+    ) throws {
         while true {
             let isDone = try catalog.withWriter { writer in
                 let position = try writer.reader.position()
                 let events = try log.events(
                     from: position.sequence.next,
-                    limit: Int(min(4096, last.rawValue - min(last.rawValue, position.sequence.rawValue))))
+                    limit: Int(min(1024, last.rawValue - min(last.rawValue, position.sequence.rawValue))))
                 guard !events.isEmpty else { return true }
                 try writer.begin()
                 do {
@@ -91,17 +96,28 @@ public final class SnapshotCatalog: Sendable {
                 return false
             }
             if isDone { return }
+            try pace(0)
         }
     }
 
-    /// Of a store's own log.
+    /// Of a store's own log: from the nearest checkpoint on.
     static func history(
+        of inspection: StoreInspection, through last: SequenceNumber
+    ) throws -> SnapshotCatalog {
+        let history = try beginHistory(of: inspection, through: last)
+        try inspection.replay(to: history.catalog, through: last)
+        return history
+    }
+
+    /// Of a store's own log, as of the nearest checkpoint that is not later than an event; empty if there is none.
+    package static func beginHistory(
         of inspection: StoreInspection, through last: SequenceNumber
     ) throws -> SnapshotCatalog {
         let path = "\(inspection.stateDirectory)/snapshot-\(OperationID.random()).sqlite"
         do {
-            let catalog = try Catalog(path: path, storeID: inspection.storeID, readers: 1)
-            try inspection.replay(to: catalog, through: last)
+            let catalog =
+                try HistoryCheckpoints(inspection).open(upTo: last, at: path)
+                ?? Catalog(path: path, storeID: inspection.storeID, readers: 1)
             return SnapshotCatalog(catalog, path)
         } catch {
             remove(path)
@@ -110,12 +126,9 @@ public final class SnapshotCatalog: Sendable {
     }
 
     /// Writes the catalog, compacted and compressed, to the repository. Synced but for the directory.
-    func save(as name: String, in repository: Repository) throws -> SnapshotManifest.CatalogFile {
-        let compact = path + ".compact"
-        defer { Self.remove(compact) }
-        try catalog.write(to: compact)
-        let source = try RealFileSystem().open(compact, [], permissions: 0)
-        defer { source.close() }
+    func save(
+        as name: String, in repository: Repository, _ pace: @escaping SnapshotPace = unpaced
+    ) throws -> SnapshotManifest.CatalogFile {
         let target = repository.catalogPath(name)
         if try repository.fileSystem.status(of: target) != nil {
             do throws(FileSystemError) { try repository.fileSystem.remove(target) } catch {
@@ -123,12 +136,24 @@ public final class SnapshotCatalog: Sendable {
                 throw error.isRetained ? SnapshotError.lockedName(name, "\(error)") : error
             }
         }
-        let outcome = try Compression.compress(source, to: target, repository.fileSystem)
+        let (file, _) = try compress(to: target, repository.fileSystem, pace)
         return .init(
-            name: "\(name).catalog.gz", byteCount: outcome.byteCount, sha256: outcome.sha256.hexadecimal)
+            name: "\(name).catalog.gz", byteCount: file.byteCount, sha256: file.sha256.hexadecimal)
     }
 
-    private static func bytes(ofHexadecimal text: String) throws -> [UInt8] {
+    /// - Returns: what was written, and the bytes of the catalog before they were compressed.
+    func compress(
+        to target: String, _ fileSystem: any FileSystem, _ pace: @escaping SnapshotPace = unpaced
+    ) throws -> (file: Compression.Outcome, catalogByteCount: UInt64) {
+        let compact = path + ".compact"
+        defer { Self.remove(compact) }
+        try catalog.write(to: compact)
+        let source = try RealFileSystem().open(compact, [], permissions: 0)
+        defer { source.close() }
+        return (try Compression.compress(source, to: target, fileSystem, pace), try source.size())
+    }
+
+    static func bytes(ofHexadecimal text: String) throws -> [UInt8] {
         let digits = Array(text.utf8)
         let bytes = stride(from: 0, to: digits.count - digits.count % 2, by: 2).compactMap {
             UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16)
@@ -140,7 +165,7 @@ public final class SnapshotCatalog: Sendable {
     }
 
     /// A scratch file that stays is a computed copy; nothing reads it.
-    private static func remove(_ path: String) {
+    static func remove(_ path: String) {
         for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
     }
 }

@@ -15,11 +15,19 @@ import Volumes
 public struct SnapshotCreation: Sendable {
     private let inspection: StoreInspection
     private let repository: Repository
+    private let pace: SnapshotPace
 
-    public init(_ store: ObjectStore, _ repository: Repository) {
+    /// - Parameter pace: told of what is read while the snapshot is taken; may keep it waiting.
+    public init(
+        _ store: ObjectStore, _ repository: Repository, pace: @escaping SnapshotPace = unpaced
+    ) {
         inspection = store.inspection
         self.repository = repository
+        self.pace = pace
     }
+
+    /// What a frame has besides its payload, about.
+    private static let eventByteCount = 256
 
     /// What making a snapshot took.
     public struct Report: Sendable {
@@ -30,11 +38,8 @@ public struct SnapshotCreation: Sendable {
         public var bytes: UInt64 = 0
         /// Events copied whose payload no mirror had good.
         public var lostPayloads: UInt64 = 0
-    }
-
-    /// Blobs that the snapshot needs and that no volume has good, nor the repository.
-    private final class Losses {
-        var blobs: Set<BlobID> = []
+        /// Blobs and events that a check had found damaged or missing in the repository, and that were copied anew.
+        public var mended = 0
     }
 
     /// - Parameters:
@@ -54,90 +59,75 @@ public struct SnapshotCreation: Sendable {
         try repository.clearLeftovers()
         let position = try inspection.catalog.read { try $0.position() }
         return try await inspection.holding(position.sequence) {
-            try take(name, position, parent: good.last, progress)
+            try await take(name, position, parent: good.last, progress)
         }
     }
 
     private func take(
         _ name: String, _ position: LogPosition, parent: SnapshotManifest?,
         _ progress: (Double) -> Void
-    ) throws -> Report {
-        var blobs = 0
-        var blobBytes: UInt64 = 0
-        let losses = Losses()
+    ) async throws -> Report {
+        let copies = BlobCopies(inspection, to: repository.volume, pace)
+        defer { copies.finish() }
+        var blobs = BlobCopies.Report()
         let start = repository.log.head.sequence.rawValue
         let total = max(1, position.sequence.rawValue - min(start, position.sequence.rawValue))
         let copied = try repository.log.extend(from: inspection.log, through: position.sequence) { events in
-            for event in events {
-                for piece in event.record.blobPieces {
-                    guard let count = try copy(piece, asOf: position.sequence, losses) else { continue }
-                    blobs += 1
-                    blobBytes += count
-                }
-            }
+            blobs += try copies.copy(try needed(by: events, asOf: position.sequence))
+            try pace(events.reduce(0) { $0 + $1.payloadLength + Self.eventByteCount })
             if let last = events.last {
                 progress(Double(last.sequence.rawValue - start) / Double(total) * 0.8)
             }
         }
         let catalog = try SnapshotCatalog.make(
-            repository, scratch: inspection.stateDirectory, from: parent, through: position.sequence)
-        let (moreBlobs, moreBytes) = try bringMissing(catalog, losses)
+            repository, scratch: inspection.stateDirectory, from: parent, through: position.sequence, pace)
+        // Every blob that the snapshot needs is looked for: one may have been damaged or removed in the repository since
+        // it was copied.
+        try catalog.forEachPage { blobs += try copies.copy($0) }
+        var mended = 0
+        try await RepositoryMending(inspection, repository).run { outcome in
+            guard outcome.reason == nil else { return }  // the next check says so again
+            mended += 1
+            blobs.bytes += outcome.byteCount
+        }
         try retain(catalog)
         progress(0.9)
-        let file = try catalog.save(as: name, in: repository)
-        let manifest = try manifest(name, position, catalog, file, losses, parent: parent)
+        let file = try catalog.save(as: name, in: repository, pace)
+        let manifest = try manifest(name, position, catalog, file, lost: copies.lost.count, parent: parent)
         try repository.write(manifest)
+        // It is at hand: a look at the past can begin here.
+        do { try HistoryCheckpoints(inspection).keepIfDue(catalog, pace) } catch is FileSystemError {
+            // No room for a copy in the store's state is no reason to say that the snapshot failed.
+        }
         progress(1)
         return Report(
-            manifest: manifest, events: copied.events, blobs: blobs + moreBlobs,
-            bytes: copied.bytes + blobBytes + moreBytes, lostPayloads: copied.lostPayloads)
+            manifest: manifest, events: copied.events, blobs: blobs.blobs,
+            bytes: copied.bytes + blobs.bytes, lostPayloads: copied.lostPayloads, mended: mended)
     }
 
-    /// A blob that nothing needs as of the snapshot is left out.
-    private func copy(_ piece: EventPiece, asOf last: SequenceNumber, _ losses: Losses) throws -> UInt64? {
-        guard let id = BlobID(bytes: piece.blobID),
-            let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming,
-            row.died.map({ $0 > last }) ?? true
-        else { return nil }
-        return try export(row, losses)
-    }
-
-    private func export(_ row: BlobRow, _ losses: Losses) throws -> UInt64? {
-        do {
-            let count = try inspection.export(
-                row.id, length: row.length, sha256: row.sha256, to: repository.volume)
-            losses.blobs.remove(row.id)
-            return count
-        } catch is BlobFlaw {
-            losses.blobs.insert(row.id)
-            return nil
-        }
-    }
-
-    /// Every blob that the snapshot needs is looked for: one may have been damaged or removed in the repository since
-    /// it was copied.
-    private func bringMissing(_ catalog: SnapshotCatalog, _ losses: Losses) throws -> (Int, UInt64) {
-        var blobs = 0
-        var bytes: UInt64 = 0
-        try catalog.forEachBlob { row in
-            if let count = try export(row, losses) {
-                blobs += 1
-                bytes += count
+    /// The blobs that events name, each once, without those that nothing needs as of the snapshot.
+    private func needed(by events: [LoggedEvent], asOf last: SequenceNumber) throws -> [BlobRow] {
+        var seen = Set<BlobID>()
+        return try inspection.catalog.read { reader in
+            try events.flatMap(\.record.blobPieces).compactMap { piece in
+                guard let id = BlobID(bytes: piece.blobID), seen.insert(id).inserted,
+                    let row = try reader.blob(id), !row.isReclaiming, row.died.map({ $0 > last }) ?? true
+                else { return nil }
+                return row
             }
         }
-        return (blobs, bytes)
     }
 
     private func retain(_ catalog: SnapshotCatalog) throws {
         guard repository.fileSystem is any RetainingFileSystem else { return }
         var blobs: [BlobID] = []
-        try catalog.forEachBlob { blobs.append($0.id) }
+        try catalog.forEachPage { blobs += $0.map(\.id) }
         try repository.retain(blobs)
     }
 
     private func manifest(
         _ name: String, _ position: LogPosition, _ catalog: SnapshotCatalog,
-        _ file: SnapshotManifest.CatalogFile, _ losses: Losses, parent: SnapshotManifest?
+        _ file: SnapshotManifest.CatalogFile, lost: Int, parent: SnapshotManifest?
     ) throws -> SnapshotManifest {
         let counts = try catalog.catalog.read { try $0.counts() }
         let last = try repository.log.events(from: position.sequence, limit: 1).first?.time
@@ -150,7 +140,7 @@ public struct SnapshotCreation: Sendable {
             createdMicroseconds: created.microseconds, parent: parent?.name, buckets: counts.buckets,
             versions: counts.versions, deleteMarkers: counts.deleteMarkers,
             versionBytes: counts.versionBytes, blobs: counts.blobs, blobBytes: counts.blobBytes,
-            lostBlobs: losses.blobs.count, catalog: file, software: Release.name)
+            lostBlobs: lost, catalog: file, software: Release.name)
     }
 }
 
@@ -166,13 +156,13 @@ extension EventRecord {
 }
 
 extension SnapshotCatalog {
-    /// Blobs that some version or part needs, in the order of their ids.
-    func forEachBlob(_ body: (BlobRow) throws -> Void) throws {
+    /// Blobs that some version or part needs, in the order of their ids, some hundreds at a time.
+    func forEachPage(_ body: ([BlobRow]) throws -> Void) throws {
         var after: BlobID?
         while true {
-            let page = try catalog.read { try $0.blobs(after: after, limit: 1024) }
-            for row in page where row.uses > 0 { try body(row) }
-            guard let last = page.last, page.count == 1024 else { return }
+            let page = try catalog.read { try $0.blobs(after: after, limit: 512) }
+            try body(page.filter { $0.uses > 0 })
+            guard let last = page.last, page.count == 512 else { return }
             after = last.id
         }
     }

@@ -92,14 +92,23 @@ public struct SnapshotPruning: Sendable {
             throw SnapshotError.damagedManifest(
                 path: repository.manifestPath(first.name), reason: first.reason)
         }
-        var needed = Set<BlobID>()
+        let needed = BlobCensus(scratch: scratch)
         for manifest in good {
-            let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
-            try catalog.forEachBlob { needed.insert($0.id) }
+            try needed.add(try SnapshotCatalog.open(manifest, in: repository, scratch: scratch))
         }
+        try sweep(needed, &report)
+        return report
+    }
+
+    /// Removes what is not needed. Both lists are in the order of the ids; of what is there, the blobs of one first byte
+    /// at a time are in memory.
+    private func sweep(_ needed: BlobCensus, _ report: inout Report) throws {
+        let reader = try needed.reader()
+        var next = try reader.next()?.id
         for byte in UInt8.min...UInt8.max {
-            for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte)
-            where !needed.contains(id) {
+            for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte) {
+                while let known = next, known < id { next = try reader.next()?.id }
+                if next == id { continue }
                 let size = try? repository.volume.info(of: id, length: nil).length
                 do { try repository.volume.removeBlob(id) } catch let error as FileSystemError
                     where error.isRetained
@@ -111,6 +120,5 @@ public struct SnapshotPruning: Sendable {
                 report.bytes += size ?? 0
             }
         }
-        return report
     }
 }

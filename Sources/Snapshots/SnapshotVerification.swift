@@ -9,6 +9,8 @@ public struct RepositoryFlaw: Sendable, Equatable {
     public let snapshot: String
     /// Relative to the repository.
     public let path: String
+    /// The event of the log that is damaged, if that is what is wrong.
+    public var sequence: SequenceNumber?
     public let reason: String
 }
 
@@ -17,7 +19,8 @@ public struct RepositoryFlaw: Sendable, Equatable {
 /// Always: every manifest against its digest, every frame of the log against its checksums and the chain up to each
 /// snapshot's chain hash, every stored catalog against its digest, and for every blob that a snapshot needs, presence
 /// and trailer. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
-/// behind it, so that repeated checks come to all.
+/// behind it, so that repeated checks come to all. What is bad is remembered until it is mended: by the next snapshot,
+/// or by ``RepositoryMending``. Memory does not grow with the number of blobs.
 public struct SnapshotVerification: Sendable {
     public struct Report: Sendable {
         public var snapshots = 0
@@ -58,66 +61,96 @@ public struct SnapshotVerification: Sendable {
             report.flaws += damaged.map { flaw($0.name, repository.manifestPath($0.name), $0.reason) }
         }
         report.snapshots = manifests.count + report.flaws.count
-        try checkLog(manifests, &report)
-        var needed: [BlobID: BlobRow] = [:]
+        let damagedEvents = try checkLog(manifests, &report)
+        let needed = BlobCensus(scratch: scratch)
         for manifest in manifests {
-            do { try collect(manifest, &needed) } catch let error as CompressionError {
+            do { try collect(manifest, needed) } catch let error as CompressionError {
                 report.flaws.append(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             } catch let error as FileSystemError {
                 report.flaws.append(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             }
         }
-        try checkBlobs(needed, percent: percent, &report)
+        var damage = try KnownDamage.load(repository)
+        let last = manifests.map(\.position).max() ?? .zero
+        damage.events = damage.events.filter { $0 > last }.union(damagedEvents)
+        try damage.save(repository)
+        try checkBlobs(needed, ofAll: name == nil && report.flaws.isEmpty, percent: percent, &report)
         return report
     }
 
-    private func flaw(_ snapshot: String, _ path: String, _ reason: String) -> RepositoryFlaw {
+    private func flaw(
+        _ snapshot: String, _ path: String, _ reason: String, _ sequence: SequenceNumber? = nil
+    ) -> RepositoryFlaw {
         let inside = path.hasPrefix(repository.directory + "/")
         return RepositoryFlaw(
             snapshot: snapshot,
             path: inside ? String(path.dropFirst(repository.directory.utf8.count + 1)) : path,
-            reason: reason)
+            sequence: sequence, reason: reason)
     }
 
-    private func checkLog(_ manifests: [SnapshotManifest], _ report: inout Report) throws {
+    /// - Returns: the events that are damaged, or whose bytes are.
+    private func checkLog(
+        _ manifests: [SnapshotManifest], _ report: inout Report
+    ) throws -> Set<SequenceNumber> {
         let last = manifests.map(\.position).max() ?? .zero
+        var damaged: Set<SequenceNumber> = []
         var expected: [SequenceNumber: [SnapshotManifest]] = [:]
         for manifest in manifests { expected[manifest.position, default: []].append(manifest) }
-        do {
-            try repository.log.forEachFrame(from: SequenceNumber(1), through: last) { frame, raw in
-                report.events += 1
-                if !frame.hasGoodPayload(raw) {
-                    report.flaws.append(
-                        flaw("", "log", "the bytes that event \(frame.sequence) carries are damaged"))
+        var next = SequenceNumber(1)
+        // Behind a damaged event the rest is looked at too.
+        while next <= last {
+            do {
+                try repository.log.forEachFrame(from: next, through: last) { frame, raw in
+                    report.events += 1
+                    if !frame.hasGoodPayload(raw) {
+                        damaged.insert(frame.sequence)
+                        report.flaws.append(
+                            flaw(
+                                "", "log", "the bytes that event \(frame.sequence) carries are damaged",
+                                frame.sequence))
+                    }
+                    for manifest in expected.removeValue(forKey: frame.sequence) ?? []
+                    where frame.chain.description != manifest.chain {
+                        report.flaws.append(
+                            flaw(
+                                manifest.name, "log",
+                                "event \(frame.sequence) has chain hash \(frame.chain), where the manifest says \(manifest.chain)"
+                            ))
+                    }
                 }
-                for manifest in expected.removeValue(forKey: frame.sequence) ?? []
-                where frame.chain.description != manifest.chain {
-                    report.flaws.append(
-                        flaw(
-                            manifest.name, "log",
-                            "event \(frame.sequence) has chain hash \(frame.chain), where the manifest says \(manifest.chain)"
-                        ))
-                }
+                break
+            } catch let error as LogError {
+                report.flaws.append(flaw("", "log", "\(error)", error.damagedEvent))
+                guard let event = error.damagedEvent, event >= next else { break }
+                damaged.insert(event)
+                expected[event] = nil  // that it is damaged is said already
+                next = event.next
             }
-            for manifest in expected.values.joined() {
-                report.flaws.append(
-                    flaw(manifest.name, "log", "the log ends at event \(repository.log.head.sequence)"))
-            }
-        } catch let error as LogError {
-            report.flaws.append(flaw("", "log", "\(error)"))
         }
+        let head = repository.log.head.sequence
+        for manifest in expected.values.joined() {
+            report.flaws.append(flaw(manifest.name, "log", "the log ends at event \(head)", head.next))
+        }
+        return damaged
     }
 
-    private func collect(_ manifest: SnapshotManifest, _ needed: inout [BlobID: BlobRow]) throws {
-        let catalog = try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch)
-        try catalog.forEachBlob { needed[$0.id] = $0 }
+    private func collect(_ manifest: SnapshotManifest, _ needed: BlobCensus) throws {
+        try needed.add(try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch))
     }
 
-    private func checkBlobs(_ needed: [BlobID: BlobRow], percent: Int, _ report: inout Report) throws {
-        let rows = needed.values.sorted { $0.id < $1.id }
-        let chosen = try choose(rows, percent: percent)
-        for row in rows {
-            let isDeep = chosen.contains(row.id)
+    /// - Parameter ofAll: whether the blobs are those of all snapshots.
+    private func checkBlobs(
+        _ needed: BlobCensus, ofAll: Bool, percent: Int, _ report: inout Report
+    ) throws {
+        let count = (needed.count * min(max(percent, 0), 100) + 99) / 100
+        let start = try count > 0 ? start(needed) : 0
+        var last: BlobID?
+        let known = try KnownDamage.load(repository)
+        var damage = ofAll ? KnownDamage() : known
+        try needed.forEach { index, row in
+            let place = (index - start + needed.count) % needed.count
+            let isDeep = place < count
+            if place == count - 1 { last = row.id }
             let flaws = repository.volume.verify(
                 row.id, length: row.length, sha256: row.sha256, deep: isDeep)
             report.blobs += 1
@@ -125,39 +158,37 @@ public struct SnapshotVerification: Sendable {
                 report.blobsRead += 1
                 report.bytesRead += row.length
             }
+            // Bad bytes that were read once are bad until they are read again.
+            damage.note(row.id, isDamaged: !flaws.isEmpty || !isDeep && known.blobs.contains(row.id))
             for found in flaws {
                 report.flaws.append(
                     RepositoryFlaw(
                         snapshot: "", path: repository.volume.path(of: row.id), reason: found.description))
             }
         }
-        if let last = rows.last(where: { chosen.contains($0.id) }), chosen.count < rows.count {
-            try repository.fileSystem.replaceFile(
-                cursorPath, with: Array("\(cursor(rows, chosen) ?? last.id)\n".utf8))
+        damage.events = known.events
+        try damage.save(repository)
+        if let last, count < needed.count {
+            try repository.fileSystem.replaceFile(cursorPath, with: Array("\(last)\n".utf8))
         }
     }
 
     private var cursorPath: String { "\(repository.directory)/snapshots/\(Self.cursorName)" }
 
-    /// The blobs behind the cursor, from the beginning again at the end.
-    private func choose(_ rows: [BlobRow], percent: Int) throws -> Set<BlobID> {
-        let count = (rows.count * min(max(percent, 0), 100) + 99) / 100
-        guard count > 0 else { return [] }
-        var start = 0
-        if try repository.fileSystem.status(of: cursorPath) != nil,
+    /// The number of the first blob behind the cursor; from the beginning again at the end.
+    private func start(_ needed: BlobCensus) throws -> Int {
+        guard try repository.fileSystem.status(of: cursorPath) != nil,
             let cursor = BlobID(
                 String(decoding: try repository.fileSystem.contents(of: cursorPath), as: UTF8.self)
                     .trimmingCharacters(in: .whitespacesAndNewlines))
-        {
-            start = rows.firstIndex { $0.id > cursor } ?? 0
-        }
-        return Set((0..<count).map { rows[(start + $0) % rows.count].id })
+        else { return 0 }
+        return try needed.countThrough(cursor) % max(1, needed.count)
     }
+}
 
-    /// The last of the chosen in the order in which they were taken: where the run of them ends.
-    private func cursor(_ rows: [BlobRow], _ chosen: Set<BlobID>) -> BlobID? {
-        rows.indices.first { index in
-            chosen.contains(rows[index].id) && !chosen.contains(rows[(index + 1) % rows.count].id)
-        }.map { rows[$0].id }
+extension LogError {
+    /// The event that is damaged, if it is about one.
+    fileprivate var damagedEvent: SequenceNumber? {
+        if case .damaged(let sequence, _) = self { sequence } else { nil }
     }
 }

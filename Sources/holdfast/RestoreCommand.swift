@@ -11,7 +11,8 @@ struct RestoreCommand: AsyncParsableCommand {
             Say from where: a snapshot of a repository, or a moment of the store's own history. Say what: --all, --bucket, \
             --owner, or --damaged-only for what no volume has good any more. Each object becomes a new version with \
             everything it had; one whose bytes are there is left alone, and so is one that the store has newer, unless \
-            --overwrite is given. A restore that was cut off is finished by giving it again.
+            --overwrite is given. --versions brings back what stood behind them too, oldest first, under the ids they had. \
+            A restore that was cut off is finished by giving it again.
             Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version.
             Exit status: 0 done, 4 something could not be restored, 1 could not run.
 
@@ -32,6 +33,8 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(help: "With --bucket: one object.") var key: String?
     @Option(help: "With --key: a version's id, or null; without, the one that was current.") var version:
         String?
+    @Flag(help: "Versions behind the current ones too, and delete markers, where a bucket keeps versions.")
+    var versions = false
     @Option(help: "The objects of one owner: a user's name or canonical id.") var owner: String?
     @Flag(help: "Only what no volume has good any more, in place.") var damagedOnly = false
     @Option(help: "With --damaged-only: what this incident affects ('holdfast incident list').") var incident:
@@ -62,6 +65,9 @@ struct RestoreCommand: AsyncParsableCommand {
             throw ValidationError("--prefix and --key go with --bucket")
         }
         if key == nil, version != nil { throw ValidationError("--version goes with --key") }
+        if versions, version != nil || out != nil || damagedOnly {
+            throw ValidationError("--versions goes without --version, --out and --damaged-only")
+        }
         if into != nil, out != nil { throw ValidationError("--into and --out exclude each other") }
         if damagedOnly, into != nil || out != nil || overwrite || version != nil {
             throw ValidationError(
@@ -77,6 +83,7 @@ struct RestoreCommand: AsyncParsableCommand {
         order.unit.prefix = prefix
         order.unit.key = key
         order.unit.version = version
+        order.unit.hasEveryVersion = versions
         order.unit.owner = owner
         order.unit.isDamagedOnly = damagedOnly
         order.unit.incident = incident

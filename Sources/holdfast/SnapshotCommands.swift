@@ -96,11 +96,13 @@ struct SnapshotCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "verify", abstract: "Check that snapshots can be restored.",
             discussion: """
-                Manifests, chain of hashes, stored catalogs and the presence of every blob are always checked. Exit status: \
-                0 all good, 4 something is damaged, 1 could not run.
+                Manifests, chain of hashes, stored catalogs and the presence of every blob are always checked. With --mend, \
+                blobs that are damaged or missing are copied anew from the store while it has them; without, the next \
+                snapshot does that. Exit status: 0 all good or mended, 4 something is damaged, 1 could not run.
 
                 Example:
                   holdfast snapshot verify /backup/holdfast --read-data 10
+                  holdfast snapshot verify /backup/holdfast --read-data 100 --mend /srv/holdfast
                 """)
 
         @OptionGroup var location: RepositoryLocation
@@ -109,6 +111,8 @@ struct SnapshotCommand: AsyncParsableCommand {
             name: .customLong("read-data"),
             help: "Percent of the blobs to read whole; each check goes on where the last one ended.")
         var percent: Int = 0
+        @Option(help: "The store's directory, to mend the repository from.", completion: .directory)
+        var mend: String?
         @Flag(help: "Print one JSON object for each flaw, and a summary last.") var json = false
 
         func validate() throws {
@@ -116,6 +120,13 @@ struct SnapshotCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
+            if let mend {
+                var store = StoreLocation()
+                store.directory = mend
+                let path = RepositoryPlace.absolute(location.repository)
+                return try await store.perform(
+                    .verifySnapshots(repository: path, name: name, percent: percent, json: json))
+            }
             try await reporting(status: 1) {
                 let isGood = try location.use {
                     try SnapshotReports.verify($0, name, percent: percent, json: json, TerminalOutput())

@@ -141,7 +141,7 @@ struct ExplainCommand: AsyncParsableCommand {
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() async throws {
-        let repositories = repository.map { URL(fileURLWithPath: $0).path }
+        let repositories = repository.map(RepositoryPlace.absolute)
         try await location.perform(
             .explain(object: object, versionID: version, repositories: repositories, json: json))
     }

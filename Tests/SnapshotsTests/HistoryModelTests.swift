@@ -213,7 +213,10 @@ private struct HistoryRun {
         let seed = SeededGenerator.seed(standard: 5_000)
         var seen = 0
         var outOfReach = 0
-        for round in 0..<SeededGenerator.rounds(standard: 6) {
+        // A round takes about a second: of many, it is told how far they are.
+        let rounds = SeededGenerator.rounds(standard: 6)
+        for round in 0..<rounds {
+            if round > 0, round % 50 == 0 { print("round \(round) of \(rounds)") }
             var run = try await HistoryRun(seed: seed + UInt64(round))
             try await run.run(400)
             seen += run.seen

@@ -8,6 +8,13 @@ public protocol CommandOutput: Sendable {
     func progress(_ part: Double)
 }
 
+extension CommandOutput {
+    /// One result: as a JSON object, or in words.
+    func line(_ value: some Encodable, json: Bool, _ text: @autoclosure () throws -> String) throws {
+        try line(json ? try CommandJSON.line(value) : try text())
+    }
+}
+
 /// One JSON object on a line, its keys in order.
 public enum CommandJSON {
     public static func line(_ value: some Encodable) throws -> String {

@@ -75,6 +75,8 @@ public struct CommandRunner: Sendable {
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):
             return try await createSnapshot(repository, name, json, output)
+        case .verifySnapshots(let repository, let name, let percent, let json):
+            return try await verifySnapshots(repository, name, percent, json, output)
         case .restore(let order, let json): return try await restore(order, json, output)
         case .list(let order, let json): try StoreListingReport.run(store, order, json: json, output)
         case .createKey(let user, let json):
@@ -83,7 +85,7 @@ public struct CommandRunner: Sendable {
         case .deleteKey(let accessKey, let json):
             try keys.delete(accessKey)
             try output.line(
-                json ? try CommandJSON.line(["deleted": accessKey]) : "access key \(accessKey) deleted")
+                ["deleted": accessKey], json: json, "access key \(accessKey) deleted")
         case .createUser(let name, let displayName, let accessKey, let secretKey, let canonicalID, let json):
             try createUser(name, displayName, accessKey, secretKey, canonicalID, json: json, output)
         case .listUsers(let json): try listUsers(json: json, output)
@@ -113,11 +115,11 @@ public struct CommandRunner: Sendable {
         let check = StoreCheck(
             store, .init(isDeep: deep, repairs: repair), includesOpening: isStopped)
         let summary = try await check.run { finding in
-            try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
+            try output.line(FindingLine(finding), json: json, finding.text)
         } progress: {
             output.progress($0)
         }
-        try output.line(json ? try CommandJSON.line(SummaryLine(summary)) : summary.text)
+        try output.line(SummaryLine(summary), json: json, summary.text)
         return summary.exitStatus
     }
 
@@ -131,9 +133,9 @@ public struct CommandRunner: Sendable {
     private func checkReferences(_ table: String, json: Bool, _ output: any CommandOutput) throws -> Int32 {
         let check = ReferenceCheck(store, try ReferenceTable(reading: table), names: userNames)
         let summary = try check.run { finding in
-            try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
+            try output.line(FindingLine(finding), json: json, finding.text)
         }
-        try output.line(json ? try CommandJSON.line(ReferenceLine(summary)) : summary.text)
+        try output.line(ReferenceLine(summary), json: json, summary.text)
         return summary.exitStatus
     }
 
@@ -166,7 +168,7 @@ public struct CommandRunner: Sendable {
     private func verifyLog(json: Bool, _ output: any CommandOutput) throws -> Int32 {
         let check = LogCheck(store)
         let report = try check.run { finding in
-            try output.line(json ? try CommandJSON.line(FindingLine(finding)) : finding.text)
+            try output.line(FindingLine(finding), json: json, finding.text)
         } progress: {
             output.progress($0)
         }
@@ -175,9 +177,8 @@ public struct CommandRunner: Sendable {
                 volume: mirror.volume, events: report.head.sequence.rawValue,
                 head: report.head.chain.description, flaws: mirror.flaws)
             try output.line(
-                json
-                    ? try CommandJSON.line(line)
-                    : "volume \(line.volume): \(line.events) events, \(line.flaws == 0 ? "all good" : "\(line.flaws) damaged")"
+                line, json: json,
+                "volume \(line.volume): \(line.events) events, \(line.flaws == 0 ? "all good" : "\(line.flaws) damaged")"
             )
         }
         if !json { try output.line("event \(report.head.sequence)  chain \(report.head.chain)") }
@@ -208,10 +209,24 @@ public struct CommandRunner: Sendable {
     ) async throws -> Int32 {
         let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
         defer { repository.close() }
-        let report = try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
+        let pace = LoadPace { [scrub] in scrub.takeLoad() }
+        let report = try await SnapshotCreation(store, repository, pace: { pace.spent($0) }).run(name: name) {
+            output.progress($0)
+        }
         let line = SnapshotReports.CreationLine(report)
-        try output.line(json ? try CommandJSON.line(line) : line.text)
+        try output.line(line, json: json, line.text)
         return line.isComplete ? 0 : 4
+    }
+
+    /// Checks a repository of the store, and mends it from the store.
+    private func verifySnapshots(
+        _ path: String, _ name: String?, _ percent: Int, _ json: Bool, _ output: any CommandOutput
+    ) async throws -> Int32 {
+        let repository = try RepositoryPlace.open(path, of: store.storeID)
+        defer { repository.close() }
+        let isGood = try await SnapshotReports.verify(
+            repository, name, percent: percent, mendingFrom: store, json: json, output)
+        return isGood ? 0 : 4
     }
 
     private func restore(
@@ -240,11 +255,11 @@ public struct CommandRunner: Sendable {
         _ restore: Restore, _ order: RestoreOrder, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
         let summary = try await restore.run {
-            try output.line(json ? try CommandJSON.line($0) : SnapshotReports.text(of: $0, order))
+            try output.line($0, json: json, SnapshotReports.text(of: $0, order))
         } progress: {
             output.progress($0)
         }
-        try output.line(json ? try CommandJSON.line(summary) : SnapshotReports.text(of: summary, order))
+        try output.line(summary, json: json, SnapshotReports.text(of: summary, order))
         return summary.total.failed == 0 ? 0 : 4
     }
 

@@ -40,27 +40,26 @@ public enum RecoveryCommands {
             settings.store, region: settings.region, isDryRun: dryRun)
         for problem in report.problems {
             let line = ProblemLine(path: problem.path, reason: problem.reason)
-            try output.line(
-                json ? try CommandJSON.line(line) : "left out: \(line.path): \(line.reason)".printable)
+            try output.line(line, json: json, "left out: \(line.path): \(line.reason)".printable)
         }
         for bucket in report.buckets {
             let line = BucketLine(
                 bucket: bucket.name, owner: bucket.owner, versioned: bucket.isVersioned,
                 versions: bucket.versions, bytes: bucket.bytes)
             try output.line(
-                json
-                    ? try CommandJSON.line(line)
-                    : "bucket \(line.bucket): \(counted(line.versions, "version")), \(line.bytes) bytes\(line.versioned ? ", versioned" : "")"
+                line, json: json,
+                "bucket \(line.bucket): \(counted(line.versions, "version")), \(line.bytes) bytes\(line.versioned ? ", versioned" : "")"
             )
         }
         let line = RebuildLine(
             dryRun: dryRun, buckets: report.buckets.count, versions: report.versions, bytes: report.bytes,
             blobs: report.blobs, multipart: report.multipart, enciphered: report.enciphered,
             problems: report.problems.count, unknown: RebuildReport.unknown)
-        if json { return try output.line(try CommandJSON.line(line)) }
         try output.line(
+            line, json: json,
             "\(dryRun ? "would rebuild" : "rebuilt") \(counted(line.versions, "version")) of \(line.bytes) bytes in \(counted(line.buckets, "bucket")); \(line.multipart) of parts, \(line.enciphered) enciphered, \(counted(line.problems, "blob")) left out"
         )
+        guard !json else { return }
         try output.line("What no replica tells:")
         for sentence in line.unknown { try output.line("- \(sentence)") }
     }
@@ -100,17 +99,14 @@ public enum RecoveryCommands {
         let report = try ObjectStore.duplicateVolume(settings.store, from: source, to: target)
         for damaged in report.damaged {
             let line = ProblemLine(path: damaged.path, reason: damaged.reason)
-            try output.line(
-                json
-                    ? try CommandJSON.line(line) : "not copied: \(line.path): \(line.reason)".printable)
+            try output.line(line, json: json, "not copied: \(line.path): \(line.reason)".printable)
         }
         let line = DuplicateLine(
             volume: target, from: source, blobs: report.blobs, bytes: report.bytes,
             segments: report.segments, damaged: report.damaged.count)
         try output.line(
-            json
-                ? try CommandJSON.line(line)
-                : "volume \(target) made of volume \(source): \(counted(line.blobs, "blob")) of \(line.bytes) bytes, \(counted(line.segments, "segment")) of the log, \(line.damaged) damaged"
+            line, json: json,
+            "volume \(target) made of volume \(source): \(counted(line.blobs, "blob")) of \(line.bytes) bytes, \(counted(line.segments, "segment")) of the log, \(line.damaged) damaged"
         )
     }
 
@@ -137,19 +133,17 @@ public enum RecoveryCommands {
                 blob: missing.blob.description, bucket: missing.bucket, key: missing.key,
                 reason: missing.reason)
             try output.line(
-                json
-                    ? try CommandJSON.line(line)
-                    : "FAILED: \(line.bucket)/\(line.key): the repository's replica of blob \(line.blob) is not good: \(line.reason)"
-                        .printable)
+                line, json: json,
+                "FAILED: \(line.bucket)/\(line.key): the repository's replica of blob \(line.blob) is not good: \(line.reason)"
+                    .printable)
         }
         let line = WholeLine(
             snapshot: name, sequence: report.manifest.sequence, chain: report.manifest.chain,
             versions: report.manifest.versions, blobs: report.recreation.blobs,
             bytes: report.recreation.bytes, missing: report.recreation.missing.count)
         try output.line(
-            json
-                ? try CommandJSON.line(line)
-                : "the store is as it was at event \(line.sequence): \(counted(line.versions, "version")), \(counted(line.blobs, "blob")) of \(line.bytes) bytes, \(line.missing) missing"
+            line, json: json,
+            "the store is as it was at event \(line.sequence): \(counted(line.versions, "version")), \(counted(line.blobs, "blob")) of \(line.bytes) bytes, \(line.missing) missing"
         )
         return line.missing == 0 ? 0 : 4
     }

@@ -37,7 +37,7 @@ struct RepositoryHoldings: Encodable {
     init(
         _ store: ObjectStore, _ path: String, _ bucket: BucketName, _ key: ObjectKey, versionID: String?
     ) throws {
-        let repository = try Repository.open(path, of: store.storeID)
+        let repository = try RepositoryPlace.open(path, of: store.storeID)
         defer { repository.close() }
         let inspection = store.inspection
         let holdings = try SnapshotHoldings(

@@ -1,3 +1,5 @@
+import Model
+import ObjectStore
 import Snapshots
 
 /// What the commands of a repository print.
@@ -16,6 +18,8 @@ public enum SnapshotReports {
         let blobsRead: Int
         let bytesRead: UInt64
         let flaws: Int
+        /// Blobs and events that were copied anew.
+        let mended: Int
     }
 
     private struct PruningLine: Encodable {
@@ -32,6 +36,7 @@ public enum SnapshotReports {
         let blobs: Int
         let bytes: UInt64
         let lostPayloads: UInt64
+        let mended: Int
 
         init(_ report: SnapshotCreation.Report) {
             snapshot = report.manifest
@@ -39,10 +44,11 @@ public enum SnapshotReports {
             blobs = report.blobs
             bytes = report.bytes
             lostPayloads = report.lostPayloads
+            mended = report.mended
         }
 
         var text: String {
-            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(losses)"
+            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(mended)")\(losses)"
         }
 
         private var losses: String {
@@ -59,14 +65,13 @@ public enum SnapshotReports {
         let (good, damaged) = try repository.snapshots()
         for manifest in good {
             try output.line(
-                json
-                    ? try CommandJSON.line(manifest)
-                    : "\(manifest.name)  event \(manifest.sequence)  \(manifest.time)  \(counted(manifest.versions, "version"))  \(manifest.versionBytes) bytes"
+                manifest, json: json,
+                "\(manifest.name)  event \(manifest.sequence)  \(manifest.time)  \(counted(manifest.versions, "version"))  \(manifest.versionBytes) bytes"
             )
         }
         for (name, reason) in damaged {
             let line = FlawLine(snapshot: name, path: "snapshots/\(name).json", reason: reason)
-            try output.line(json ? try CommandJSON.line(line) : "\(name)  damaged: \(reason)".printable)
+            try output.line(line, json: json, "\(name)  damaged: \(reason)".printable)
         }
     }
 
@@ -86,25 +91,70 @@ public enum SnapshotReports {
             """)
     }
 
+    private struct MendingLine: Encodable {
+        let path: String
+        let mended: Bool
+        let bytes: UInt64
+        let reason: String?
+    }
+
     /// - Returns: whether all is good.
     public static func verify(
         _ repository: Repository, _ name: String?, percent: Int, json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         let report = try SnapshotVerification(repository).run(name, percent: percent)
-        for flaw in report.flaws {
+        try tell(report.flaws, json, output)
+        try summarize(report, mended: 0, json, output)
+        return report.flaws.isEmpty
+    }
+
+    /// Checks, and mends what is bad from the store.
+    /// - Returns: whether all is good by then.
+    static func verify(
+        _ repository: Repository, _ name: String?, percent: Int, mendingFrom store: ObjectStore, json: Bool,
+        _ output: any CommandOutput
+    ) async throws -> Bool {
+        let report = try SnapshotVerification(repository).run(name, percent: percent)
+        try tell(report.flaws, json, output)
+        var mended: Set<String> = []
+        func place(_ path: String, _ sequence: SequenceNumber?) -> String {
+            path + (sequence.map { ", event \($0)" } ?? "")
+        }
+        try await RepositoryMending(store, repository).run { outcome in
+            if outcome.reason == nil { mended.insert(place(outcome.path, outcome.sequence)) }
+            let line = MendingLine(
+                path: place(outcome.path, outcome.sequence), mended: outcome.reason == nil,
+                bytes: outcome.byteCount,
+                reason: outcome.reason)
+            try output.line(
+                line, json: json,
+                "\(line.path): \(line.reason.map { "not mended: \($0)" } ?? "copied anew from the store")"
+                    .printable)
+        }
+        try summarize(report, mended: mended.count, json, output)
+        return report.flaws.allSatisfy { mended.contains(place($0.path, $0.sequence)) }
+    }
+
+    private static func tell(_ flaws: [RepositoryFlaw], _ json: Bool, _ output: any CommandOutput) throws {
+        for flaw in flaws {
             let line = FlawLine(snapshot: flaw.snapshot, path: flaw.path, reason: flaw.reason)
             let place = flaw.snapshot.isEmpty ? flaw.path : "\(flaw.path) of snapshot \(flaw.snapshot)"
-            try output.line(json ? try CommandJSON.line(line) : "\(place): \(flaw.reason)".printable)
+            try output.line(line, json: json, "\(place): \(flaw.reason)".printable)
         }
+    }
+
+    private static func summarize(
+        _ report: SnapshotVerification.Report, mended: Int, _ json: Bool, _ output: any CommandOutput
+    ) throws {
         let summary = VerificationLine(
             snapshots: report.snapshots, events: report.events, blobs: report.blobs,
-            blobsRead: report.blobsRead, bytesRead: report.bytesRead, flaws: report.flaws.count)
+            blobsRead: report.blobsRead, bytesRead: report.bytesRead, flaws: report.flaws.count,
+            mended: mended)
+        let outcome = report.flaws.isEmpty ? "all good" : counted(report.flaws.count, "flaw")
         try output.line(
-            json
-                ? try CommandJSON.line(summary)
-                : "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(report.flaws.isEmpty ? "all good" : counted(report.flaws.count, "flaw"))"
+            summary, json: json,
+            "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(outcome)\(mended == 0 ? "" : ", \(mended) mended")"
         )
-        return report.flaws.isEmpty
     }
 
     public static func delete(
@@ -144,18 +194,16 @@ public enum SnapshotReports {
         let report = try SnapshotDrill(repository).run(name, count: count, using: &generator)
         for failure in report.failures {
             try output.line(
-                json
-                    ? try CommandJSON.line(failure)
-                    : "FAILED: \(failure.bucket)/\(failure.key) \(failure.version): \(failure.reason)"
-                        .printable)
+                failure, json: json,
+                "FAILED: \(failure.bucket)/\(failure.key) \(failure.version): \(failure.reason)"
+                    .printable)
         }
         let line = DrillLine(
             snapshot: report.snapshot, objects: report.objects, bytes: report.bytes,
             failures: report.failures.count)
         try output.line(
-            json
-                ? try CommandJSON.line(line)
-                : "snapshot \(line.snapshot): \(counted(line.objects, "object")) restored and compared, \(line.bytes) bytes, \(line.failures) failed"
+            line, json: json,
+            "snapshot \(line.snapshot): \(counted(line.objects, "object")) restored and compared, \(line.bytes) bytes, \(line.failures) failed"
         )
         return report.failures.isEmpty
     }
@@ -181,12 +229,11 @@ public enum SnapshotReports {
             case .changed: line.changed += 1
             case .removed: line.removed += 1
             }
-            try output.line(json ? try CommandJSON.line(found) : text(of: found))
+            try output.line(found, json: json, text(of: found))
         }
         try output.line(
-            json
-                ? try CommandJSON.line(line)
-                : "\(counted(line.added, "key")) added, \(line.changed) changed, \(line.removed) removed")
+            line, json: json,
+            "\(counted(line.added, "key")) added, \(line.changed) changed, \(line.removed) removed")
     }
 
     private static func text(of difference: KeyDifference) -> String {

@@ -19,6 +19,8 @@ public enum StoreCommand: Codable, Sendable {
     case replaceVolume(number: Int, json: Bool)
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
+    /// - Parameter repository: an absolute path.
+    case verifySnapshots(repository: String, name: String?, percent: Int, json: Bool)
     case restore(RestoreOrder, json: Bool)
     case list(ListingOrder, json: Bool)
     case createKey(user: String, json: Bool)
@@ -56,6 +58,7 @@ public enum StoreCommand: Codable, Sendable {
         case .createUser, .listUsers, .deleteUser: false
         case .putUserPolicy, .listUserPolicies, .showUserPolicy, .deleteUserPolicy: false
         case .createSnapshot: true
+        case .verifySnapshots: false
         case .list: false
         case .restore(let order, _): !order.isDryRun && order.folder == nil
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false

@@ -85,6 +85,9 @@ public final class ScrubService: Sendable {
     let state = Mutex(State())
     private let pausePath: String
 
+    /// Requests that were answered since this, or the scrub, asked last.
+    public func takeLoad() -> LatencyCounts { surroundings.load() }
+
     /// - Throws: if the catalog cannot be read.
     public init(_ store: ObjectStore, _ schedule: ScrubSchedule, _ surroundings: Surroundings) throws {
         self.store = store

@@ -68,6 +68,8 @@ struct CatalogView: LedgerView {
         return row.uses == 0 && !row.isReclaiming
     }
 
+    func isHeld(_ id: BlobID) throws -> Bool { try reader.blob(id).map { !$0.isReclaiming } ?? false }
+
     func lastStated(of version: SequenceNumber) throws -> SequenceNumber {
         try reader.lastStated(of: version)?.changed ?? .zero
     }

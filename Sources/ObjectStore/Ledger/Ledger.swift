@@ -28,6 +28,8 @@ public protocol LedgerView {
     ) throws -> UploadsPage
     /// Whether no version or part refers to the blob, and no plan to reclaim names it yet.
     func isDead(_ id: BlobID) throws -> Bool
+    /// Whether the blob is there, in use or not, and no plan to reclaim names it: a version may refer to it.
+    func isHeld(_ id: BlobID) throws -> Bool
     /// The event that last stated how a version stands that a mismatch affects; 0 if none has.
     func lastStated(of version: SequenceNumber) throws -> SequenceNumber
 }

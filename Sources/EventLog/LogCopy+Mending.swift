@@ -1,0 +1,138 @@
+import Model
+import Synchronization
+import Volumes
+
+/// A copy whose events were damaged where they lie.
+extension LogCopy {
+    /// Writes afresh the segments that have damaged events, with those as a log has them: only frames that follow from
+    /// the one before them, and from which the one behind them follows. A segment that cannot be made whole so far that
+    /// every event is good is left as it is. What was there goes to quarantine.
+    /// - Parameter mirror: the copy, as a mirror that knows its quarantine.
+    /// - Returns: those of the events that are good now, with the bytes that they carry.
+    package func mend(
+        _ events: Set<SequenceNumber>, from log: EventLog, as mirror: LogMirror
+    ) throws -> Set<SequenceNumber> {
+        let head = head.sequence
+        let firsts = state.withLock { $0.firsts }
+        var mended: Set<SequenceNumber> = []
+        for (index, first) in firsts.enumerated() {
+            let last = index + 1 < firsts.count ? SequenceNumber(firsts[index + 1].rawValue - 1) : head
+            let wanted = events.filter { first <= $0 && $0 <= last }
+            guard !wanted.isEmpty, last <= log.head.sequence,
+                let segment = try mendedSegment(first...last, wanted, log)
+            else { continue }
+            if !segment.mended.isEmpty || segment.isChanged {
+                try replace(first, with: segment, as: mirror)
+            }
+            mended.formUnion(segment.mended)
+        }
+        return mended
+    }
+
+    private struct MendedSegment {
+        var bytes: [UInt8]
+        var header: Segment.Header
+        var offsets: [UInt64] = []
+        var mended: Set<SequenceNumber> = []
+        /// Also if an event came back whose bytes are gone.
+        var isChanged = false
+    }
+
+    /// - Returns: `nil` if some event is good neither here nor in the log.
+    private func mendedSegment(
+        _ range: ClosedRange<SequenceNumber>, _ wanted: Set<SequenceNumber>, _ log: EventLog
+    ) throws -> MendedSegment? {
+        let before = SequenceNumber(range.lowerBound.rawValue - 1)
+        var position = LogPosition(sequence: before, chain: try log.chainHash(at: before))
+        let header = Segment.Header(storeID: storeID, first: range.lowerBound, chain: position.chain)
+        var segment = MendedSegment(bytes: header.encoded(), header: header)
+        var sequence = range.lowerBound
+        while sequence <= range.upperBound {
+            let own = try copied(sequence, after: position)
+            var frame = own
+            if own?.isWhole != true || wanted.contains(sequence),
+                let other = logged(sequence, log, after: position)
+            {
+                if other.isWhole, own?.isWhole != true {
+                    frame = other
+                    segment.isChanged = true
+                } else if own == nil {
+                    frame = other
+                    segment.isChanged = true
+                }
+            }
+            guard let frame else { return nil }
+            if wanted.contains(sequence), frame.isWhole { segment.mended.insert(sequence) }
+            segment.offsets.append(UInt64(segment.bytes.count))
+            segment.bytes += frame.bytes
+            position = LogPosition(sequence: sequence, chain: frame.chain)
+            sequence = sequence.next
+        }
+        return segment
+    }
+
+    private struct Found {
+        let bytes: [UInt8]
+        let chain: ChainHash
+        /// With the bytes that it carries, where those were not dropped before it was copied.
+        let isWhole: Bool
+    }
+
+    /// - Returns: `nil` if the copy's event is not good.
+    private func copied(_ sequence: SequenceNumber, after position: LogPosition) throws -> Found? {
+        let bytes: [UInt8]
+        do { bytes = try frameBytes(sequence) } catch is FileSystemError { return nil }
+        return found(bytes, sequence, after: position) { $0.hasGoodPayload($1) }
+    }
+
+    /// - Returns: `nil` if no mirror has the event good.
+    private func logged(_ sequence: SequenceNumber, _ log: EventLog, after position: LogPosition) -> Found? {
+        var found: Found?
+        do {
+            try log.forEachFrame(from: sequence, limit: 1) { frame, raw in
+                found = self.found(Array(raw.prefix(frame.byteCount)), sequence, after: position) {
+                    !$0.isPayloadDropped && $0.hasGoodPayload($1)
+                }
+            }
+        } catch {
+            return nil  // it is good nowhere: what the copy has stays
+        }
+        return found
+    }
+
+    private func found(
+        _ bytes: [UInt8], _ sequence: SequenceNumber, after position: LogPosition,
+        _ isWhole: (Frame, UnsafeRawBufferPointer) -> Bool
+    ) -> Found? {
+        bytes.withUnsafeBytes { raw in
+            do throws(FrameFlaw) {
+                let frame = try Frame.decodeEvent(raw, after: position)
+                guard frame.sequence == sequence, frame.byteCount <= raw.count else { return nil }
+                return Found(
+                    bytes: Array(raw.prefix(frame.byteCount)), chain: frame.chain,
+                    isWhole: isWhole(frame, raw))
+            } catch { return nil }  // damaged, which is why another is looked for
+        }
+    }
+
+    private func replace(_ first: SequenceNumber, with segment: MendedSegment, as mirror: LogMirror) throws {
+        let path = path(first)
+        let damaged = try fileSystem.contents(of: path)
+        try mirror.quarantine(
+            damaged, as: "log-\(first)", of: first,
+            reason: "log/\(Segment.name(first)): damaged; written afresh from the store's log")
+        let end = UInt64(segment.bytes.count)
+        let isTail = state.withLock { $0.tail?.header.first == first }
+        var bytes = segment.bytes
+        if !isTail {
+            bytes += Segment.Seal.encode(
+                first: first, offsets: segment.offsets.map { UInt32($0 / 8) }, end: end)
+        }
+        let file = try mirror.replace(first, with: bytes)
+        file.close()
+        state.withLock { state in
+            state.sealed[first] = nil
+            if isTail { state.tail = Tail(header: segment.header, offsets: segment.offsets, end: end) }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import Foundation
+import Model
+import Volumes
+
+/// What a check has found damaged or missing in a repository, in `snapshots/damaged`, a line each: a blob by
+/// its id, an event of the log by its number. A replica whose bytes are bad looks good until it is read whole, so the next
+/// snapshot would take it for one that need not be copied.
+struct KnownDamage: Sendable, Equatable {
+    private(set) var blobs: Set<BlobID> = []
+    var events: Set<SequenceNumber> = []
+
+    private static func path(_ repository: Repository) -> String {
+        "\(repository.directory)/snapshots/damaged"
+    }
+
+    /// A line that names nothing is left out: the next check that reads what it meant finds it again.
+    static func load(_ repository: Repository) throws -> KnownDamage {
+        var damage = KnownDamage()
+        guard try repository.fileSystem.status(of: path(repository)) != nil else { return damage }
+        let text = String(decoding: try repository.fileSystem.contents(of: path(repository)), as: UTF8.self)
+        let lines = text.split(separator: "\n")
+        damage.blobs = Set(lines.compactMap { BlobID($0) })
+        damage.events = Set(
+            lines.filter { $0.utf8.count < 32 }.compactMap { UInt64($0) }.map { SequenceNumber($0) })
+        return damage
+    }
+
+    func save(_ repository: Repository) throws {
+        guard try self != KnownDamage.load(repository) else { return }
+        let text = (blobs.sorted().map(\.description) + events.sorted().map(\.description))
+            .map { $0 + "\n" }.joined()
+        try repository.fileSystem.replaceFile(Self.path(repository), with: Array(text.utf8))
+    }
+
+    mutating func note(_ id: BlobID, isDamaged: Bool) {
+        if isDamaged { blobs.insert(id) } else { blobs.remove(id) }
+    }
+}

@@ -1,0 +1,87 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import ObjectStore
+import Volumes
+
+/// Copies anew from the store what a check has found damaged or missing in its repository, blobs and events of the log,
+/// while the store has it: also what history alone still holds. What was there goes to the repository's quarantine.
+public struct RepositoryMending: Sendable {
+    /// What became of one blob, or one event of the log.
+    public struct Outcome: Sendable, Equatable {
+        /// Relative to the repository.
+        public let path: String
+        public var sequence: SequenceNumber?
+        /// Of the blob that was copied; 0 for an event, and for what could not be mended.
+        public let byteCount: UInt64
+        /// Why it could not be mended; `nil` if it was.
+        public let reason: String?
+    }
+
+    private let inspection: StoreInspection
+    private let repository: Repository
+
+    public init(_ store: ObjectStore, _ repository: Repository) { self.init(store.inspection, repository) }
+
+    init(_ inspection: StoreInspection, _ repository: Repository) {
+        self.inspection = inspection
+        self.repository = repository
+    }
+
+    /// - Parameter report: told of each that was damaged.
+    public func run(report: (Outcome) throws -> Void) async throws {
+        // Nothing that history holds is given back meanwhile.
+        try await inspection.holding(.zero) { try mend(report) }
+    }
+
+    /// While nothing is reclaimed.
+    func mend(_ report: (Outcome) throws -> Void) throws {
+        var damage = try KnownDamage.load(repository)
+        for id in damage.blobs.sorted() {
+            guard let outcome = try mend(id) else {
+                damage.note(id, isDamaged: false)
+                continue
+            }
+            if outcome.reason == nil { damage.note(id, isDamaged: false) }
+            try report(outcome)
+        }
+        try mendLog(&damage, report)
+        try damage.save(repository)
+    }
+
+    private func mendLog(_ damage: inout KnownDamage, _ report: (Outcome) throws -> Void) throws {
+        let log = inspection.log
+        let events = try repository.log.mend(damage.events, from: log, as: repository.mirror)
+        for sequence in damage.events.sorted() {
+            let reason =
+                events.contains(sequence) ? nil : "no mirror of the store has the event with its bytes"
+            try report(Outcome(path: "log", sequence: sequence, byteCount: 0, reason: reason))
+        }
+        damage.events.subtract(events)
+        // Damage in the last segment looks like a torn end, behind which events are copied again.
+        let last = try repository.snapshots().good.map(\.position).max() ?? .zero
+        let next = repository.log.head.sequence.next
+        guard next <= last else { return }
+        var reason: String?
+        do { try repository.log.extend(from: log, through: last) { _ in } } catch let error as LogError {
+            reason = "\(error)"
+        }
+        try report(Outcome(path: "log", sequence: next, byteCount: 0, reason: reason))
+    }
+
+    /// - Returns: `nil` if it is good by now.
+    private func mend(_ id: BlobID) throws -> Outcome? {
+        let path = repository.volume.path(of: id)
+        guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
+            return Outcome(path: path, byteCount: 0, reason: "the store has it no more")
+        }
+        do {
+            let count = try inspection.export(
+                id, length: row.length, sha256: row.sha256, to: repository.volume, deep: true)
+            return count.map { Outcome(path: path, byteCount: $0, reason: nil) }
+        } catch let flaw as BlobFlaw {
+            return Outcome(path: path, byteCount: 0, reason: "no volume of the store has it good: \(flaw)")
+        }
+    }
+}

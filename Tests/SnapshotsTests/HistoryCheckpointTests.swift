@@ -1,0 +1,131 @@
+import Catalog
+import EventLog
+import Foundation
+import Model
+import ObjectStore
+import Snapshots
+import TestSupport
+import Testing
+
+/// Looks at the past that begin at a catalog that was kept.
+@Suite struct HistoryCheckpointTests {
+    private struct Stage {
+        let started: StartedStore
+        var store: ObjectStore { started.store }
+        var directory: String { started.fixture.settings.stateDirectory + "/history" }
+        var checkpoints: HistoryCheckpoints {
+            HistoryCheckpoints(store.inspection, leastStep: 20, rowByteCount: .max)
+        }
+
+        init() async throws { started = try await StartedStore() }
+
+        func put(_ count: Int) async throws {
+            for number in 0..<count {
+                try await store.put(started.bucket, "k\(number % 7)", bytes(UInt8(number % 250), 50))
+            }
+        }
+
+        /// Where a look at an event begins.
+        func begin(_ sequence: SequenceNumber) throws -> SequenceNumber {
+            try SnapshotCatalog.beginHistory(of: store.inspection, through: sequence).catalog.read {
+                try $0.position().sequence
+            }
+        }
+
+        func keep() async throws -> SequenceNumber {
+            let head = store.head.sequence
+            #expect(try await HistoryKeeper(store, checkpoints).makeIfDue())
+            return head
+        }
+
+        func files(_ suffix: String) throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(suffix) }
+                .map { directory + "/" + $0 }
+        }
+
+        func shown(_ sequence: SequenceNumber) throws -> [String] {
+            var order = ListingOrder("bucket")
+            order.moment = .event(sequence.rawValue)
+            var found: [String] = []
+            try StoreListing(store, order).forEachVersion { version, _ in
+                found.append("\(version.key) \(version.wireVersionID) \(version.etag)")
+            }
+            return found
+        }
+    }
+
+    @Test func aLookBeginsAtTheNearestCheckpointAndShowsTheSame() async throws {
+        let stage = try await Stage()
+        try await stage.put(30)
+        let before = stage.store.head.sequence
+        let expected = try stage.shown(before)
+        #expect(try stage.begin(before) == .zero)
+        let first = try await stage.keep()
+        #expect(
+            try await !HistoryKeeper(stage.store, stage.checkpoints).makeIfDue(), "too little has come since")
+        try await stage.put(30)
+        let second = try await stage.keep()
+        try await stage.put(5)
+        #expect(try stage.begin(stage.store.head.sequence) == second)
+        #expect(try stage.begin(second) == second)
+        #expect(try stage.begin(SequenceNumber(second.rawValue - 1)) == first)
+        #expect(try stage.begin(SequenceNumber(first.rawValue - 1)) == .zero)
+        #expect(try stage.shown(before) == expected)
+        let scratch = try FileManager.default.contentsOfDirectory(
+            atPath: stage.started.fixture.settings.stateDirectory)
+        #expect(scratch.filter { $0.hasPrefix("snapshot-") } == [], "a scratch file stays")
+        stage.store.close()
+    }
+
+    @Test func aCheckpointThatIsDamagedOrOfAnotherLogIsRemovedAndTheOneBeforeTaken() async throws {
+        let stage = try await Stage()
+        try await stage.put(30)
+        let first = try await stage.keep()
+        let kept = Set(try stage.files(".gz"))
+        try await stage.put(30)
+        _ = try await stage.keep()
+        let head = stage.store.head.sequence
+        let expected = try stage.shown(head)
+        let damaged = try #require(try stage.files(".gz").first { !kept.contains($0) })
+        let file = try #require(FileHandle(forUpdatingAtPath: damaged))
+        try file.seek(toOffset: 200)
+        try file.write(contentsOf: Data(repeating: 0xAA, count: 16))
+        try file.close()
+        #expect(try stage.begin(head) == first)
+        #expect(try stage.files(".gz").count == 1 && stage.files(".json").count == 1)
+        let entry = try #require(try stage.files(".json").first)
+        let text = try String(contentsOfFile: entry, encoding: .utf8)
+        let chain = try stage.store.inspection.log.chainHash(at: first).description
+        let other = text.replacing(chain, with: String(repeating: "0", count: chain.count))
+        try #require(other != text)
+        try other.write(toFile: entry, atomically: true, encoding: .utf8)
+        #expect(try stage.begin(head) == .zero)
+        #expect(try stage.files(".gz") == [])
+        #expect(try stage.shown(head) == expected)
+        stage.store.close()
+    }
+
+    @Test(
+        arguments: [
+            // Sequences, times, the window's start, and what is kept.
+            ([10, 20, 30], [1, 2, 3], 0, [10, 20, 30]),
+            ([10, 20, 30], [1, 2, 3], 3, [20, 30]),
+            ([10, 20, 30], [1, 2, 3], 9, [30]),
+            (
+                [10, 20, 30, 31, 40, 50, 60, 70, 80], [1, 1, 1, 1, 1, 1, 1, 1, 1], 0,
+                [10, 20, 30, 40, 50, 60, 70, 80]
+            ),
+            (
+                [1, 20, 40, 60, 80, 100, 120, 140, 141], [1, 1, 1, 1, 1, 1, 1, 1, 1], 0,
+                [20, 40, 60, 80, 100, 120, 140, 141]
+            ),
+        ] as [([UInt64], [UInt64], UInt64, [UInt64])])
+    func theyStaySpreadOverTheWindow(
+        sequences: [UInt64], times: [UInt64], windowStart: UInt64, kept: [UInt64]
+    ) {
+        let entries = zip(sequences, times).map {
+            HistoryCheckpoints.Entry(sequence: $0, timeMicroseconds: $1)
+        }
+        #expect(HistoryCheckpoints.kept(of: entries, windowStart: windowStart).map(\.sequence) == kept)
+    }
+}

@@ -1,0 +1,119 @@
+import EventLog
+import Foundation
+import Model
+import ObjectStore
+import Snapshots
+import TestSupport
+import Testing
+import Volumes
+
+/// A repository's copy of the log, damaged while the store has the events.
+@Suite struct RepositoryLogTests {
+    private func stage() async throws -> SnapshotStage {
+        let stage = try await SnapshotStage()
+        // Several segments of 128 KiB, the last one open.
+        for number in 0..<30 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 20_000))
+        }
+        try await stage.snapshot("one")
+        return stage
+    }
+
+    /// The segments of the copy.
+    private func segments(_ stage: SnapshotStage) throws -> [String] {
+        try stage.backup.files(below: "/backup/log")
+    }
+
+    private func find(_ payload: [UInt8], in stage: SnapshotStage) throws -> (path: String, place: UInt64) {
+        for path in try segments(stage) {
+            let content = Data(try stage.backup.contents(of: path))
+            if let range = content.range(of: Data(payload)) { return (path, UInt64(range.lowerBound)) }
+        }
+        throw LogError.damaged(.zero, "no segment has the payload")
+    }
+
+    /// The event's body and header, or its payload, in sealed segments; the bytes of one with another behind it in the last.
+    @Test(arguments: [(number: 1, before: 0), (1, 60), (9, 0), (16, 60), (28, 0)])
+    func anEventIsMendedFromTheStoresLog(number: Int, before: Int) async throws {
+        let stage = try await stage()
+        try #require(try segments(stage).count > 2)
+        let (path, place) = try find(bytes(UInt8(number), 20_000), in: stage)
+        let good = try stage.backup.contents(of: path)
+        try stage.backup.corrupt(path, at: place + 5 - UInt64(before))
+        let flaws = try stage.verify(percent: 0)
+        #expect(flaws.count == 1 && flaws[0].sequence != nil, "\(flaws)")
+        #expect(try await stage.snapshot("two").mended == 1)
+        #expect(try stage.verify(percent: 0) == [])
+        let now = try stage.backup.contents(of: path)
+        #expect(now.starts(with: good.prefix(Int(place) + 20_000)))
+        #expect(!(try stage.backup.files(below: "/backup/quarantine").isEmpty))
+        // And the copy goes on.
+        try await stage.store.put(stage.bucket, "later", bytes(77, 20_000))
+        try await stage.snapshot("three")
+        #expect(try stage.verify() == [])
+        #expect(try stage.versions("three").count == 31)
+        stage.store.close()
+    }
+
+    @Test func manyDamagedEventsAreAllFoundAndMended() async throws {
+        let stage = try await stage()
+        for number in stride(from: 0, to: 20, by: 4) {
+            let (path, place) = try find(bytes(UInt8(number), 20_000), in: stage)
+            try stage.backup.corrupt(path, at: place + 5 - (number % 8 == 0 ? 60 : 0))
+        }
+        #expect(try stage.verify(percent: 0).count == 5)
+        let repository = try stage.repository()
+        var reasons: [String?] = []
+        try await RepositoryMending(stage.store, repository).run { reasons.append($0.reason) }
+        repository.close()
+        #expect(reasons == Array(repeating: nil, count: 5))
+        #expect(try stage.verify(percent: 0) == [])
+        stage.store.close()
+    }
+
+    /// In the segment that is appended to, damage looks like a torn end.
+    @Test(arguments: [(number: 28, before: 60), (29, 0)], [false, true])
+    func aTornEndIsCopiedAgain(damage: (number: Int, before: Int), takesSnapshot: Bool) async throws {
+        let stage = try await stage()
+        let (path, place) = try find(bytes(UInt8(damage.number), 20_000), in: stage)
+        let good = try stage.backup.contents(of: path)
+        try stage.backup.corrupt(path, at: place + 5 - UInt64(damage.before))
+        #expect(try stage.verify(percent: 0).map(\.snapshot) == ["one"])
+        if takesSnapshot {
+            #expect(try await stage.snapshot("two").events > 0)
+        } else {
+            let repository = try stage.repository()
+            var reasons: [String?] = []
+            try await RepositoryMending(stage.store, repository).run { reasons.append($0.reason) }
+            repository.close()
+            #expect(reasons == [nil])
+        }
+        #expect(try stage.verify(percent: 0) == [])
+        #expect(try stage.backup.contents(of: path).starts(with: good))
+        stage.store.close()
+    }
+
+    @Test func whatTheStoreHasLostTooIsSaidAndStays() async throws {
+        let stage = try await stage()
+        let payload = bytes(3, 20_000)
+        for volume in 1...3 {
+            for path in try stage.started.disk.files(below: "/volume-\(volume)/log") {
+                let content = Data(try stage.started.disk.contents(of: path))
+                guard let range = content.range(of: Data(payload)) else { continue }
+                try stage.started.disk.corrupt(path, at: UInt64(range.lowerBound) + 9)
+            }
+        }
+        let (path, place) = try find(payload, in: stage)
+        try stage.backup.corrupt(path, at: place + 5)
+        let damaged = try stage.backup.contents(of: path)
+        #expect(try stage.verify(percent: 0).count == 1)
+        let repository = try stage.repository()
+        var reasons: [String?] = []
+        try await RepositoryMending(stage.store, repository).run { reasons.append($0.reason) }
+        repository.close()
+        #expect(reasons == ["no mirror of the store has the event with its bytes"])
+        #expect(try stage.backup.contents(of: path) == damaged)
+        #expect(try stage.verify(percent: 0).count == 1)
+        stage.store.close()
+    }
+}
