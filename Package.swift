@@ -92,7 +92,8 @@ let package = Package(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
-                "Integrity", "Snapshots", "S3", "S3Repository", httpTypes, protobuf, logging, nioCore, nioPosix, nioHTTP1,
+                "Integrity", "Snapshots", "S3", "S3Repository", httpTypes, protobuf, logging, nioCore,
+                nioPosix, nioHTTP1,
                 nioTLS, nioSSL,
             ],
             swiftSettings: strict),
