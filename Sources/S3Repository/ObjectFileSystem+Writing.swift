@@ -255,7 +255,9 @@ extension ObjectFileSystem {
             }
             _ = try outcome.get()
             // Somebody else may have written it: what cannot be read, or has yet to be, renews too much.
-            last = UInt64(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+            last =
+                UInt64(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+                ?? 0
             if last > now { last = 0 }
         }
         var renewals = 0

@@ -120,7 +120,8 @@ public final class ObjectFileSystem: RetainingFileSystem {
 
     private var lockPath: String {
         let digest = SHA256.hash(Array("\(location.endpoint) \(root)".utf8)).prefix(12)
-        return "\(FileManager.default.temporaryDirectory.path)/holdfast-\(getuid())-\(Array(digest).hexadecimal).lock"
+        return
+            "\(FileManager.default.temporaryDirectory.path)/holdfast-\(getuid())-\(Array(digest).hexadecimal).lock"
     }
 
     func file(_ name: String) throws(FileSystemError) -> RemoteFile? {

@@ -74,7 +74,8 @@ struct RemoteTree: Sendable {
     /// What somebody with the keys deletes or writes over, where versions are kept, must not go and must not change: no
     /// object of a repository is ever written again, so the first version is the repository's own, whatever stands
     /// above it. Of a moment, it is what was to be seen then.
-    private static func choose(_ all: [ListedObject], _ name: String, at moment: Timestamp?) -> ListedObject? {
+    private static func choose(_ all: [ListedObject], _ name: String, at moment: Timestamp?) -> ListedObject?
+    {
         if let moment {
             guard let newest = all.first(where: { $0.modified <= moment }), !newest.isDeleteMarker else {
                 return nil
@@ -119,7 +120,8 @@ struct RemoteTree: Sendable {
     /// Names in a directory.
     func names(in directory: String) -> Set<String> { children[directory] ?? [] }
 
-    mutating func put(_ file: String, _ extents: [Extent], others: [(name: String, versionID: String?)] = []) {
+    mutating func put(_ file: String, _ extents: [Extent], others: [(name: String, versionID: String?)] = [])
+    {
         files[file] = RemoteFile(extents: extents, others: others)
         enter(file)
     }

@@ -49,13 +49,16 @@ extension S3Client {
         var isFirst = true
         var marker: (key: String, version: String)?
         while true {
-            var query = [("versions", ""), ("prefix", prefix), ("encoding-type", "url"), ("max-keys", "1000")]
+            var query = [
+                ("versions", ""), ("prefix", prefix), ("encoding-type", "url"), ("max-keys", "1000"),
+            ]
             if let marker {
                 query.append(("key-marker", marker.key))
                 query.append(("version-id-marker", marker.version))
             }
             let response: S3Response
-            do { response = try send(S3Request("GET", query: query.map { (name: $0.0, value: $0.1) })) } catch {
+            do { response = try send(S3Request("GET", query: query.map { (name: $0.0, value: $0.1) })) } catch
+            {
                 guard isFirst, error.status == 501 || error.status == 405 || error.code == "NotImplemented"
                 else { throw error }
                 return try listCurrent(prefix, page)
@@ -139,7 +142,8 @@ extension S3Client {
             S3Request(
                 "GET", key, query: version.map { [(name: "versionId", value: $0)] } ?? [],
                 headers: [
-                    ("if-match", "\"\(etag)\""), ("range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"),
+                    ("if-match", "\"\(etag)\""),
+                    ("range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"),
                 ]))
         guard response.body.count == range.count else {
             throw S3ClientError(
@@ -151,7 +155,8 @@ extension S3Client {
 
     package func head(_ key: String, version: String?) throws(S3ClientError) -> S3Response {
         try send(
-            S3Request("HEAD", key, query: version.map { [(name: "versionId", value: $0)] } ?? [],
+            S3Request(
+                "HEAD", key, query: version.map { [(name: "versionId", value: $0)] } ?? [],
                 headers: [("x-amz-checksum-mode", "ENABLED")]))
     }
 

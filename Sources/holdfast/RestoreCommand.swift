@@ -23,7 +23,9 @@ struct RestoreCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var location: StoreLocation
-    @Option(name: .customLong("from"), help: "The repository: a directory or an s3:// place.", completion: .directory)
+    @Option(
+        name: .customLong("from"), help: "The repository: a directory or an s3:// place.",
+        completion: .directory)
     var repository: String?
     @Option(help: "The snapshot's name.") var snapshot: String?
     @Option(help: "Instead of a snapshot, the store as it was then: \(momentHelp)") var at: String?
