@@ -13,9 +13,9 @@ final class Housekeeping: Sendable {
 
     init(
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
-        _ logger: Logger
+        _ sampler: MetricSampler, _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 6)
+        let threads = WorkerPool(threads: 7)
         self.threads = threads
         let verifier = CompletionVerifier(store)
         let repair = DamageRepair(store)
@@ -33,6 +33,7 @@ final class Housekeeping: Sendable {
             Task(executorPreference: threads) { await Self.reclaim(store, logger) },
             Task(executorPreference: threads) { await scrub.run { logger.error("scrub: \($0)") } },
             Task(executorPreference: threads) { await LifecycleRunner(store, settings, logger).run() },
+            Task(executorPreference: threads) { await sampler.run() },
             Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
         ]
     }

@@ -22,12 +22,14 @@ public final class Server: Sendable {
     private let housekeeping: Housekeeping
     private let accessLogs: AccessLogDelivery
     private let tls: TLSWatch?
+    private let traces: TraceExporter?
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
         admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, accessLogs: AccessLogDelivery,
-        tls: TLSWatch?
+        tls: TLSWatch?, traces: TraceExporter?
     ) {
+        self.traces = traces
         self.store = store
         self.group = group
         self.workers = workers
@@ -76,6 +78,12 @@ public final class Server: Sendable {
         }
         let metrics = RequestMetrics()
         do {
+            let tracer = settings.watching.traceEndpoint.map { _ in
+                Tracer(ratio: settings.watching.traceRatio)
+            }
+            let traces = try settings.watching.traceEndpoint.flatMap { endpoint in
+                try tracer.map { try TraceExporter($0, endpoint, group: group, logger) }
+            }
             try UserSetting.create(settings.users, keys, in: store)
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
@@ -84,11 +92,16 @@ public final class Server: Sendable {
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
                 ListenerContext(
-                    responder: S3Responder(service: service, metrics: metrics, logger: logger),
+                    responder: S3Responder(
+                        service: service, metrics: metrics,
+                        log: RequestLog(logger, settings.watching.requestLog), tracer: tracer),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
-            let status = StatusResponder(store: store, metrics: metrics, scrub: scrub) {
-                listener.connectionCount
-            }
+            let sampler = MetricSampler(store, logger)
+            let status = StatusResponder(
+                store: store, metrics: metrics, scrub: scrub, sampler: sampler, tracer: tracer,
+                traces: traces, workers: workers,
+                connections: { listener.connectionCount },
+                requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.bind(
                 host: settings.admin.host, port: settings.admin.port, group: group,
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))
@@ -97,12 +110,13 @@ public final class Server: Sendable {
                 runner: CommandRunner(
                     store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: false),
                 logger: logger)
+            traces?.start()
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, scrub, logger),
+                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, scrub, sampler, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
-                tls: tls.map(TLSWatch.init))
+                tls: tls.map(TLSWatch.init), traces: traces)
         } catch {
             store.close()
             try await group.shutdownGracefully()
@@ -118,6 +132,7 @@ public final class Server: Sendable {
         try await socket.stop()
         await tls?.stop()
         await accessLogs.stop()
+        await traces?.stop()
         housekeeping.cancel()
         store.close()
         await housekeeping.wait()
