@@ -38,17 +38,14 @@ public struct JSONLogHandler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    public func log(
-        level: Logger.Level, message: Logger.Message, metadata given: Logger.Metadata?, source: String,
-        file: String, function: String, line: UInt
-    ) {
+    public func log(event: LogEvent) {
         var members: [(name: String, value: String)] = [
-            ("time", Self.quoted(Timestamp.now().description)), ("level", Self.quoted(level.rawValue)),
-            ("logger", Self.quoted(label)), ("message", Self.quoted(message.description)),
+            ("time", Self.quoted(Timestamp.now().description)), ("level", Self.quoted(event.level.rawValue)),
+            ("logger", Self.quoted(label)), ("message", Self.quoted(event.message.description)),
         ]
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
-        if let given { all.merge(given) { _, new in new } }
+        if let given = event.metadata { all.merge(given) { _, new in new } }
         for (name, value) in all.sorted(by: { $0.key < $1.key }) {
             members.append((Self.own.contains(name) ? "_" + name : name, Self.json(value)))
         }

@@ -51,7 +51,7 @@ struct RequestLog: Sendable {
         add("host", request.authority)
         add("referer", request.headerFields[.referer].map(RedactedPath.text))
         add("userAgent", request.headerFields[.userAgent])
-        // The level says what it is; that it is written was decided above, so `request-log` needs no other level.
+        // Written with the log's level at `notice`, as it is unless somebody wants less.
         let level: Logger.Level = status >= 500 ? .error : status >= 400 ? .warning : .notice
         logger.log(
             level: level, "\(request.method.rawValue) \(path) \(status) \(response.errorCode ?? "-")",
