@@ -113,7 +113,8 @@ public final class Server: Sendable {
             traces?.start()
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, scrub, sampler, logger),
+                socket: socket,
+                housekeeping: Housekeeping(store, settings, masterKeys, scrub, sampler, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
                 tls: tls.map(TLSWatch.init), traces: traces)

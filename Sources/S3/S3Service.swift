@@ -135,7 +135,9 @@ public struct S3Service: Sendable {
         _ error: any Error, _ head: HTTPRequest, requestID: String, operation: Operation?
     ) -> ServiceResponse {
         let told = S3Error(error)
-        if S3Error.isFault(error) { onFault(requestID, operation?.rawValue ?? Operation.unknownName, "\(error)") }
+        if S3Error.isFault(error) {
+            onFault(requestID, operation?.rawValue ?? Operation.unknownName, "\(error)")
+        }
         var response = ServiceResponse(.init(code: told.code.status), headers: told.headers)
         response.errorCode = told.code.name
         response.kind = operation

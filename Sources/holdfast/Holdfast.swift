@@ -11,7 +11,8 @@ struct Holdfast: AsyncParsableCommand {
         version: Release.name,
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
-            RebuildCatalogCommand.self, RebuildCommand.self, RepairCommand.self, IncidentCommand.self, PostmortemCommand.self,
+            RebuildCatalogCommand.self, RebuildCommand.self, RepairCommand.self, IncidentCommand.self,
+            PostmortemCommand.self,
             ListCommand.self, SnapshotCommand.self, RestoreCommand.self, DrillCommand.self,
             VolumeCommand.self,
             ScrubCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,

@@ -5,7 +5,8 @@ import HoldfastServer
 struct PostmortemCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "postmortem",
-        abstract: "Write what the log says of an incident as Markdown: what happened, was seen, done and lost.",
+        abstract:
+            "Write what the log says of an incident as Markdown: what happened, was seen, done and lost.",
         discussion: """
             Example:
               holdfast postmortem /srv/holdfast --incident 1234 --out incident-1234.md

@@ -4,13 +4,17 @@ import Testing
 
 /// The page of metrics in its two formats.
 @Suite struct MetricPageTests {
-    @Test(arguments: [
-        (nil, MetricPage.Format.prometheus), ("*/*", .prometheus), ("text/plain", .prometheus),
-        ("application/openmetrics-text", .openMetrics),
-        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", .openMetrics),
-        ("application/openmetrics-text; q=0.2, text/plain; q=0.7", .prometheus),
-        ("application/openmetrics-text;q=0", .prometheus),
-    ] as [(String?, MetricPage.Format)])
+    @Test(
+        arguments: [
+            (nil, MetricPage.Format.prometheus), ("*/*", .prometheus), ("text/plain", .prometheus),
+            ("application/openmetrics-text", .openMetrics),
+            (
+                "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                .openMetrics
+            ),
+            ("application/openmetrics-text; q=0.2, text/plain; q=0.7", .prometheus),
+            ("application/openmetrics-text;q=0", .prometheus),
+        ] as [(String?, MetricPage.Format)])
     func theFormatIsTheOneThatIsWantedMost(_ accept: String?, _ format: MetricPage.Format) {
         #expect(MetricPage.Format(accept: accept) == format)
     }

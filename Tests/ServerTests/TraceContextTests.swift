@@ -31,20 +31,22 @@ import Testing
         #expect(TraceContext(["cc-\(Self.trace)-\(Self.parent)-01"])?.isSampled == true)
     }
 
-    @Test(arguments: [
-        (["a=1"], "a=1"), (["a=1, b=2 ", "c=3"], "a=1,b=2,c=3"), (["vendor@sys=x;y"], "vendor@sys=x;y"),
-        ([], nil), ([""], nil), (["a"], nil), (["A=1"], nil), (["a=1,a=2"], nil), (["a="], nil),
-    ] as [([String], String?)])
+    @Test(
+        arguments: [
+            (["a=1"], "a=1"), (["a=1, b=2 ", "c=3"], "a=1,b=2,c=3"), (["vendor@sys=x;y"], "vendor@sys=x;y"),
+            ([], nil), ([""], nil), (["a"], nil), (["A=1"], nil), (["a=1,a=2"], nil), (["a="], nil),
+        ] as [([String], String?)])
     func aListOfVendorsIsPassedOnWholeOrNotAtAll(_ headers: [String], _ text: String?) {
         #expect(TraceContext.state(headers) == text)
     }
 
-    @Test(arguments: [
-        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
-        ("https://otel.example/in", "https://otel.example:443/in"),
-        ("http://[::1]:4318/", "http://[::1]:4318/v1/traces"),
-        ("ftp://a", nil), ("http://user:secret@a", nil), ("a:4318", nil), ("http://", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+            ("https://otel.example/in", "https://otel.example:443/in"),
+            ("http://[::1]:4318/", "http://[::1]:4318/v1/traces"),
+            ("ftp://a", nil), ("http://user:secret@a", nil), ("a:4318", nil), ("http://", nil),
+        ] as [(String, String?)])
     func anEndpointIsAnAddressWithoutASecret(_ text: String, _ endpoint: String?) {
         #expect(TraceEndpoint(text)?.description == endpoint)
     }

@@ -69,7 +69,9 @@ final class MetricSampler: Sendable {
         }
         for suffix in ["", "-wal"] {
             var status = stat()
-            if stat(store.catalogPath + suffix, &status) == 0 { sample.catalogBytes += UInt64(status.st_size) }
+            if stat(store.catalogPath + suffix, &status) == 0 {
+                sample.catalogBytes += UInt64(status.st_size)
+            }
         }
         return sample
     }

@@ -68,7 +68,8 @@ public struct TraceEndpoint: Sendable, Equatable, CustomStringConvertible {
         isSecure = scheme == "https"
         guard (1...65_535).contains(parts.port ?? 1) else { return nil }
         port = parts.port ?? (isSecure ? 443 : 80)
-        path = parts.percentEncodedPath.isEmpty || parts.percentEncodedPath == "/"
+        path =
+            parts.percentEncodedPath.isEmpty || parts.percentEncodedPath == "/"
             ? "/v1/traces" : parts.percentEncodedPath
     }
 

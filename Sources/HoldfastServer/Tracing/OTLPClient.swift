@@ -38,7 +38,9 @@ struct OTLPClient: Sendable {
                     let pipeline = channel.pipeline.syncOperations
                     if let tls {
                         // An address of numbers has no name to ask for.
-                        let name = (try? SocketAddress(ipAddress: endpoint.host, port: 0)) == nil ? endpoint.host : nil
+                        let name =
+                            (try? SocketAddress(ipAddress: endpoint.host, port: 0)) == nil
+                            ? endpoint.host : nil
                         try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: name))
                     }
                     try pipeline.addHTTPClientHandlers()

@@ -13,7 +13,8 @@ public enum RedactedPath {
         var isChanged = false
         let items = query.split(separator: "&", omittingEmptySubsequences: false).map { item -> Substring in
             guard let equals = item.firstIndex(of: "="),
-                secrets.contains(PercentEncoding.decode(item[..<equals], plusIsSpace: true)?.lowercased() ?? "")
+                secrets.contains(
+                    PercentEncoding.decode(item[..<equals], plusIsSpace: true)?.lowercased() ?? "")
             else { return item }
             isChanged = true
             return item[...equals] + "REDACTED"

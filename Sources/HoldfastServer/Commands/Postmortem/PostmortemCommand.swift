@@ -37,7 +37,11 @@ extension CommandRunner {
         try line()
         try line("| time | event | | what |")
         try line("| --- | --- | --- | --- |")
-        try timeline(row) { try line($0.markdown) } progress: { output.progress($0) }
+        try timeline(row) {
+            try line($0.markdown)
+        } progress: {
+            output.progress($0)
+        }
         try line()
         try line("## What was acknowledged")
         try line()
@@ -92,7 +96,8 @@ extension CommandRunner {
         let states = Self.columns.filter { totals.all.states[$0, default: 0] > 0 }
         try line("| owner | versions | bytes | " + states.map(\.word).joined(separator: " | ") + " |")
         try line("| --- " + String(repeating: "| ---: ", count: states.count + 2) + "|")
-        for (owner, group) in totals.owners.sorted(by: { ($0.key.name, $0.key.id) < ($1.key.name, $1.key.id) }) {
+        for (owner, group) in totals.owners.sorted(by: { ($0.key.name, $0.key.id) < ($1.key.name, $1.key.id) }
+        ) {
             let cells = states.map { "\(group.states[$0, default: 0])" }.joined(separator: " | ")
             try line("| \(owner.name.markdown) | \(group.versions) | \(group.bytes) | \(cells) |")
         }
@@ -138,7 +143,9 @@ extension CommandRunner {
                 for line in timeline.add(event) { try body(line) }
             }
             next = end.sequence.next
-            progress(Double(end.sequence.rawValue - first.rawValue) / Double(max(1, last.rawValue - first.rawValue)))
+            progress(
+                Double(end.sequence.rawValue - first.rawValue)
+                    / Double(max(1, last.rawValue - first.rawValue)))
         }
         for line in timeline.finish() { try body(line) }
     }
@@ -166,7 +173,8 @@ extension CommandRunner {
                     time: line.first.description, until: line.last.description,
                     event: line.sequence.rawValue, count: line.count, kind: line.kind.rawValue,
                     what: line.text))
-        } progress: { _ in }
+        } progress: { _ in
+        }
         let summary = IncidentSummary(row, totals, progress, try report.acknowledgements(of: row))
         return Document(summary: summary, timeline: events)
     }
@@ -174,7 +182,8 @@ extension CommandRunner {
 
 extension PostmortemTimeline.Line {
     package var markdown: String {
-        let until = last.microseconds - first.microseconds >= 1_000_000 ? " to \(last.description.dropFirst(11))" : ""
+        let until =
+            last.microseconds - first.microseconds >= 1_000_000 ? " to \(last.description.dropFirst(11))" : ""
         let times = count == 1 ? "" : " (\(count) times)"
         let text = kind == .stated ? "\(count) \(self.text)" : self.text + times
         return "| \(first)\(until) | \(sequence) | \(kind.rawValue) | \(text.markdown) |"
@@ -194,5 +203,7 @@ extension String {
 
     /// Parentheses and underscores within words are common and harmless; they mean something only beside brackets,
     /// which are escaped.
-    private func needsEscape(_ scalar: UnicodeScalar) -> Bool { scalar != "(" && scalar != ")" && scalar != "!" && scalar != "#" }
+    private func needsEscape(_ scalar: UnicodeScalar) -> Bool {
+        scalar != "(" && scalar != ")" && scalar != "!" && scalar != "#"
+    }
 }

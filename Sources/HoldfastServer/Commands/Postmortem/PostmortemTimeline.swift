@@ -101,11 +101,20 @@ package struct PostmortemTimeline {
             return [(.seen, "\(Self.name(change.finding)) on volume \(change.finding.volume)", 1)]
         case .uploadsConfirmed(let change):
             return change.exceptions.isEmpty
-                ? [] : [(.seen, "replicas that were not good when uploads were read back", change.exceptions.count)]
+                ? []
+                : [
+                    (
+                        .seen, "replicas that were not good when uploads were read back",
+                        change.exceptions.count
+                    )
+                ]
         case .replicaRepaired(let change):
             let source = change.source.isEmpty ? "" : ", from \(change.source)"
             return [
-                (.done, "repaired \(Self.name(change.finding)) on volume \(change.finding.volume)\(source)", 1)
+                (
+                    .done,
+                    "repaired \(Self.name(change.finding)) on volume \(change.finding.volume)\(source)", 1
+                )
             ]
         case .repairUndone(let change):
             return [
@@ -133,8 +142,12 @@ package struct PostmortemTimeline {
             return [(.told, "\(what) was acknowledged\(change.note.isEmpty ? "" : ": \(change.note)")", 1)]
         case .incidentClosed(let change):
             return [
-                (.told, change.incident == incident
-                    ? "the incident was closed: \(change.outcome)" : "incident \(change.incident) was closed", 1)
+                (
+                    .told,
+                    change.incident == incident
+                        ? "the incident was closed: \(change.outcome)"
+                        : "incident \(change.incident) was closed", 1
+                )
             ]
         default: return []
         }
