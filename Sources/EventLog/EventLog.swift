@@ -72,6 +72,8 @@ public struct LogSettings: Sendable {
 /// The commit thread stages events, which gives each its number, time and chain hash, and flushes them: one
 /// write and one sync on each mirror in service, in parallel. Readers see what a quorum has.
 public final class EventLog: Sendable {
+    public let timings = LogTimings()
+
     struct SegmentPlace: Sendable {
         let first: SequenceNumber
         /// The chain hash before its first event.
@@ -262,9 +264,11 @@ public final class EventLog: Sendable {
         let results = FlushResults(mirrors.map(\.index))
         let size = UInt64(settings.segmentByteCount)
         for mirror in mirrors {
-            let accepted = mirror.lane.submit {
+            let accepted = mirror.lane.submit { [timings] in
                 do {
+                    let start = ContinuousClock.now
                     try mirror.append(chunks, segmentByteCount: size)
+                    timings.appended(mirror.index, since: start)
                     results.report(mirror.index, nil)
                 } catch {
                     results.report(mirror.index, error)

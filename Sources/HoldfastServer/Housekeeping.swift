@@ -16,9 +16,9 @@ final class Housekeeping: Sendable {
 
     init(
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ scrub: ScrubService,
-        _ logger: Logger
+        _ sampler: MetricSampler, _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 6)
+        let threads = WorkerPool(threads: 7)
         let leisure = WorkerPool(threads: 1, niceness: 10)
         self.threads = threads
         self.leisure = leisure
@@ -41,6 +41,7 @@ final class Housekeeping: Sendable {
             Task(executorPreference: threads) {
                 await HistoryKeeper(store).run { logger.error("keeping a catalog of the past: \($0)") }
             },
+            Task(executorPreference: threads) { await sampler.run() },
             Task(executorPreference: threads) { MissingMasterKeys.look(store, masterKeys, logger) },
         ]
     }

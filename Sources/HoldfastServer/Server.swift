@@ -24,12 +24,14 @@ public final class Server: Sendable {
     private let sinks: SinkFollowing
     private let accessLogs: AccessLogDelivery
     private let tls: TLSWatch?
+    private let traces: TraceExporter?
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
         admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
-        accessLogs: AccessLogDelivery, tls: TLSWatch?
+        accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?
     ) {
+        self.traces = traces
         self.store = store
         self.group = group
         self.workers = workers
@@ -79,6 +81,12 @@ public final class Server: Sendable {
         }
         let metrics = RequestMetrics()
         do {
+            let tracer = settings.watching.traceEndpoint.map { _ in
+                Tracer(ratio: settings.watching.traceRatio)
+            }
+            let traces = try settings.watching.traceEndpoint.flatMap { endpoint in
+                try tracer.map { try TraceExporter($0, endpoint, group: group, logger) }
+            }
             try UserSetting.create(settings.users, keys, in: store)
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
@@ -88,11 +96,16 @@ public final class Server: Sendable {
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
                 ListenerContext(
-                    responder: S3Responder(service: service, metrics: metrics, logger: logger),
+                    responder: S3Responder(
+                        service: service, metrics: metrics,
+                        log: RequestLog(logger, settings.watching.requestLog), tracer: tracer),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
-            let status = StatusResponder(store: store, metrics: metrics, scrub: scrub) {
-                listener.connectionCount
-            }
+            let sampler = MetricSampler(store, logger)
+            let status = StatusResponder(
+                store: store, metrics: metrics, scrub: scrub, sampler: sampler, tracer: tracer,
+                traces: traces, workers: workers,
+                connections: { listener.connectionCount },
+                requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.bind(
                 host: settings.admin.host, port: settings.admin.port, group: group,
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))
@@ -102,14 +115,15 @@ public final class Server: Sendable {
                     store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, sinks: sinks,
                     isStopped: false),
                 logger: logger)
+            traces?.start()
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
                 socket: socket,
-                housekeeping: Housekeeping(store, settings, masterKeys, scrub, logger),
+                housekeeping: Housekeeping(store, settings, masterKeys, scrub, sampler, logger),
                 sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
-                tls: tls.map(TLSWatch.init))
+                tls: tls.map(TLSWatch.init), traces: traces)
         } catch {
             store.close()
             try await group.shutdownGracefully()
@@ -125,6 +139,7 @@ public final class Server: Sendable {
         try await socket.stop()
         await tls?.stop()
         await accessLogs.stop()
+        await traces?.stop()
         housekeeping.cancel()
         sinks.cancel()
         store.close()

@@ -123,6 +123,7 @@ package struct StoreInspection: Sendable {
             Proposal(actor: .holdfast) { _ in .append(change) { _, _ in } }
         ).commit
         engine.board.note(change)
+        engine.counts.note(change)
         return commit
     }
 }

@@ -53,6 +53,8 @@ public struct S3Service: Sendable {
     /// Answers a request; every error is an S3 error response.
     public func respond(to request: ServiceRequest) async -> ServiceResponse {
         let requestID = Self.newRequestID()
+        let watch = request.watch
+        watch?.isCalled(requestID)
         var operation: Operation?
         var sharedTarget: RequestTarget?
         var access: AccessNote.Sender?
@@ -62,13 +64,19 @@ public struct S3Service: Sendable {
             let target = try RequestTarget(
                 uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
             sharedTarget = target
+            watch?.isAbout(target)
             if accessLogs.isUsed { access = AccessNote.Sender(target) }
             // A preflight has no signature, and a form's is among its fields; an unknown operation is told of to
             // known senders only.
             let isUnsigned =
                 request.head.method == .options || Self.mayBeForm(request.head, target)
             let (identity, payload) =
-                isUnsigned ? (.anonymous, .unsigned) : try authenticator.authenticate(request.head, target)
+                isUnsigned
+                ? (.anonymous, .unsigned)
+                : try watch.step(RequestWatch.Step.signature) {
+                    try authenticator.authenticate(request.head, target)
+                }
+            watch?.isFrom(identity)
             access?.userID = identity.isAnonymous ? nil : identity.userID
             let found: Operation
             do { found = try Operation(request.head, target) } catch
@@ -82,21 +90,27 @@ public struct S3Service: Sendable {
                 payload: payload, body: request.body, peer: request.peer,
                 tlsVersion: request.tlsVersion)
             if access != nil { call.trail = AccessTrail() }
+            call.watch = watch
             trail = call.trail
             if found.mayDecideByBody { try await readConditions(of: found, &call) }
             // The sender of a form is known when its fields are read.
-            if found != .postObject { call.bucketCreated = try authorize(found, call) }
+            if found != .postObject {
+                call.bucketCreated = try watch.step(RequestWatch.Step.catalog) { try authorize(found, call) }
+            }
             response = try await performDiscreetly(found, call)
         } catch {
-            response = failure(error, request.head, requestID: requestID, operation: operation?.rawValue)
+            response = failure(error, request.head, requestID: requestID, operation: operation)
         }
         if let origin = request.head.headerFields[.origin], operation != .preflight, let sharedTarget {
             share(&response, with: origin, request.head, sharedTarget)
         }
-        response.operation = operation?.rawValue ?? "Unknown"
+        response.kind = operation
         response.headers[.amzRequestID] = requestID
         response.headers[.amzHostID] = hostID
-        if let access {
+        if watch != nil { response.watch = watch }
+        if var access {
+            // Who signed a form is known since its fields were read.
+            if let sender = trail?.sender { access.userID = sender }
             response.access = accessLogs.note(
                 access, operation, trail, requestID: requestID, hostID: hostID)
         }
@@ -108,23 +122,25 @@ public struct S3Service: Sendable {
         -> ServiceResponse
     {
         let requestID = response.headers[.amzRequestID] ?? Self.newRequestID()
-        var failure = failure(error, head, requestID: requestID, operation: response.operation)
+        var failure = failure(error, head, requestID: requestID, operation: response.kind)
         Self.keepSharing(of: response, in: &failure)
         failure.headers[.amzRequestID] = requestID
         failure.headers[.amzHostID] = hostID
-        failure.operation = response.operation
         failure.access = response.access
+        failure.watch = response.watch
         return failure
     }
 
     private func failure(
-        _ error: any Error, _ head: HTTPRequest, requestID: String, operation: String?
+        _ error: any Error, _ head: HTTPRequest, requestID: String, operation: Operation?
     ) -> ServiceResponse {
         let told = S3Error(error)
-        if S3Error.isFault(error) { onFault(requestID, operation ?? "Unknown", "\(error)") }
+        if S3Error.isFault(error) {
+            onFault(requestID, operation?.rawValue ?? Operation.unknownName, "\(error)")
+        }
         var response = ServiceResponse(.init(code: told.code.status), headers: told.headers)
         response.errorCode = told.code.name
-        if let operation { response.operation = operation }
+        response.kind = operation
         guard head.method != .head, told.code.status != 304 else { return response }
         let document = XMLWriter("Error", isNamespaced: false) { xml in
             xml.element("Code", told.code.name)

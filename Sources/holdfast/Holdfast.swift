@@ -12,6 +12,7 @@ struct Holdfast: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, ServeCommand.self, FsckCommand.self, LogCommand.self, ExplainCommand.self,
             RebuildCatalogCommand.self, RebuildCommand.self, RepairCommand.self, IncidentCommand.self,
+            PostmortemCommand.self,
             ListCommand.self, SnapshotCommand.self, RestoreCommand.self, DrillCommand.self,
             VolumeCommand.self,
             ScrubCommand.self, SinkCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,

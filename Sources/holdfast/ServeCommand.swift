@@ -46,8 +46,11 @@ struct ServeCommand: AsyncParsableCommand {
         try await reporting(status: 1) {
             let settings = try location.settings(flags: try flags())
             let level = settings.logLevel
+            let format = settings.watching.logFormat
             LoggingSystem.bootstrap { label in
-                var handler = StreamLogHandler.standardError(label: label)
+                var handler: any LogHandler =
+                    format == .json
+                    ? JSONLogHandler(label: label) : StreamLogHandler.standardError(label: label)
                 handler.logLevel = level
                 return handler
             }

@@ -24,10 +24,11 @@ struct StoreLocation: ParsableArguments {
     }
 
     /// Carries out a command: by the server that has the store, or else on the store itself.
-    func perform(_ command: StoreCommand, failureStatus: Int32 = 1) async throws {
+    func perform(
+        _ command: StoreCommand, to output: any CommandOutput = TerminalOutput(), failureStatus: Int32 = 1
+    ) async throws {
         try await reporting(status: failureStatus) {
             let settings = try settings()
-            let output = TerminalOutput()
             let socket = settings.store.stateDirectory + "/holdfast.sock"
             if let status = try AdminClient.run(command, socket: socket, output) {
                 guard status == 0 else { throw ExitCode(status) }

@@ -22,7 +22,8 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "log cut",
             "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
             "snapshot diff", "snapshot verify", "snapshot delete", "snapshot prune", "restore", "ls", "rebuild", "drill",
             "repair", "repair list", "repair undo",
-            "incident", "incident list", "incident show", "incident report", "incident open", "incident acknowledge"]
+            "incident", "incident list", "incident show", "incident report", "incident open", "incident acknowledge",
+            "postmortem"]
 
 
 @pytest.fixture

@@ -10,7 +10,12 @@ struct StatusResponder: HTTPResponder {
     let store: ObjectStore
     let metrics: RequestMetrics
     let scrub: ScrubService
+    let sampler: MetricSampler
+    let tracer: Tracer?
+    let traces: TraceExporter?
+    let workers: WorkerPool
     let connections: @Sendable () -> Int
+    let requestsInFlight: @Sendable () -> Int
 
     private struct Health: Encodable {
         struct Volume: Encodable {
@@ -33,7 +38,9 @@ struct StatusResponder: HTTPResponder {
         case "/health/live": return text(.ok, "ok\n")
         case "/health/ready": return ready()
         case "/health/green": return green()
-        case "/metrics": return text(.ok, exposition(), type: "text/plain; version=0.0.4")
+        case "/metrics":
+            let format = MetricPage.Format(accept: request.head.headerFields[.accept])
+            return text(.ok, exposition(format), type: format.contentType)
         default: return text(.notFound, "there are /health/live, /health/ready, /health/green and /metrics\n")
         }
     }
@@ -74,42 +81,44 @@ struct StatusResponder: HTTPResponder {
         }
     }
 
-    /// Source: Prometheus documentation, "Exposition formats", text format 0.0.4.
-    private func exposition() -> String {
-        var lines: [String] = []
-        func family(_ name: String, _ type: String, _ help: String) {
-            lines.append("# HELP \(name) \(help)")
-            lines.append("# TYPE \(name) \(type)")
-        }
-        family("holdfast_requests_total", "counter", "S3 requests answered.")
-        for (key, sum) in metrics.all {
-            lines.append(
-                "holdfast_requests_total{operation=\"\(key.operation)\",status=\"\(key.status)\"} \(sum.count)"
-            )
-        }
-        family("holdfast_request_seconds_total", "counter", "Seconds that S3 requests took, summed.")
-        for (key, sum) in metrics.all {
-            lines.append(
-                "holdfast_request_seconds_total{operation=\"\(key.operation)\",status=\"\(key.status)\"} \(sum.seconds)"
-            )
-        }
-        family("holdfast_volume_in_service", "gauge", "1 for a volume in good standing, 0 for one set aside.")
-        for volume in store.volumeStatuses {
-            lines.append(
-                "holdfast_volume_in_service{volume=\"\(volume.index)\"} \(volume.standing == .inService ? 1 : 0)"
-            )
-        }
-        func gauge(_ name: String, _ help: String, _ value: some CustomStringConvertible) {
-            family(name, "gauge", help)
-            lines.append("\(name) \(value)")
-        }
-        gauge("holdfast_log_sequence", "Sequence of the last event.", store.head.sequence)
-        if let confirmed = try? store.confirmedThrough() {  // an unreadable catalog leaves the sample out
-            gauge("holdfast_confirmed_sequence", "Events up to here were re-read and verified.", confirmed)
-        }
-        gauge("holdfast_commit_queue_depth", "Changes that wait for their commit.", store.commitQueueDepth)
-        lines += integrityExposition()
-        gauge("holdfast_connections", "Open connections of S3 clients.", connections())
-        return lines.joined(separator: "\n") + "\n"
+    /// Everything that is measured: Documentation/metrics.md.
+    private func exposition(_ format: MetricPage.Format) -> String {
+        var page = MetricPage(format)
+        page.info("holdfast_build", "The release that runs.", [("version", Release.name)])
+        let requests = metrics.all
+        page.counter(
+            "holdfast_requests", "S3 requests answered.",
+            requests.flatMap { operation, counts in
+                counts.statuses.sorted { $0.status < $1.status }.map {
+                    ([("operation", operation), ("status", String($0.status))], Double($0.count))
+                }
+            })
+        page.histogram(
+            "holdfast_request_duration_seconds", "From a request's head to the end of its answer.",
+            requests.map { ([("operation", $0.operation)], $0.counts.seconds) })
+        page.counter(
+            "holdfast_request_received_bytes", "Bytes of the bodies of requests.",
+            requests.map { ([("operation", $0.operation)], Double($0.counts.bytesReceived)) })
+        page.counter(
+            "holdfast_response_sent_bytes", "Bytes of the bodies of answers.",
+            requests.map { ([("operation", $0.operation)], Double($0.counts.bytesSent)) })
+        page.counter(
+            "holdfast_request_errors", "Requests answered with an error, by its S3 code.",
+            metrics.errorCodes.map { ([("code", $0.code)], Double($0.count)) })
+        page.gauge("holdfast_connections", "Open connections of S3 clients.", Double(connections()))
+        page.gauge(
+            "holdfast_requests_in_flight", "S3 requests that are worked at.", Double(requestsInFlight()))
+        page.gauge(
+            "holdfast_worker_queue_depth", "Requests that wait for a thread.", Double(workers.queueDepth))
+        page.counter(
+            "holdfast_trace_sent_spans", "Spans that the receiver of traces has taken.", traces?.sent ?? 0)
+        page.counter(
+            "holdfast_trace_dropped_spans", "Spans that did not fit into the queue, or were not taken.",
+            tracer?.dropped ?? 0)
+        page.gauge(
+            "holdfast_trace_queue_depth", "Spans that wait to be sent.", Double(tracer?.waiting ?? 0))
+        StoreMetrics(store: store, scrub: scrub, sampler: sampler).add(to: &page)
+        ProcessMetrics().add(to: &page)
+        return page.finish()
     }
 }

@@ -68,6 +68,7 @@ public struct CommandRunner: Sendable {
         case .listRepairs(let json): try listRepairs(json: json, output)
         case .undoRepair(let id, let json): try await undoRepair(id, json: json, output)
         case .incident(let action, let json): try await incident(action, json: json, output)
+        case .postmortem(let id, let json): try postmortem(id, json: json, output)
         case .status(let json): return try status(json: json, output)
         case .scrub(let action, let json): try scrub(action, json: json, output)
         case .sink(let action, let json): try sink(action, json: json, output)

@@ -12,6 +12,7 @@ public enum StoreCommand: Codable, Sendable {
     case listRepairs(json: Bool)
     case undoRepair(id: UInt64, json: Bool)
     case incident(IncidentAction, json: Bool)
+    case postmortem(incident: UInt64, json: Bool)
     case volumes(json: Bool)
     case status(json: Bool)
     case scrub(ScrubAction, json: Bool)
@@ -50,6 +51,7 @@ public enum StoreCommand: Codable, Sendable {
         case .replaceVolume, .undoRepair: true
         case .listRepairs: false
         case .incident(let action, _): action.changesStore
+        case .postmortem: false
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
         case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .sink, .createKey,
             .listKeys,
@@ -68,7 +70,7 @@ public enum StoreCommand: Codable, Sendable {
     /// Whether it tells of incidents: those of a stopped store are brought up to its log first.
     var tellsOfIncidents: Bool {
         switch self {
-        case .incident, .explain: true
+        case .incident, .explain, .postmortem: true
         default: false
         }
     }

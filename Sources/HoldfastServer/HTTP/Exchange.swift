@@ -11,6 +11,8 @@ struct Exchange: Sendable {
     private(set) var turnAround = Duration.zero
     /// Bytes of the response's body that were handed to the connection.
     var bytesSent: UInt64 = 0
+    /// Bytes of the request's body that came in.
+    var bytesReceived: UInt64 = 0
 
     init(_ writer: ResponseWriter) {
         channel = writer.channel

@@ -51,8 +51,9 @@ final class ListenerContext: Sendable {
             to: ServiceRequest(head: request, body: body, tlsVersion: writer.tlsVersion) {
                 channel.remoteAddress?.ipAddress
             })
-        if response.access != nil { exchange.answers() }
+        if response.access != nil || response.watch != nil { exchange.answers() }
         defer {
+            exchange.bytesReceived = body.receivedByteCount
             exchange.end()
             responder.answered(request, response, exchange)
         }
@@ -60,13 +61,17 @@ final class ListenerContext: Sendable {
             return send(response, writer, &exchange)
         }
         var piece = buffers.take(Int(min(length, UInt64(ResponseBuffers.byteCount))))
+        let step = response.watch?.begin(RequestWatch.Step.volumes)
         do {
             try await fill(&piece, from: reader)
         } catch {
+            step?.fail(error)
             response = responder.failure(error, request, replacing: response)
             return send(response, writer, &exchange)
         }
         exchange.bytesSent = UInt64(piece.readableBytes)
+        // Of a large body the rest is read while it is sent, at the client's pace: the step is its first piece.
+        step?.end()
         if reader.remaining == 0 { return writer.send(self.head(of: response, bodyCount: nil), piece) }
         await stream(response, &piece, reader, writer, &exchange)
     }
@@ -190,6 +195,7 @@ final class HTTPListener: Sendable {
 
     var address: SocketAddress? { channel.localAddress }
     var connectionCount: Int { context.connections.load(ordering: .relaxed) }
+    var requestsInFlight: Int { context.requests.load(ordering: .relaxed) }
 
     /// Why nobody can be listened to at an address.
     struct AddressFailure: Error, CustomStringConvertible {

@@ -21,6 +21,8 @@ package final class IncomingBody: RequestBody {
         var buffers: [ByteBuffer] = []
         var first = 0
         var byteCount = 0
+        /// Of all that came in.
+        var received: UInt64 = 0
         var isEnded = false
         var failure: S3Error?
         var waiter: CheckedContinuation<ByteBuffer?, any Error>?
@@ -117,6 +119,7 @@ package final class IncomingBody: RequestBody {
 
     package func push(_ buffer: ByteBuffer) {
         let waiter = state.withLock { state -> CheckedContinuation<ByteBuffer?, any Error>? in
+            state.received += UInt64(buffer.readableBytes)
             if let waiter = state.waiter {
                 state.waiter = nil
                 return waiter
@@ -154,6 +157,8 @@ package final class IncomingBody: RequestBody {
             return wants
         }
     }
+
+    package var receivedByteCount: UInt64 { state.withLock { $0.received } }
 
     /// The client was never asked to send what it announced.
     package var wasNotAskedFor: Bool { state.withLock { $0.awaitsContinue } }

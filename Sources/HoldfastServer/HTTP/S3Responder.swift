@@ -2,13 +2,30 @@ import HTTPTypes
 import Logging
 import S3
 
-/// The S3 listener's responder: the protocol, with a line for the log and a count for each request.
+/// The S3 listener's responder: the protocol, and for each request a count, a line for the log and spans for a trace,
+/// where these are wanted.
 struct S3Responder: HTTPResponder {
     let service: S3Service
     let metrics: RequestMetrics
-    let logger: Logger
+    let log: RequestLog
+    /// `nil` where nothing is traced.
+    let tracer: Tracer?
+    private let watches: Bool
 
-    func respond(to request: ServiceRequest) async -> ServiceResponse { await service.respond(to: request) }
+    init(service: S3Service, metrics: RequestMetrics, log: RequestLog, tracer: Tracer?) {
+        self.service = service
+        self.metrics = metrics
+        self.log = log
+        self.tracer = tracer
+        watches = log.isUsed || tracer != nil
+    }
+
+    func respond(to request: ServiceRequest) async -> ServiceResponse {
+        guard watches else { return await service.respond(to: request) }
+        var watched = request
+        watched.watch = RequestWatch(companion: tracer?.trace(request.head))
+        return await service.respond(to: watched)
+    }
 
     func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse)
         -> ServiceResponse
@@ -17,12 +34,15 @@ struct S3Responder: HTTPResponder {
     }
 
     func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange) {
-        metrics.count(response.operation, status: response.status.code, exchange.duration)
+        metrics.count(response, exchange)
         if let note = response.access {
             service.accessLogs.record(note, request, response, exchange.facts)
         }
-        logger.debug(
-            "\(request.method.rawValue) \(request.path ?? "") \(response.status.code) \(response.errorCode ?? "-") \(exchange.duration)"
-        )
+        guard watches, let watch = response.watch else { return }
+        let traced = watch.companion as? TracedRequest
+        // A trace that is not recorded here has its id in the log all the same.
+        let trace = traced?.traceText ?? TraceContext(request.headerFields[values: .traceparent])?.traceText
+        log.write(request, response, exchange, trace: trace)
+        if let traced { tracer?.record(traced, watch, request, response, exchange) }
     }
 }

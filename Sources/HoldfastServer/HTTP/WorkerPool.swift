@@ -67,6 +67,9 @@ public final class WorkerPool: TaskExecutor {
         if wakes { available.signal() }
     }
 
+    /// Jobs that wait for a thread.
+    var queueDepth: Int { state.withLock { $0.jobs.count - $0.first } }
+
     /// Lets the threads end when what is queued is done.
     public func stop() {
         state.withLock { $0.isStopping = true }

@@ -69,6 +69,8 @@ public struct ServerSettings: Sendable {
     /// …within so many seconds.
     public var incidentSeconds = 600
 
+    public var watching = WatchSettings()
+
     public init(directory: String) {
         self.directory = directory
         volumePaths = (1...Limits.volumeCount).map { "\(directory)/volume-\($0)" }
@@ -235,6 +237,8 @@ public struct ServerSettings: Sendable {
                 throw fail("is '\(value)': it must be one of \(known)")
             }
             logLevel = level
+        case .logFormat, .requestLog, .traceEndpoint, .traceRatio:
+            if let reason = watching.set(setting, value) { throw fail(reason) }
         case .bucketsStart:
             guard value == "locked" || value == "open" else {
                 throw fail(
@@ -265,6 +269,10 @@ public enum SettingName: String, CaseIterable, Sendable {
     case incidentFindings = "incident-findings"
     case incidentSeconds = "incident-seconds"
     case logLevel = "log-level"
+    case logFormat = "log-format"
+    case requestLog = "request-log"
+    case traceEndpoint = "trace-endpoint"
+    case traceRatio = "trace-ratio"
     case bucketsStart = "buckets-start"
     case tlsCertificate = "tls-certificate"
     case tlsKey = "tls-key"

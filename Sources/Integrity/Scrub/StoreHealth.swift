@@ -31,6 +31,8 @@ public struct StoreHealth: Sendable {
     public let reasons: [String]
     public let volumes: [Volume]
     public let openFindings: Int
+    /// Age of the oldest upload that was not read back; `nil` if there is none.
+    public let unconfirmedSeconds: Double?
 }
 
 extension ScrubService {
@@ -77,18 +79,27 @@ extension ScrubService {
                 open.count == 1 ? "a finding is open" : "\(open.count) findings are open")
         }
         if inspection.pendingRepairs > 0 { reasons.append("a repair is under way") }
+        var unconfirmedSeconds: Double?
         do {
-            if let since = try unconfirmedSince(),
-                ScrubSchedule.seconds(from: since, to: now) > Self.confirmationSeconds
-            {
-                reasons.append("an upload of \(since) is not confirmed")
+            if let since = try unconfirmedSince() {
+                let age = ScrubSchedule.seconds(from: since, to: now)
+                unconfirmedSeconds = age
+                if age > Self.confirmationSeconds {
+                    reasons.append("an upload of \(since) is not confirmed")
+                }
             }
         } catch let error as LogError {
             // With no volume left there is still something to be said of each.
             reasons.append("whether uploads are confirmed cannot be read: \(error)")
         }
         return StoreHealth(
-            isGreen: reasons.isEmpty, reasons: reasons, volumes: volumes, openFindings: open.count)
+            isGreen: reasons.isEmpty, reasons: reasons, volumes: volumes, openFindings: open.count,
+            unconfirmedSeconds: unconfirmedSeconds)
+    }
+
+    /// The findings that are open, by their class.
+    public func openFindingClasses() throws -> [String: Int] {
+        try openFindings.all().values.reduce(into: [:]) { $0[$1.faultClass, default: 0] += 1 }
     }
 
     /// When the oldest upload was published that the completion verifier has not read back.

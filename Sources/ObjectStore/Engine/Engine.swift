@@ -27,6 +27,7 @@ final class Engine: Sendable {
     /// How far uploads are confirmed, and which versions are not as they should be.
     let board = IntegrityBoard()
     let rescue = ReadRescue()
+    let counts = IntegrityCounts()
     let refills: Refills
     private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
     private let undecipherable = Mutex<(@Sendable (ObjectVersion, String) -> Void)?>(nil)
@@ -71,7 +72,10 @@ final class Engine: Sendable {
         damage.withLock { $0 = body }
     }
 
-    func report(_ id: BlobID, volume: Int, _ flaw: BlobFlaw) { damage.withLock { $0 }?(id, volume, flaw) }
+    func report(_ id: BlobID, volume: Int, _ flaw: BlobFlaw) {
+        counts.damagedRead(volume)
+        damage.withLock { $0 }?(id, volume, flaw)
+    }
 
     /// Told of each version whose bytes a read could not decipher on any volume, with the evidence.
     func onUndecipherable(_ body: @escaping @Sendable (ObjectVersion, String) -> Void) {

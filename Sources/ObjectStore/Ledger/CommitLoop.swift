@@ -37,6 +37,7 @@ final class CommitLoop: Sendable {
         var isClosed = false
     }
 
+    let metrics = CommitMetrics()
     private let log: EventLog
     private let catalog: Catalog
     private let volumes: VolumeSet
@@ -124,10 +125,13 @@ final class CommitLoop: Sendable {
         let changes = items.compactMap { item -> (any PendingChange)? in
             if case .change(let change) = item { change } else { nil }
         }
+        let start = ContinuousClock.now
         do {
             try catchUpCatalog()
             try catalog.withWriter { try commit(changes, $0) }
+            metrics.committed(changes.count, since: start)
         } catch {
+            metrics.failed()
             for change in changes { change.fail(error) }
         }
     }

@@ -50,6 +50,7 @@ final class EmbeddedLedger: Ledger {
 
     var head: LogPosition { log.head }
     var queueDepth: Int { loop.depth }
+    var metrics: CommitMetrics { loop.metrics }
 
     func events(from sequence: SequenceNumber, limit: Int) throws -> [LoggedEvent] {
         try log.events(from: sequence, limit: limit)

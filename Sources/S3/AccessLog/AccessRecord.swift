@@ -27,7 +27,7 @@ package enum AccessRecord {
         if isOfMany {
             line.add(nil)
         } else {
-            line.addQuoted("\(request.method.rawValue) \(request.path ?? "/") HTTP/1.1")
+            line.addQuoted("\(request.method.rawValue) \(RedactedPath.text(request.path ?? "/")) HTTP/1.1")
         }
         line.add(String(note.part?.status ?? response.status.code))
         line.add(isOfMany ? note.part?.errorCode : response.errorCode)

@@ -111,6 +111,7 @@ extension S3Call {
                 ])
         }
         let upload = store.beginUpload(target)
+        let step = watch?.begin(RequestWatch.Step.volumes)
         do {
             let content = claims.content(of: body)
             var received: UInt64 = 0
@@ -131,8 +132,10 @@ extension S3Call {
             }
             let digests = try await upload.finish()
             try claims.check(digests, trailers: (content as? ChunkedBody)?.trailers ?? [])
+            step?.end()
             return (upload, digests)
         } catch {
+            step?.fail(error)
             await upload.discard()
             throw error
         }

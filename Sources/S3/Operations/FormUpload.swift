@@ -23,7 +23,11 @@ extension S3Service {
         }
         let bucket = try store.bucket(try call.bucket()).name
         let sent = try await form.fields()
-        let (sender, policy) = try authenticator.authenticate(form: sent)
+        let (sender, policy) = try call.watch.step(RequestWatch.Step.signature) {
+            try authenticator.authenticate(form: sent)
+        }
+        call.trail?.isSent(by: sender)
+        call.watch?.isFrom(sender)
         let fields = sent.namingFile()
         guard let key = fields["key"] else {
             throw S3Error.invalidArgument(
@@ -39,6 +43,7 @@ extension S3Service {
             key, in: bucket, headers: try fields.headers(), identity: policy == nil ? call.identity : sender,
             body: FormFile(form, lengths, whole: signed))
         put.formSignature = policy == nil ? call.signature : SignatureFacts(sent)
+        put.watch = call.watch
         put.bucketCreated = try authorize(.putObject, put)
         let stored = try await putObject(put)
         return try Self.answer(to: fields, key: key, in: bucket, stored, call)

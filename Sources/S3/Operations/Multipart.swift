@@ -128,9 +128,11 @@ extension S3Service {
                 displayName: destination.upload.record.ownerDisplayName))
         target.encryption = try encryption(call, ofPartOf: destination.upload.record)
         let (upload, digests) = try await call.receive(claims, target, store)
+        let step = call.watch?.begin(RequestWatch.Step.commit)
         do {
             let checksum = digests.checksum.map { EventChecksum(algorithm, $0) }
             let published = try await store.publishPart(upload, checksum: checksum)
+            step?.end()
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             if let checksum { response.headers[algorithm.header] = checksum.text(partCount: 0) }
             if let encryption = target.encryption {
@@ -139,6 +141,7 @@ extension S3Service {
             response.stamp(published.commit)
             return response
         } catch {
+            step?.fail(error)
             await upload.discard()
             throw error
         }
@@ -211,10 +214,18 @@ extension S3Service {
         let held = try store.bucket(bucket)
         let versioning = held.versioning
         let checksums = try checksums(bucket, key, id, named, call)
-        let completed = try await store.completeUpload(
-            bucket, key, id, parts: named.map { CompletedPart(number: $0.number, etag: $0.etag) },
-            checksums: checksums, defaultRetention: try defaultRetention(in: held),
-            conditions: WriteConditions(call.headers), actor: call.actor)
+        let step = call.watch?.begin(RequestWatch.Step.commit)
+        let completed: Committed<ObjectVersion>
+        do {
+            completed = try await store.completeUpload(
+                bucket, key, id, parts: named.map { CompletedPart(number: $0.number, etag: $0.etag) },
+                checksums: checksums, defaultRetention: try defaultRetention(in: held),
+                conditions: WriteConditions(call.headers), actor: call.actor)
+            step?.end()
+        } catch {
+            step?.fail(error)
+            throw error
+        }
         let xml = XMLWriter("CompleteMultipartUploadResult") { xml in
             xml.element("Location", "/\(bucket)/\(PercentEncoding.encode(key.rawValue, keepsSlash: true))")
             xml.element("Bucket", bucket.rawValue)

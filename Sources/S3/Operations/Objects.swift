@@ -24,9 +24,11 @@ extension S3Service {
         target.encryption = try encryption(call, in: place)
         let (upload, digests) = try await call.receive(claims, target, store)
         let checksums = digests.checksum.map { [EventChecksum(algorithm, $0)] } ?? []
+        let step = call.watch?.begin(RequestWatch.Step.commit)
         do {
             let published = try await store.publish(
                 upload, conditions: WriteConditions(call.headers), checksums: checksums)
+            step?.end()
             var response = ServiceResponse(.ok, headers: [.eTag: "\"\(published.value.etag)\""])
             Self.showChecksums(of: published.value, in: &response.headers)
             if let encryption = target.encryption {
@@ -38,6 +40,8 @@ extension S3Service {
             response.stamp(published.commit)
             return response
         } catch {
+            // What comes after the commit fails for other reasons, and has its own step.
+            step?.fail(error)
             await upload.discard()
             throw error
         }
@@ -57,7 +61,9 @@ extension S3Service {
 
     private func object(_ call: S3Call, sendsBody: Bool) throws -> ServiceResponse {
         let bucket = try store.bucket(try call.bucket())
-        let version = try store.version(bucket.name, try call.key(), try call.version())
+        let version = try call.watch.step(RequestWatch.Step.catalog) {
+            try store.version(bucket.name, try call.key(), try call.version())
+        }
         let dataKey = try dataKey(of: version, call, sendsBody: sendsBody)
         var headers = ObjectMetadata.headers(of: version, isVersioned: bucket.versioning != .off)
         if !call.query.has("versionId") { try showExpiration(of: version, in: bucket, &headers) }
@@ -150,9 +156,18 @@ extension S3Service {
     func deleteObject(_ call: S3Call) async throws -> ServiceResponse {
         let bucket = try call.bucket()
         try checkBypass(call, in: bucket)
-        let deletion = try await store.delete(
-            bucket, try call.key(), try call.version(), conditions: WriteConditions(deleting: call.headers),
-            bypassesGovernance: call.bypassesGovernance, actor: call.actor)
+        let step = call.watch?.begin(RequestWatch.Step.commit)
+        let deletion: Deletion
+        do {
+            deletion = try await store.delete(
+                bucket, try call.key(), try call.version(),
+                conditions: WriteConditions(deleting: call.headers),
+                bypassesGovernance: call.bypassesGovernance, actor: call.actor)
+            step?.end()
+        } catch {
+            step?.fail(error)
+            throw error
+        }
         var response = ServiceResponse(.noContent)
         if let version = deletion.versionID { response.headers[.amzVersionID] = version }
         if deletion.isDeleteMarker { response.headers[.amzDeleteMarker] = "true" }
@@ -179,7 +194,9 @@ extension S3Service {
         }
         _ = try store.bucket(bucket)
         let isQuiet = document.value("Quiet") == "true"
+        let step = call.watch?.begin(RequestWatch.Step.commit)
         let outcomes = await delete(objects, from: bucket, call)
+        step?.end()
         if let trail = call.trail {
             for (object, outcome) in zip(objects, outcomes) {
                 let told: S3Error? = if case .failure(let error) = outcome { S3Error(error) } else { nil }

@@ -83,6 +83,13 @@ package enum Operation: String, Sendable, CaseIterable {
     case abortMultipartUpload = "AbortMultipartUpload"
     case listParts = "ListParts"
 
+    /// What logs and metrics call a request that asks for nothing that is known.
+    package static let unknownName = "Unknown"
+
+    /// A number from 0 on, for tables by operation: the place of its case above, which is how the language represents
+    /// an enumeration without payloads.
+    package var index: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
+
     /// Query items that select a feature of S3, and not a page or a version.
     private static let subresources: Set<String> = [
         "abac", "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption",

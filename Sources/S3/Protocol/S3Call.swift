@@ -20,6 +20,8 @@ struct S3Call: Sendable {
     var bodyConditions: [String: [String]]?
     /// What an access log is to tell besides the request itself; `nil` where no bucket logs.
     var trail: AccessTrail?
+    /// Told of each step; `nil` for a request that nobody watches.
+    var watch: RequestWatch?
     /// When the bucket was made that the sender was let into: another bucket of its name is not meant.
     var bucketCreated: SequenceNumber?
     /// How the form was signed that the call was made of.

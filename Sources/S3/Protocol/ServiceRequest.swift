@@ -16,6 +16,8 @@ public struct ServiceRequest: Sendable {
     public let peer: (@Sendable () -> String?)?
     /// "TLSv1.3"; `nil` without TLS.
     public let tlsVersion: String?
+    /// Told of what the request is about and of each step; `nil` for one that nobody watches.
+    public var watch: RequestWatch?
 
     public init(
         head: HTTPRequest, body: any RequestBody, tlsVersion: String? = nil,

@@ -14,21 +14,27 @@ public struct ServiceResponse: Sendable {
     public var status: HTTPResponse.Status
     public var headers: HTTPFields
     public var body: Body
-    /// The S3 API's name of what was asked for: for logs and metrics.
-    public var operation: String
+    /// What was asked for; `nil` for what is no operation, and before it is known.
+    package var kind: Operation?
     /// The S3 error code; `nil` for a success.
     public var errorCode: String?
     /// What the access log is to say of it; `nil` where nothing is logged.
     public var access: AccessNote?
+    /// What was told of the request; `nil` if nobody watched.
+    public var watch: RequestWatch?
 
     public init(_ status: HTTPResponse.Status, headers: HTTPFields = [:], body: Body = .none) {
         self.status = status
         self.headers = headers
         self.body = body
-        operation = ""
+        kind = nil
         errorCode = nil
         access = nil
+        watch = nil
     }
+
+    /// The S3 API's name of what was asked for: for logs and metrics.
+    public var operation: String { kind?.rawValue ?? Operation.unknownName }
 
     /// An XML document.
     init(_ status: HTTPResponse.Status = .ok, xml: XMLWriter) {

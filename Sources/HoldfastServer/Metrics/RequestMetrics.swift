@@ -1,0 +1,105 @@
+import HTTPTypes
+import Integrity
+import Model
+import S3
+import Synchronization
+
+/// How many requests there were, how they ended, how long they took and what they moved, by operation.
+final class RequestMetrics: Sendable {
+    /// What the requests of one operation came to.
+    struct Counts: Sendable {
+        /// Requests by their status: few, so that looking through them is quicker than hashing.
+        var statuses: [(status: Int, count: UInt64)] = []
+        var seconds = HistogramCounts(bounds: HistogramCounts.secondsBounds)
+        /// Bytes of bodies.
+        var bytesReceived: UInt64 = 0
+        var bytesSent: UInt64 = 0
+
+        mutating func add(status: Int, count: UInt64 = 1) {
+            for index in statuses.indices where statuses[index].status == status {
+                statuses[index].count += count
+                return
+            }
+            statuses.append((status, count))
+        }
+
+        mutating func add(_ status: Int, _ nanoseconds: UInt64, _ exchange: Exchange) {
+            add(status: status)
+            seconds.add(Double(nanoseconds) * 1e-9)
+            bytesReceived &+= exchange.bytesReceived
+            bytesSent &+= exchange.bytesSent
+        }
+
+        mutating func add(_ other: Counts) {
+            for (status, count) in other.statuses { add(status: status, count: count) }
+            seconds.add(other.seconds)
+            bytesReceived += other.bytesReceived
+            bytesSent += other.bytesSent
+        }
+    }
+
+    private struct Share {
+        /// By ``Operation/index``; the last is of requests that ask for nothing that is known.
+        var operations = [Counts?](repeating: nil, count: Operation.allCases.count + 1)
+        /// Since the scrub asked last.
+        var latency = LatencyCounts()
+    }
+
+    private final class Stripe: Sendable {
+        let share = Mutex(Share())
+    }
+
+    /// Taken in turn, so that requests hardly ever wait for one another.
+    private let stripes = (0..<8).map { _ in Stripe() }
+    private let turn = Atomic<Int>(0)
+    private let errors = Mutex<[String: UInt64]>([:])
+
+    func count(_ response: ServiceResponse, _ exchange: Exchange) {
+        let (whole, atto) = exchange.duration.components
+        let nanoseconds = UInt64(max(0, whole)) &* 1_000_000_000 &+ UInt64(max(0, atto) / 1_000_000_000)
+        let place = response.kind?.index ?? Operation.allCases.count
+        let stripe = turn.wrappingAdd(1, ordering: .relaxed).oldValue & (stripes.count - 1)
+        stripes[stripe].share.withLock { share in
+            share.latency.add(nanoseconds: nanoseconds)
+            if share.operations[place] == nil { share.operations[place] = Counts() }
+            share.operations[place]?.add(response.status.code, nanoseconds, exchange)
+        }
+        if let code = response.errorCode { errors.withLock { $0[code, default: 0] += 1 } }
+    }
+
+    /// How long requests took since this was asked last.
+    func takeLatency() -> LatencyCounts {
+        var all = LatencyCounts()
+        for stripe in stripes {
+            all.add(
+                stripe.share.withLock { share in
+                    guard share.latency.count > 0 else { return LatencyCounts() }
+                    defer { share.latency = LatencyCounts() }
+                    return share.latency
+                })
+        }
+        return all
+    }
+
+    /// What was counted of each operation that somebody asked for.
+    var all: [(operation: String, counts: Counts)] {
+        var all = [Counts?](repeating: nil, count: Operation.allCases.count + 1)
+        for stripe in stripes {
+            let operations = stripe.share.withLock { $0.operations }
+            for (place, counts) in operations.enumerated() {
+                guard let counts else { continue }
+                if all[place] == nil { all[place] = Counts() }
+                all[place]?.add(counts)
+            }
+        }
+        let names = Dictionary(uniqueKeysWithValues: Operation.allCases.map { ($0.index, $0.rawValue) })
+        return all.enumerated().compactMap { place, counts in
+            counts.map { (names[place] ?? Operation.unknownName, $0) }
+        }.sorted { $0.0 < $1.0 }
+    }
+
+    /// Error responses by their S3 code.
+    var errorCodes: [(code: String, count: UInt64)] {
+        errors.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+}
