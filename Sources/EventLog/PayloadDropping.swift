@@ -70,7 +70,7 @@ extension EventLog {
     ) throws {
         let bad = verifyFrames(from: first, through: last, mirror: mirror.index)
         guard !bad.isEmpty else { return }
-        var mendable: (sequence: SequenceNumber, reason: String)?
+        var mendable: MirrorFlaw?
         for flaw in bad {
             reportDamage(flaw.sequence, mirror: mirror.index)
             if let span = span(from: flaw.sequence, limit: 1), hasWholeFrame(span) { mendable = flaw }
