@@ -80,13 +80,14 @@ public final class Server: Sendable {
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
                 store, settings.scrubSchedule, .init(load: { metrics.takeLatency() }))
+            let jobs = StoreJobs.scheduler(store, settings, scrub, logger, isServing: true)
             try service.accessLogs.findLoggedBuckets()
             let listener = try await HTTPListener.bind(
                 host: settings.listen.host, port: settings.listen.port, group: group,
                 ListenerContext(
                     responder: S3Responder(service: service, metrics: metrics, logger: logger),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
-            let status = StatusResponder(store: store, metrics: metrics, scrub: scrub) {
+            let status = StatusResponder(store: store, metrics: metrics, scrub: scrub, jobs: jobs) {
                 listener.connectionCount
             }
             let admin = try await HTTPListener.bind(
@@ -95,11 +96,12 @@ public final class Server: Sendable {
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(
-                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: false),
+                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, jobs: jobs,
+                    repositories: settings.repositories, isStopped: false),
                 logger: logger)
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, scrub, logger),
+                socket: socket, housekeeping: Housekeeping(store, settings, masterKeys, jobs, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
                 tls: tls.map(TLSWatch.init))

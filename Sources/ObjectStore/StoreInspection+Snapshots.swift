@@ -18,15 +18,17 @@ extension StoreInspection {
     }
 
     /// Brings a blob to a volume that is none of the store's, from the good blocks of those that are.
+    /// - Parameter pace: told of each run of bytes that is copied; may wait before the next, or throw.
     /// - Returns: bytes written; `nil` if it is there already.
     /// - Throws: ``BlobFlaw`` if no volume has a good replica of some block.
     package func export(
-        _ id: BlobID, length: UInt64, sha256: [UInt8], to target: any Volume
+        _ id: BlobID, length: UInt64, sha256: [UInt8], to target: any Volume,
+        pace: (@Sendable (Int) throws -> Void)? = nil
     ) throws -> UInt64? {
         let flaws = target.verify(id, length: length, sha256: sha256, deep: false)
         guard !flaws.isEmpty else { return nil }
         let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-        return try BlobCopier(sources: volumes).copy(
+        return try BlobCopier(sources: volumes, copied: pace).copy(
             id, content: BlobContent(length: length, sha256: sha256), to: target, replacing: reason
         ).bytes
     }

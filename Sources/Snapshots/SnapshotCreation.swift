@@ -15,11 +15,20 @@ import Volumes
 public struct SnapshotCreation: Sendable {
     private let inspection: StoreInspection
     private let repository: Repository
+    private let pace: @Sendable (Int) throws -> Void
 
-    public init(_ store: ObjectStore, _ repository: Repository) {
+    /// - Parameter pace: told of bytes that were copied; may wait before the work goes on, or end it by throwing.
+    public init(
+        _ store: ObjectStore, _ repository: Repository,
+        pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
+        self.pace = pace
         inspection = store.inspection
         self.repository = repository
     }
+
+    /// What a frame has besides its payload, about.
+    private static let eventByteCount = 256
 
     /// What making a snapshot took.
     public struct Report: Sendable {
@@ -68,6 +77,7 @@ public struct SnapshotCreation: Sendable {
         let start = repository.log.head.sequence.rawValue
         let total = max(1, position.sequence.rawValue - min(start, position.sequence.rawValue))
         let copied = try repository.log.extend(from: inspection.log, through: position.sequence) { events in
+            try pace(events.reduce(0) { $0 + $1.payloadLength + Self.eventByteCount })
             for event in events {
                 for piece in event.record.blobPieces {
                     guard let count = try copy(piece, asOf: position.sequence, losses) else { continue }
@@ -104,7 +114,7 @@ public struct SnapshotCreation: Sendable {
     private func export(_ row: BlobRow, _ losses: Losses) throws -> UInt64? {
         do {
             let count = try inspection.export(
-                row.id, length: row.length, sha256: row.sha256, to: repository.volume)
+                row.id, length: row.length, sha256: row.sha256, to: repository.volume, pace: pace)
             losses.blobs.remove(row.id)
             return count
         } catch is BlobFlaw {
@@ -119,6 +129,7 @@ public struct SnapshotCreation: Sendable {
         var blobs = 0
         var bytes: UInt64 = 0
         try catalog.forEachBlob { row in
+            try pace(0)
             if let count = try export(row, losses) {
                 blobs += 1
                 bytes += count

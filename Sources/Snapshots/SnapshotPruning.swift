@@ -56,9 +56,16 @@ public struct SnapshotPruning: Sendable {
 
     private let repository: Repository
     private let scratch: String
+    private let pace: @Sendable (Int) throws -> Void
 
-    /// - Parameter scratch: a directory of a real file system.
-    public init(_ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path) {
+    /// - Parameters:
+    ///   - scratch: a directory of a real file system.
+    ///   - pace: told of each step; may wait before the work goes on, or end it by throwing.
+    public init(
+        _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
+        pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
+        self.pace = pace
         self.repository = repository
         self.scratch = scratch
     }
@@ -88,10 +95,12 @@ public struct SnapshotPruning: Sendable {
         for manifest in good {
             let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
             try catalog.forEachBlob { needed.insert($0.id) }
+            try pace(0)
         }
         for byte in UInt8.min...UInt8.max {
             for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte)
             where !needed.contains(id) {
+                try pace(0)
                 let size = try? repository.volume.info(of: id, length: nil).length
                 try repository.volume.removeBlob(id)
                 report.blobs += 1

@@ -33,9 +33,16 @@ public struct SnapshotVerification: Sendable {
 
     private let repository: Repository
     private let scratch: String
+    private let pace: @Sendable (Int) throws -> Void
 
-    /// - Parameter scratch: a directory of a real file system.
-    public init(_ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path) {
+    /// - Parameters:
+    ///   - scratch: a directory of a real file system.
+    ///   - pace: told of bytes that were read; may wait before the work goes on, or end it by throwing.
+    public init(
+        _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
+        pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
+        self.pace = pace
         self.repository = repository
         self.scratch = scratch
     }
@@ -86,6 +93,7 @@ public struct SnapshotVerification: Sendable {
         do {
             try repository.log.forEachFrame(from: SequenceNumber(1), through: last) { frame, raw in
                 report.events += 1
+                try pace(frame.byteCount)
                 if !frame.hasGoodPayload(raw) {
                     report.flaws.append(
                         flaw("", "log", "the bytes that event \(frame.sequence) carries are damaged"))
@@ -118,8 +126,8 @@ public struct SnapshotVerification: Sendable {
         let chosen = try choose(rows, percent: percent)
         for row in rows {
             let isDeep = chosen.contains(row.id)
-            let flaws = repository.volume.verify(
-                row.id, length: row.length, sha256: row.sha256, deep: isDeep)
+            try pace(0)
+            let flaws = try verify(row, deep: isDeep)
             report.blobs += 1
             if isDeep {
                 report.blobsRead += 1
@@ -135,6 +143,19 @@ public struct SnapshotVerification: Sendable {
             try repository.fileSystem.replaceFile(
                 cursorPath, with: Array("\(cursor(rows, chosen) ?? last.id)\n".utf8))
         }
+    }
+
+    /// A large blob is paced between its pieces; who ends the work in one is heard when it was read.
+    private func verify(_ row: BlobRow, deep: Bool) throws -> [BlobFlaw] {
+        var stop: (any Error)?
+        let flaws = ScanPace.run { count in
+            guard stop == nil else { return }
+            do { try pace(count) } catch { stop = error }
+        } _: {
+            repository.volume.verify(row.id, length: row.length, sha256: row.sha256, deep: deep)
+        }
+        if let stop { throw stop }
+        return flaws
     }
 
     private var cursorPath: String { "\(repository.directory)/snapshots/\(Self.cursorName)" }

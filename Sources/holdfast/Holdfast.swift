@@ -14,7 +14,7 @@ struct Holdfast: AsyncParsableCommand {
             RebuildCatalogCommand.self, RebuildCommand.self, RepairCommand.self, IncidentCommand.self,
             ListCommand.self, SnapshotCommand.self, RestoreCommand.self, DrillCommand.self,
             VolumeCommand.self,
-            ScrubCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,
+            ScrubCommand.self, JobsCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,
             EncryptionKeyCommand.self,
         ])
 

@@ -22,7 +22,7 @@ struct RestoreCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var location: StoreLocation
-    @Option(name: .customLong("from"), help: "The repository's directory.", completion: .directory)
+    @Option(name: .customLong("from"), help: "The repository's directory, or its name in the settings.", completion: .directory)
     var repository: String?
     @Option(help: "The snapshot's name.") var snapshot: String?
     @Option(help: "Instead of a snapshot, the store as it was then: \(momentHelp)") var at: String?
@@ -88,7 +88,7 @@ struct RestoreCommand: AsyncParsableCommand {
         if let repository, let snapshot, all, !dryRun, into == nil, out == nil, !damagedOnly,
             bucket == nil, owner == nil
         {
-            let path = URL(fileURLWithPath: repository).path
+            let path = try location.settings().repositoryPlace(repository)
             if try await makeStore(from: path, snapshot) { return }
         }
         try await location.perform(.restore(order, json: json))
@@ -110,7 +110,8 @@ struct RestoreCommand: AsyncParsableCommand {
 
     private func order() throws -> RestoreOrder {
         if let repository, let snapshot {
-            return RestoreOrder(repository: URL(fileURLWithPath: repository).path, snapshot: snapshot)
+            return RestoreOrder(
+                repository: try location.settings().repositoryPlace(repository), snapshot: snapshot)
         }
         guard let moment = try moment(at) else { preconditionFailure("one or the other was given") }
         return RestoreOrder(at: moment)

@@ -26,15 +26,17 @@ struct SnapshotCommand: AsyncParsableCommand {
         @OptionGroup var location: StoreLocation
         @Option(
             name: .customLong("to"),
-            help: "The repository's directory; an empty or missing one becomes a repository.",
+            help: "The repository's directory, or its name in the settings; an empty or missing one becomes a repository.",
             completion: .directory)
         var repository: String
         @Option(help: "The snapshot's name. (default: made of the time)") var name: String?
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() async throws {
-            let path = URL(fileURLWithPath: repository).path
-            try await location.perform(.createSnapshot(repository: path, name: name, json: json))
+            try await reporting(status: 1) {
+                let path = try location.settings().repositoryPlace(repository)
+                try await location.perform(.createSnapshot(repository: path, name: name, json: json))
+            }
         }
     }
 
@@ -182,11 +184,17 @@ struct SnapshotCommand: AsyncParsableCommand {
 
 /// The directory of a repository.
 struct RepositoryLocation: ParsableArguments {
-    @Argument(help: "The repository's directory.", completion: .directory)
+    @Argument(help: "The repository's directory, or with --of its name.", completion: .directory)
     var repository: String
+    @Option(help: "The store whose settings name the repository.", completion: .directory) var of: String?
 
     func use<Value>(_ body: (Repository) throws -> Value) throws -> Value {
-        let opened = try Repository.open(URL(fileURLWithPath: repository).path, of: nil)
+        let settings = try of.map {
+            try ServerSettings.load(
+                directory: $0, environment: ProcessInfo.processInfo.environment, flags: [])
+        }
+        let path = settings?.repositoryPlace(repository) ?? URL(fileURLWithPath: repository).path
+        let opened = try Repository.open(path, of: nil)
         defer { opened.close() }
         return try body(opened)
     }

@@ -10,6 +10,7 @@ struct StatusResponder: HTTPResponder {
     let store: ObjectStore
     let metrics: RequestMetrics
     let scrub: ScrubService
+    let jobs: JobScheduler
     let connections: @Sendable () -> Int
 
     private struct Health: Encodable {
@@ -109,6 +110,7 @@ struct StatusResponder: HTTPResponder {
         }
         gauge("holdfast_commit_queue_depth", "Changes that wait for their commit.", store.commitQueueDepth)
         lines += integrityExposition()
+        lines += jobsExposition()
         gauge("holdfast_connections", "Open connections of S3 clients.", connections())
         return lines.joined(separator: "\n") + "\n"
     }

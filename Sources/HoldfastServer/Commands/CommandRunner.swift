@@ -1,6 +1,7 @@
 import Catalog
 import Foundation
 import Integrity
+import Logging
 import Model
 import ObjectStore
 import Snapshots
@@ -14,16 +15,21 @@ public struct CommandRunner: Sendable {
     let keys: KeyStore
     let masterKeys: MasterKeyStore
     let scrub: ScrubService
+    let jobs: JobScheduler
+    let repositories: [RepositorySetting]
     /// The store was opened for this command, and serves nobody.
     let isStopped: Bool
     /// Makes incidents of what a stopped store's log has; of a running one's the server does.
     private let follower: IncidentFollower?
 
-    public init(
-        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService, isStopped: Bool,
+    init(
+        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService,
+        jobs: JobScheduler, repositories: [RepositorySetting], isStopped: Bool,
         follower: IncidentFollower? = nil
     ) {
         self.follower = follower
+        self.jobs = jobs
+        self.repositories = repositories
         self.scrub = scrub
         self.store = store
         self.keys = keys
@@ -37,7 +43,10 @@ public struct CommandRunner: Sendable {
     ) throws {
         let scrub = try ScrubService(store, settings.scrubSchedule, .init(load: { LatencyCounts() }))
         self.init(
-            store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: true,
+            store: store, keys: keys, masterKeys: masterKeys, scrub: scrub,
+            jobs: StoreJobs.scheduler(
+                store, settings, scrub, Logger(label: "holdfast"), isServing: false),
+            repositories: settings.repositories, isStopped: true,
             follower: IncidentFollower(store, settings.incidents))
     }
 
@@ -66,6 +75,7 @@ public struct CommandRunner: Sendable {
         case .incident(let action, let json): try await incident(action, json: json, output)
         case .status(let json): return try status(json: json, output)
         case .scrub(let action, let json): try scrub(action, json: json, output)
+        case .jobs(let action, let json): try jobs(action, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):
@@ -201,9 +211,12 @@ public struct CommandRunner: Sendable {
     private func createSnapshot(
         _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
-        let repository = try Repository.open(path, of: store.storeID, creates: true)
-        defer { repository.close() }
-        let report = try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
+        let known = repositories.first { $0.directory == path }
+        let report = try await jobs.asGuest(.snapshot, repository: known?.name) {
+            let repository = try Repository.open(path, of: store.storeID, creates: true)
+            defer { repository.close() }
+            return try await SnapshotCreation(store, repository).run(name: name) { output.progress($0) }
+        }
         let line = SnapshotReports.CreationLine(report)
         try output.line(json ? try CommandJSON.line(line) : line.text)
         return line.isComplete ? 0 : 4

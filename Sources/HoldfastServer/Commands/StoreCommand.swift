@@ -14,6 +14,7 @@ public enum StoreCommand: Codable, Sendable {
     case volumes(json: Bool)
     case status(json: Bool)
     case scrub(ScrubAction, json: Bool)
+    case jobs(JobAction, json: Bool)
     case replaceVolume(number: Int, json: Bool)
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
@@ -47,7 +48,7 @@ public enum StoreCommand: Codable, Sendable {
         case .listRepairs: false
         case .incident(let action, _): action.changesStore
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .createKey, .listKeys,
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .jobs, .createKey, .listKeys,
             .deleteKey:
             false
         case .createUser, .listUsers, .deleteUser: false

@@ -44,6 +44,8 @@ public struct ServerSettings: Sendable {
     public var logLevel = Logger.Level.notice
     /// Users that a store is started with; those that exist already stay as they are. In the file only.
     public var users: [UserSetting] = []
+    /// Where snapshots are taken to, by themselves. In the file only.
+    public var repositories: [RepositorySetting] = []
     /// New buckets belong to their owner alone and are blocked to the public.
     public var bucketsStartLocked = true
     /// Where the master keys are, if not in the state directory.
@@ -124,6 +126,7 @@ public struct ServerSettings: Sendable {
         let file = settings.directory + "/" + fileName
         for (name, value) in try SettingsFile.values(file) { try settings.set(name, value, source: file) }
         settings.users = try UserSetting.users(file)
+        settings.repositories = try RepositorySetting.repositories(file, directory: settings.directory)
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }
             try settings.set(name.rawValue, value, source: name.environmentName)
@@ -308,7 +311,7 @@ enum SettingsFile {
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        return try members.filter { $0.key != UserSetting.name }.sorted { $0.key < $1.key }.map {
+        return try members.filter { ![UserSetting.name, RepositorySetting.member].contains($0.key) }.sorted { $0.key < $1.key }.map {
             name, value in
             guard case .text(let text) = value else {
                 throw SettingError(
