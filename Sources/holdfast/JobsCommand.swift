@@ -11,7 +11,8 @@ struct JobsCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
-            abstract: "Show each job: what it does or waits for, what its last run came to, and its next run.",
+            abstract:
+                "Show each job: what it does or waits for, what its last run came to, and its next run.",
             discussion: "Example:\n  holdfast jobs list /srv/holdfast --json")
 
         @OptionGroup var location: StoreLocation

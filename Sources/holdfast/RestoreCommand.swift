@@ -22,7 +22,9 @@ struct RestoreCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var location: StoreLocation
-    @Option(name: .customLong("from"), help: "The repository's directory, or its name in the settings.", completion: .directory)
+    @Option(
+        name: .customLong("from"), help: "The repository's directory, or its name in the settings.",
+        completion: .directory)
     var repository: String?
     @Option(help: "The snapshot's name.") var snapshot: String?
     @Option(help: "Instead of a snapshot, the store as it was then: \(momentHelp)") var at: String?

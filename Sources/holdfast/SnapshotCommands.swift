@@ -26,7 +26,8 @@ struct SnapshotCommand: AsyncParsableCommand {
         @OptionGroup var location: StoreLocation
         @Option(
             name: .customLong("to"),
-            help: "The repository's directory, or its name in the settings; an empty or missing one becomes a repository.",
+            help:
+                "The repository's directory, or its name in the settings; an empty or missing one becomes a repository.",
             completion: .directory)
         var repository: String
         @Option(help: "The snapshot's name. (default: made of the time)") var name: String?

@@ -52,7 +52,8 @@ struct JobLine: Encodable {
             if let lastResult { text += ": \(lastGood == false ? "FAILED, " : "")\(lastResult)" }
         }
         if let error {
-            text += "; last error\(failures > 0 ? " (\(counted(failures, "failure")) in a row)" : ""): \(error)"
+            text +=
+                "; last error\(failures > 0 ? " (\(counted(failures, "failure")) in a row)" : ""): \(error)"
         }
         if let next { text += "; next run \(next)" }
         return text.printable

@@ -48,7 +48,8 @@ public enum StoreCommand: Codable, Sendable {
         case .listRepairs: false
         case .incident(let action, _): action.changesStore
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .jobs, .createKey, .listKeys,
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .jobs, .createKey,
+            .listKeys,
             .deleteKey:
             false
         case .createUser, .listUsers, .deleteUser: false

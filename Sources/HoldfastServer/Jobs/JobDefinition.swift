@@ -85,7 +85,8 @@ package final class JobContext: Sendable {
     private let note: @Sendable (String) -> Void
 
     init(
-        record: JobRecord, gate: @escaping @Sendable (Int) throws -> Void, tell: @escaping @Sendable (Double) -> Void,
+        record: JobRecord, gate: @escaping @Sendable (Int) throws -> Void,
+        tell: @escaping @Sendable (Double) -> Void,
         note: @escaping @Sendable (String) -> Void
     ) {
         self.record = record

@@ -40,8 +40,9 @@ package enum JobSchedule: Sendable, Equatable {
         case .daily(let minute):
             let passed = (clock.secondOfDay - minute * 60 + Self.day) % Self.day
             let occurrence = Timestamp(
-                microseconds: clock.now.microseconds - min(
-                    clock.now.microseconds, UInt64(passed) * 1_000_000))
+                microseconds: clock.now.microseconds
+                    - min(
+                        clock.now.microseconds, UInt64(passed) * 1_000_000))
             // One that was missed while the server was down is made up for.
             return (last ?? began) < occurrence ? occurrence : occurrence.later(Double(Self.day))
         case .follows:

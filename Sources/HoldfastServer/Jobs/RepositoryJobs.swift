@@ -20,7 +20,9 @@ struct RepositoryJobs: Sendable {
         snapshot.window = setting.window
         return [
             snapshot,
-            definition(.prune, setting.retention.keepsNothing ? .never : .follows(.snapshot)) { try prune($0) },
+            definition(.prune, setting.retention.keepsNothing ? .never : .follows(.snapshot)) {
+                try prune($0)
+            },
             definition(.drill, setting.drills) { try await drill($0) },
             definition(.verify, setting.verification) { try verify($0) },
         ]
@@ -81,7 +83,8 @@ struct RepositoryJobs: Sendable {
         var failure: String?
         do {
             let report = try restoreSample(context)
-            text = "snapshot \(report.snapshot): \(counted(report.objects, "object")) of \(report.bytes) bytes"
+            text =
+                "snapshot \(report.snapshot): \(counted(report.objects, "object")) of \(report.bytes) bytes"
             if report.failures.isEmpty {
                 text += " came back as they were"
             } else {

@@ -107,7 +107,8 @@ public struct RepositorySetting: Sendable, Equatable {
         case "snapshot-window":
             guard let window = (value as? String).flatMap({ ScrubWindow($0) }) else {
                 throw Refusal(
-                    reason: "whose \(key) is '\(value)': it must be always or HH:MM-HH:MM, such as 22:00-06:00"
+                    reason:
+                        "whose \(key) is '\(value)': it must be always or HH:MM-HH:MM, such as 22:00-06:00"
                 )
             }
             self.window = window

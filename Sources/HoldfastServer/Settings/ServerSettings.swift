@@ -311,7 +311,9 @@ enum SettingsFile {
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        return try members.filter { ![UserSetting.name, RepositorySetting.member].contains($0.key) }.sorted { $0.key < $1.key }.map {
+        return try members.filter { ![UserSetting.name, RepositorySetting.member].contains($0.key) }.sorted {
+            $0.key < $1.key
+        }.map {
             name, value in
             guard case .text(let text) = value else {
                 throw SettingError(
