@@ -190,10 +190,11 @@ package final class JobScheduler: Sendable {
             name: definition.name, kind: definition.kind, repository: definition.repository)
         job.isRunning = entry.isRunning
         job.isPaused = definition.control == nil && records[definition.name].isPaused
-        job.isAsked = entry.isAsked || entry.isForced
         job.isDue = due(entry, clock).map { $0 <= clock.now } ?? false
         job.isInWindow = definition.window.contains(minute: clock.secondOfDay / 60)
         job.isBackingOff = entry.retryAt.map { $0 > clock.now } ?? false
+        // What was asked for is tried until it succeeds, but no more often than anything else.
+        job.isAsked = entry.isAsked || entry.isForced && !job.isBackingOff
         job.hasNeeded = needed(definition) != nil || definition.kind.rule.needs == nil
         return job
     }
@@ -305,7 +306,6 @@ package final class JobScheduler: Sendable {
         state.withLock { state in
             guard var entry = state.entries[name] else { return }
             entry.end()
-            entry.isForced = false
             entry.runs.failed += 1
             entry.retryAt = now.later(Self.retry(after: record.failures))
             state.entries[name] = entry
