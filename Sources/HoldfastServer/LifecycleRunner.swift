@@ -72,13 +72,13 @@ package struct LifecycleRunner: Sendable {
     }
 
     /// Never long: the clock may be set.
-    private var untilNextDay: Double {
+    var untilNextDay: Double {
         let length = Double(daySeconds)
         let now = Double(time.now().microseconds) / 1_000_000
         return min(Self.longestPause, length - now.truncatingRemainder(dividingBy: length) + 0.001)
     }
 
-    private func passIfDue() async throws {
+    func passIfDue() async throws {
         let last = progress()
         let today = time.now().seconds / daySeconds
         if let last, last.isDone, last.day == today { return }

@@ -91,6 +91,7 @@ public final class Server: Sendable {
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
                 store, settings.scrubSchedule, .init(load: { metrics.takeLatency() }))
+            let jobs = StoreJobs.scheduler(store, settings, scrub, logger, isServing: true)
             try service.accessLogs.findLoggedBuckets()
             let sinks = Sinks(try settings.sinks.map { try Sink($0, store, region: settings.region) })
             let listener = try await HTTPListener.bind(
@@ -103,7 +104,7 @@ public final class Server: Sendable {
             let sampler = MetricSampler(store, logger)
             let status = StatusResponder(
                 store: store, metrics: metrics, scrub: scrub, sampler: sampler, tracer: tracer,
-                traces: traces, workers: workers,
+                traces: traces, workers: workers, jobs: jobs, sinks: sinks,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.bind(
@@ -112,14 +113,14 @@ public final class Server: Sendable {
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(
-                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, sinks: sinks,
-                    isStopped: false),
+                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, jobs: jobs,
+                    repositories: settings.repositories, sinks: sinks, isStopped: false),
                 logger: logger)
             traces?.start()
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
                 socket: socket,
-                housekeeping: Housekeeping(store, settings, masterKeys, scrub, sampler, logger),
+                housekeeping: Housekeeping(store, settings, masterKeys, jobs, sampler, logger),
                 sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),

@@ -40,16 +40,12 @@ public final class CompletionVerifier: Sendable {
     }
 
     /// Confirms what is published until the task is cancelled.
-    /// - Parameter failed: told why a round could not be finished; the next one begins where it began.
-    public func run(failed: @escaping @Sendable (any Error) -> Void) async {
+    /// - Throws: why a round could not be finished; the next run begins where it began.
+    public func run() async throws {
         while !Task.isCancelled {
             // Taken first: what is published while this round finds nothing wakes the next one.
             let head = store.head.sequence
-            do {
-                if try await confirm() { continue }
-            } catch {
-                failed(error)
-            }
+            if try await confirm() { continue }
             await store.waitForEvents(after: max(seen.withLock { $0 }, head))
         }
     }

@@ -49,6 +49,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case damagedCatalog = "catalog.damaged"
     case misplacedVolume = "volume.wrong-place"
     case foreignVolume = "volume.foreign-store"
+    case failedDrill = "drill.failed"
 
     /// `HF001` …: given once and never again to another kind.
     public var number: String {
@@ -98,6 +99,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
             case .damagedCatalog: 42
             case .misplacedVolume: 43
             case .foreignVolume: 44
+            case .failedDrill: 45
             }
         let digits = String(number)
         return "HF" + String(repeating: "0", count: 3 - digits.count) + digits

@@ -27,9 +27,19 @@ public struct SnapshotDrill {
 
     private let repository: Repository
     private let scratch: String
+    private let pace: @Sendable (Int) throws -> Void
 
-    /// - Parameter scratch: a directory of a real file system; what the drill puts there goes with it.
-    public init(_ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path) {
+    /// Who paces the drill has ended it: that says nothing of the object.
+    private struct Ended: Error { let reason: any Error }
+
+    /// - Parameters:
+    ///   - scratch: a directory of a real file system; what the drill puts there goes with it.
+    ///   - pace: told of bytes that were restored; may wait before the drill goes on, or end it by throwing.
+    public init(
+        _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
+        pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
+        self.pace = pace
         self.repository = repository
         self.scratch = scratch
     }
@@ -49,6 +59,8 @@ public struct SnapshotDrill {
             do {
                 try restore(version, from: source)
                 report.bytes += version.size
+            } catch let ended as Ended {
+                throw ended.reason
             } catch {
                 report.failures.append(
                     Failure(
@@ -106,6 +118,7 @@ public struct SnapshotDrill {
                 let wanted = Int(min(UInt64(Self.step), piece.length - offset))
                 let bytes = try pieces.read(index, at: offset, count: wanted)
                 guard !bytes.isEmpty else { throw SnapshotError.cutOff("piece \(index + 1)") }
+                do { try pace(bytes.count) } catch { throw Ended(reason: error) }
                 try file.write(bytes, at: start + offset)
                 offset += UInt64(bytes.count)
             }

@@ -60,9 +60,16 @@ public struct SnapshotPruning: Sendable {
 
     private let repository: Repository
     private let scratch: String
+    private let pace: @Sendable (Int) throws -> Void
 
-    /// - Parameter scratch: a directory of a real file system.
-    public init(_ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path) {
+    /// - Parameters:
+    ///   - scratch: a directory of a real file system.
+    ///   - pace: told of each step; may wait before the work goes on, or end it by throwing.
+    public init(
+        _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
+        pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
+        self.pace = pace
         self.repository = repository
         self.scratch = scratch
     }
@@ -95,6 +102,7 @@ public struct SnapshotPruning: Sendable {
         let needed = BlobCensus(scratch: scratch)
         for manifest in good {
             try needed.add(try SnapshotCatalog.open(manifest, in: repository, scratch: scratch))
+            try pace(0)
         }
         try sweep(needed, &report)
         return report
@@ -109,6 +117,7 @@ public struct SnapshotPruning: Sendable {
             for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte) {
                 while let known = next, known < id { next = try reader.next()?.id }
                 if next == id { continue }
+                try pace(0)
                 let size = try? repository.volume.info(of: id, length: nil).length
                 do { try repository.volume.removeBlob(id) } catch let error as FileSystemError
                     where error.isRetained

@@ -36,9 +36,16 @@ public struct SnapshotVerification: Sendable {
 
     private let repository: Repository
     private let scratch: String
+    private let pace: @Sendable (Int) throws -> Void
 
-    /// - Parameter scratch: a directory of a real file system.
-    public init(_ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path) {
+    /// - Parameters:
+    ///   - scratch: a directory of a real file system.
+    ///   - pace: told of bytes that were read; may wait before the work goes on, or end it by throwing.
+    public init(
+        _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
+        pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
+        self.pace = pace
         self.repository = repository
         self.scratch = scratch
     }
@@ -102,6 +109,7 @@ public struct SnapshotVerification: Sendable {
             do {
                 try repository.log.forEachFrame(from: next, through: last) { frame, raw in
                     report.events += 1
+                    try pace(frame.byteCount)
                     if !frame.hasGoodPayload(raw) {
                         damaged.insert(frame.sequence)
                         report.flaws.append(
@@ -151,6 +159,7 @@ public struct SnapshotVerification: Sendable {
             let place = (index - start + needed.count) % needed.count
             let isDeep = place < count
             if place == count - 1 { last = row.id }
+            try pace(0)
             let flaws = repository.volume.verify(
                 row.id, length: row.length, sha256: row.sha256, deep: isDeep)
             report.blobs += 1
@@ -171,6 +180,19 @@ public struct SnapshotVerification: Sendable {
         if let last, count < needed.count {
             try repository.fileSystem.replaceFile(cursorPath, with: Array("\(last)\n".utf8))
         }
+    }
+
+    /// A large blob is paced between its pieces; who ends the work in one is heard when it was read.
+    private func verify(_ row: BlobRow, deep: Bool) throws -> [BlobFlaw] {
+        var stop: (any Error)?
+        let flaws = ScanPace.run { count in
+            guard stop == nil else { return }
+            do { try pace(count) } catch { stop = error }
+        } _: {
+            repository.volume.verify(row.id, length: row.length, sha256: row.sha256, deep: deep)
+        }
+        if let stop { throw stop }
+        return flaws
     }
 
     private var cursorPath: String { "\(repository.directory)/snapshots/\(Self.cursorName)" }

@@ -15,7 +15,8 @@ struct Holdfast: AsyncParsableCommand {
             PostmortemCommand.self,
             ListCommand.self, SnapshotCommand.self, RestoreCommand.self, DrillCommand.self,
             VolumeCommand.self,
-            ScrubCommand.self, SinkCommand.self, StatusCommand.self, KeyCommand.self, UserCommand.self,
+            ScrubCommand.self, JobsCommand.self, SinkCommand.self, StatusCommand.self, KeyCommand.self,
+            UserCommand.self,
             EncryptionKeyCommand.self,
         ])
 

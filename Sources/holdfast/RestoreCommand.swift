@@ -24,7 +24,7 @@ struct RestoreCommand: AsyncParsableCommand {
 
     @OptionGroup var location: StoreLocation
     @Option(
-        name: .customLong("from"), help: "The repository: a directory or an s3:// place.",
+        name: .customLong("from"), help: "The repository: a directory, an s3:// place, or its name in the settings.",
         completion: .directory)
     var repository: String?
     @Option(help: "The snapshot's name.") var snapshot: String?
@@ -97,7 +97,7 @@ struct RestoreCommand: AsyncParsableCommand {
         if let repository, let snapshot, all, !dryRun, into == nil, out == nil, !damagedOnly,
             bucket == nil, owner == nil
         {
-            let path = RepositoryPlace.absolute(repository)
+            let path = try location.settings().repositoryPlace(repository)
             if try await makeStore(from: path, snapshot) { return }
         }
         try await location.perform(.restore(order, json: json))
@@ -119,7 +119,8 @@ struct RestoreCommand: AsyncParsableCommand {
 
     private func order() throws -> RestoreOrder {
         if let repository, let snapshot {
-            return RestoreOrder(repository: RepositoryPlace.absolute(repository), snapshot: snapshot)
+            return RestoreOrder(
+                repository: try location.settings().repositoryPlace(repository), snapshot: snapshot)
         }
         guard let moment = try moment(at) else { preconditionFailure("one or the other was given") }
         return RestoreOrder(at: moment)

@@ -29,15 +29,17 @@ struct SnapshotCommand: AsyncParsableCommand {
         @Option(
             name: .customLong("to"),
             help:
-                "The repository: a directory or an s3:// place; an empty or missing one becomes a repository.",
+                "The repository: a directory, an s3:// place, or its name in the settings; an empty or missing one becomes a repository.",
             completion: .directory)
         var repository: String
         @Option(help: "The snapshot's name. (default: made of the time)") var name: String?
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() async throws {
-            let path = RepositoryPlace.absolute(repository)
-            try await location.perform(.createSnapshot(repository: path, name: name, json: json))
+            try await reporting(status: 1) {
+                let path = try location.settings().repositoryPlace(repository)
+                try await location.perform(.createSnapshot(repository: path, name: name, json: json))
+            }
         }
     }
 
@@ -197,12 +199,19 @@ struct SnapshotCommand: AsyncParsableCommand {
 /// A repository.
 struct RepositoryLocation: ParsableArguments {
     @Argument(
-        help: "The repository: a directory, or s3://BUCKET/PREFIX?endpoint=https://HOST&credentials=FILE.",
+        help:
+            "The repository: a directory, s3://BUCKET/PREFIX?endpoint=https://HOST&credentials=FILE, or with --of its name.",
         completion: .directory)
     var repository: String
+    @Option(help: "The store whose settings name the repository.", completion: .directory) var of: String?
 
     func use<Value>(_ body: (Repository) throws -> Value) throws -> Value {
-        let opened = try RepositoryPlace.open(RepositoryPlace.absolute(repository), of: nil)
+        let settings = try of.map {
+            try ServerSettings.load(
+                directory: $0, environment: ProcessInfo.processInfo.environment, flags: [])
+        }
+        let path = settings?.repositoryPlace(repository) ?? RepositoryPlace.absolute(repository)
+        let opened = try RepositoryPlace.open(path, of: nil)
         defer { opened.close() }
         return try body(opened)
     }

@@ -117,7 +117,7 @@ class Server:
 
     def command(self, *arguments, check=None):
         return holdfast(arguments[0], *arguments[1:2], self.directory, *arguments[2:], check=check) \
-            if arguments[0] in ("volume", "key", "user", "encryption-key", "repair", "scrub", "incident", "sink") and arguments[1] != "policy" \
+            if arguments[0] in ("volume", "key", "user", "encryption-key", "repair", "scrub", "incident", "sink", "jobs") and arguments[1] != "policy" \
             or arguments[:2] in (("log", "verify"), ("log", "cut")) \
             else holdfast(arguments[0], self.directory, *arguments[1:], check=check)
 

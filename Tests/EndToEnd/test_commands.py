@@ -22,6 +22,7 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "log cut",
             "encryption-key enable", "encryption-key disable", "snapshot", "snapshot create", "snapshot list", "snapshot show",
             "snapshot diff", "snapshot verify", "snapshot delete", "snapshot prune", "restore", "ls", "rebuild", "drill",
             "repair", "repair list", "repair undo",
+            "jobs", "jobs list", "jobs pause", "jobs resume", "jobs run",
             "incident", "incident list", "incident show", "incident report", "incident open", "incident acknowledge",
             "postmortem"]
 
@@ -72,7 +73,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub", "incident", "sink"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub", "incident", "sink", "jobs"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Integrity
 import Model
+import Notifications
 import ObjectStore
 import S3
 
@@ -14,6 +15,8 @@ struct StatusResponder: HTTPResponder {
     let tracer: Tracer?
     let traces: TraceExporter?
     let workers: WorkerPool
+    let jobs: JobScheduler
+    let sinks: Sinks
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
 
@@ -118,6 +121,8 @@ struct StatusResponder: HTTPResponder {
         page.gauge(
             "holdfast_trace_queue_depth", "Spans that wait to be sent.", Double(tracer?.waiting ?? 0))
         StoreMetrics(store: store, scrub: scrub, sampler: sampler).add(to: &page)
+        addJobs(to: &page)
+        addSinks(to: &page)
         ProcessMetrics().add(to: &page)
         return page.finish()
     }

@@ -1,6 +1,7 @@
 import Catalog
 import Foundation
 import Integrity
+import Logging
 import Model
 import Notifications
 import ObjectStore
@@ -16,16 +17,21 @@ public struct CommandRunner: Sendable {
     let masterKeys: MasterKeyStore
     let scrub: ScrubService
     let sinks: Sinks
+    let jobs: JobScheduler
+    let repositories: [RepositorySetting]
     /// The store was opened for this command, and serves nobody.
     let isStopped: Bool
     /// Makes incidents of what a stopped store's log has; of a running one's the server does.
     private let follower: IncidentFollower?
 
-    package init(
+    init(
         store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService,
-        sinks: Sinks = Sinks([]), isStopped: Bool, follower: IncidentFollower? = nil
+        jobs: JobScheduler, repositories: [RepositorySetting], sinks: Sinks = Sinks([]), isStopped: Bool,
+        follower: IncidentFollower? = nil
     ) {
         self.follower = follower
+        self.jobs = jobs
+        self.repositories = repositories
         self.scrub = scrub
         self.sinks = sinks
         self.store = store
@@ -40,7 +46,10 @@ public struct CommandRunner: Sendable {
     ) throws {
         let scrub = try ScrubService(store, settings.scrubSchedule, .init(load: { LatencyCounts() }))
         self.init(
-            store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, isStopped: true,
+            store: store, keys: keys, masterKeys: masterKeys, scrub: scrub,
+            jobs: StoreJobs.scheduler(
+                store, settings, scrub, Logger(label: "holdfast"), isServing: false),
+            repositories: settings.repositories, isStopped: true,
             follower: IncidentFollower(store, settings.incidents))
     }
 
@@ -72,6 +81,7 @@ public struct CommandRunner: Sendable {
         case .status(let json): return try status(json: json, output)
         case .scrub(let action, let json): try scrub(action, json: json, output)
         case .sink(let action, let json): try sink(action, json: json, output)
+        case .jobs(let action, let json): try jobs(action, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
         case .createSnapshot(let repository, let name, let json):
@@ -208,11 +218,14 @@ public struct CommandRunner: Sendable {
     private func createSnapshot(
         _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
-        let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
-        defer { repository.close() }
+        let known = repositories.first { $0.place == path }
         let pace = LoadPace { [scrub] in scrub.takeLoad() }
-        let report = try await SnapshotCreation(store, repository, pace: { pace.spent($0) }).run(name: name) {
-            output.progress($0)
+        let report = try await jobs.asGuest(.snapshot, repository: known?.name) {
+            let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
+            defer { repository.close() }
+            return try await SnapshotCreation(store, repository, pace: { pace.spent($0) }).run(name: name) {
+                output.progress($0)
+            }
         }
         let line = SnapshotReports.CreationLine(report)
         try output.line(line, json: json, line.text)

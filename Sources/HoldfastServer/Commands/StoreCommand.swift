@@ -17,6 +17,7 @@ public enum StoreCommand: Codable, Sendable {
     case status(json: Bool)
     case scrub(ScrubAction, json: Bool)
     case sink(SinkAction, json: Bool)
+    case jobs(JobAction, json: Bool)
     case replaceVolume(number: Int, json: Bool)
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
@@ -53,7 +54,7 @@ public enum StoreCommand: Codable, Sendable {
         case .incident(let action, _): action.changesStore
         case .postmortem: false
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .sink, .createKey,
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .sink, .jobs, .createKey,
             .listKeys,
             .deleteKey:
             false

@@ -46,6 +46,8 @@ public struct ServerSettings: Sendable {
     public var users: [UserSetting] = []
     /// Whom notifications go to. In the file only.
     public var sinks: [SinkSetting] = []
+    /// Where snapshots are taken to, by themselves. In the file only.
+    public var repositories: [RepositorySetting] = []
     /// New buckets belong to their owner alone and are blocked to the public.
     public var bucketsStartLocked = true
     /// Where the master keys are, if not in the state directory.
@@ -131,6 +133,7 @@ public struct ServerSettings: Sendable {
         for (name, value) in try SettingsFile.values(file) { try settings.set(name, value, source: file) }
         settings.users = try UserSetting.users(file)
         settings.sinks = try SinkSetting.sinks(file)
+        settings.repositories = try RepositorySetting.repositories(file, directory: settings.directory)
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }
             try settings.set(name.rawValue, value, source: name.environmentName)
@@ -323,7 +326,9 @@ enum SettingsFile {
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        return try members.filter { ![UserSetting.name, SinkSetting.name].contains($0.key) }.sorted {
+        return try members.filter {
+            ![UserSetting.name, SinkSetting.name, RepositorySetting.member].contains($0.key)
+        }.sorted {
             $0.key < $1.key
         }.map {
             name, value in

@@ -45,26 +45,17 @@ public final class IncidentFollower: Sendable {
     }
 
     /// Follows the log until the task is cancelled.
-    /// - Parameter failed: told why a round could not be finished, once; the next one begins where it began.
-    public func run(failed: @escaping @Sendable (any Error) -> Void) async {
-        var lastFailure = ""
+    /// - Throws: why a round could not be finished; the next run begins where it began.
+    public func run() async throws {
         while !Task.isCancelled {
-            var isMore = false
-            var position = SequenceNumber.zero
-            do {
-                // Of the catalog, which comes after the log: what is committed while this round looks wakes the next.
-                position = try inspection.catalog.read { try $0.position().sequence }
-                isMore = try await round()
-                lastFailure = ""
-            } catch {
-                if "\(error)" != lastFailure { failed(error) }
-                lastFailure = "\(error)"
-            }
+            // Of the catalog, which comes after the log: what is committed while this round looks wakes the next.
+            let position = try inspection.catalog.read { try $0.position().sequence }
+            let isMore = try await round()
             do {
                 try await Task.sleep(for: Self.pause)
                 if isMore { continue }
                 // Time alone closes an incident.
-                if hasOpen.withLock({ $0 }) || !lastFailure.isEmpty {
+                if hasOpen.withLock({ $0 }) {
                     try await Task.sleep(for: Self.openPause)
                 } else {
                     await store.waitForEvents(after: position)

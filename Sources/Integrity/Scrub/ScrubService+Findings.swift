@@ -70,7 +70,7 @@ extension ScrubService {
     }
 
     private func retry(_ finding: EventFinding) async throws {
-        guard let token = inspection.token(Int(finding.volume)) else { return }
+        guard finding.volume > 0, let token = inspection.token(Int(finding.volume)) else { return }
         let reader = ScrubReader(inspection: inspection, token: token) { _ in }
         let found: ScrubReader.Stretch
         if let id = BlobID(bytes: finding.blobID) {

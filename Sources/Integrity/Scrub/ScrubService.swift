@@ -128,6 +128,14 @@ public final class ScrubService: Sendable {
         }
     }
 
+    /// Goes on after a pause, as the schedule says.
+    public func resume() throws {
+        if FileManager.default.fileExists(atPath: pausePath) {
+            try FileManager.default.removeItem(atPath: pausePath)
+        }
+        state.withLock { $0.isPaused = false }
+    }
+
     public var isPaused: Bool { state.withLock { $0.isPaused } }
     public var activity: Activity? { state.withLock { $0.activity } }
     public var bytesRead: UInt64 { state.withLock { $0.bytesRead } }

@@ -1,0 +1,55 @@
+import Integrity
+import Model
+import Synchronization
+
+/// How a run is held up and stopped.
+extension JobScheduler {
+    private enum Verdict {
+        case go
+        case wait(Double, String)
+        case stop(any Error)
+    }
+
+    /// Returns when a run that has read or written so many bytes may go on. Blocks its thread.
+    func pass(_ name: String, _ byteCount: Int) throws {
+        var count = byteCount
+        while true {
+            switch verdict(name, count) {
+            case .go: return
+            case .stop(let error): throw error
+            case .wait(let seconds, _): surroundings.sleep(min(seconds, Self.longestNap))
+            }
+            count = 0
+        }
+    }
+
+    private func verdict(_ name: String, _ byteCount: Int) -> Verdict {
+        // One in this thread's task: a run that hangs is cancelled, and so is every run when the server stops.
+        if Task.isCancelled { return .stop(CancellationError()) }
+        let clock = surroundings.clock()
+        let isRepairing = surroundings.isRepairing()
+        let isPaused = records[name].isPaused
+        return state.withLock { state -> Verdict in
+            guard var entry = state.entries[name] else { return .stop(CancellationError()) }
+            defer { state.entries[name] = entry }
+            entry.heard = clock.now
+            entry.heldUp = nil
+            let definition = entry.definition
+            if let rate = definition.rate == 0 ? nil : Double(definition.rate), byteCount > 0 {
+                // Time that was not used is not made up for.
+                let from = max(entry.paidUntil ?? entry.started, clock.now)
+                entry.paidUntil = from.later(Double(byteCount) / rate)
+            }
+            if isPaused { return .stop(JobStopped(reason: "it is paused")) }
+            if !entry.isForced, !definition.window.contains(minute: clock.secondOfDay / 60) {
+                return .stop(JobStopped(reason: "its window is over"))
+            }
+            if definition.kind.rule.yieldsToRepairs, isRepairing {
+                entry.heldUp = JobPlan.repairs
+                return .wait(Self.longestNap, JobPlan.repairs)
+            }
+            guard let paid = entry.paidUntil, paid > clock.now else { return .go }
+            return .wait(paid.seconds(since: clock.now), "its rate")
+        }
+    }
+}

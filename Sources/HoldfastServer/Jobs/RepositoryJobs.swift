@@ -1,0 +1,130 @@
+import Foundation
+import Integrity
+import ObjectStore
+import Snapshots
+
+/// What is done by itself with a repository that the settings name: snapshots, pruning, verification, drills.
+struct RepositoryJobs: Sendable {
+    /// Failures that a finding tells of one by one.
+    private static let toldCount = 3
+
+    let store: ObjectStore
+    let setting: RepositorySetting
+    let finding: DrillFinding
+    /// The requests that were answered since it was last asked.
+    let load: @Sendable () -> LatencyCounts
+    /// A directory of a real file system.
+    let scratch: String
+
+    /// All four are there whatever the settings say, so that each can be asked for.
+    var definitions: [JobDefinition] {
+        var snapshot = definition(.snapshot, setting.snapshots) { try await take($0) }
+        snapshot.window = setting.window
+        return [
+            snapshot,
+            definition(.prune, setting.retention.keepsNothing ? .never : .follows(.snapshot)) {
+                try prune($0)
+            },
+            definition(.drill, setting.drills) { try await drill($0) },
+            definition(.verify, setting.verification) { try verify($0) },
+        ]
+    }
+
+    private func definition(
+        _ kind: JobKind, _ schedule: JobSchedule,
+        _ body: @escaping @Sendable (JobContext) async throws -> JobOutcome
+    ) -> JobDefinition {
+        var definition = JobDefinition(kind, repository: setting.name, schedule, body: body)
+        definition.rate = setting.rate
+        return definition
+    }
+
+    /// - Parameter creates: an empty directory becomes a repository.
+    private func open(creates: Bool = false) throws -> Repository {
+        try RepositoryPlace.open(setting.place, of: store.storeID, creates: creates)
+    }
+
+    /// What a run that was cut off had copied is not copied again.
+    private func take(_ context: JobContext) async throws -> JobOutcome {
+        // Where a repository was and is no more, its disk is not mounted: a new one would fill another disk.
+        let repository = try open(creates: context.record.succeeded == nil)
+        defer { repository.close() }
+        let pace = LoadPace(load: load)
+        let creation = SnapshotCreation(
+            store, repository,
+            pace: {
+                try context.spent($0)
+                pace.spent($0)
+            })
+        let report = try await creation.run { context.progress($0) }
+        return JobOutcome(SnapshotReports.CreationLine(report).text)
+    }
+
+    private func prune(_ context: JobContext) throws -> JobOutcome {
+        guard !setting.retention.keepsNothing else {
+            return JobOutcome("nothing is deleted: the settings say not what to keep")
+        }
+        let repository = try open()
+        defer { repository.close() }
+        let report = try SnapshotPruning(repository, scratch: scratch) { try context.spent($0) }
+            .run(keeping: setting.retention)
+        return JobOutcome(
+            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed"
+        )
+    }
+
+    private func verify(_ context: JobContext) throws -> JobOutcome {
+        let repository = try open()
+        defer { repository.close() }
+        let report = try SnapshotVerification(repository, scratch: scratch) { try context.spent($0) }
+            .run(nil, percent: setting.verifyPercent)
+        let text =
+            "\(counted(report.snapshots, "snapshot")) and \(counted(report.blobs, "blob")) checked, \(report.blobsRead) read whole"
+        guard let first = report.flaws.first else { return JobOutcome("\(text): all good") }
+        return JobOutcome(
+            "\(text): \(counted(report.flaws.count, "flaw")), the first in \(first.path): \(first.reason)",
+            isGood: false)
+    }
+
+    private func drill(_ context: JobContext) async throws -> JobOutcome {
+        var text: String
+        var failure: String?
+        do {
+            let report = try restoreSample(context)
+            text =
+                "snapshot \(report.snapshot): \(counted(report.objects, "object")) of \(report.bytes) bytes"
+            if report.failures.isEmpty {
+                text += " came back as they were"
+            } else {
+                let told = report.failures.prefix(Self.toldCount).map {
+                    "\($0.bucket)/\($0.key): \($0.reason)"
+                }
+                failure =
+                    "\(report.failures.count) of \(text) did not come back: \(told.joined(separator: "; "))"
+            }
+        } catch {
+            guard Self.isVerdict(error) else { throw error }
+            text = ""
+            failure = "\(error)"
+        }
+        try await finding.note(repository: setting.name, failure: failure)
+        return JobOutcome(failure ?? text, isGood: failure == nil)
+    }
+
+    private func restoreSample(_ context: JobContext) throws -> SnapshotDrill.Report {
+        let repository = try open()
+        defer { repository.close() }
+        var generator = SystemRandomNumberGenerator()
+        return try SnapshotDrill(repository, scratch: scratch) { try context.spent($0) }
+            .run(nil, count: setting.drillSample, using: &generator)
+    }
+
+    /// Whether what kept a drill from its end would keep a restore from it too.
+    private static func isVerdict(_ error: any Error) -> Bool {
+        if error is JobStopped || error is CancellationError { return false }
+        switch error as? SnapshotError {
+        case .inUse, .empty: return false
+        default: return true
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import Integrity
+import Logging
+import Model
+import ObjectStore
+
+/// The jobs of a store, in the table's order.
+enum StoreJobs {
+    private static let reclaimSeconds = 30.0
+
+    static func scheduler(
+        _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService, _ logger: Logger,
+        isServing: Bool
+    ) -> JobScheduler {
+        let inspection = store.inspection
+        let definitions =
+            isServing
+            ? definitions(store, settings, scrub, logger) : told(store, settings, scrub)
+        return JobScheduler(
+            definitions, path: settings.store.stateDirectory + "/jobs.json", isServing: isServing,
+            .init(isRepairing: { inspection.pendingRepairs > 0 || inspection.refills.isRunning }), logger)
+    }
+
+    private static func definitions(
+        _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService, _ logger: Logger
+    ) -> [JobDefinition] {
+        // Made at once: reads report damage to it from the first request on.
+        let repair = DamageRepair(store)
+        let verifier = CompletionVerifier(store, VerifierPacer(share: Double(settings.verifyShare) / 100))
+        let incidents = IncidentFollower(store, settings.incidents)
+        var definitions: [JobDefinition] = [
+            JobDefinition(.confirm, .continuous) { _ in
+                try await verifier.run()
+                return JobOutcome("")
+            },
+            JobDefinition(.repair, .continuous) { context in
+                await repair.run { context.failed($0) }
+                return JobOutcome("")
+            },
+            JobDefinition(.incidents, .continuous) { _ in
+                try await incidents.run()
+                return JobOutcome("")
+            },
+            JobDefinition(.reclaim, .every(reclaimSeconds)) { context in
+                var rounds = 0
+                while try await store.reclaim() {
+                    rounds += 1
+                    try context.spent(0)
+                }
+                return JobOutcome(rounds == 0 ? "nothing to give back" : "\(counted(rounds, "round"))")
+            },
+            JobDefinition(.lifecycle, .every(1)) { try await lifecycle(store, settings, logger, $0) },
+        ]
+        definitions += told(store, settings, scrub).filter { $0.repository != nil }
+        definitions.append(
+            scrubJob(scrub) { context in
+                await scrub.run { context.failed("\($0)") }
+                return JobOutcome("")
+            })
+        return definitions
+    }
+
+    /// Of a store that is not served: what can be paused, and told of.
+    private static func told(
+        _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService
+    ) -> [JobDefinition] {
+        @Sendable func refuse(_ context: JobContext) throws -> JobOutcome { throw JobRefusal.notServing }
+        let finding = DrillFinding(store, scrub.openFindings)
+        let repositories = settings.repositories.flatMap {
+            RepositoryJobs(
+                store: store, setting: $0, finding: finding, load: { scrub.takeLoad() },
+                scratch: settings.store.stateDirectory
+            ).definitions
+        }
+        var definitions: [JobDefinition] = [
+            JobDefinition(.confirm, .continuous) { try refuse($0) },
+            JobDefinition(.repair, .continuous) { try refuse($0) },
+            JobDefinition(.incidents, .continuous) { try refuse($0) },
+            JobDefinition(.reclaim, .every(reclaimSeconds)) { try refuse($0) },
+            JobDefinition(.lifecycle, .every(1)) { try refuse($0) },
+        ]
+        definitions += repositories
+        definitions.append(scrubJob(scrub) { try refuse($0) })
+        return definitions
+    }
+
+    private static func lifecycle(
+        _ store: ObjectStore, _ settings: ServerSettings, _ logger: Logger, _ context: JobContext
+    ) async throws -> JobOutcome {
+        let time = LifecycleRunner.Time(
+            now: { .now() },
+            sleep: { duration in
+                try context.spent(0)
+                try await Task.sleep(for: duration)
+            })
+        let runner = LifecycleRunner(store, settings, logger, time: time)
+        try await runner.passIfDue()
+        return JobOutcome("today's rules are carried out", nextIn: runner.untilNextDay)
+    }
+
+    /// It has its own schedule, window, pace and pause (`Integrity/Scrub`); it is told through here.
+    private static func scrubJob(
+        _ scrub: ScrubService, _ body: @escaping @Sendable (JobContext) async throws -> JobOutcome
+    ) -> JobDefinition {
+        var definition = JobDefinition(.scrub, .continuous, body: body)
+        definition.control = JobDefinition.Control(
+            isPaused: { scrub.isPaused }, pause: { try scrub.pause() }, resume: { try scrub.resume() },
+            run: { try scrub.start(volume: nil) },
+            activity: {
+                scrub.activity.map { ("\($0.kind.rawValue) volume \($0.volume)", $0.part) }
+            })
+        return definition
+    }
+
+    /// What runs of a process that was killed left in the state directory; nothing else reads it.
+    static func clearScratch(_ directory: String) throws {
+        for name in try FileManager.default.contentsOfDirectory(atPath: directory)
+        where name.hasPrefix("snapshot-") && name.contains(".sqlite") || name.hasPrefix("drill-") {
+            try FileManager.default.removeItem(atPath: directory + "/" + name)
+        }
+    }
+}
