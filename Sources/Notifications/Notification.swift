@@ -46,7 +46,9 @@ struct Addressed: Sendable {
 /// The body that goes to a sink: `{"Records": [...]}`.
 enum NotificationDocument {
     private struct Document: Encodable {
-        let Records: [Record]
+        let records: [Record]
+
+        enum CodingKeys: String, CodingKey { case records = "Records" }
     }
 
     private struct Record: Encodable {
@@ -102,7 +104,7 @@ enum NotificationDocument {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(Document(Records: records)))
+        return Array(try encoder.encode(Document(records: records)))
     }
 
     private static func record(_ addressed: Addressed, after previous: SequenceNumber) -> Record {

@@ -24,7 +24,8 @@ struct RestoreCommand: AsyncParsableCommand {
 
     @OptionGroup var location: StoreLocation
     @Option(
-        name: .customLong("from"), help: "The repository: a directory, an s3:// place, or its name in the settings.",
+        name: .customLong("from"),
+        help: "The repository: a directory, an s3:// place, or its name in the settings.",
         completion: .directory)
     var repository: String?
     @Option(help: "The snapshot's name.") var snapshot: String?

@@ -53,12 +53,16 @@ private final class Receiver: SinkTransport {
         let holdfast: Provenance
     }
 
-    private struct Document: Decodable { let Records: [Record] }
+    private struct Document: Decodable {
+        let records: [Record]
+
+        enum CodingKeys: String, CodingKey { case records = "Records" }
+    }
 
     /// The records that it took, by delivery.
     func deliveries() throws -> [[Record]] {
         try state.withLock { $0.bodies }.map {
-            try JSONDecoder().decode(Document.self, from: Data($0)).Records
+            try JSONDecoder().decode(Document.self, from: Data($0)).records
         }
     }
 

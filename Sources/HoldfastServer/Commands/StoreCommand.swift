@@ -54,7 +54,8 @@ public enum StoreCommand: Codable, Sendable {
         case .incident(let action, _): action.changesStore
         case .postmortem: false
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
-        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .sink, .jobs, .createKey,
+        case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .sink, .jobs,
+            .createKey,
             .listKeys,
             .deleteKey:
             false

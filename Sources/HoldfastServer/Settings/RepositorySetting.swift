@@ -71,7 +71,9 @@ public struct RepositorySetting: Sendable, Equatable {
             return URL(fileURLWithPath: directory, relativeTo: URL(fileURLWithPath: base, isDirectory: true))
                 .standardizedFileURL.path
         case (nil, let location as String):
-            do { _ = try S3Location(location) } catch { throw Refusal(reason: "whose s3 is no place: \(error)") }
+            do { _ = try S3Location(location) } catch {
+                throw Refusal(reason: "whose s3 is no place: \(error)")
+            }
             return location
         default:
             throw Refusal(reason: "without either a directory or an s3:// place, as text")
