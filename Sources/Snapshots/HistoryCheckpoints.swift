@@ -81,7 +81,11 @@ package struct HistoryCheckpoints: Sendable {
         guard try fileSystem.status(of: directory) != nil else { return [] }
         return try fileSystem.list(directory).compactMap { file -> Entry? in
             guard file.hasSuffix(".json") else { return nil }
-            let bytes = try fileSystem.contents(of: directory + "/" + file)
+            let bytes: [UInt8]
+            do throws(FileSystemError) { bytes = try fileSystem.contents(of: directory + "/" + file) } catch {
+                guard error.code == ENOENT else { throw error }
+                return nil  // another look has thinned it out
+            }
             // One that is damaged is as one that is not there.
             guard let entry = try? JSONDecoder().decode(Entry.self, from: Data(bytes)),
                 entry.format == Self.format, entry.schema == Catalog.schemaVersion,
@@ -135,9 +139,13 @@ package struct HistoryCheckpoints: Sendable {
     }
 
     private func discard(_ entry: Entry, because flaw: CheckpointFlaw) throws {
-        for path in [entryPath(entry.name), catalogPath(entry.name)]
-        where try fileSystem.status(of: path) != nil {
-            try fileSystem.remove(path)
+        for path in [entryPath(entry.name), catalogPath(entry.name)] { try remove(path) }
+    }
+
+    /// Two looks at once may let go of the same.
+    private func remove(_ path: String) throws(FileSystemError) {
+        do throws(FileSystemError) { try fileSystem.remove(path) } catch {
+            guard error.code == ENOENT else { throw error }
         }
     }
 
@@ -186,7 +194,7 @@ package struct HistoryCheckpoints: Sendable {
         // makes it again another time.
         for file in try fileSystem.list(directory) where file.hasSuffix(".catalog.gz") {
             guard try fileSystem.status(of: entryPath(String(file.dropLast(11)))) == nil else { continue }
-            try fileSystem.remove(directory + "/" + file)
+            try remove(directory + "/" + file)
         }
     }
 
