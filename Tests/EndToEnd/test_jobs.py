@@ -1,5 +1,6 @@
 """`holdfast jobs`, and what a server does by itself with the repositories of its settings."""
 
+import collections
 import json
 import os
 import urllib.request
@@ -18,7 +19,8 @@ def settings(tmp_path, **repository):
 
 def jobs(store, *arguments, check=0):
     done = holdfast("jobs", *(arguments[:1] or ["list"]), store, *arguments[1:], "--json", check=check)
-    return {line["job"]: line for line in map(json.loads, done.stdout.splitlines())}
+    # What a job has not is left out of its line.
+    return {line["job"]: collections.defaultdict(lambda: None, line) for line in map(json.loads, done.stdout.splitlines())}
 
 
 def metrics(server):
@@ -111,7 +113,7 @@ def test_a_drill_that_fails_is_a_finding_until_one_is_good(tmp_path):
 
 @pytest.mark.parametrize("member, value, told", [
     ("snapshot-every", "often", "such as 24h"), ("snapshot-at", "25:00", "such as 02:30"), ("keep-lots", 3, "has directory"),
-    ("directory", "", "without a directory")])
+    ("directory", "", "without either a directory")])
 def test_a_setting_that_makes_no_sense_is_refused(tmp_path, member, value, told):
     store, _ = settings(tmp_path, **{member: value})
     done = holdfast("serve", store, check=1)

@@ -26,17 +26,10 @@ public struct RepositorySetting: Sendable, Equatable {
     /// The member `repositories` of a settings file, in the order of the names.
     /// - Throws: ``SettingError``, which names what makes no sense.
     static func repositories(_ path: String, directory: String) throws -> [RepositorySetting] {
-        guard FileManager.default.fileExists(atPath: path) else { return [] }
         func bad(_ reason: String) -> SettingError {
             SettingError(setting: member, source: path, reason: reason)
         }
-        let whole: Any
-        do {
-            whole = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
-        } catch {
-            throw bad("cannot be read: \(error.localizedDescription)")
-        }
-        guard let found = (whole as? [String: Any])?[member] else { return [] }
+        guard let found = try SettingsFile.member(member, of: path) else { return [] }
         guard let repositories = found as? [String: [String: Any]] else {
             throw bad("is no object of objects, such as {\"nas\": {\"directory\": \"/mnt/nas/holdfast\"}}")
         }

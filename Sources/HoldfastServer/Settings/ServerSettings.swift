@@ -341,6 +341,19 @@ enum SettingsFile {
         }
     }
 
+    /// A member that is more than text: `nil` where the file, or the member, is not there.
+    /// - Throws: ``SettingError``, by the member's name, if the file cannot be read.
+    static func member(_ name: String, of path: String) throws -> Any? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        do {
+            let whole = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
+            return (whole as? [String: Any])?[name]
+        } catch {
+            throw SettingError(
+                setting: name, source: path, reason: "cannot be read: \(error.localizedDescription)")
+        }
+    }
+
     static func text(_ values: [String: [String]]) throws -> Data {
         try JSONSerialization.data(
             withJSONObject: values, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])

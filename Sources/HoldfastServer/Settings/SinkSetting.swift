@@ -20,17 +20,10 @@ public struct SinkSetting: Sendable, Equatable {
     /// The member `sinks` of a settings file.
     /// - Throws: ``SettingError``, which names the member that makes no sense.
     static func sinks(_ path: String) throws -> [SinkSetting] {
-        guard FileManager.default.fileExists(atPath: path) else { return [] }
         func bad(_ reason: String) -> SettingError {
             SettingError(setting: Self.name, source: path, reason: reason)
         }
-        let whole: Any
-        do {
-            whole = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
-        } catch {
-            throw bad("cannot be read: \(error.localizedDescription)")
-        }
-        guard let member = (whole as? [String: Any])?[Self.name] else { return [] }
+        guard let member = try SettingsFile.member(Self.name, of: path) else { return [] }
         guard let list = member as? [[String: Any]] else { throw bad("is no list of objects") }
         let sinks = try list.map { try SinkSetting($0, file: path, bad) }
         if let twice = Dictionary(grouping: sinks, by: \.name).first(where: { $0.value.count > 1 }) {
