@@ -155,7 +155,7 @@ def test_a_sink_that_hangs_costs_a_put_nothing_and_misses_nothing(tmp_path, rece
     receiver.hang.clear()
     for number in range(300):
         s3.put_object(Bucket="photos", Key=f"{number:03}", Body=b"1")
-    wait_until(lambda: status(server)["lastError"], what="the first time-out")
+    wait_until(lambda: status(server).get("lastError"), what="the first time-out")
     server.kill()
     receiver.hang.set()
     server.start()
