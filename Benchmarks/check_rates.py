@@ -75,6 +75,8 @@ def main():
         with Stage(options, "--set", "scrub-period-days=0") as stage:
             made = put(stage, count, 4096, 64, "small")
             settle(stage)
+            first = check(stage)
+            print(f"| the first check, {made:,} objects of 4 KiB | {made / first:,.0f} objects/s ({first:.1f} s) | |", flush=True)
             quick = median([check(stage) for _ in range(options.rounds)])
             deep = median([check(stage, "--deep") for _ in range(options.rounds)])
             peaks.append((made, stage.peak_bytes()))

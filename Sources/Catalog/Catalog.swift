@@ -129,9 +129,14 @@ public final class Catalog: Sendable {
     /// commit thread.
     /// - Parameter waits: for writers and readers, so that the write-ahead log begins anew; without, what is
     ///   in use stays.
-    public func checkpoint(waits: Bool) throws {
+    /// - Returns: whether everything that was committed is in the database file now, and synced.
+    @discardableResult
+    public func checkpoint(waits: Bool) throws -> Bool {
         try checkpointer.use { database in
-            _ = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(\(waits ? "RESTART" : "PASSIVE"))")
+            let row = try Row.fetchOne(
+                database, sql: "PRAGMA wal_checkpoint(\(waits ? "RESTART" : "PASSIVE"))")
+            guard let row else { return false }
+            return row[0] as Int == 0 && row[1] as Int == row[2] as Int
         }
     }
 

@@ -50,18 +50,12 @@ extension EventLog {
         }
     }
 
-    /// A direct read takes whole pages.
     static func readPastCache(
         _ range: Range<UInt64>, of path: String, _ fileSystem: any FileSystem
     ) throws -> [UInt8] {
-        let file = try fileSystem.open(path, .direct, permissions: 0)
-        defer { file.close() }
-        let page = UInt64(FileSystemAlignment.bytes)
-        let start = range.lowerBound / page * page
-        let end = (range.upperBound + page - 1) / page * page
-        let buffer = AlignedBuffer(capacity: Int(end - start))
-        let count = try file.read(into: buffer.bytes, at: start)
-        let skipped = min(Int(range.lowerBound - start), count)
-        return Array(buffer.bytes[skipped..<min(skipped + range.count, count)])
+        let buffer = FrameBuffer()
+        return try withExtendedLifetime(buffer) {
+            Array(try buffer.readPastCache(range, of: path, fileSystem))
+        }
     }
 }

@@ -75,6 +75,7 @@ extension EventLog {
         var skipped: Set<String> = []
         var opened: Set<SequenceNumber> = []
         let mirrors = mirrors()
+        let buffers = mirrors.map { _ in FrameBuffer() }
         var next = position.sequence.next
         while next <= last, let span = span(from: next, limit: Int(last.rawValue - next.rawValue + 1)) {
             if span.bounds == nil, opened.insert(span.segment.first).inserted {
@@ -84,7 +85,7 @@ extension EventLog {
             var number = 0
             while number < span.count {
                 let agreed = agreement(
-                    of: span, from: number, mirrors, &position, pastCache: pastCache)
+                    of: span, from: number, Array(zip(mirrors, buffers)), &position, pastCache: pastCache)
                 if agreed.isWhole {
                     number += agreed.count
                     continue
@@ -105,8 +106,8 @@ extension EventLog {
     /// - Returns: how many frames those are, and whether they are the same, good, and follow from `position`,
     ///   which then is the last of them.
     private func agreement(
-        of span: Span, from number: Int, _ mirrors: [LogMirror], _ position: inout LogPosition,
-        pastCache: Bool
+        of span: Span, from number: Int, _ mirrors: [(mirror: LogMirror, buffer: FrameBuffer)],
+        _ position: inout LogPosition, pastCache: Bool
     ) -> (count: Int, isWhole: Bool) {
         guard let first = mirrors.first,
             let (ranges, bytes) = try? read(span, from: number, on: first, pastCache: pastCache)
@@ -114,33 +115,32 @@ extension EventLog {
         for mirror in mirrors.dropFirst() {
             // Whatever keeps a mirror from being the same is found out, and told, frame by frame.
             guard let own = try? read(span, from: number, on: mirror, pastCache: pastCache),
-                own.ranges == ranges, own.bytes == bytes
+                own.ranges == ranges, isSame(own.bytes, bytes)
             else { return (ranges.count, false) }
         }
         var before = position
-        let isGood = bytes.withUnsafeBytes { buffer in
-            ranges.allSatisfy { range in
-                let start = Int(range.lowerBound - ranges[0].lowerBound)
-                guard start + range.count <= buffer.count,
-                    let frame = try? Frame.decode(slice(buffer, start..<start + range.count), after: before)
-                else { return false }
-                before = LogPosition(sequence: frame.sequence, chain: frame.chain)
-                return true
-            }
+        let isGood = ranges.allSatisfy { range in
+            let start = Int(range.lowerBound - ranges[0].lowerBound)
+            guard start + range.count <= bytes.count,
+                let frame = try? Frame.decode(slice(bytes, start..<start + range.count), after: before)
+            else { return false }
+            before = LogPosition(sequence: frame.sequence, chain: frame.chain)
+            return true
         }
         if isGood { position = before }
         return (ranges.count, isGood)
     }
 
+    /// - Returns: bytes that are good until the mirror's buffer is read into again.
     private func read(
-        _ span: Span, from number: Int, on mirror: LogMirror, pastCache: Bool
-    ) throws -> (ranges: [Range<UInt64>], bytes: [UInt8]) {
-        let place = try place(of: span, on: mirror)
-        guard pastCache else { return try place.read(from: number, count: span.count) }
+        _ span: Span, from number: Int, on copy: (mirror: LogMirror, buffer: FrameBuffer), pastCache: Bool
+    ) throws -> (ranges: [Range<UInt64>], bytes: UnsafeRawBufferPointer) {
+        let place = try place(of: span, on: copy.mirror)
         let ranges = try place.run(from: number, count: span.count)
         let whole = ranges[0].lowerBound..<ranges[ranges.count - 1].upperBound
-        let bytes = try Self.readPastCache(whole, of: mirror.path(span.segment.first), mirror.fileSystem)
-        return (ranges, bytes)
+        guard pastCache else { return (ranges, try copy.buffer.read(whole, of: place.file)) }
+        let path = copy.mirror.path(span.segment.first)
+        return (ranges, try copy.buffer.readPastCache(whole, of: path, copy.mirror.fileSystem))
     }
 
     /// One frame, as the log has it, against every mirror.

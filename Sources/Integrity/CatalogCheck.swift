@@ -6,34 +6,60 @@ import ObjectStore
 
 /// Computes the catalog from the log a second time and compares it with the one in use, row for row, as of the
 /// same event.
+///
+/// A second catalog that was as the one in use is kept, and the next quick check applies to it only what happened
+/// since: it is of the very log whose chain hash it has. Nothing is called different on its word alone: then the
+/// catalog is computed from the first event, as a deep check always does.
 struct CatalogCheck {
     let inspection: StoreInspection
     let repairs: Bool
-    /// Where the second catalog is put while the check runs.
-    let directory: String
+    /// Whether to compute from the first event, whatever was computed before.
+    let isDeep: Bool
 
-    /// The second catalog, and what the one in use has otherwise.
+    /// What the catalog in use has otherwise than the log says.
     struct Comparison: Sendable {
-        let second: Catalog
         let differences: [RowDifference]
+        /// The second catalog, where something differs.
+        let second: Catalog?
         /// What SQLite itself finds wrong with the file, in which case nothing was compared.
         let damage: String?
     }
 
-    /// Takes as long as the log is: for a thread of its own.
+    /// Takes as long as the log is, or what was added to it since the last check: for a thread of its own.
     func compare() throws -> Comparison {
-        let path = "\(directory)/check-\(OperationID.random()).sqlite"
-        defer {
-            // The second catalog has no name from here on, and goes with its last connection.
-            for suffix in ["", "-wal", "-shm"] {
-                // What stays in the state directory is a computed copy; nothing reads it.
-                try? FileManager.default.removeItem(atPath: path + suffix)
-            }
-        }
-        let second = try Catalog(path: path, storeID: inspection.log.storeID, readers: 1)
         if let error = try inspection.catalog.integrityErrors().first {
-            return Comparison(second: second, differences: [], damage: error)
+            return Comparison(differences: [], second: nil, damage: error)
         }
+        let kept = KeptCatalog(inspection)
+        if !isDeep, let earlier = try kept.take() {
+            do {
+                if try compare(with: earlier).differences.isEmpty {
+                    try kept.keep(earlier)
+                    return Comparison(differences: [], second: nil, damage: nil)
+                }
+            } catch {
+                // If it is not the copy's fault, the whole computation below meets it too, and tells.
+            }
+            kept.remove(earlier)
+        }
+        let path = kept.newPath()
+        var comparison: Comparison
+        do { comparison = try compare(with: path) } catch {
+            kept.remove(path)
+            throw error
+        }
+        if comparison.differences.isEmpty {
+            comparison = Comparison(differences: [], second: nil, damage: nil)
+            try kept.keep(path)
+        } else {
+            // The second catalog has no name from here on, and goes with its last connection.
+            kept.remove(path)
+        }
+        return comparison
+    }
+
+    private func compare(with path: String) throws -> Comparison {
+        let second = try Catalog(path: path, storeID: inspection.log.storeID, readers: 1)
         var differences: [RowDifference] = []
         // The reader's view stays as of one event, however long the computation takes.
         try inspection.catalog.read { reader in
@@ -42,7 +68,10 @@ struct CatalogCheck {
                 try CatalogComparison.run(reader, against: expected) { differences.append($0) }
             }
         }
-        return Comparison(second: second, differences: differences, damage: nil)
+        guard differences.isEmpty else {
+            return Comparison(differences: differences, second: second, damage: nil)
+        }
+        return Comparison(differences: [], second: nil, damage: nil)
     }
 
     /// - Returns: what differs, mended if that was asked for; and the blobs that the log has and the catalog had
@@ -58,7 +87,7 @@ struct CatalogCheck {
             )
         }
         let differences = comparison.differences
-        guard !differences.isEmpty else { return ([], []) }
+        guard let second = comparison.second else { return ([], []) }
         let forgotten = Set(
             differences.filter { $0.table == "blobs" && $0.found == nil }.compactMap { BlobID($0.key) })
         var findings = differences.map { difference in
@@ -72,7 +101,7 @@ struct CatalogCheck {
         }
         guard repairs else { return (findings, forgotten) }
         do {
-            try await inspection.mendCatalog(differences, from: comparison.second)
+            try await inspection.mendCatalog(differences, from: second)
             for index in findings.indices {
                 findings[index].isRepaired = true
                 try await inspection.recordRepair(findings[index], source: "log")

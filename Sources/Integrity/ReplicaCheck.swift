@@ -60,19 +60,18 @@ public struct ReplicaCheck: Sendable {
         var orphans: [StrangeFile] = []
         let lanes = volumes.map { inspection.makeLane("check-\($0.index)", threads: 2) }
         defer { for lane in lanes { lane.finish() } }
-        var batch: [(byte: UInt8, rows: [BlobID: BlobRow])] = []
-        for byte in UInt8.min...UInt8.max {
-            batch.append((byte, try neededBlobs(byte, pinnedTo: summary.sequence)))
-            let count = batch.reduce(0) { $0 + $1.rows.count }
-            guard count >= Self.batchCount || byte == .max else { continue }
-            let rows = batch.flatMap(\.rows.values).sorted { $0.id < $1.id }
+        // Page by page, so that memory does not grow with the store.
+        var after: BlobID?
+        repeat {
+            let page = try inspection.catalog.read { try $0.blobs(after: after, limit: Self.pageCount) }
+            let last = page.count == Self.pageCount ? page.last?.id : nil
+            let rows = page.filter { $0.born <= summary.sequence && !$0.isReclaiming }
             try await check(rows, Array(zip(volumes, lanes)), &summary, report)
-            for (byte, rows) in batch {
-                try await checkFiles(byte, explainedBy: rows, volumes, &orphans, &summary, report)
-            }
-            batch = []
-            progress(Double(byte) / 255)
-        }
+            let ids = Set(rows.map(\.id))
+            try await checkFiles(after, last, explainedBy: ids, volumes, &orphans, &summary, report)
+            progress(last.map { Double($0.high) / Double(UInt64.max) } ?? 1)
+            after = last
+        } while after != nil
         for file in try StrangeFile.classify(orphans, by: inspection.log) {
             try await strange(file, &summary, report)
         }
@@ -114,36 +113,19 @@ public struct ReplicaCheck: Sendable {
     }
 
     private func checkFiles(
-        _ byte: UInt8, explainedBy rows: [BlobID: BlobRow], _ volumes: [any Volume],
+        _ after: BlobID?, _ last: BlobID?, explainedBy ids: Set<BlobID>, _ volumes: [any Volume],
         _ orphans: inout [StrangeFile], _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
         for volume in volumes {
-            for item in try volume.listBlobs(firstByte: byte) {
+            for item in try volume.listBlobs(after: after, through: last) {
                 switch item {
                 case .foreign(let path):
                     try await strange(.named(otherwise: path, on: volume), &summary, report)
-                case .blob(let id) where rows[id] == nil:
+                case .blob(let id) where !ids.contains(id):
                     if try isOrphan(id, volume) { orphans.append(.orphan(id, on: volume)) }
                 case .blob: break
                 }
             }
-        }
-    }
-
-    private func neededBlobs(_ byte: UInt8, pinnedTo pin: SequenceNumber) throws -> [BlobID: BlobRow] {
-        var rows: [BlobID: BlobRow] = [:]
-        let base = UInt64(byte) << 56
-        var after: BlobID? = byte == 0 ? nil : BlobID(high: base - 1, low: .max)
-        while true {
-            let page = try inspection.catalog.read { try $0.blobs(after: after, limit: Self.pageCount) }
-            for row in page where row.id.high >> 56 == UInt64(byte) && row.born <= pin && !row.isReclaiming {
-                rows[row.id] = row
-            }
-            guard page.count == Self.pageCount, let last = page.last, last.id.high >> 56 == UInt64(byte)
-            else {
-                return rows
-            }
-            after = last.id
         }
     }
 

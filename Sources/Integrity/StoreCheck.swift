@@ -36,7 +36,7 @@ public struct StoreCheck: Sendable {
             for finding in openingFindings() { try count(finding) }
         }
         let catalog = CatalogCheck(
-            inspection: inspection, repairs: options.repairs, directory: inspection.stateDirectory)
+            inspection: inspection, repairs: options.repairs, isDeep: options.isDeep)
         let lane = inspection.makeLane("check-catalog")
         defer { lane.finish() }
         let comparison = BackgroundJob(on: lane) { try catalog.compare() }

@@ -18,6 +18,8 @@ package enum NotificationReader {
             [found("holdfast:Object:Repaired", change.finding, event, ["source": change.source])]
         case .versionsStated(let change): change.versions.compactMap { stated($0, change.incident, event) }
         case .incidentOpened(let change): [incident("Opened", event.sequence.rawValue, change.reason, event)]
+        case .incidentAcknowledged(let change):
+            [incident("Acknowledged", change.incident, change.note, event)]
         case .incidentClosed(let change): [incident("Closed", change.incident, change.outcome, event)]
         case .volumeSetAside(let change):
             [volume("SetAside", change.volume, event, ["reason": change.reason])]
@@ -103,6 +105,7 @@ package enum NotificationReader {
     ) -> Notification? {
         let name: String
         switch version.state {
+        case .repairing: name = "holdfast:Object:Repairing"
         case .restored: name = "holdfast:Object:Restored"
         case .lost, .olderAvailable: name = "holdfast:Object:Lost"
         default: return nil  // findings and repairs have been told of
@@ -113,7 +116,10 @@ package enum NotificationReader {
         told.versionID = shown(version.versionID, isNull: version.nullVersion)
         told.size = version.size
         told.published = SequenceNumber(version.publishedSequence)
-        told.detail = ["owner": version.owner, "detail": version.detail, "code": version.code]
+        told.detail = [
+            "owner": version.owner, "state": version.state.word, "detail": version.detail,
+            "code": version.code,
+        ]
         told.detail["incident"] = incident > 0 ? String(incident) : nil
         return told
     }

@@ -80,10 +80,10 @@ public final class ObjectStore: Sendable {
         let scratch = NSTemporaryDirectory() + "/holdfast-\(OperationID.random())"
         do {
             try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
-            for suffix in ["", "-wal"]
-            where FileManager.default.fileExists(atPath: settings.catalogPath + suffix) {
+            for name in ["catalog.sqlite", "catalog.sqlite-wal", StoreSettings.checkedCatalogName]
+            where FileManager.default.fileExists(atPath: "\(settings.stateDirectory)/\(name)") {
                 try FileManager.default.copyItem(
-                    atPath: settings.catalogPath + suffix, toPath: "\(scratch)/catalog.sqlite\(suffix)")
+                    atPath: "\(settings.stateDirectory)/\(name)", toPath: "\(scratch)/\(name)")
             }
             try requireWhole(settings, environment)
             var copy = settings
@@ -110,10 +110,13 @@ public final class ObjectStore: Sendable {
         )
     }
 
-    /// Catalogs of moments of the past that a process that was killed had in scratch files.
+    /// Catalogs of moments of the past, or of a check, that a process that was killed had in scratch files.
     private static func removeLeftovers(in directory: String) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        for name in names where name.hasPrefix("snapshot-") && name.contains(".sqlite") {
+        for name in names
+        where name.contains(".sqlite")
+            && (name.hasPrefix("snapshot-") || name.hasPrefix(StoreSettings.checkingCatalogPrefix))
+        {
             removeScratch(directory + "/" + name)
         }
     }

@@ -32,6 +32,10 @@ public struct StoreSettings: Sendable {
     }
 
     public var catalogPath: String { stateDirectory + "/catalog.sqlite" }
+    /// In the state directory: the catalog as the last check computed it, and found it to be.
+    package static let checkedCatalogName = "checked.sqlite"
+    /// What the name of a catalog begins with that a check is computing.
+    package static let checkingCatalogPrefix = "check-"
 }
 
 /// What a store stands on: replaced in simulations.

@@ -285,82 +285,60 @@ public final class DirectoryVolume: Volume {
 
     // MARK: Scanning
 
-    public func listBlobs(firstByte: UInt8) throws -> [BlobListItem] {
-        let first = [firstByte].hexadecimal
-        let root = directory + "/blobs/" + first
+    public func listBlobs(after: BlobID?, through last: BlobID?) throws -> [BlobListItem] {
+        func covers(_ ids: ClosedRange<BlobID>) -> Bool {
+            (after.map { $0 < ids.upperBound } ?? true) && (last.map { ids.lowerBound <= $0 } ?? true)
+        }
         // What is named as no directory of blobs is comes with the first one.
-        var items = firstByte == 0 ? try strangersBesideBlobs() : []
-        guard let status = try fileSystem.status(of: root) else { return items }
-        guard status.kind == .directory else { return items + [.foreign("blobs/" + first)] }
-        for second in try fileSystem.list(root) {
-            let branch = "blobs/\(first)/\(second)"
-            guard second.utf8.count == 2,
-                try fileSystem.status(of: directory + "/" + branch)?.kind == .directory
-            else {
-                items.append(.foreign(branch))
+        var items = after == nil ? try strangersBesideBlobs() : []
+        for byte in UInt8((after?.high ?? 0) >> 56)...UInt8((last?.high ?? .max) >> 56) {
+            // What is no blob is told of where the directory that it is in begins.
+            let head = BlobID(high: UInt64(byte) << 56, low: 0)
+            try list(byte, &items, covers: covers, tellsStrangers: covers(head...head))
+        }
+        return items
+    }
+
+    /// The directory of blobs whose ids begin with a byte.
+    private func list(
+        _ byte: UInt8, _ items: inout [BlobListItem], covers: (ClosedRange<BlobID>) -> Bool,
+        tellsStrangers: Bool
+    ) throws {
+        let first = [byte].hexadecimal
+        let root = "blobs/" + first
+        guard let status = try fileSystem.status(of: directory + "/" + root) else { return }
+        guard status.kind == .directory else {
+            if tellsStrangers { items.append(.foreign(root)) }
+            return
+        }
+        for second in try fileSystem.list(directory + "/" + root) {
+            let branch = "\(root)/\(second)"
+            guard let number = UInt8(second, radix: 16), [number].hexadecimal == second else {
+                if tellsStrangers { items.append(.foreign(branch)) }
+                continue
+            }
+            let low = UInt64(byte) << 56 | UInt64(number) << 48
+            let ids = BlobID(high: low, low: 0)...BlobID(high: low | (1 << 48 - 1), low: .max)
+            guard covers(ids) else { continue }
+            let tellsStrangers = covers(ids.lowerBound...ids.lowerBound)
+            guard try fileSystem.status(of: directory + "/" + branch)?.kind == .directory else {
+                if tellsStrangers { items.append(.foreign(branch)) }
                 continue
             }
             for name in try fileSystem.list(directory + "/" + branch) {
                 if let id = BlobID(name), name.hasPrefix(first + second) {
-                    items.append(.blob(id))
-                } else {
+                    if covers(id...id) { items.append(.blob(id)) }
+                } else if tellsStrangers {
                     items.append(.foreign("\(branch)/\(name)"))
                 }
             }
         }
-        return items
     }
 
     private func strangersBesideBlobs() throws -> [BlobListItem] {
         try fileSystem.list(directory + "/blobs").filter { name in
             name.utf8.count != 2 || UInt8(name, radix: 16).map { [$0].hexadecimal } != name
         }.map { .foreign("blobs/" + $0) }
-    }
-}
-
-/// Reads every byte of a replica, past the page cache where the file system can: what is proved is the
-/// device, not memory.
-enum BlobScan {
-    static let chunkByteCount = 1024 * 1024
-
-    static func run(
-        fileSystem: any FileSystem, path: String, info: BlobInfo, digests: Bool
-    ) throws(BlobFlaw) -> [BlobFlaw] {
-        let file: any File
-        do { file = try fileSystem.open(path, .direct, permissions: 0) } catch { throw .unreadable(error) }
-        defer { file.close() }
-        let buffer = AlignedBuffer(capacity: chunkByteCount)
-        var flaws: [BlobFlaw] = []
-        var sha256 = SHA256()
-        var offset: UInt64 = 0
-        while offset < info.length {
-            let wanted = min(UInt64(chunkByteCount), info.length - offset)
-            // A direct read takes whole pages; the trailer behind the data makes up the last one.
-            let page = FileSystemAlignment.bytes
-            let aligned = (Int(wanted) + page - 1) / page * page
-            let room = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[0..<aligned])
-            let count = try BlobFormat.unreadable { () throws(FileSystemError) in
-                try file.read(into: room, at: offset)
-            }
-            guard count >= Int(wanted) else {
-                throw .truncated(expected: info.length, found: offset + UInt64(count))
-            }
-            let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(room)[0..<Int(wanted)])
-            if digests { sha256.update(bytes) }
-            for start in stride(from: 0, to: bytes.count, by: Limits.blockSize) {
-                let end = min(start + Limits.blockSize, bytes.count)
-                let found = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
-                let block = (Int(offset) + start) / Limits.blockSize
-                let expected = info.blockChecksums[block]
-                if found != expected {
-                    flaws.append(.corruptBlock(index: block, expected: expected, found: found))
-                }
-            }
-            offset += wanted
-            ScanPace.note(Int(wanted))
-        }
-        if flaws.isEmpty, digests, sha256.finalize() != info.sha256 { flaws.append(.wrongSHA256) }
-        return flaws
     }
 }
 

@@ -89,8 +89,9 @@ public protocol Volume: Sendable {
     func identify(_ relativePath: String) throws(BlobFlaw) -> BlobInfo
     /// Every flaw that shows. None if the replica is good as far as `depth` goes.
     func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], depth: VerificationDepth) -> [BlobFlaw]
-    /// Blobs in the order of their ids, from `directory` (the first byte of the id) on.
-    func listBlobs(firstByte: UInt8) throws -> [BlobListItem]
+    /// What stands among the blobs, those whose ids lie behind one and up to another; without them, from the first and to
+    /// the last. A file that is no blob's is told of once in listings that follow one another.
+    func listBlobs(after: BlobID?, through last: BlobID?) throws -> [BlobListItem]
     /// The path of a blob's file, relative to the volume.
     func path(of id: BlobID) -> String
 
@@ -119,6 +120,14 @@ extension Volume {
     /// - Parameter deep: everything, and not only presence and trailer.
     public func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], deep: Bool) -> [BlobFlaw] {
         verify(id, length: length, sha256: sha256, depth: deep ? .whole : .trailer)
+    }
+
+    /// The blobs whose ids begin with a byte.
+    public func listBlobs(firstByte: UInt8) throws -> [BlobListItem] {
+        let low = UInt64(firstByte) << 56
+        return try listBlobs(
+            after: low == 0 ? nil : BlobID(high: low - 1, low: .max),
+            through: BlobID(high: low | (1 << 56 - 1), low: .max))
     }
 
     public var index: Int { identity.index }

@@ -6,6 +6,7 @@ import re
 import sqlite3
 
 import pytest
+from faults import wait_confirmed
 
 BODIES = {f"large {n}": os.urandom(200_000 + n) for n in range(4)} | {"small": b"in the log"}
 
@@ -20,6 +21,8 @@ def store(request, server):
     server.is_stopped = request.param == "stopped"
     if server.is_stopped:
         server.stop()
+    else:
+        wait_confirmed(server)  # what is damaged from now on is left for the check to find
     return server
 
 

@@ -46,6 +46,33 @@ import Volumes
         #expect(try fixture.volume.listBlobs(firstByte: 0x40).isEmpty)
     }
 
+    @Test func listingsThatFollowOneAnotherTellEverythingOnce() throws {
+        let fixture = try BlobFixture()
+        var random = SeededGenerator(seed: 11)
+        var ids: [BlobID] = []
+        for _ in 0..<60 {
+            // Some share a directory.
+            let id = BlobID(high: random.next() & 0x8101_FFFF_FFFF_FFFF, low: random.next())
+            ids.append(id)
+            try fixture.disk.place([1], at: "/v/\(fixture.volume.path(of: id))")
+        }
+        try fixture.disk.place([1], at: "/v/blobs/notes.txt")
+        try fixture.disk.place([1], at: "/v/blobs/81/notes.txt")
+        try fixture.disk.place([1], at: "/v/\(fixture.volume.path(of: ids[0])).old")
+        let whole = try fixture.volume.listBlobs(after: nil, through: nil)
+        #expect(whole.count == 63)
+        for step in [1, 2, 7, 59] {
+            let cuts = ids.sorted().enumerated().filter { $0.offset % step == 0 }.map(\.element)
+            var told: [BlobListItem] = []
+            var after: BlobID?
+            for cut in cuts.map(Optional.some) + [nil] {
+                told += try fixture.volume.listBlobs(after: after, through: cut)
+                after = cut
+            }
+            #expect(told.count == whole.count && told.allSatisfy(whole.contains))
+        }
+    }
+
     @Test func anAbortedBlobLeavesNothing() throws {
         let fixture = try BlobFixture()
         let begun = try fixture.volume.beginBlob(BlobFixture.id, expectedLength: 4096, replacing: nil)
