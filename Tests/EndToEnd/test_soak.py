@@ -1,0 +1,195 @@
+"""Mixed load for a long time, and something fails every little while: a volume is gone, slow or full, replicas are damaged, a
+sink does not answer, the process is killed or followed by another. Nothing acknowledged is lost, nothing leaks, and in the end
+everything is green by itself. HOLDFAST_SOAK_SECONDS makes it as long as one likes: two hours are 7200."""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import time
+import urllib.request
+
+import pytest
+from faults import inject, wait_confirmed
+from holdfast import Server, wait_until
+from load import Load, seed
+from takeover import follow
+from test_sinks import receiver  # noqa: F401
+from test_volumes import MEGABYTE, mounted  # noqa: F401
+
+SECONDS = float(os.environ.get("HOLDFAST_SOAK_SECONDS", 600))
+KEPT = "kept"
+SLOW, FULL = 2, 3
+
+
+def kept_body(number):
+    return random.Random(number).randbytes([100, 5_000, 70_000, 300_000][number % 4])
+
+
+class Soak:
+    def __init__(self, server, receiver, control, number):
+        self.server, self.receiver, self.control = server, receiver, control
+        self.chance = random.Random(number)
+        self.load = Load(server, number, tries=200)
+        self.damaged = 0
+        self.samples = []  # of the process that runs: descriptors, threads, bytes
+        client = server.client()
+        client.create_bucket(Bucket=KEPT)
+        for n in range(120):
+            client.put_object(Bucket=KEPT, Key=f"k{n}", Body=kept_body(n))
+        wait_confirmed(server)
+
+    def more(self, changes=40):
+        enough = self.load.acknowledged + changes
+        wait_until(lambda: self.load.has_failed or self.load.acknowledged >= enough, seconds=300, what="load")
+
+    def standing(self, volume, standing):
+        wait_until(lambda: self.load.has_failed or self.server.standings()[volume]["standing"] == standing, seconds=300,
+                   what=f"volume {volume} {standing}")
+
+    # What fails
+
+    def gone(self):
+        place = self.server.volume(self.chance.choice([1, SLOW]))
+        aside = place.with_name("aside")
+        place.rename(aside)
+        self.standing(int(place.name[-1]), "set aside")
+        self.more()
+        aside.rename(place)
+
+    def full(self):
+        ballast = self.server.volume(FULL) / "lost+found"
+        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(MEGABYTE))
+        self.standing(FULL, "set aside")
+        self.more()
+        ballast.unlink()
+
+    def slow(self):
+        self.control.touch()
+        self.standing(SLOW, "set aside")
+        self.more()
+        self.control.unlink()
+
+    def damage(self):
+        planted = inject(self.server, "any", "--bucket", KEPT, "--count", 4, "--seed", self.chance.randrange(1 << 30))
+        self.damaged += len(planted)
+        self.more(10)
+        self.server.command("fsck", "--deep", "--repair")
+
+    def silent_sink(self):
+        self.receiver.hang.clear()
+        self.more(80)
+        self.receiver.hang.set()
+
+    def killed(self):
+        self.load.may_end.set()
+        self.server.kill()
+        self.load.join()
+        self.server.start()
+        self.samples = []
+        self.load.prove()
+        self.load.start()
+
+    def taken_over(self):
+        follow(self.server)
+        self.samples = []
+
+    def round(self, fault):
+        self.load.start()
+        try:
+            self.more(20)
+            fault()
+            for volume in (1, 2, 3):
+                self.standing(volume, "in service")
+            self.more(20)
+        finally:
+            self.load.stop()
+        self.load.prove()
+
+    # What is left of it
+
+    def sample(self):
+        process = pathlib.Path(f"/proc/{self.server.process.pid}")
+        status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+        self.samples.append((len(list((process / "fd").iterdir())), int(status["Threads"]), int(status["VmRSS"].split()[0]) * 1024))
+
+    def metric(self, name):
+        text = urllib.request.urlopen(f"{self.server.admin}/metrics", timeout=60).read().decode()
+        return [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name]
+
+    def lag(self):
+        return json.loads(self.server.command("sink", "status", "orders", "--json", check=0).stdout)["lag"]
+
+    def end(self):
+        """Green without anybody's doing, and nothing is left over."""
+        wait_until(lambda: self.metric("holdfast_green") == [1], seconds=300, what="green")
+        wait_until(lambda: self.lag() == 0, seconds=300, what="the sink told of everything")
+        self.load.prove(whole=True)
+        client = self.server.client()
+        for n in range(120):
+            body = client.get_object(Bucket=KEPT, Key=f"k{n}")["Body"].read()
+            assert hashlib.sha256(body).digest() == hashlib.sha256(kept_body(n)).digest(), f"k{n}"
+        assert self.server.fsck("--deep")[::2] == ([], 0)
+        self.server.command("log", "verify", check=0)
+        replicas = [{path.name for path in self.server.blobs(n)} for n in (1, 2, 3)]
+        assert replicas[0] == replicas[1] == replicas[2]
+        assert not self.server.incoming()
+        left = [p.name for p in (self.server.directory / "state").iterdir() if p.name.startswith(("check-", "snapshot-"))]
+        assert not left
+        for descriptors, threads, size in self.samples[1:]:
+            assert descriptors <= self.samples[0][0] + 32, self.samples
+            assert threads <= self.samples[0][1] + 16, self.samples
+            assert size < 700 * MEGABYTE, self.samples
+
+
+def built(tmp_path):
+    compiler = shutil.which("cc") or shutil.which("clang")
+    if not compiler:
+        pytest.skip("a C compiler makes the slow disk")
+    library = tmp_path / "slow_disk.so"
+    source = pathlib.Path(__file__).with_name("slow_disk.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+def test_everything_is_green_by_itself_after_hours_of_faults(tmp_path, mounted, receiver, monkeypatch):  # noqa: F811
+    number = seed()
+    print(f"HOLDFAST_SEED={number}")
+    control = tmp_path / "slow"
+    directory = tmp_path / "store"
+    directory.mkdir()
+    sink = {"name": "orders", "webhook": receiver.url, "events": ["s3:*", "holdfast:*"], "deadline-seconds": 2}
+    (directory / "holdfast.json").write_text(json.dumps({"sinks": [sink]}))
+    mounted(directory / f"volume-{FULL}", "tmpfs", 3000)
+    server = Server(directory, "--set", "test-store=true", "--set", "history-hours=0", "--set", "deadline-seconds=2",
+                    "--set", "incident-seconds=5")
+    for name, value in {"LD_PRELOAD": built(tmp_path), "HOLDFAST_SLOW_BELOW": f"{directory}/volume-{SLOW}/",
+                        "HOLDFAST_SLOW_WHILE": control, "HOLDFAST_SLOW_SECONDS": 5}.items():
+        monkeypatch.setenv(name, str(value))
+    with server:
+        soak = Soak(server, receiver, control, number)
+        started = time.monotonic()
+        rounds = 0
+        for turn in itertools.count():
+            faults = [soak.gone, soak.full, soak.slow, soak.damage, soak.silent_sink]
+            soak.chance.shuffle(faults)
+            for fault in [soak.killed, soak.taken_over, *faults]:
+                soak.round(fault)
+                soak.sample()
+                rounds += 1
+            if time.monotonic() - started > SECONDS:
+                break
+        soak.end()
+        last = 0
+        for record in receiver.records:
+            assert record["holdfast"]["previous"] <= last, f"nothing is missing before {record}"
+            last = max(last, record["holdfast"]["sequence"])
+        print(f"{rounds} rounds in {time.monotonic() - started:.0f} s, {soak.load.acknowledged} changes acknowledged, "
+              f"{soak.load.retries} sent again, {soak.damaged} places damaged, {len(receiver.records)} records told")
