@@ -5,13 +5,13 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import threading
 
 import pytest
 
 from holdfast import ACCESS_KEY, BINARY, SECRET_KEY, Server, holdfast, wait_until
+from proxy import Proxy
 
 
 @pytest.fixture(scope="module")
@@ -140,57 +140,6 @@ def test_the_log_goes_on_in_objects_of_its_own(server, place):
     assert len(parts) == 4 and sum("~" in k for k in parts) == 3
     assert lines("snapshot", "verify", place.at(), "--read-data", "100")[-1]["flaws"] == 0
     assert lines("drill", place.at(), "--snapshot", "s0")[-1]["failures"] == 0
-
-
-class Proxy:
-    """Between a client and an endpoint: does to every connection what `harm` says."""
-
-    def __init__(self, port, harm):
-        self.target, self.harm = port, harm
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.count = 0
-        self.harmed = 0
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                self.count += 1
-                threading.Thread(target=self.serve, args=(client, self.harm(self.count)), daemon=True).start()
-
-    def serve(self, client, harm):
-        with contextlib.suppress(OSError), client:
-            self.harmed += harm is not None
-            if harm == "reset":
-                client.recv(100)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                return
-            if harm == "503":
-                head = client.recv(65536)
-                body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-                client.sendall(b"HTTP/1.1 503 Slow Down\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
-                while head and client.recv(65536):
-                    pass
-                return
-            with socket.create_connection(("127.0.0.1", self.target)) as server:
-                threading.Thread(target=self.pump, args=(client, server, None), daemon=True).start()
-                self.pump(server, client, 300 if harm == "truncate" else None)
-
-    @staticmethod
-    def pump(source, sink, limit):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if limit is not None:
-                    data, limit = data[:limit], limit - len(data[:limit])
-                sink.sendall(data)
-                if limit == 0:
-                    break
-            sink.shutdown(socket.SHUT_WR)
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture
