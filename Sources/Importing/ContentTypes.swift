@@ -1,9 +1,9 @@
 /// Guesses what a file has in it from the end of its name.
 ///
 /// Source: IANA, "Media Types"; RFC 9239 for JavaScript.
-enum ContentTypes {
+package enum ContentTypes {
     /// Of a file whose name says nothing.
-    static let unknown = "application/octet-stream"
+    package static let unknown = "application/octet-stream"
 
     private static let known: [String: String] = [
         "aac": "audio/aac", "avi": "video/x-msvideo", "avif": "image/avif", "bmp": "image/bmp",
@@ -30,7 +30,7 @@ enum ContentTypes {
         "zip": "application/zip", "zst": "application/zstd",
     ]
 
-    static func guess(_ name: String) -> String {
+    package static func guess(_ name: String) -> String {
         let last = name.split(separator: "/").last ?? ""
         guard let dot = last.lastIndex(of: "."), dot > last.startIndex else { return unknown }
         return known[last[last.index(after: dot)...].lowercased()] ?? unknown

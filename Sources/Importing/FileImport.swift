@@ -30,8 +30,7 @@ struct FileImport: Sendable {
         let provenance = Provenance(
             source: file.path.text, modified: stamp.modifiedText, digest: expected)
         var outcome = ImportOutcome(
-            .imported, file.name, key: key.rawValue, owner: owner.displayName, size: stamp.size,
-            verified: expected != nil)
+            .imported, file.name, key: key.rawValue, owner: owner.displayName, size: stamp.size)
         let present = try target.current(key)
         if let present {
             let from = Provenance.of(present)
@@ -47,6 +46,7 @@ struct FileImport: Sendable {
         if target.order.isDryRun { return outcome }
         let version = try await read(file, opened, stamp, key, owner, provenance, present)
         outcome.version = version.wireVersionID
+        outcome.verified = expected != nil
         if sums != nil, expected == nil { outcome.detail = "the file of sums does not name it" }
         return outcome
     }
@@ -81,7 +81,7 @@ struct FileImport: Sendable {
         metadata.user["mtime"] = stamp.modifiedText
         let version = try target.arriving(
             key, metadata, owner: owner, from: provenance, reason: "imported from \(file.path.text)")
-        let lengths = VersionIntake.cut(stamp.size)
+        let lengths = PartCutting.lengths(stamp.size)
         let intake = VersionIntake(version, isMultipart: lengths != nil, in: target.store)
         do {
             // The digest of a whole does not follow from those of its parts.

@@ -42,18 +42,23 @@ struct FileStamp: Sendable, Equatable {
         inode = UInt64(information.st_ino)
     }
 
-    /// As rclone keeps it in `x-amz-meta-mtime`: seconds with up to nine decimals, none that are zero at the end.
-    ///
-    /// Source: rclone documentation, "S3", "Modification times and hashes".
-    var modifiedText: String {
-        let magnitude = modifiedNanoseconds.magnitude
-        var text = (modifiedNanoseconds < 0 ? "-" : "") + String(magnitude / 1_000_000_000)
+    var modifiedText: String { ModificationTime.text(nanoseconds: modifiedNanoseconds) }
+}
+
+/// A file's time of change as rclone keeps it in `x-amz-meta-mtime`: seconds with up to nine decimals, none that are zero
+/// at the end.
+///
+/// Source: rclone documentation, "Amazon S3 Storage Providers", "Modification times and hashes".
+package enum ModificationTime {
+    /// - Parameter nanoseconds: since 1970-01-01T00:00:00Z; may be before.
+    package static func text(nanoseconds: Int64) -> String {
+        let magnitude = nanoseconds.magnitude
+        let seconds = (nanoseconds < 0 ? "-" : "") + String(magnitude / 1_000_000_000)
         var decimals = String(magnitude % 1_000_000_000)
-        guard decimals != "0" else { return text }
+        guard decimals != "0" else { return seconds }
         decimals = String(repeating: "0", count: 9 - decimals.utf8.count) + decimals
         while decimals.hasSuffix("0") { decimals.removeLast() }
-        text += "." + decimals
-        return text
+        return "\(seconds).\(decimals)"
     }
 }
 

@@ -243,9 +243,9 @@ struct PartLengths {
                 (1...Limits.partCount).contains(told)
             else {
                 // It answers as if nobody had asked for a part.
+                let lengths = PartCutting.lengths(listed.size)
                 return PartLengths(
-                    lengths: VersionIntake.cut(listed.size) ?? [listed.size],
-                    isMultipart: listed.size > VersionIntake.wholeByteCount, areKnown: false)
+                    lengths: lengths ?? [listed.size], isMultipart: lengths != nil, areKnown: false)
             }
             count = told
             lengths.append(length)

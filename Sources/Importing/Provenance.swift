@@ -36,7 +36,7 @@ struct Provenance: Codable, Sendable, Equatable {
 extension ListedObject {
     /// The id that the version has here: its own, where it is one of a Holdfast's; else one that follows from where and
     /// what it is, so that it is the same in every run.
-    func importedID(place: String) -> VersionID {
+    package func importedID(place: String) -> VersionID {
         if let id = versionID.flatMap({ VersionID($0) }) { return id }
         let text = [
             "holdfast import", place, key, versionID ?? "null \(etag) \(modified.microseconds)",

@@ -7,10 +7,6 @@ import S3
 /// Takes the bytes of a version into the store, whole or part by part, and knows what they came to before anything is
 /// published. One task at a time calls it; it ends with ``publish(_:)`` or ``discard()``.
 final class VersionIntake {
-    /// What is put whole at most. More is cut into parts.
-    static let wholeByteCount = Limits.uploadByteCount
-    private static let partByteCount: UInt64 = 512 * 1024 * 1024
-
     let version: ArrivingVersion
     let isMultipart: Bool
     let algorithm: EventChecksumAlgorithm
@@ -31,14 +27,6 @@ final class VersionIntake {
         self.algorithm = algorithm
         self.isComposite = isComposite
         self.store = store
-    }
-
-    /// The lengths of the parts that something of this size is cut into; `nil` if it is put whole.
-    static func cut(_ size: UInt64) -> [UInt64]? {
-        guard size > wholeByteCount else { return nil }
-        let most = UInt64(Limits.partCount)
-        let length = max(partByteCount, (size + most - 1) / most)
-        return stride(from: 0, to: size, by: UInt64.Stride(length)).map { min(length, size - $0) }
     }
 
     /// Takes the next part, or the whole.
@@ -100,4 +88,17 @@ final class VersionIntake {
 
     /// Gives up what was not published.
     func discard() async { for upload in uploads { await upload.discard() } }
+}
+
+/// How what is too large to be put whole is cut into parts.
+package enum PartCutting {
+    private static let partByteCount: UInt64 = 512 * 1024 * 1024
+
+    /// The lengths of the parts that something of this size is cut into; `nil` if it is put whole.
+    package static func lengths(_ size: UInt64) -> [UInt64]? {
+        guard size > Limits.uploadByteCount else { return nil }
+        let most = UInt64(Limits.partCount)
+        let length = max(partByteCount, (size + most - 1) / most)
+        return stride(from: 0, to: size, by: UInt64.Stride(length)).map { min(length, size - $0) }
+    }
 }

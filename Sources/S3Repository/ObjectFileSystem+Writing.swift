@@ -242,35 +242,37 @@ extension ObjectFileSystem {
     private static let renewed = "snapshots/retained"
 
     /// Renews the locks of files that a snapshot needs, where the last lock was so long ago that too few days are left.
-    public func retain(_ paths: [String]) throws(FileSystemError) {
+    public func retain(_ give: (_ paths: @escaping ([String]) throws -> Void) throws -> Void) throws {
         guard let lock = try objectLock() else { return }
         let days = UInt64(lock.days * 2 / 3)
         let now = Timestamp.now().microseconds
         let due = now - min(now, max(days / 2, 1) * 86_400_000_000)
-        var last: UInt64 = 0
-        if let record = try contents(ofFile: Self.renewed) {
-            var bytes = [UInt8](repeating: 0, count: Int(min(record.size, 64)))
-            let outcome = bytes.withUnsafeMutableBytes { room in
-                Result { () throws(FileSystemError) in try read(record, into: room, at: 0) }
-            }
-            _ = try outcome.get()
-            // Somebody else may have written it: what cannot be read, or has yet to be, renews too much.
-            last =
-                UInt64(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
-                ?? 0
-            if last > now { last = 0 }
-        }
+        let last = try lastRenewal(before: now)
         var renewals = 0
-        for path in paths {
-            guard let file = try file(try name(path)) else { continue }
-            for extent in file.extents {
-                // The record covers what was there when it was written.
-                let since = extent.modified.microseconds < last ? last : extent.modified.microseconds
-                guard since < due else { continue }
-                try asking { try client.extendRetention(key(extent.name), version: extent.versionID, lock) }
-                renewals += 1
+        try give { [self] paths in
+            for path in paths {
+                guard let file = try file(try name(path)) else { continue }
+                for extent in file.extents where max(last, extent.modified.microseconds) < due {
+                    try asking {
+                        try client.extendRetention(key(extent.name), version: extent.versionID, lock)
+                    }
+                    renewals += 1
+                }
             }
         }
         if renewals > 0 { try replaceFile("\(root)/\(Self.renewed)", with: Array("\(now)\n".utf8)) }
+    }
+
+    /// When locks were renewed: what was there then has its lock from then. 0 if it is not known.
+    private func lastRenewal(before now: UInt64) throws(FileSystemError) -> UInt64 {
+        guard let record = try contents(ofFile: Self.renewed) else { return 0 }
+        var bytes = [UInt8](repeating: 0, count: Int(min(record.size, 64)))
+        let outcome = bytes.withUnsafeMutableBytes { room in
+            Result { () throws(FileSystemError) in try read(record, into: room, at: 0) }
+        }
+        _ = try outcome.get()
+        // Somebody else may have written it: what cannot be read, or has yet to be, renews too much.
+        let text = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        return UInt64(text).flatMap { $0 > now ? nil : $0 } ?? 0
     }
 }
