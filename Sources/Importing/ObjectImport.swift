@@ -79,10 +79,10 @@ struct ObjectImport: Sendable {
         var obstacle: String?
         for index in versions.indices.reversed() {
             let outcome = await bring(
-                versions[index], as: ids[index], name, key, isThere: there.contains(ids[index]),
+                versions[index], as: ids[index], of: ids, name, key, isThere: there.contains(ids[index]),
                 // A version shows above those that were there before it.
                 conflict: isForeign && !target.order.overwrites
-                    ? "the key has versions here that did not come from it"
+                    ? Self.foreign
                     : ids[..<index].contains(where: there.contains)
                         ? "a later version is here already, which it would hide" : nil,
                 obstacle: obstacle)
@@ -91,6 +91,8 @@ struct ObjectImport: Sendable {
         }
         return outcomes
     }
+
+    private static let foreign = "the key has versions here that did not come from it"
 
     /// Which of the versions are here, and whether what shows is none of them.
     private func found(_ ids: [VersionID], _ key: ObjectKey) throws -> (Set<VersionID>, Bool) {
@@ -103,8 +105,8 @@ struct ObjectImport: Sendable {
     }
 
     private func bring(
-        _ listed: ListedObject, as id: VersionID, _ name: String, _ key: ObjectKey, isThere: Bool,
-        conflict: String?, obstacle: String?
+        _ listed: ListedObject, as id: VersionID, of history: [VersionID], _ name: String, _ key: ObjectKey,
+        isThere: Bool, conflict: String?, obstacle: String?
     ) async -> ImportOutcome {
         await target.settling(name, key) { _ in
             let owner = try target.requiredOwner(of: name, (listed.owner, listed.ownerName))
@@ -121,8 +123,13 @@ struct ObjectImport: Sendable {
                 return outcome.with(.conflict)
             }
             if target.order.isDryRun { return outcome }
+            let present = try target.current(key)
+            if let present, !target.order.overwrites, !history.contains(present.versionID) {
+                outcome.detail = Self.foreign
+                return outcome.with(.conflict)
+            }
             guard listed.isDeleteMarker else {
-                return try await read(listed, key, owner, as: id, .none, outcome)
+                return try await read(listed, key, owner, as: id, target.conditions(present), outcome)
             }
             let marker = ArrivingVersion(
                 bucket: target.bucket, key: key, owner: owner, metadata: EventMetadata(), versionID: id,

@@ -515,7 +515,7 @@ def test_an_endpoint_that_fails_at_random_is_asked_again(server, old, proxied):
         old.put(key, data, Tagging="a=b")
     old.put_parts("parts", [os.urandom(5 * MIB), os.urandom(2 * MIB)])
     draw = random.Random(7)
-    proxy = proxied(lambda n: draw.choice(["503", "reset", "truncate", None, None]))
+    proxy = proxied(lambda n: draw.choice(["503", "reset", "truncate"] + [None] * 6))
     _, summary = run(server.directory, old.place(port=proxy.port), "--parallel", "8")
     assert summary["total"]["imported"] == summary["total"]["verified"] == 41 and proxy.harmed > 0
     s3 = server.client()
