@@ -370,12 +370,12 @@ def test_objects_come_with_all_that_is_told_of_them(server, old, stopped):
         old.put(key, data)
     old.put("rich", b"rich", ContentType="text/x-odd; charset=utf-8", CacheControl="max-age=60", ContentDisposition="inline",
             ContentEncoding="br", ContentLanguage="de", Expires="Wed, 21 Oct 2026 07:28:00 GMT", StorageClass="STANDARD_IA",
-            Metadata={"mtime": "12.5", "colour": "red"}, Tagging="kind=raw&owner+of=me%26you", ChecksumAlgorithm="SHA256",
+            Metadata={"mtime": "12.5", "colour": "red"}, Tagging="kind=raw&owner+of=me%2Byou", ChecksumAlgorithm="SHA256",
             WebsiteRedirectLocation="/other")
     old.put("nine-tagged", bodies["nine"], Tagging="kind=large")
     parts = [draw.randbytes(5 * MIB), draw.randbytes(5 * MIB + 1), draw.randbytes(1000)]
     for name, more in {"parts": {}, "crc32": {"ChecksumAlgorithm": "CRC32"}, "sha256": {"ChecksumAlgorithm": "SHA256"},
-                       "full": {"ChecksumAlgorithm": "CRC32C", "ChecksumType": "FULL_OBJECT"},
+                       "full": {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"},
                        "one": {"ChecksumAlgorithm": "SHA1", "Tagging": "a=b"}}.items():
         old.put_parts(name, parts[2:] if name == "one" else parts, **more)
         bodies[name] = parts[2] if name == "one" else b"".join(parts)
@@ -528,7 +528,7 @@ def test_an_endpoint_that_fails_at_random_is_asked_again(server, old, proxied):
 def test_bytes_that_are_not_what_the_endpoint_says_are_not_published(server, old, proxied):
     old.put("small", b"this is precious to me")
     old.put("large", b"x" * 9 * MIB + b"precious")
-    old.put_parts("parts", [b"y" * 5 * MIB, b"precious"], ChecksumAlgorithm="CRC32C", ChecksumType="FULL_OBJECT")
+    old.put_parts("parts", [b"y" * 5 * MIB, b"precious"], ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
     old.put("good", b"nothing")
     proxy = proxied(change=lambda data: data.replace(b"precious", b"preciouS"))
     outcomes, summary = run(server.directory, old.place(port=proxy.port), status=4)
@@ -550,7 +550,8 @@ def test_an_endpoint_that_cannot_be_asked_is_named(server, old, tmp_path):
     assert "NoSuchBucket" in refused(server.directory, old.place().replace(old.bucket, "no-such-bucket"))
     assert "cannot be imported" in refused(server.directory, tmp_path / "nowhere")
     assert "store's own files" in refused(server.directory, server.directory.parent)
-    assert "bucket name" in refused(server.directory, tmp_path, into="Not_A_Bucket")
+    (tmp_path / "files").mkdir()
+    assert "bucket name" in refused(server.directory, tmp_path / "files", into="Not_A_Bucket")
     assert server.client().list_buckets()["Buckets"] == []
     for flags in (["--versions"], ["--rate", "0"], ["--parallel", "33"], ["--owner", "a", "--owners", "b"]):
         assert holdfast("import", server.directory, "--from", tmp_path, "--into", "b", *flags).returncode == 64
