@@ -274,10 +274,10 @@ def test_locks_are_renewed_when_too_few_days_are_left(server, place, proxied):
     aged = proxied(change=lambda data: data.replace(year, b"<LastModified>%d" % (now.year - 1)))
     create(server, place.at(aged.port, retain_days=20), "three")
     third = locks(place)
-    kept = [name for name in second if not name[0].endswith(("snapshots/damaged", "snapshots/verified"))]
-    assert all(third[name][1] > second[name][1] for name in kept), "everything that a snapshot needs"
-    left = [until - now for _, until in third.values()]
-    assert min(left) > datetime.timedelta(days=20)
+    # What is written again and again has no lock: without it, locks are renewed too often, or blobs read again.
+    kept = [name for name in third if not name[0].endswith(("/retained", "/damaged", "/verified"))]
+    assert all(third[name][1] > second[name][1] for name in kept if name in second), "all that a snapshot needs"
+    assert min(third[name][1] for name in kept) > now + datetime.timedelta(days=20)
     assert len([key for key, _ in third if key.endswith("snapshots/retained")]) == 1
     # What was renewed a moment ago is not renewed again, old as it is.
     create(server, place.at(aged.port, retain_days=20), "four")

@@ -7,7 +7,7 @@ import Testing
 
     /// A version of an object, as a listing shows it.
     private func version(
-        _ size: UInt64 = 1, _ id: String?, at seconds: UInt64 = 0, isMarker: Bool = false
+        _ id: String?, _ size: UInt64 = 1, at seconds: UInt64 = 0, isMarker: Bool = false
     ) -> ListedObject {
         ListedObject(
             key: "", size: isMarker ? 0 : size, etag: "e-\(id ?? "")", versionID: id,
@@ -30,9 +30,9 @@ import Testing
     @Test func whatWasAppendedIsBehindWhatWasThere() {
         let tree = RemoteTree(
             [
-                RemoteTree.extentName(Self.log, at: 30): [version(5, "c")],
-                Self.log: [version(10, "a")],
-                RemoteTree.extentName(Self.log, at: 10): [version(20, "b")],
+                RemoteTree.extentName(Self.log, at: 30): [version("c", 5)],
+                Self.log: [version("a", 10)],
+                RemoteTree.extentName(Self.log, at: 10): [version("b", 20)],
             ], at: nil)
         #expect(versions(tree, Self.log) == ["a", "b", "c"] && tree.files[Self.log]?.size == 35)
         #expect(tree.names(in: "log") == ["00000000000000000001.log"])
@@ -40,14 +40,14 @@ import Testing
 
     @Test func whatIsBehindAGapDoesNotCountAndGoesWithTheFile() {
         let tree = RemoteTree(
-            [Self.log: [version(10, "a")], RemoteTree.extentName(Self.log, at: 11): [version(20, "b")]],
+            [Self.log: [version("a", 10)], RemoteTree.extentName(Self.log, at: 11): [version("b", 20)]],
             at: nil)
         #expect(versions(tree, Self.log) == ["a"])
         #expect(tree.files[Self.log]?.others.map(\.versionID) == ["b"])
     }
 
     @Test func withoutItsBeginningThereIsNoFile() {
-        let tree = RemoteTree([RemoteTree.extentName(Self.log, at: 10): [version(20, "b")]], at: nil)
+        let tree = RemoteTree([RemoteTree.extentName(Self.log, at: 10): [version("b", 20)]], at: nil)
         #expect(tree.files.isEmpty && !tree.isDirectory("log"))
     }
 
@@ -61,7 +61,7 @@ import Testing
 
     @Test func whatAThiefPutsAboveHidesNothing() {
         let tree = RemoteTree(
-            ["blobs/x": [version("marker", isMarker: true), version(7, "theirs"), version(9, "ours")]],
+            ["blobs/x": [version("marker", isMarker: true), version("theirs", 7), version("ours", 9)]],
             at: nil)
         #expect(versions(tree, "blobs/x") == ["ours"] && tree.files["blobs/x"]?.size == 9)
         #expect(tree.files["blobs/x"]?.others.map(\.versionID) == ["marker", "theirs"])

@@ -148,7 +148,7 @@ package struct StoreModel: Sendable {
                 guard let shown = versions.first, let bytes = shown.bytes else { continue }
                 let current = buckets[name]!.keys[key]?.first
                 if let present = current?.bytes, present == bytes, current?.etag == shown.etag { continue }
-                _ = try place(bytes, etag: shown.etag, id: id(name, key), name, key)
+                _ = try place(bytes, etag: shown.etag, id(name, key), name, key)
             }
         }
     }
