@@ -241,18 +241,29 @@ extension ObjectFileSystem {
 
     private static let renewed = "snapshots/retained"
 
-    /// Renews the locks of files that a snapshot needs, where the last lock was so long ago that too few days are left.
+    /// What `snapshots/retained` says: when locks were renewed, and for how many days.
+    private struct Renewal {
+        /// Microseconds since 1970; 0 if it is not known.
+        var time: UInt64 = 0
+        /// `nil` where it does not say.
+        var days: Int?
+    }
+
+    /// Renews the locks of files that a snapshot needs, where the last lock was so long ago that too few days are left, or
+    /// was for fewer days than are asked for now.
     public func retain(_ give: (_ paths: @escaping ([String]) throws -> Void) throws -> Void) throws {
         guard let lock = try objectLock() else { return }
         let days = UInt64(lock.days * 2 / 3)
         let now = Timestamp.now().microseconds
-        let due = now - min(now, max(days / 2, 1) * 86_400_000_000)
         let last = try lastRenewal(before: now)
+        let isLonger = last.days.map { $0 < lock.days } ?? false
+        let due = now - min(now, max(days / 2, 1) * 86_400_000_000)
         var renewals = 0
         try give { [self] paths in
             for path in paths {
                 guard let file = try file(try name(path)) else { continue }
-                for extent in file.extents where max(last, extent.modified.microseconds) < due {
+                for extent in file.extents
+                where isLonger || max(last.time, extent.modified.microseconds) < due {
                     try asking {
                         try client.extendRetention(key(extent.name), version: extent.versionID, lock)
                     }
@@ -260,19 +271,22 @@ extension ObjectFileSystem {
                 }
             }
         }
-        if renewals > 0 { try replaceFile("\(root)/\(Self.renewed)", with: Array("\(now)\n".utf8)) }
+        guard renewals > 0 || last.days == nil else { return }
+        // What was not renewed was locked later than the time that stood there.
+        let time = renewals > 0 ? now : last.time
+        try replaceFile("\(root)/\(Self.renewed)", with: Array("\(time) \(lock.days)\n".utf8))
     }
 
-    /// When locks were renewed: what was there then has its lock from then. 0 if it is not known.
-    private func lastRenewal(before now: UInt64) throws(FileSystemError) -> UInt64 {
-        guard let record = try contents(ofFile: Self.renewed) else { return 0 }
+    private func lastRenewal(before now: UInt64) throws(FileSystemError) -> Renewal {
+        guard let record = try contents(ofFile: Self.renewed) else { return Renewal() }
         var bytes = [UInt8](repeating: 0, count: Int(min(record.size, 64)))
         let outcome = bytes.withUnsafeMutableBytes { room in
             Result { () throws(FileSystemError) in try read(record, into: room, at: 0) }
         }
         _ = try outcome.get()
         // Somebody else may have written it: what cannot be read, or has yet to be, renews too much.
-        let text = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        return UInt64(text).flatMap { $0 > now ? nil : $0 } ?? 0
+        let fields = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        guard let time = fields.first.flatMap({ UInt64($0) }), time <= now else { return Renewal() }
+        return Renewal(time: time, days: fields.dropFirst().first.flatMap { Int($0) })
     }
 }
