@@ -14,11 +14,7 @@ struct FileImport: Sendable {
     let sums: ReferenceTable?
 
     func bring(_ file: FolderFile) async -> ImportOutcome {
-        let key: ObjectKey
-        do { key = try target.key(for: file.name) } catch {
-            return ImportOutcome(.failed, file.name, size: file.size, detail: "\(error)")
-        }
-        return await target.settling(file.name, key) { _ in try await attempt(file, key) }
+        await target.settling((file.name, (nil, nil), file.size)) { key, _ in try await attempt(file, key) }
     }
 
     private func attempt(_ file: FolderFile, _ key: ObjectKey) async throws -> ImportOutcome {

@@ -71,16 +71,23 @@ struct ImportTarget: Sendable {
     }
 
     /// Makes one object's outcome of what may go wrong with it.
-    /// - Parameter attempt: told which one it is, 1 or 2.
+    /// - Parameters:
+    ///   - found: what it is in the source: its name, owner and size.
+    ///   - attempt: told which one it is, 1 or 2.
     func settling(
-        _ name: String, _ key: ObjectKey, _ attempt: (Int) async throws -> ImportOutcome
+        _ found: (name: String, owner: (id: String?, name: String?), size: UInt64),
+        _ attempt: (ObjectKey, Int) async throws -> ImportOutcome
     ) async -> ImportOutcome {
+        func outcome(_ action: ImportOutcome.Action, _ why: String) -> ImportOutcome {
+            ImportOutcome(
+                action, found.name, key: order.prefix + found.name,
+                owner: owner(of: found.name, found.owner)?.displayName, size: found.size, detail: why)
+        }
+        let key: ObjectKey
+        do { key = try self.key(for: found.name) } catch { return outcome(.failed, "\(error)") }
         var number = 1
         while true {
-            func outcome(_ action: ImportOutcome.Action, _ why: String) -> ImportOutcome {
-                ImportOutcome(action, name, key: key.rawValue, detail: why)
-            }
-            do { return try await attempt(number) } catch ImportTrouble.gone(let why) {
+            do { return try await attempt(key, number) } catch ImportTrouble.gone(let why) {
                 return outcome(.skipped, why)
             } catch ImportTrouble.mismatch(let why) {
                 if number == 2 { return outcome(.mismatch, why) }

@@ -21,11 +21,7 @@ struct ObjectImport: Sendable {
         let name = client.location.name(ofKey: listed.key)
         // What some programs put for the folder itself.
         if name.isEmpty { return ImportOutcome(.skipped, listed.key, detail: "the prefix itself") }
-        let key: ObjectKey
-        do { key = try target.key(for: name) } catch {
-            return ImportOutcome(.failed, name, size: listed.size, detail: "\(error)")
-        }
-        return await target.settling(name, key) { number in
+        return await target.settling((name, (listed.owner, listed.ownerName), listed.size)) { key, number in
             let now = number > 1 && !namesVersions ? try FoundObject.current(listed, client) : listed
             return try await attempt(now, name, key)
         }
@@ -79,7 +75,7 @@ struct ObjectImport: Sendable {
         var obstacle: String?
         for index in versions.indices.reversed() {
             let outcome = await bring(
-                versions[index], as: ids[index], of: ids, name, key, isThere: there.contains(ids[index]),
+                versions[index], as: ids[index], of: ids, name, isThere: there.contains(ids[index]),
                 // A version shows above those that were there before it.
                 conflict: isForeign && !target.order.overwrites
                     ? Self.foreign
@@ -105,10 +101,10 @@ struct ObjectImport: Sendable {
     }
 
     private func bring(
-        _ listed: ListedObject, as id: VersionID, of history: [VersionID], _ name: String, _ key: ObjectKey,
-        isThere: Bool, conflict: String?, obstacle: String?
+        _ listed: ListedObject, as id: VersionID, of history: [VersionID], _ name: String, isThere: Bool,
+        conflict: String?, obstacle: String?
     ) async -> ImportOutcome {
-        await target.settling(name, key) { _ in
+        await target.settling((name, (listed.owner, listed.ownerName), listed.size)) { key, _ in
             let owner = try target.requiredOwner(of: name, (listed.owner, listed.ownerName))
             var outcome = ImportOutcome(
                 .imported, name, key: key.rawValue, version: id.description, owner: owner.displayName,

@@ -7,9 +7,9 @@ import S3
 /// Takes the bytes of a version into the store, whole or part by part, and knows what they came to before anything is
 /// published. One task at a time calls it; it ends with ``publish(_:)`` or ``discard()``.
 final class VersionIntake {
-    let version: ArrivingVersion
-    let isMultipart: Bool
-    let algorithm: EventChecksumAlgorithm
+    private let version: ArrivingVersion
+    private let isMultipart: Bool
+    private let algorithm: EventChecksumAlgorithm
     private let isComposite: Bool
     private let store: ObjectStore
     private var uploads: [Upload] = []
@@ -61,16 +61,13 @@ final class VersionIntake {
     /// As its last part, or whole, came.
     var last: ContentDigests { parts[parts.count - 1] }
 
-    /// What `checksum` says of the last part.
-    var lastChecksum: EventChecksum { checksum(of: last) }
-
     private func checksum(of digests: ContentDigests) -> EventChecksum {
         EventChecksum(algorithm, digests.checksum ?? [])
     }
 
     /// The checksum of the whole; `nil` if it does not follow from those of the parts.
     var checksum: EventChecksum? {
-        guard isMultipart else { return lastChecksum }
+        guard isMultipart else { return checksum(of: last) }
         return ObjectChecksum.combine(
             parts.map { (checksum(of: $0), $0.length) }, isComposite: isComposite)
     }
