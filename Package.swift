@@ -188,8 +188,7 @@ let package = Package(
         .testTarget(
             name: "ImportingTests",
             dependencies: [
-                "Catalog", "Digests", "Importing", "Model", "ObjectStore", "S3", "S3Repository",
-                "TestSupport",
+                "Catalog", "Importing", "Integrity", "Model", "ObjectStore", "S3", "S3Repository", "TestSupport",
                 "Volumes",
             ],
             swiftSettings: strict),
