@@ -188,8 +188,8 @@ let package = Package(
         .testTarget(
             name: "ImportingTests",
             dependencies: [
-                "Catalog", "Importing", "Integrity", "Model", "ObjectStore", "S3", "S3Repository", "TestSupport",
-                "Volumes",
+                "Catalog", "Importing", "Integrity", "Model", "ObjectStore", "S3", "S3Repository",
+                "TestSupport", "Volumes",
             ],
             swiftSettings: strict),
         .testTarget(
