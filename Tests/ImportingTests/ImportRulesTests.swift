@@ -30,8 +30,9 @@ import Testing
     }
 
     @Test(arguments: [
-        Limits.uploadByteCount + 1, 6 * Limits.uploadByteCount, Limits.objectByteCount - 1,
-        Limits.objectByteCount,
+        Limits.uploadByteCount + 1, 6 * Limits.uploadByteCount,
+        UInt64(Limits.partCount) * Limits.uploadByteCount - 1,
+        UInt64(Limits.partCount) * Limits.uploadByteCount,
     ])
     func moreIsCutIntoPartsThatS3Takes(size: UInt64) throws {
         let lengths = try #require(PartCutting.lengths(size))
