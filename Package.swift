@@ -88,6 +88,13 @@ let package = Package(
             name: "S3Repository",
             dependencies: ["Model", "Digests", "Volumes", "S3", httpClient, nioCore, nioHTTP1, nioSSL],
             swiftSettings: strict),
+        // What comes from elsewhere: directory trees, other S3 servers' buckets.
+        .target(
+            name: "Importing",
+            dependencies: [
+                "Model", "Digests", "Volumes", "Catalog", "ObjectStore", "S3", "S3Repository",
+            ],
+            swiftSettings: strict),
         // Whom the store tells of what happens.
         .target(
             name: "Notifications",
@@ -99,7 +106,8 @@ let package = Package(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
-                "Integrity", "Snapshots", "S3", "S3Repository", "Notifications", httpTypes, protobuf, logging,
+                "Integrity", "Snapshots", "S3", "S3Repository", "Importing", "Notifications", httpTypes,
+                protobuf, logging,
                 nioCore, nioPosix, nioHTTP1,
                 nioTLS, nioSSL,
             ],
@@ -107,7 +115,8 @@ let package = Package(
         .executableTarget(
             name: "holdfast",
             dependencies: [
-                "EventLog", "ObjectStore", "Snapshots", "HoldfastServer", "Volumes", logging, arguments,
+                "EventLog", "ObjectStore", "Snapshots", "Importing", "HoldfastServer", "Volumes", logging,
+                arguments,
             ],
             swiftSettings: strict),
 
@@ -172,6 +181,16 @@ let package = Package(
         .testTarget(
             name: "SnapshotsTests",
             dependencies: ["Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "S3RepositoryTests", dependencies: ["Model", "S3Repository", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ImportingTests",
+            dependencies: [
+                "Catalog", "Importing", "Integrity", "Model", "ObjectStore", "S3", "S3Repository",
+                "TestSupport", "Volumes",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "NotificationsTests",

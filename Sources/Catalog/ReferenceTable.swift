@@ -101,6 +101,13 @@ public final class ReferenceTable: Sendable {
         }
     }
 
+    /// The first row of a key; `nil` if there is none.
+    public func row(of bucket: String, key: String) throws -> ReferenceRow? {
+        let start = ReferenceRow(bucket: bucket, key: key, line: -1)
+        guard let row = try rows(of: bucket, after: start, limit: 1).first else { return nil }
+        return row.key.utf8.elementsEqual(key.utf8) ? row : nil
+    }
+
     /// Rows of a bucket behind `last`, in the order of key, version and line.
     public func rows(of bucket: String, after last: ReferenceRow?, limit: Int) throws -> [ReferenceRow] {
         try queue.read { database in

@@ -68,14 +68,8 @@ public final class Server: Sendable {
         store.startMaintenance()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let workers = WorkerPool(threads: settings.workers)
-        var s3 = S3Settings()
-        s3.region = settings.region
-        s3.domains = settings.domains
-        s3.allowsSignatureV2 = settings.allowsSignatureV2
-        s3.locksNewBuckets = settings.bucketsStartLocked
-        s3.lifecycleDaySeconds = UInt64(settings.lifecycleDaySeconds)
         let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
-        s3.encryption = settings.encryption(masterKeys)
+        let s3 = settings.protocolSettings(masterKeys)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
             logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
         }
@@ -113,7 +107,7 @@ public final class Server: Sendable {
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(
-                    store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, jobs: jobs,
+                    store: store, keys: keys, masterKeys: masterKeys, s3: s3, scrub: scrub, jobs: jobs,
                     repositories: settings.repositories, sinks: sinks, isStopped: false),
                 logger: logger)
             traces?.start()

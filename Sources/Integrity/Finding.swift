@@ -50,6 +50,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
     case misplacedVolume = "volume.wrong-place"
     case foreignVolume = "volume.foreign-store"
     case failedDrill = "drill.failed"
+    case damagedRepository = "repository.damaged"
 
     /// `HF001` …: given once and never again to another kind.
     public var number: String {
@@ -100,6 +101,7 @@ public enum FindingCode: String, Sendable, CaseIterable {
             case .misplacedVolume: 43
             case .foreignVolume: 44
             case .failedDrill: 45
+            case .damagedRepository: 46
             }
         let digits = String(number)
         return "HF" + String(repeating: "0", count: 3 - digits.count) + digits

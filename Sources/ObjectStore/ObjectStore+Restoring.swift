@@ -81,7 +81,8 @@ extension ObjectStore {
         }
     }
 
-    private func publish(
+    /// Publishes a version whose bytes the uploads have, one for each of its pieces.
+    func publish(
         _ record: EventVersionPublished, _ versionID: VersionID, _ reason: String, _ uploads: [Upload],
         _ conditions: WriteConditions
     ) async throws -> Committed<ObjectVersion> {
@@ -119,6 +120,6 @@ extension ObjectStore {
                 }
             }
         }
-        throw StoreError.busy("volumes leave and return while a version is restored")
+        throw StoreError.busy("volumes leave and return while a version is brought in")
     }
 }

@@ -69,6 +69,7 @@ package struct StoreInspection: Sendable {
     }
 
     package var stateDirectory: String { engine.settings.stateDirectory }
+    package var volumePaths: [String] { engine.settings.volumePaths }
 
     /// Applies the log's events, through one, to a catalog.
     package func replay(to catalog: Catalog, through last: SequenceNumber) throws {

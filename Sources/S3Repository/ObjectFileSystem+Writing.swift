@@ -241,36 +241,52 @@ extension ObjectFileSystem {
 
     private static let renewed = "snapshots/retained"
 
-    /// Renews the locks of files that a snapshot needs, where the last lock was so long ago that too few days are left.
-    public func retain(_ paths: [String]) throws(FileSystemError) {
+    /// What `snapshots/retained` says: when locks were renewed, and for how many days.
+    private struct Renewal {
+        /// Microseconds since 1970; 0 if it is not known.
+        var time: UInt64 = 0
+        /// `nil` where it does not say.
+        var days: Int?
+    }
+
+    /// Renews the locks of files that a snapshot needs, where the last lock was so long ago that too few days are left, or
+    /// was for fewer days than are asked for now.
+    public func retain(_ give: (_ paths: @escaping ([String]) throws -> Void) throws -> Void) throws {
         guard let lock = try objectLock() else { return }
         let days = UInt64(lock.days * 2 / 3)
         let now = Timestamp.now().microseconds
+        let last = try lastRenewal(before: now)
+        let isLonger = last.days.map { $0 < lock.days } ?? false
         let due = now - min(now, max(days / 2, 1) * 86_400_000_000)
-        var last: UInt64 = 0
-        if let record = try contents(ofFile: Self.renewed) {
-            var bytes = [UInt8](repeating: 0, count: Int(min(record.size, 64)))
-            let outcome = bytes.withUnsafeMutableBytes { room in
-                Result { () throws(FileSystemError) in try read(record, into: room, at: 0) }
-            }
-            _ = try outcome.get()
-            // Somebody else may have written it: what cannot be read, or has yet to be, renews too much.
-            last =
-                UInt64(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
-                ?? 0
-            if last > now { last = 0 }
-        }
         var renewals = 0
-        for path in paths {
-            guard let file = try file(try name(path)) else { continue }
-            for extent in file.extents {
-                // The record covers what was there when it was written.
-                let since = extent.modified.microseconds < last ? last : extent.modified.microseconds
-                guard since < due else { continue }
-                try asking { try client.extendRetention(key(extent.name), version: extent.versionID, lock) }
-                renewals += 1
+        try give { [self] paths in
+            for path in paths {
+                guard let file = try file(try name(path)) else { continue }
+                for extent in file.extents
+                where isLonger || max(last.time, extent.modified.microseconds) < due {
+                    try asking {
+                        try client.extendRetention(key(extent.name), version: extent.versionID, lock)
+                    }
+                    renewals += 1
+                }
             }
         }
-        if renewals > 0 { try replaceFile("\(root)/\(Self.renewed)", with: Array("\(now)\n".utf8)) }
+        guard renewals > 0 || last.days == nil else { return }
+        // What was not renewed was locked later than the time that stood there.
+        let time = renewals > 0 ? now : last.time
+        try replaceFile("\(root)/\(Self.renewed)", with: Array("\(time) \(lock.days)\n".utf8))
+    }
+
+    private func lastRenewal(before now: UInt64) throws(FileSystemError) -> Renewal {
+        guard let record = try contents(ofFile: Self.renewed) else { return Renewal() }
+        var bytes = [UInt8](repeating: 0, count: Int(min(record.size, 64)))
+        let outcome = bytes.withUnsafeMutableBytes { room in
+            Result { () throws(FileSystemError) in try read(record, into: room, at: 0) }
+        }
+        _ = try outcome.get()
+        // Somebody else may have written it: what cannot be read, or has yet to be, renews too much.
+        let fields = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        guard let time = fields.first.flatMap({ UInt64($0) }), time <= now else { return Renewal() }
+        return Renewal(time: time, days: fields.dropFirst().first.flatMap { Int($0) })
     }
 }

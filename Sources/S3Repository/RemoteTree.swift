@@ -1,42 +1,53 @@
 import Model
 
 /// A run of a file's bytes, and the version of an object that is it.
-struct Extent: Sendable {
+package struct Extent: Sendable {
     /// Relative to the place's prefix.
-    let name: String
-    let offset: UInt64
-    let size: UInt64
-    let etag: String
-    let versionID: String?
-    let modified: Timestamp
+    package let name: String
+    package let offset: UInt64
+    package let size: UInt64
+    package let etag: String
+    package let versionID: String?
+    package let modified: Timestamp
 
-    var end: UInt64 { offset + size }
+    package var end: UInt64 { offset + size }
+
+    package init(
+        name: String, offset: UInt64, size: UInt64, etag: String, versionID: String?, modified: Timestamp
+    ) {
+        self.name = name
+        self.offset = offset
+        self.size = size
+        self.etag = etag
+        self.versionID = versionID
+        self.modified = modified
+    }
 }
 
 /// A file that is one object, or several one behind the other: what is appended to it becomes an object of its own.
-struct RemoteFile: Sendable {
-    var extents: [Extent] = []
+package struct RemoteFile: Sendable {
+    package var extents: [Extent] = []
     /// Other versions under the file's names, and objects that do not join: they go when the file does.
-    var others: [(name: String, versionID: String?)] = []
+    package var others: [(name: String, versionID: String?)] = []
 
-    var size: UInt64 { extents.last?.end ?? 0 }
+    package var size: UInt64 { extents.last?.end ?? 0 }
 }
 
 /// The files that the objects below a prefix make up. A value of its own, without an endpoint.
-struct RemoteTree: Sendable {
-    private(set) var files: [String: RemoteFile] = [:]
+package struct RemoteTree: Sendable {
+    package private(set) var files: [String: RemoteFile] = [:]
     /// The names in each directory.
     private var children: [String: Set<String>] = [:]
 
     /// What is written over again and again, where the newest version counts.
-    static func isRewritten(_ name: String) -> Bool {
+    package static func isRewritten(_ name: String) -> Bool {
         name == "snapshots/verified" || name == "snapshots/retained" || name == "snapshots/damaged"
     }
 
     /// Behind what an append to a file is named: `log/00000000000000000001.log~00000000000000065536`.
     private static let mark: Character = "~"
 
-    static func extentName(_ file: String, at offset: UInt64) -> String {
+    package static func extentName(_ file: String, at offset: UInt64) -> String {
         let digits = String(offset)
         return "\(file)\(mark)\(String(repeating: "0", count: 20 - digits.utf8.count))\(digits)"
     }
@@ -48,12 +59,12 @@ struct RemoteTree: Sendable {
         return (String(name[..<index]), offset)
     }
 
-    init() {}
+    package init() {}
 
     /// - Parameters:
     ///   - versions: of every object by its name, newest first; delete markers too.
     ///   - moment: only what was there then counts.
-    init(_ versions: [String: [ListedObject]], at moment: Timestamp?) {
+    package init(_ versions: [String: [ListedObject]], at moment: Timestamp?) {
         for (name, all) in versions {
             guard let chosen = Self.choose(all, name, at: moment) else { continue }
             let (file, offset) = Self.place(of: name)
@@ -115,21 +126,22 @@ struct RemoteTree: Sendable {
         children["", default: []].insert(String(name))
     }
 
-    func isDirectory(_ name: String) -> Bool { name.isEmpty || children[name] != nil }
+    package func isDirectory(_ name: String) -> Bool { name.isEmpty || children[name] != nil }
 
     /// Names in a directory.
-    func names(in directory: String) -> Set<String> { children[directory] ?? [] }
+    package func names(in directory: String) -> Set<String> { children[directory] ?? [] }
 
-    mutating func put(_ file: String, _ extents: [Extent], others: [(name: String, versionID: String?)] = [])
-    {
+    package mutating func put(
+        _ file: String, _ extents: [Extent], others: [(name: String, versionID: String?)] = []
+    ) {
         files[file] = RemoteFile(extents: extents, others: others)
         enter(file)
     }
 
-    mutating func append(_ extent: Extent, to file: String) { files[file]?.extents.append(extent) }
+    package mutating func append(_ extent: Extent, to file: String) { files[file]?.extents.append(extent) }
 
     /// Directories stay: one that is empty lists nothing.
-    mutating func remove(_ file: String) {
+    package mutating func remove(_ file: String) {
         files[file] = nil
         let slash = file.lastIndex(of: "/")
         let directory = slash.map { String(file[..<$0]) } ?? ""

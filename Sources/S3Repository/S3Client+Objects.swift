@@ -15,6 +15,37 @@ package struct ListedObject: Sendable {
     package let isLatest: Bool
     package let isDeleteMarker: Bool
     package let owner: String?
+    /// The owner's display name, where the endpoint tells one.
+    package let ownerName: String?
+
+    package init(
+        key: String, size: UInt64, etag: String, versionID: String?, modified: Timestamp,
+        isLatest: Bool = true,
+        isDeleteMarker: Bool = false, owner: String? = nil, ownerName: String? = nil
+    ) {
+        self.key = key
+        self.size = size
+        self.etag = etag
+        self.versionID = versionID
+        self.modified = modified
+        self.isLatest = isLatest
+        self.isDeleteMarker = isDeleteMarker
+        self.owner = owner
+        self.ownerName = ownerName
+    }
+}
+
+/// A page of a listing.
+package struct ObjectPage: Sendable {
+    /// Where a listing goes on.
+    package enum Place: Sendable {
+        case token(String)
+        case behind(key: String, version: String)
+    }
+
+    package let objects: [ListedObject]
+    /// `nil` at the end.
+    package let next: Place?
 }
 
 /// How an object is locked when it is written.
@@ -45,55 +76,57 @@ extension S3Client {
     package func list(
         _ prefix: String, versions: Bool, _ page: ([ListedObject]) throws -> Void
     ) throws {
-        guard versions else { return try listCurrent(prefix, page) }
-        var isFirst = true
-        var marker: (key: String, version: String)?
+        var hasVersions = versions
+        var place: ObjectPage.Place?
         while true {
-            var query = [
-                ("versions", ""), ("prefix", prefix), ("encoding-type", "url"), ("max-keys", "1000"),
-            ]
-            if let marker {
-                query.append(("key-marker", marker.key))
-                query.append(("version-id-marker", marker.version))
+            let found: ObjectPage
+            do { found = try list(prefix, versions: hasVersions, from: place) } catch {
+                guard hasVersions, place == nil, error.isOfNoVersions else { throw error }
+                hasVersions = false
+                continue
             }
-            let response: S3Response
-            do { response = try send(S3Request("GET", query: query.map { (name: $0.0, value: $0.1) })) } catch
-            {
-                guard isFirst, error.status == 501 || error.status == 405 || error.code == "NotImplemented"
-                else { throw error }
-                return try listCurrent(prefix, page)
-            }
-            isFirst = false
-            let document = try parsed(response, "ListVersionsResult", "GET", nil)
-            let listed = document.children.compactMap { element -> ListedObject? in
-                guard element.name == "Version" || element.name == "DeleteMarker" else { return nil }
-                return Self.object(element, isVersion: true)
-            }
-            try page(listed)
-            guard document.value("IsTruncated") == "true", let key = document.value("NextKeyMarker") else {
-                return
-            }
-            marker = (
-                PercentEncoding.decode(key, plusIsSpace: true) ?? key,
-                document.value("NextVersionIdMarker") ?? ""
-            )
+            try page(found.objects)
+            guard let next = found.next else { return }
+            place = next
         }
     }
 
-    private func listCurrent(_ prefix: String, _ page: ([ListedObject]) throws -> Void) throws {
-        var token: String?
-        while true {
-            var query = [
-                ("list-type", "2"), ("prefix", prefix), ("encoding-type", "url"), ("fetch-owner", "true"),
-                ("max-keys", "1000"),
-            ]
-            if let token { query.append(("continuation-token", token)) }
-            let response = try send(S3Request("GET", query: query.map { (name: $0.0, value: $0.1) }))
-            let document = try parsed(response, "ListBucketResult", "GET", nil)
-            try page(document.all("Contents").compactMap { Self.object($0, isVersion: false) })
-            token = document.value("NextContinuationToken")
-            guard document.value("IsTruncated") == "true", token != nil else { return }
+    /// One page of what is below a prefix, in the order of keys; the versions of a key newest first.
+    /// - Parameter place: where the page before ended; `nil` for the first.
+    package func list(
+        _ prefix: String, versions: Bool, from place: ObjectPage.Place?
+    ) throws(S3ClientError) -> ObjectPage {
+        var query = [("prefix", prefix), ("encoding-type", "url"), ("max-keys", "1000")]
+        query += versions ? [("versions", "")] : [("list-type", "2"), ("fetch-owner", "true")]
+        switch place {
+        case .token(let token): query.append(("continuation-token", token))
+        case .behind(let key, let version): query += [("key-marker", key), ("version-id-marker", version)]
+        case nil: break
         }
+        let response = try send(S3Request("GET", query: query.map { (name: $0.0, value: $0.1) }))
+        let root = versions ? "ListVersionsResult" : "ListBucketResult"
+        let document = try parsed(response, root, "GET", nil)
+        let objects = document.children.compactMap { element -> ListedObject? in
+            switch element.name {
+            case "Version", "DeleteMarker": Self.object(element, isVersion: true)
+            case "Contents": Self.object(element, isVersion: false)
+            default: nil
+            }
+        }
+        guard document.value("IsTruncated") == "true" else { return ObjectPage(objects: objects, next: nil) }
+        if let token = document.value("NextContinuationToken") {
+            return ObjectPage(objects: objects, next: .token(token))
+        }
+        guard let key = document.value("NextKeyMarker") else {
+            throw S3ClientError(
+                method: "GET", place: self.place(nil), status: response.status, code: "",
+                message: "the listing is cut off, and does not say where it goes on", attempts: 1)
+        }
+        return ObjectPage(
+            objects: objects,
+            next: .behind(
+                key: PercentEncoding.decode(key, plusIsSpace: true) ?? key,
+                version: document.value("NextVersionIdMarker") ?? ""))
     }
 
     private static func object(_ element: XMLElement, isVersion: Bool) -> ListedObject? {
@@ -107,7 +140,8 @@ extension S3Client {
             versionID: isVersion && version != "null" ? version : nil,
             modified: time(element.value("LastModified") ?? ""),
             isLatest: isVersion ? element.value("IsLatest") == "true" : true,
-            isDeleteMarker: element.name == "DeleteMarker", owner: element.child("Owner")?.value("ID"))
+            isDeleteMarker: element.name == "DeleteMarker", owner: element.child("Owner")?.value("ID"),
+            ownerName: element.child("Owner")?.value("DisplayName"))
     }
 
     /// Of `2026-01-31T08:00:00.123Z`, to the second; times without a zone are UTC.
@@ -153,11 +187,30 @@ extension S3Client {
         return response.body
     }
 
-    package func head(_ key: String, version: String?) throws(S3ClientError) -> S3Response {
+    /// - Parameter part: of an object made of parts, from 1: the answer tells of that part alone, and how many there are.
+    package func head(
+        _ key: String, version: String?, part: Int? = nil
+    ) throws(S3ClientError) -> S3Response {
+        var query: [(name: String, value: String)] = version.map { [(name: "versionId", value: $0)] } ?? []
+        if let part { query.append((name: "partNumber", value: String(part))) }
+        return try send(
+            S3Request("HEAD", key, query: query, headers: [("x-amz-checksum-mode", "ENABLED")]))
+    }
+
+    /// A whole object, small enough for memory, with all that is told of it.
+    /// - Parameter etag: the object's, which must not have changed.
+    package func get(_ key: String, version: String?, etag: String) throws(S3ClientError) -> S3Response {
         try send(
             S3Request(
-                "HEAD", key, query: version.map { [(name: "versionId", value: $0)] } ?? [],
-                headers: [("x-amz-checksum-mode", "ENABLED")]))
+                "GET", key, query: version.map { [(name: "versionId", value: $0)] } ?? [],
+                headers: [("if-match", "\"\(etag)\""), ("x-amz-checksum-mode", "ENABLED")]))
+    }
+
+    package func tags(_ key: String, version: String?) throws -> [String: String] {
+        var query = [(name: "tagging", value: "")]
+        if let version { query.append((name: "versionId", value: version)) }
+        let response = try send(S3Request("GET", key, query: query))
+        return try TagSet(try parsed(response, "Tagging", "GET", key), of: .object).byKey
     }
 
     // MARK: Writing

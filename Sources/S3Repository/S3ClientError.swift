@@ -33,6 +33,9 @@ package struct S3ClientError: Error, CustomStringConvertible, Sendable {
         return status >= 500 || status == 429 || code == "RequestTimeout" || code == "SlowDown"
     }
 
+    /// Whether an endpoint refused to tell of versions because it keeps none.
+    package var isOfNoVersions: Bool { status == 501 || status == 405 || code == "NotImplemented" }
+
     /// As the layers above a file system know it.
     var asFileSystemError: FileSystemError {
         let number: Int32 =

@@ -122,13 +122,16 @@ public final class Repository: Sendable {
     }
 
     /// Where the repository can be kept from being removed: sees to it for all that a snapshot needs.
-    func retain(_ blobs: [BlobID]) throws {
+    /// - Parameter give: calls its argument with the blobs, some at a time.
+    func retain(_ give: (_ blobs: @escaping ([BlobID]) throws -> Void) throws -> Void) throws {
         guard let retaining = fileSystem as? any RetainingFileSystem else { return }
-        var paths = blobs.map { "\(directory)/\(volume.path(of: $0))" }
-        for place in [volume.logDirectory, snapshotsDirectory] {
-            paths += try fileSystem.list(place).map { "\(place)/\($0)" }
+        try retaining.retain { [self] retain in
+            try give { [self] blobs in try retain(blobs.map { "\(directory)/\(volume.path(of: $0))" }) }
+            for place in [volume.logDirectory, snapshotsDirectory] {
+                try retain(try fileSystem.list(place).map { "\(place)/\($0)" })
+            }
+            try retain(["\(directory)/\(VolumeFile.name)"])
         }
-        try retaining.retain(paths + ["\(directory)/\(VolumeFile.name)"])
     }
 
     /// The manifest goes first, synced: what is left without one belongs to no snapshot.

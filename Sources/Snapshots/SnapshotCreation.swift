@@ -90,7 +90,7 @@ public struct SnapshotCreation: Sendable {
             mended += 1
             blobs.bytes += outcome.byteCount
         }
-        try retain(catalog)
+        try repository.retain { retain in try catalog.forEachPage { try retain($0.map(\.id)) } }
         progress(0.9)
         let file = try catalog.save(as: name, in: repository, pace)
         let manifest = try manifest(name, position, catalog, file, lost: copies.lost.count, parent: parent)
@@ -116,13 +116,6 @@ public struct SnapshotCreation: Sendable {
                 return row
             }
         }
-    }
-
-    private func retain(_ catalog: SnapshotCatalog) throws {
-        guard repository.fileSystem is any RetainingFileSystem else { return }
-        var blobs: [BlobID] = []
-        try catalog.forEachPage { blobs += $0.map(\.id) }
-        try repository.retain(blobs)
     }
 
     private func manifest(

@@ -11,7 +11,12 @@ public struct RepositoryFlaw: Sendable, Equatable {
     public let path: String
     /// The event of the log that is damaged, if that is what is wrong.
     public var sequence: SequenceNumber?
+    /// The blob that is damaged or missing, if that is what is wrong.
+    public var blob: BlobID?
     public let reason: String
+
+    /// Whether it is remembered, and tried to be mended from the store: by ``RepositoryMending``.
+    public var canBeMended: Bool { sequence != nil || blob != nil }
 }
 
 /// Checks a repository: that each snapshot can be restored.
@@ -29,7 +34,25 @@ public struct SnapshotVerification: Sendable {
         /// Blobs and bytes that were read whole.
         public var blobsRead = 0
         public var bytesRead: UInt64 = 0
-        public var flaws: [RepositoryFlaw] = []
+        /// How many were told.
+        public var flaws = 0
+        /// The first of them.
+        public var firstFlaw: RepositoryFlaw?
+        /// Blobs and events that are known to be bad, those among them that an earlier check found and this one did not
+        /// read.
+        public var knownDamage = 0
+    }
+
+    /// What a check has come to so far. Flaws are told as they are found: however many there are, none is kept.
+    private struct Account {
+        var report = Report()
+        let tell: (RepositoryFlaw) throws -> Void
+
+        mutating func add(_ flaw: RepositoryFlaw) throws {
+            report.flaws += 1
+            if report.firstFlaw == nil { report.firstFlaw = flaw }
+            try tell(flaw)
+        }
     }
 
     private static let cursorName = "verified"
@@ -53,36 +76,42 @@ public struct SnapshotVerification: Sendable {
     /// - Parameters:
     ///   - name: one snapshot; `nil` for all.
     ///   - percent: how much of the blobs is read, 0 to 100.
-    public func run(_ name: String?, percent: Int) throws -> Report {
-        var report = Report()
+    ///   - tell: told of each flaw.
+    public func run(
+        _ name: String?, percent: Int, tell: @escaping (RepositoryFlaw) throws -> Void = { _ in }
+    ) throws -> Report {
+        var account = Account(tell: tell)
         var manifests: [SnapshotManifest] = []
         if let name {
             do { manifests = [try repository.snapshot(name)] } catch SnapshotError.damagedManifest(
                 let path, let reason)
             {
-                report.flaws.append(flaw(name, path, reason))
+                try account.add(flaw(name, path, reason))
             }
         } else {
             let (good, damaged) = try repository.snapshots()
             manifests = good
-            report.flaws += damaged.map { flaw($0.name, repository.manifestPath($0.name), $0.reason) }
+            for (name, reason) in damaged {
+                try account.add(flaw(name, repository.manifestPath(name), reason))
+            }
         }
-        report.snapshots = manifests.count + report.flaws.count
-        let damagedEvents = try checkLog(manifests, &report)
+        account.report.snapshots = manifests.count + account.report.flaws
+        let damagedEvents = try checkLog(manifests, &account)
         let needed = BlobCensus(scratch: scratch)
         for manifest in manifests {
             do { try collect(manifest, needed) } catch let error as CompressionError {
-                report.flaws.append(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
+                try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             } catch let error as FileSystemError {
-                report.flaws.append(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
+                try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             }
         }
         var damage = try KnownDamage.load(repository)
         let last = manifests.map(\.position).max() ?? .zero
         damage.events = damage.events.filter { $0 > last }.union(damagedEvents)
         try damage.save(repository)
-        try checkBlobs(needed, ofAll: name == nil && report.flaws.isEmpty, percent: percent, &report)
-        return report
+        try checkBlobs(
+            needed, ofAll: name == nil && account.report.flaws == 0, percent: percent, &account)
+        return account.report
     }
 
     private func flaw(
@@ -97,7 +126,7 @@ public struct SnapshotVerification: Sendable {
 
     /// - Returns: the events that are damaged, or whose bytes are.
     private func checkLog(
-        _ manifests: [SnapshotManifest], _ report: inout Report
+        _ manifests: [SnapshotManifest], _ account: inout Account
     ) throws -> Set<SequenceNumber> {
         let last = manifests.map(\.position).max() ?? .zero
         var damaged: Set<SequenceNumber> = []
@@ -108,18 +137,18 @@ public struct SnapshotVerification: Sendable {
         while next <= last {
             do {
                 try repository.log.forEachFrame(from: next, through: last) { frame, raw in
-                    report.events += 1
+                    account.report.events += 1
                     try pace(frame.byteCount)
                     if !frame.hasGoodPayload(raw) {
                         damaged.insert(frame.sequence)
-                        report.flaws.append(
+                        try account.add(
                             flaw(
                                 "", "log", "the bytes that event \(frame.sequence) carries are damaged",
                                 frame.sequence))
                     }
                     for manifest in expected.removeValue(forKey: frame.sequence) ?? []
                     where frame.chain.description != manifest.chain {
-                        report.flaws.append(
+                        try account.add(
                             flaw(
                                 manifest.name, "log",
                                 "event \(frame.sequence) has chain hash \(frame.chain), where the manifest says \(manifest.chain)"
@@ -128,7 +157,7 @@ public struct SnapshotVerification: Sendable {
                 }
                 break
             } catch let error as LogError {
-                report.flaws.append(flaw("", "log", "\(error)", error.damagedEvent))
+                try account.add(flaw("", "log", "\(error)", error.damagedEvent))
                 guard let event = error.damagedEvent, event >= next else { break }
                 damaged.insert(event)
                 expected[event] = nil  // that it is damaged is said already
@@ -137,7 +166,7 @@ public struct SnapshotVerification: Sendable {
         }
         let head = repository.log.head.sequence
         for manifest in expected.values.joined() {
-            report.flaws.append(flaw(manifest.name, "log", "the log ends at event \(head)", head.next))
+            try account.add(flaw(manifest.name, "log", "the log ends at event \(head)", head.next))
         }
         return damaged
     }
@@ -148,7 +177,7 @@ public struct SnapshotVerification: Sendable {
 
     /// - Parameter ofAll: whether the blobs are those of all snapshots.
     private func checkBlobs(
-        _ needed: BlobCensus, ofAll: Bool, percent: Int, _ report: inout Report
+        _ needed: BlobCensus, ofAll: Bool, percent: Int, _ account: inout Account
     ) throws {
         let count = (needed.count * min(max(percent, 0), 100) + 99) / 100
         let start = try count > 0 ? start(needed) : 0
@@ -162,21 +191,23 @@ public struct SnapshotVerification: Sendable {
             try pace(0)
             let flaws = repository.volume.verify(
                 row.id, length: row.length, sha256: row.sha256, deep: isDeep)
-            report.blobs += 1
+            account.report.blobs += 1
             if isDeep {
-                report.blobsRead += 1
-                report.bytesRead += row.length
+                account.report.blobsRead += 1
+                account.report.bytesRead += row.length
             }
             // Bad bytes that were read once are bad until they are read again.
             damage.note(row.id, isDamaged: !flaws.isEmpty || !isDeep && known.blobs.contains(row.id))
             for found in flaws {
-                report.flaws.append(
+                try account.add(
                     RepositoryFlaw(
-                        snapshot: "", path: repository.volume.path(of: row.id), reason: found.description))
+                        snapshot: "", path: repository.volume.path(of: row.id), blob: row.id,
+                        reason: found.description))
             }
         }
         damage.events = known.events
         try damage.save(repository)
+        account.report.knownDamage = damage.blobs.count + damage.events.count
         if let last, count < needed.count {
             try repository.fileSystem.replaceFile(cursorPath, with: Array("\(last)\n".utf8))
         }

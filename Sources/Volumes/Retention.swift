@@ -2,8 +2,11 @@ import Foundation
 
 /// A file system whose files can be kept from being removed for a time: objects under object lock.
 public protocol RetainingFileSystem: FileSystem {
-    /// Sees to it that files are kept for as long as its settings say, from now on.
-    func retain(_ paths: [String]) throws(FileSystemError)
+    /// Sees to it that files are kept for as long as its settings say, from now on. That it was done is written down when
+    /// all of it is: one that is cut off is done again.
+    /// - Parameter give: calls its argument with the files, some at a time.
+    /// - Throws: ``FileSystemError``; what `give` throws.
+    func retain(_ give: (_ paths: @escaping ([String]) throws -> Void) throws -> Void) throws
 }
 
 extension FileSystemError {

@@ -111,6 +111,28 @@ def test_a_drill_that_fails_is_a_finding_until_one_is_good(tmp_path):
         assert "holdfast_open_findings 0" in metrics(server)
 
 
+def test_a_check_that_finds_damage_is_a_finding_until_it_is_mended(tmp_path):
+    store, place = settings(tmp_path, **{"snapshot-every": "24h", "verify-every": "1s", "verify-percent": 100})
+    with Server(store) as server:
+        wait_until(lambda: jobs(store)["snapshot:nas"]["lastGood"], what="the first snapshot, of nothing")
+        fill(server)
+        jobs(store, "run", "snapshot:nas")
+        wait_until(lambda: len([p for p in (place / "blobs").rglob("*") if p.is_file()]) == 4, what="blobs in the repository")
+        wait_until(lambda: "4 blobs checked" in (jobs(store)["verify:nas"]["lastResult"] or ""), what="a good check")
+        for blob in sorted(p for p in (place / "blobs").rglob("*") if p.is_file())[:2]:
+            blob.write_bytes(blob.read_bytes()[:66_000] + b"bad" + blob.read_bytes()[66_003:])
+        wait_until(lambda: jobs(store)["verify:nas"]["lastGood"] is False, what="a check that finds it")
+        assert "2 flaws, the first in blobs/" in jobs(store)["verify:nas"]["lastResult"]
+        recorded = [e["event"]["findingRecorded"]["finding"] for e in server.log() if "findingRecorded" in e["event"]]
+        assert [(f["code"], f["path"]) for f in recorded] == [("HF046", "repository nas")], "once, however often it is found"
+        assert "holdfast_open_findings 1" in metrics(server)
+        wait_until(lambda: holdfast("jobs", "pause", store, "verify:nas").returncode == 0, what="a pause")
+        wait_until(lambda: holdfast("snapshot", "verify", place, "--mend", store).returncode == 0, what="all of it mended")
+        holdfast("jobs", "resume", store, "verify:nas", check=0)
+        wait_until(lambda: jobs(store)["verify:nas"]["lastGood"], what="a good check again")
+        assert "holdfast_open_findings 0" in metrics(server)
+
+
 @pytest.mark.parametrize("member, value, told", [
     ("snapshot-every", "often", "such as 24h"), ("snapshot-at", "25:00", "such as 02:30"), ("keep-lots", 3, "has directory"),
     ("directory", "", "without either a directory")])

@@ -1,17 +1,20 @@
 """A repository at an S3 endpoint, which here is another Holdfast: whole, cut off, refused, robbed."""
 
 import contextlib
+import datetime
 import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import threading
 
+import boto3
 import pytest
-
+from botocore.config import Config
+from certificates import Authority
 from holdfast import ACCESS_KEY, BINARY, SECRET_KEY, Server, holdfast, wait_until
+from proxy import Proxy
 
 
 @pytest.fixture(scope="module")
@@ -142,62 +145,11 @@ def test_the_log_goes_on_in_objects_of_its_own(server, place):
     assert lines("drill", place.at(), "--snapshot", "s0")[-1]["failures"] == 0
 
 
-class Proxy:
-    """Between a client and an endpoint: does to every connection what `harm` says."""
-
-    def __init__(self, port, harm):
-        self.target, self.harm = port, harm
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.count = 0
-        self.harmed = 0
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                self.count += 1
-                threading.Thread(target=self.serve, args=(client, self.harm(self.count)), daemon=True).start()
-
-    def serve(self, client, harm):
-        with contextlib.suppress(OSError), client:
-            self.harmed += harm is not None
-            if harm == "reset":
-                client.recv(100)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                return
-            if harm == "503":
-                head = client.recv(65536)
-                body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-                client.sendall(b"HTTP/1.1 503 Slow Down\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
-                while head and client.recv(65536):
-                    pass
-                return
-            with socket.create_connection(("127.0.0.1", self.target)) as server:
-                threading.Thread(target=self.pump, args=(client, server, None), daemon=True).start()
-                self.pump(server, client, 300 if harm == "truncate" else None)
-
-    @staticmethod
-    def pump(source, sink, limit):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if limit is not None:
-                    data, limit = data[:limit], limit - len(data[:limit])
-                sink.sendall(data)
-                if limit == 0:
-                    break
-            sink.shutdown(socket.SHUT_WR)
-
-    def close(self):
-        self.listener.close()
-
-
 @pytest.fixture
 def proxied(elsewhere):
     with contextlib.ExitStack() as stack:
-        def start(harm):
-            proxy = Proxy(elsewhere.port, harm)
+        def start(harm=lambda n: None, **more):
+            proxy = Proxy(elsewhere.port, harm, **more)
             stack.callback(proxy.close)
             return proxy
         yield start
@@ -291,3 +243,115 @@ def test_a_thief_with_the_keys_hides_nothing_that_is_locked(server, place, tmp_p
     assert "snapshot one stays" in said and "locked until" in said
     s3.delete_object(Bucket="photos", Key="1")
     assert create(server, place.at(retain_days=2))["blobs"] == 0
+
+
+def locks(place):
+    """Until when each version is locked, and how."""
+    pages = place.client.get_paginator("list_object_versions").paginate(Bucket=place.bucket)
+    found = {}
+    for version in [v for page in pages for v in page["Versions"]]:
+        head = place.client.head_object(Bucket=place.bucket, Key=version["Key"], VersionId=version["VersionId"])
+        found[version["Key"], version["VersionId"]] = (head.get("ObjectLockMode"), head.get("ObjectLockRetainUntilDate"))
+    return found
+
+
+def test_locks_are_renewed_when_too_few_days_are_left(server, place, proxied):
+    place.make(ObjectLockEnabledForBucket=True)
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    fill(s3)
+    create(server, place.at(retain_days=10), "one")
+    first = locks(place)
+    assert len(first) >= 7 and {mode for mode, _ in first.values()} == {"COMPLIANCE", None}
+    # Not yet: half of the days and more are left.
+    create(server, place.at(retain_days=10), "two")
+    second = locks(place)
+    assert {name: second[name] for name in first} == first
+    # More days are asked for than they were locked for. (What is written again and again has no lock: without it, locks are
+    # renewed too often, or blobs read again.)
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def needed(found):
+        return {n: until for n, (_, until) in found.items() if not n[0].endswith(("/retained", "/damaged", "/verified"))}
+
+    create(server, place.at(retain_days=20), "three")
+    third = needed(locks(place))
+    assert all(third[name] > until for name, until in needed(second).items()), "all that a snapshot needs"
+    assert min(third.values()) > now + datetime.timedelta(days=20)
+    create(server, place.at(retain_days=20), "four")
+    assert {name: until for name, until in needed(locks(place)).items() if name in third} == third
+    # To who reads listings through this, all of it is a year old, and so is the last renewal.
+    aged = proxied(change=lambda data: data.replace(b"<LastModified>%d" % now.year, b"<LastModified>%d" % (now.year - 1)))
+    then = int((now.timestamp() - 365 * 86400) * 1e6)
+    place.client.put_object(Bucket=place.bucket, Key="of/store/snapshots/retained", Body=b"%d 30\n" % then)
+    create(server, place.at(aged.port, retain_days=20), "five")
+    fifth = needed(locks(place))
+    assert all(fifth[name] > until for name, until in third.items()), "too few days were left"
+    # What was renewed a moment ago is not renewed again, old as it is.
+    create(server, place.at(aged.port, retain_days=20), "six")
+    assert {name: until for name, until in needed(locks(place)).items() if name in fifth} == fifth
+    assert lines("snapshot", "verify", place.at(), "--read-data", "100")[-1]["flaws"] == 0
+
+
+def test_a_lock_in_governance_mode_yields_to_who_may_bypass_it(server, place):
+    place.make(ObjectLockEnabledForBucket=True)
+    server.client().create_bucket(Bucket="photos")
+    create(server, place.at(retain_days=2, retain_mode="governance"), "one")
+    found = locks(place)
+    assert {mode for (key, _), (mode, _) in found.items() if not key.endswith("/retained")} == {"GOVERNANCE"}
+    [report] = lines("snapshot", "delete", place.at(), "one")
+    assert report["locked"] == ["one"]
+    (key, version), *_ = [name for name in found if name[0].endswith("one.json")]
+    with pytest.raises(place.client.exceptions.ClientError, match="AccessDenied"):
+        place.client.delete_object(Bucket=place.bucket, Key=key, VersionId=version)
+    place.client.delete_object(Bucket=place.bucket, Key=key, VersionId=version, BypassGovernanceRetention=True)
+    assert lines("snapshot", "list", place.at()) == []
+
+
+def test_a_repository_is_seen_as_it_was(server, place, tmp_path):
+    place.make()
+    place.client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    bodies = fill(s3)
+    create(server, place.at(), "one")
+    then = place.client.head_object(Bucket=place.bucket, Key="of/store/snapshots/one.json")["LastModified"]
+
+    def is_later():
+        place.client.put_object(Bucket=place.bucket, Key="clock")
+        return place.client.head_object(Bucket=place.bucket, Key="clock")["LastModified"] > then
+
+    wait_until(is_later, what="the next second")
+    fill(s3, "later/")
+    create(server, place.at(), "two")
+    # A thief puts something in front of all that is there, with versions of his own for what was never ours.
+    for key in place.keys():
+        place.client.put_object(Bucket=place.bucket, Key=key, Body=b"pay us")
+    was = place.at(at=then.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    assert [s["name"] for s in lines("snapshot", "list", was)] == ["one"]
+    assert lines("drill", was, "--sample", "6")[-1]["failures"] == 0
+    restored(tmp_path, was, "one", bodies)
+    assert "as it was at a moment" in create(server, was, "three", status=1)
+
+
+def test_an_endpoint_with_a_certificate_of_ones_own(server, credentials, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    for path, data in zip((certificate, key), authority.leaf("server")):
+        path.write_bytes(data)
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    bodies = fill(s3)
+    with Server(tmp_path / "secure", "--set", f"tls-certificate={certificate}", "--set", f"tls-key={key}") as secure:
+        assert secure.endpoint.startswith("https")
+        place = f"s3://backups/here?endpoint={secure.endpoint}&credentials={credentials}"
+        said = create(server, place, "one", status=1)
+        assert "CERTIFICATE_VERIFY_FAILED" in said.upper().replace(" ", "_") or "certificate" in said.lower(), said
+        said = create(server, f"{place}&ca={authority.ca}", "one", status=1)
+        assert "NoSuchBucket" in said, "with the CA it is spoken to"
+        bucket = boto3.client(
+            "s3", endpoint_url=secure.endpoint, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY,
+            region_name="us-east-1", verify=str(authority.ca), config=Config(s3={"addressing_style": "path"}))
+        bucket.create_bucket(Bucket="backups")
+        assert create(server, f"{place}&ca={authority.ca}", "one")["blobs"] == 4
+        restored(tmp_path, f"{place}&ca={authority.ca}", "one", bodies)

@@ -27,6 +27,7 @@ private struct HistoryRun {
     var snapshots: [String: State] = [:]
     var seen = 0
     var outOfReach = 0
+    var broughtBack = 0
     var made = 0
 
     init(seed: UInt64) async throws {
@@ -45,6 +46,7 @@ private struct HistoryRun {
             case 4: while try await stage.store.reclaim() {}
             case 5...6: try await lookBack()
             case 7: try checkSnapshots()
+            case 8: try await restoreInPlace()
             default: try await step()
             }
         }
@@ -105,6 +107,31 @@ private struct HistoryRun {
                 now - state.time.microseconds > Self.windowSeconds * 1_000_000,
                 "\(context): event \(state.sequence) is within the window")
         }
+    }
+
+    /// All that a state of the past showed comes back over what is there now, and nothing else changes.
+    private mutating func restoreInPlace() async throws {
+        guard let state = states.randomElement(using: &generator.random) else { return }
+        var order = RestoreOrder(at: .event(state.sequence.rawValue))
+        order.overwrites = true
+        var ids: [[String]: String] = [:]
+        var failures: [String] = []
+        do {
+            _ = try await Restore(stage.store, order).run { outcome in
+                if outcome.action == .failed { failures.append("\(outcome)") }
+                if outcome.action == .restored { ids[[outcome.bucket, outcome.key]] = outcome.detail }
+            }
+        } catch SnapshotError.outOfReach(_, _) { return }
+        #expect(failures == [], "\(context): event \(state.sequence)")
+        var made = 0
+        try model.restore(state.model) { bucket, key in
+            made += 1
+            return ids[[bucket, key]] ?? StoreModel.unknownID
+        }
+        #expect(made == ids.count, "\(context): event \(state.sequence)")
+        #expect(
+            try await model.differences(from: stage.store) == [], "\(context): event \(state.sequence)")
+        broughtBack += 1
     }
 
     private static func row(_ version: ObjectVersion) -> String {
@@ -213,6 +240,7 @@ private struct HistoryRun {
         let seed = SeededGenerator.seed(standard: 5_000)
         var seen = 0
         var outOfReach = 0
+        var broughtBack = 0
         // A round takes about a second: of many, it is told how far they are.
         let rounds = SeededGenerator.rounds(standard: 6)
         for round in 0..<rounds {
@@ -221,7 +249,10 @@ private struct HistoryRun {
             try await run.run(400)
             seen += run.seen
             outOfReach += run.outOfReach
+            broughtBack += run.broughtBack
         }
-        #expect(seen > 10 && outOfReach > 0, "\(seen) states seen, \(outOfReach) out of reach")
+        #expect(
+            seen > 10 && outOfReach > 0 && broughtBack > 5,
+            "\(seen) states seen, \(outOfReach) out of reach, \(broughtBack) brought back")
     }
 }

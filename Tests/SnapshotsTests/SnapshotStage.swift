@@ -40,7 +40,12 @@ struct SnapshotStage {
     func verify(percent: Int = 100, on disk: SimulatedFileSystem? = nil) throws -> [RepositoryFlaw] {
         let repository = try repository(on: disk)
         defer { repository.close() }
-        return try SnapshotVerification(repository, scratch: scratch).run(nil, percent: percent).flaws
+        var flaws: [RepositoryFlaw] = []
+        let report = try SnapshotVerification(repository, scratch: scratch).run(nil, percent: percent) {
+            flaws.append($0)
+        }
+        precondition(report.flaws == flaws.count && report.firstFlaw == flaws.first, "all flaws are told")
+        return flaws
     }
 
     /// Every version that a snapshot has.

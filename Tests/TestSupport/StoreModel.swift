@@ -133,6 +133,26 @@ package struct StoreModel: Sendable {
         }
     }
 
+    /// What bringing back all that a state of the past showed comes to, over what is here now: buckets that are gone as
+    /// they were, and a new version wherever something else is shown.
+    /// - Parameter id: what the engine has called the new version of a bucket's key.
+    package mutating func restore(
+        _ past: StoreModel, id: (String, String) -> String
+    ) throws(Refusal) {
+        for (name, was) in past.buckets {
+            if buckets[name] == nil {
+                buckets[name] = Bucket()
+                buckets[name]!.versioning = was.versioning
+            }
+            for (key, versions) in was.keys {
+                guard let shown = versions.first, let bytes = shown.bytes else { continue }
+                let current = buckets[name]!.keys[key]?.first
+                if let present = current?.bytes, present == bytes, current?.etag == shown.etag { continue }
+                _ = try place(bytes, etag: shown.etag, id(name, key), name, key)
+            }
+        }
+    }
+
     package func version(_ name: String, _ key: String, _ selector: Selector) throws(Refusal) -> Version {
         let versions = try bucket(name).keys[key] ?? []
         switch selector {

@@ -5,6 +5,7 @@ import Logging
 import Model
 import Notifications
 import ObjectStore
+import S3
 import Snapshots
 
 /// Carries out the commands of operators on an open store: the same code whether the command line opened the
@@ -15,6 +16,8 @@ public struct CommandRunner: Sendable {
     let store: ObjectStore
     let keys: KeyStore
     let masterKeys: MasterKeyStore
+    /// What new buckets and objects are given.
+    let s3: S3Settings
     let scrub: ScrubService
     let sinks: Sinks
     let jobs: JobScheduler
@@ -25,8 +28,9 @@ public struct CommandRunner: Sendable {
     private let follower: IncidentFollower?
 
     init(
-        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, scrub: ScrubService,
-        jobs: JobScheduler, repositories: [RepositorySetting], sinks: Sinks = Sinks([]), isStopped: Bool,
+        store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, s3: S3Settings,
+        scrub: ScrubService, jobs: JobScheduler, repositories: [RepositorySetting], sinks: Sinks = Sinks([]),
+        isStopped: Bool,
         follower: IncidentFollower? = nil
     ) {
         self.follower = follower
@@ -37,6 +41,7 @@ public struct CommandRunner: Sendable {
         self.store = store
         self.keys = keys
         self.masterKeys = masterKeys
+        self.s3 = s3
         self.isStopped = isStopped
     }
 
@@ -46,7 +51,8 @@ public struct CommandRunner: Sendable {
     ) throws {
         let scrub = try ScrubService(store, settings.scrubSchedule, .init(load: { LatencyCounts() }))
         self.init(
-            store: store, keys: keys, masterKeys: masterKeys, scrub: scrub,
+            store: store, keys: keys, masterKeys: masterKeys,
+            s3: settings.protocolSettings(masterKeys), scrub: scrub,
             jobs: StoreJobs.scheduler(
                 store, settings, scrub, Logger(label: "holdfast"), isServing: false),
             repositories: settings.repositories, isStopped: true,
@@ -89,6 +95,8 @@ public struct CommandRunner: Sendable {
         case .verifySnapshots(let repository, let name, let percent, let json):
             return try await verifySnapshots(repository, name, percent, json, output)
         case .restore(let order, let json): return try await restore(order, json, output)
+        case .importObjects(let order, let json):
+            return try await importObjects(order, json: json, output)
         case .list(let order, let json): try StoreListingReport.run(store, order, json: json, output)
         case .createKey(let user, let json):
             try show([try keys.create(user: user)], secrets: true, json, output)

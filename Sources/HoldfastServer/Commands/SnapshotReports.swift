@@ -102,10 +102,11 @@ public enum SnapshotReports {
     public static func verify(
         _ repository: Repository, _ name: String?, percent: Int, json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
-        let report = try SnapshotVerification(repository).run(name, percent: percent)
-        try tell(report.flaws, json, output)
+        let report = try SnapshotVerification(repository).run(name, percent: percent) {
+            try tell($0, json, output)
+        }
         try summarize(report, mended: 0, json, output)
-        return report.flaws.isEmpty
+        return report.flaws == 0
     }
 
     /// Checks, and mends what is bad from the store.
@@ -114,14 +115,17 @@ public enum SnapshotReports {
         _ repository: Repository, _ name: String?, percent: Int, mendingFrom store: ObjectStore, json: Bool,
         _ output: any CommandOutput
     ) async throws -> Bool {
-        let report = try SnapshotVerification(repository).run(name, percent: percent)
-        try tell(report.flaws, json, output)
-        var mended: Set<String> = []
+        var left = 0
+        let report = try SnapshotVerification(repository).run(name, percent: percent) { flaw in
+            if !flaw.canBeMended { left += 1 }
+            try tell(flaw, json, output)
+        }
+        var mended = 0
         func place(_ path: String, _ sequence: SequenceNumber?) -> String {
             path + (sequence.map { ", event \($0)" } ?? "")
         }
         try await RepositoryMending(store, repository).run { outcome in
-            if outcome.reason == nil { mended.insert(place(outcome.path, outcome.sequence)) }
+            if outcome.reason == nil { mended += 1 } else { left += 1 }
             let line = MendingLine(
                 path: place(outcome.path, outcome.sequence), mended: outcome.reason == nil,
                 bytes: outcome.byteCount,
@@ -131,16 +135,14 @@ public enum SnapshotReports {
                 "\(line.path): \(line.reason.map { "not mended: \($0)" } ?? "copied anew from the store")"
                     .printable)
         }
-        try summarize(report, mended: mended.count, json, output)
-        return report.flaws.allSatisfy { mended.contains(place($0.path, $0.sequence)) }
+        try summarize(report, mended: mended, json, output)
+        return left == 0
     }
 
-    private static func tell(_ flaws: [RepositoryFlaw], _ json: Bool, _ output: any CommandOutput) throws {
-        for flaw in flaws {
-            let line = FlawLine(snapshot: flaw.snapshot, path: flaw.path, reason: flaw.reason)
-            let place = flaw.snapshot.isEmpty ? flaw.path : "\(flaw.path) of snapshot \(flaw.snapshot)"
-            try output.line(line, json: json, "\(place): \(flaw.reason)".printable)
-        }
+    private static func tell(_ flaw: RepositoryFlaw, _ json: Bool, _ output: any CommandOutput) throws {
+        let line = FlawLine(snapshot: flaw.snapshot, path: flaw.path, reason: flaw.reason)
+        let place = flaw.snapshot.isEmpty ? flaw.path : "\(flaw.path) of snapshot \(flaw.snapshot)"
+        try output.line(line, json: json, "\(place): \(flaw.reason)".printable)
     }
 
     private static func summarize(
@@ -148,9 +150,9 @@ public enum SnapshotReports {
     ) throws {
         let summary = VerificationLine(
             snapshots: report.snapshots, events: report.events, blobs: report.blobs,
-            blobsRead: report.blobsRead, bytesRead: report.bytesRead, flaws: report.flaws.count,
+            blobsRead: report.blobsRead, bytesRead: report.bytesRead, flaws: report.flaws,
             mended: mended)
-        let outcome = report.flaws.isEmpty ? "all good" : counted(report.flaws.count, "flaw")
+        let outcome = report.flaws == 0 ? "all good" : counted(report.flaws, "flaw")
         try output.line(
             summary, json: json,
             "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(outcome)\(mended == 0 ? "" : ", \(mended) mended")"

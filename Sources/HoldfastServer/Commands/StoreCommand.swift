@@ -1,3 +1,4 @@
+import Importing
 import Snapshots
 
 /// What the command line asks of a store, running or not.
@@ -24,6 +25,7 @@ public enum StoreCommand: Codable, Sendable {
     /// - Parameter repository: an absolute path.
     case verifySnapshots(repository: String, name: String?, percent: Int, json: Bool)
     case restore(RestoreOrder, json: Bool)
+    case importObjects(ImportOrder, json: Bool)
     case list(ListingOrder, json: Bool)
     case createKey(user: String, json: Bool)
     case listKeys(json: Bool)
@@ -65,6 +67,7 @@ public enum StoreCommand: Codable, Sendable {
         case .verifySnapshots: false
         case .list: false
         case .restore(let order, _): !order.isDryRun && order.folder == nil
+        case .importObjects(let order, _): !order.isDryRun
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }
     }

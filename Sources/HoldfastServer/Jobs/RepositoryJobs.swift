@@ -10,7 +10,7 @@ struct RepositoryJobs: Sendable {
 
     let store: ObjectStore
     let setting: RepositorySetting
-    let finding: DrillFinding
+    let findings: RepositoryFindings
     /// The requests that were answered since it was last asked.
     let load: @Sendable () -> LatencyCounts
     /// A directory of a real file system.
@@ -26,7 +26,7 @@ struct RepositoryJobs: Sendable {
                 try prune($0)
             },
             definition(.drill, setting.drills) { try await drill($0) },
-            definition(.verify, setting.verification) { try verify($0) },
+            definition(.verify, setting.verification) { try await verify($0) },
         ]
     }
 
@@ -73,17 +73,28 @@ struct RepositoryJobs: Sendable {
         )
     }
 
-    private func verify(_ context: JobContext) throws -> JobOutcome {
-        let repository = try open()
-        defer { repository.close() }
-        let report = try SnapshotVerification(repository, scratch: scratch) { try context.spent($0) }
-            .run(nil, percent: setting.verifyPercent)
+    private func verify(_ context: JobContext) async throws -> JobOutcome {
+        let report = try check(context)
         let text =
             "\(counted(report.snapshots, "snapshot")) and \(counted(report.blobs, "blob")) checked, \(report.blobsRead) read whole"
-        guard let first = report.flaws.first else { return JobOutcome("\(text): all good") }
-        return JobOutcome(
-            "\(text): \(counted(report.flaws.count, "flaw")), the first in \(first.path): \(first.reason)",
-            isGood: false)
+        var failure: String?
+        if let first = report.firstFlaw {
+            failure =
+                "\(text): \(counted(report.flaws, "flaw")), the first in \(first.path): \(first.reason)"
+        } else if report.knownDamage > 0 {
+            // This check read others: they are bad until they are read again, or mended.
+            failure = "\(text), all good; \(report.knownDamage) that were found damaged before are not mended"
+        }
+        try await findings.note(.verification, repository: setting.name, failure: failure)
+        return JobOutcome(failure ?? "\(text): all good", isGood: failure == nil)
+    }
+
+    /// The repository is closed before anything is said of it.
+    private func check(_ context: JobContext) throws -> SnapshotVerification.Report {
+        let repository = try open()
+        defer { repository.close() }
+        return try SnapshotVerification(repository, scratch: scratch) { try context.spent($0) }
+            .run(nil, percent: setting.verifyPercent)
     }
 
     private func drill(_ context: JobContext) async throws -> JobOutcome {
@@ -107,7 +118,7 @@ struct RepositoryJobs: Sendable {
             text = ""
             failure = "\(error)"
         }
-        try await finding.note(repository: setting.name, failure: failure)
+        try await findings.note(.drill, repository: setting.name, failure: failure)
         return JobOutcome(failure ?? text, isGood: failure == nil)
     }
 

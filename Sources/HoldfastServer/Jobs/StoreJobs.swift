@@ -65,10 +65,10 @@ enum StoreJobs {
         _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService
     ) -> [JobDefinition] {
         @Sendable func refuse(_ context: JobContext) throws -> JobOutcome { throw JobRefusal.notServing }
-        let finding = DrillFinding(store, scrub.openFindings)
+        let findings = RepositoryFindings(store, scrub.openFindings)
         let repositories = settings.repositories.flatMap {
             RepositoryJobs(
-                store: store, setting: $0, finding: finding, load: { scrub.takeLoad() },
+                store: store, setting: $0, findings: findings, load: { scrub.takeLoad() },
                 scratch: settings.store.stateDirectory
             ).definitions
         }

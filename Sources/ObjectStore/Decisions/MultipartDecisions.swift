@@ -112,17 +112,21 @@ enum MultipartDecisions {
         return chosen
     }
 
-    /// The MD5 of the parts' MD5s, and their count, as every S3 client expects it.
     private static func etag(of parts: [UploadedPart]) throws -> String {
+        try etag(ofParts: parts.map(\.etag))
+    }
+
+    /// The MD5 of the parts' MD5s, and their count, as every S3 client expects it.
+    static func etag(ofParts etags: [String]) throws -> String {
         var md5s: [UInt8] = []
-        md5s.reserveCapacity(parts.count * 16)
-        for part in parts {
-            guard let digest = UniqueID<Never>(part.etag) else {
+        md5s.reserveCapacity(etags.count * 16)
+        for (index, etag) in etags.enumerated() {
+            guard let digest = UniqueID<Never>(etag) else {
                 throw StoreError.internalFault(
-                    "part \(part.number) has the ETag '\(part.etag)', which is no MD5")
+                    "the \(index + 1). part has the ETag '\(etag)', which is no MD5")
             }
             md5s += digest.bytes
         }
-        return "\(MD5.hash(md5s).hexadecimal)-\(parts.count)"
+        return "\(MD5.hash(md5s).hexadecimal)-\(etags.count)"
     }
 }

@@ -148,7 +148,7 @@ package struct AnnouncedChecksum: Sendable {
 }
 
 extension EventChecksum {
-    init(_ algorithm: EventChecksumAlgorithm, _ value: [UInt8], composite: Bool = false) {
+    package init(_ algorithm: EventChecksumAlgorithm, _ value: [UInt8], composite: Bool = false) {
         self.init()
         self.algorithm = algorithm
         self.value = Data(value)
@@ -156,7 +156,7 @@ extension EventChecksum {
     }
 
     /// As S3 writes it: base64, with the count of parts behind a composite one.
-    func text(partCount: Int) -> String {
+    package func text(partCount: Int) -> String {
         value.base64EncodedString() + (composite ? "-\(partCount)" : "")
     }
 

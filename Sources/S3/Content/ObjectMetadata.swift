@@ -80,11 +80,13 @@ package enum ObjectMetadata {
         return codings.filter { $0.lowercased() != "aws-chunked" && !$0.isEmpty }.joined(separator: ",")
     }
 
+    /// The storage classes that this store keeps the name of.
+    package static let storageClasses: Set<String> = [
+        "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
+    ]
+
     private static func storageClass(_ name: String) throws -> String {
-        let known = [
-            "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
-        ]
-        guard known.contains(name) else {
+        guard storageClasses.contains(name) else {
             throw S3Error(
                 .invalidStorageClass, "The storage class you specified is not valid",
                 details: [("StorageClassRequested", name)])

@@ -1,0 +1,113 @@
+import Model
+import S3Repository
+import Testing
+
+@Suite struct RemoteTreeTests {
+    private static let log = "log/00000000000000000001.log"
+
+    /// A version of an object, as a listing shows it.
+    private func version(
+        _ id: String?, _ size: UInt64 = 1, at seconds: UInt64 = 0, isMarker: Bool = false
+    ) -> ListedObject {
+        ListedObject(
+            key: "", size: isMarker ? 0 : size, etag: "e-\(id ?? "")", versionID: id,
+            modified: Timestamp(microseconds: seconds * 1_000_000), isDeleteMarker: isMarker)
+    }
+
+    private func versions(_ tree: RemoteTree, _ file: String) -> [String?] {
+        tree.files[file]?.extents.map(\.versionID) ?? []
+    }
+
+    @Test func objectsBelowAPrefixAreFilesInDirectories() {
+        let tree = RemoteTree(
+            ["volume.json": [version("a")], "blobs/3f/a9/x": [version("b")], "blobs/3f/y": [version("c")]],
+            at: nil)
+        #expect(tree.names(in: "") == ["volume.json", "blobs"])
+        #expect(tree.names(in: "blobs/3f") == ["a9", "y"] && tree.names(in: "blobs/3f/a9") == ["x"])
+        #expect(tree.isDirectory("") && tree.isDirectory("blobs/3f") && !tree.isDirectory("blobs/3f/y"))
+    }
+
+    @Test func whatWasAppendedIsBehindWhatWasThere() {
+        let tree = RemoteTree(
+            [
+                RemoteTree.extentName(Self.log, at: 30): [version("c", 5)],
+                Self.log: [version("a", 10)],
+                RemoteTree.extentName(Self.log, at: 10): [version("b", 20)],
+            ], at: nil)
+        #expect(versions(tree, Self.log) == ["a", "b", "c"] && tree.files[Self.log]?.size == 35)
+        #expect(tree.names(in: "log") == ["00000000000000000001.log"])
+    }
+
+    @Test func whatIsBehindAGapDoesNotCountAndGoesWithTheFile() {
+        let tree = RemoteTree(
+            [Self.log: [version("a", 10)], RemoteTree.extentName(Self.log, at: 11): [version("b", 20)]],
+            at: nil)
+        #expect(versions(tree, Self.log) == ["a"])
+        #expect(tree.files[Self.log]?.others.map(\.versionID) == ["b"])
+    }
+
+    @Test func withoutItsBeginningThereIsNoFile() {
+        let tree = RemoteTree([RemoteTree.extentName(Self.log, at: 10): [version("b", 20)]], at: nil)
+        #expect(tree.files.isEmpty && !tree.isDirectory("log"))
+    }
+
+    @Test(arguments: ["a~1", "a~0000000000000000000x", "~", "a~000000000000000000011"])
+    func aNameThatOnlyLooksLikeAnAppendIsItsOwnFile(name: String) {
+        let tree = RemoteTree([name: [version("a")]], at: nil)
+        #expect(versions(tree, name) == ["a"])
+    }
+
+    // MARK: Which version counts
+
+    @Test func whatAThiefPutsAboveHidesNothing() {
+        let tree = RemoteTree(
+            ["blobs/x": [version("marker", isMarker: true), version("theirs", 7), version("ours", 9)]],
+            at: nil)
+        #expect(versions(tree, "blobs/x") == ["ours"] && tree.files["blobs/x"]?.size == 9)
+        #expect(tree.files["blobs/x"]?.others.map(\.versionID) == ["marker", "theirs"])
+    }
+
+    @Test(arguments: ["snapshots/verified", "snapshots/retained", "snapshots/damaged"])
+    func ofWhatIsWrittenAgainTheNewestCounts(name: String) {
+        #expect(RemoteTree.isRewritten(name) && !RemoteTree.isRewritten("snapshots/one.json"))
+        let tree = RemoteTree(
+            [name: [version("marker", isMarker: true), version("new"), version("old")]], at: nil)
+        #expect(versions(tree, name) == ["new"])
+    }
+
+    @Test func ofAMomentTheNewestOfThenCounts() {
+        let all = [
+            version("late", at: 30), version("marker", at: 20, isMarker: true), version("then", at: 10),
+        ]
+        func seen(at seconds: UInt64) -> [String?] {
+            versions(RemoteTree(["x": all], at: Timestamp(microseconds: seconds * 1_000_000)), "x")
+        }
+        #expect(seen(at: 9) == [] && seen(at: 10) == ["then"] && seen(at: 19) == ["then"])
+        #expect(seen(at: 20) == [] && seen(at: 30) == ["late"])
+    }
+
+    @Test func whatIsDeletedForGoodIsNoFile() {
+        #expect(RemoteTree(["x": [version("m", isMarker: true)]], at: nil).files.isEmpty)
+    }
+
+    // MARK: Changes
+
+    @Test func filesComeGrowAndGo() {
+        var tree = RemoteTree()
+        func extent(_ name: String, _ offset: UInt64, _ size: UInt64) -> Extent {
+            Extent(
+                name: name, offset: offset, size: size, etag: "", versionID: name,
+                modified: Timestamp(microseconds: 0))
+        }
+        tree.put("log/a", [extent("log/a", 0, 10)])
+        tree.append(extent("log/a~", 10, 5), to: "log/a")
+        #expect(tree.files["log/a"]?.size == 15 && tree.names(in: "log") == ["a"])
+        tree.put("top", [extent("top", 0, 1)])
+        #expect(tree.names(in: "") == ["log", "top"])
+        tree.remove("log/a")
+        tree.remove("top")
+        // A directory stays, empty, as an emptied one does.
+        #expect(tree.files.isEmpty && tree.names(in: "") == ["log"] && tree.names(in: "log") == [])
+        #expect(tree.isDirectory("log"))
+    }
+}
