@@ -4,9 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/statfs.h>
-#include <sys/uio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
+#include <sys/timex.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 const int32_t holdfast_o_direct = O_DIRECT;
 
@@ -37,4 +41,87 @@ int holdfast_name_thread(const char *name) {
 int holdfast_lower_thread(int niceness) {
     // On Linux a priority is a thread's, and 0 is the one that calls.
     return setpriority(PRIO_PROCESS, 0, niceness) == 0 ? 0 : errno;
+}
+
+// A message carries this many descriptors at most; the server has two listeners.
+enum { descriptor_limit = 8 };
+
+int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
+    if (descriptor_count < 1 || descriptor_count > descriptor_limit || count < 1) return EINVAL;
+    struct iovec vector = {.iov_base = (void *)bytes, .iov_len = count};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int) * descriptor_limit)];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message = {
+        .msg_iov = &vector,
+        .msg_iovlen = 1,
+        .msg_control = control.room,
+        .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)descriptor_count),
+    };
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)descriptor_count);
+    memcpy(CMSG_DATA(header), descriptors, sizeof(int) * (size_t)descriptor_count);
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) return errno;
+    // A short message of a stream socket that nobody has written to before goes out whole.
+    return (size_t)sent == count ? 0 : EMSGSIZE;
+}
+
+ssize_t holdfast_receive_descriptors(int socket, void *bytes, size_t count, int *descriptors, int *descriptor_count) {
+    int room_for = *descriptor_count;
+    *descriptor_count = 0;
+    struct iovec vector = {.iov_base = bytes, .iov_len = count};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int) * descriptor_limit)];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message = {
+        .msg_iov = &vector,
+        .msg_iovlen = 1,
+        .msg_control = control.room,
+        .msg_controllen = sizeof control.room,
+    };
+    ssize_t received;
+    do {
+        received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (received < 0 && errno == EINTR);
+    if (received < 0) return -1;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t found = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t index = 0; index < found; index++) {
+            int descriptor;
+            memcpy(&descriptor, CMSG_DATA(header) + index * sizeof(int), sizeof descriptor);
+            if (*descriptor_count < room_for) {
+                descriptors[(*descriptor_count)++] = descriptor;
+            } else {
+                close(descriptor);
+            }
+        }
+    }
+    return received;
+}
+
+int holdfast_peer_user(int socket, uint32_t *user) {
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return errno;
+    *user = credentials.uid;
+    return 0;
+}
+
+int holdfast_clock_is_synchronised(void) {
+    struct timex state;
+    memset(&state, 0, sizeof state);
+    int status = adjtimex(&state);
+    if (status < 0) return -1;
+    return status != TIME_ERROR && !(state.status & STA_UNSYNC);
 }

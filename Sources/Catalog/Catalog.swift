@@ -72,6 +72,15 @@ public final class Catalog: Sendable {
         }
     }
 
+    /// The schema of the catalog in a file; `nil` if there is none. Nothing of the file changes.
+    /// - Throws: if it cannot be read.
+    public static func schema(path: String) throws -> Int? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        return try CatalogConnection(path: path, isReader: true).use { database in
+            try Int.fetchOne(database, sql: "PRAGMA user_version")
+        }
+    }
+
     /// The writing session. One thread at a time.
     public func withWriter<Result>(_ body: (CatalogWriter) throws -> Result) throws -> Result {
         try writer.use { try body(CatalogWriter($0, session)) }

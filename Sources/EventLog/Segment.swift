@@ -25,6 +25,18 @@ package enum Segment {
         return SequenceNumber(number)
     }
 
+    /// The format that a segment says it has, whether or not it is known.
+    /// - Throws: ``SegmentFlaw`` if it is no segment.
+    package static func format(_ header: [UInt8]) throws(SegmentFlaw) -> Int {
+        do throws(SegmentFlaw) {
+            _ = try Header(header)
+            return Int(version)
+        } catch {
+            guard case .unknownFormat(let format) = error else { throw error }
+            return Int(format)
+        }
+    }
+
     package struct Header: Equatable {
         package let storeID: StoreID
         package let first: SequenceNumber

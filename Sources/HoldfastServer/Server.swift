@@ -8,12 +8,10 @@ import NIOPosix
 import Notifications
 import ObjectStore
 import S3
+import Synchronization
 
 /// A store that serves: listeners, the completion verifier, the admin socket.
 public final class Server: Sendable {
-    /// How long requests under way may take when the server is told to stop.
-    private static let stopDeadline = Duration.seconds(20)
-
     private let store: ObjectStore
     private let group: MultiThreadedEventLoopGroup
     private let workers: WorkerPool
@@ -25,12 +23,19 @@ public final class Server: Sendable {
     private let accessLogs: AccessLogDelivery
     private let tls: TLSWatch?
     private let traces: TraceExporter?
+    private let listeners: Listeners
+    private let takeover: TakeoverSocket
+    private let isDraining: DrainFlag
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
         admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
-        accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?
+        accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?, takeover: TakeoverSocket,
+        listeners: Listeners, isDraining: DrainFlag
     ) {
+        self.listeners = listeners
+        self.takeover = takeover
+        self.isDraining = isDraining
         self.traces = traces
         self.store = store
         self.group = group
@@ -49,16 +54,16 @@ public final class Server: Sendable {
     /// Looks at once whether the certificate's files have changed.
     public func reloadCertificates() { tls?.reload() }
 
-    public var address: String { listener.address.map(Self.text) ?? "" }
-    public var adminAddress: String { admin.address.map(Self.text) ?? "" }
-
-    private static func text(_ address: SocketAddress) -> String {
-        ServerSettings.Endpoint(host: address.ipAddress ?? "", port: address.port ?? 0).description
-    }
+    public var address: String { listeners.s3.endpoint.description }
+    public var adminAddress: String { listeners.admin.endpoint.description }
 
     /// Opens the store, makes the users whom the settings name, and begins to serve.
+    /// - Parameters:
+    ///   - listeners: what clients connect to; they stay open when the server stops.
+    ///   - takenOver: called once, on a thread that may wait, when another process is ready to take over.
     public static func start(
-        _ settings: ServerSettings, keys: KeyStore, logger: Logger
+        _ settings: ServerSettings, on listeners: Listeners, keys: KeyStore, logger: Logger,
+        takenOver: @escaping @Sendable (TakeoverHandover) -> Void
     ) async throws -> Server {
         let tls = try settings.tlsCertificate.flatMap { certificate in
             try settings.tlsKey.map { try TLSCertificates(certificate: certificate, key: $0, logger) }
@@ -88,21 +93,27 @@ public final class Server: Sendable {
             let jobs = StoreJobs.scheduler(store, settings, scrub, logger, isServing: true)
             try service.accessLogs.findLoggedBuckets()
             let sinks = Sinks(try settings.sinks.map { try Sink($0, store, region: settings.region) })
-            let listener = try await HTTPListener.bind(
-                host: settings.listen.host, port: settings.listen.port, group: group,
+            let isDraining = DrainFlag()
+            let health = HealthResponder(
+                store: store, volumeDeadline: .seconds(settings.deadlineSeconds),
+                domains: settings.domains,
+                isDraining: { isDraining.isSet })
+            let listener = try await HTTPListener.serve(
+                listeners.s3, group: group,
                 ListenerContext(
                     responder: S3Responder(
                         service: service, metrics: metrics,
-                        log: RequestLog(logger, settings.watching.requestLog), tracer: tracer),
+                        log: RequestLog(logger, settings.watching.requestLog), tracer: tracer, health: health),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
             let sampler = MetricSampler(store, logger)
             let status = StatusResponder(
-                store: store, metrics: metrics, scrub: scrub, sampler: sampler, tracer: tracer,
+                store: store, health: health, metrics: metrics, scrub: scrub, sampler: sampler,
+                tracer: tracer,
                 traces: traces, workers: workers, jobs: jobs, sinks: sinks,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
-            let admin = try await HTTPListener.bind(
-                host: settings.admin.host, port: settings.admin.port, group: group,
+            let admin = try await HTTPListener.serve(
+                listeners.admin, group: group,
                 ListenerContext(responder: status, workers: workers, connectionLimit: 64))
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
@@ -110,6 +121,9 @@ public final class Server: Sendable {
                     store: store, keys: keys, masterKeys: masterKeys, s3: s3, scrub: scrub, jobs: jobs,
                     repositories: settings.repositories, sinks: sinks, isStopped: false),
                 logger: logger)
+            let takeover = try TakeoverSocket(
+                path: TakeoverSocket.path(settings.store.stateDirectory), listeners, logger, agreed: takenOver
+            )
             traces?.start()
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
@@ -118,7 +132,8 @@ public final class Server: Sendable {
                 sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
-                tls: tls.map(TLSWatch.init), traces: traces)
+                tls: tls.map(TLSWatch.init), traces: traces, takeover: takeover, listeners: listeners,
+                isDraining: isDraining)
         } catch {
             store.close()
             try await group.shutdownGracefully()
@@ -128,9 +143,13 @@ public final class Server: Sendable {
     }
 
     /// Lets the requests under way end, and closes the store.
-    public func stop() async throws {
-        try await listener.stop(deadline: Self.stopDeadline)
-        try await admin.stop(deadline: .seconds(1))
+    /// - Parameter isHandedOver: another process serves in a moment, so nobody need be sent elsewhere: the server stays
+    ///   ready to the end.
+    public func stop(_ drain: Drain, isHandedOver: Bool = false) async throws {
+        if !isHandedOver { isDraining.set() }
+        takeover.stop()
+        try await listener.stop(drain, keepsSocket: isHandedOver)
+        try await admin.stop(Drain(delay: .zero, deadline: .seconds(1)), keepsSocket: isHandedOver)
         try await socket.stop()
         await tls?.stop()
         await accessLogs.stop()
@@ -143,4 +162,11 @@ public final class Server: Sendable {
         try await group.shutdownGracefully()
         workers.stop()
     }
+}
+
+/// Set once, when the server is told to stop.
+private final class DrainFlag: Sendable {
+    private let value = Atomic<Bool>(false)
+    var isSet: Bool { value.load(ordering: .relaxed) }
+    func set() { value.store(true, ordering: .relaxed) }
 }

@@ -7,6 +7,11 @@ extension ObjectStore {
     public var commitMetrics: CommitMetrics { engine.ledger.metrics }
     public var logTimings: LogTimings { engine.ledger.log.timings }
     public var integrityCounts: IntegrityCounts { engine.counts }
+    /// How long the commit thread has been at the batch it took last; zero when nothing waits for it. One that grows
+    /// beyond every deadline is a thread that hangs.
+    public var commitBusyTime: Duration { engine.ledger.busyTime }
+    /// Why no change can be made, besides volumes that are out of service; `nil` if it can.
+    public var commitObstacle: String? { engine.ledger.log.brokenReason }
     public var catalogPath: String { engine.settings.catalogPath }
 
     /// Looks at every row of some tables: takes as long as the catalog is large.

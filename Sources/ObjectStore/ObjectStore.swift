@@ -34,7 +34,7 @@ public final class ObjectStore: Sendable {
     /// - Throws: ``VolumeError/notEmpty(path:)`` if a directory has something in it.
     public static func create(_ settings: StoreSettings, _ environment: StoreEnvironment = .real) throws {
         try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
-        let lock = try takeLock(settings, environment)
+        let lock = try StoreLock.take(settings, environment)
         defer { lock.close() }
         try Opening.create(settings, environment)
     }
@@ -53,7 +53,7 @@ public final class ObjectStore: Sendable {
         _ settings: StoreSettings, _ environment: StoreEnvironment, isBeingMade: Bool
     ) async throws -> ObjectStore {
         try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
-        let lock = try takeLock(settings, environment)
+        let lock = try StoreLock.take(settings, environment)
         do {
             if !isBeingMade { try requireWhole(settings, environment) }
             removeLeftovers(in: settings.stateDirectory)
@@ -76,7 +76,7 @@ public final class ObjectStore: Sendable {
         _ settings: StoreSettings, _ environment: StoreEnvironment = .real
     ) async throws -> ObjectStore {
         try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
-        let lock = try takeLock(settings, environment)
+        let lock = try StoreLock.take(settings, environment)
         let scratch = NSTemporaryDirectory() + "/holdfast-\(OperationID.random())"
         do {
             try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
@@ -123,16 +123,6 @@ public final class ObjectStore: Sendable {
 
     /// What cannot be removed is a copy in the directory for temporary files.
     private static func removeScratch(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
-
-    static func takeLock(_ settings: StoreSettings, _ environment: StoreEnvironment) throws
-        -> any File
-    {
-        let path = settings.stateDirectory + "/lock"
-        guard let lock = try environment.fileSystem.lock(path) else {
-            throw StoreError.invalidState("another process has the store: \(path) is locked")
-        }
-        return lock
-    }
 
     private func beginEpoch() async throws {
         _ = try await withUnsafeThrowingContinuation { continuation in

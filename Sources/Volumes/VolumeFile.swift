@@ -3,7 +3,7 @@ import Model
 
 /// `volume.json`: who a directory is.
 package struct VolumeFile: Codable {
-    static let format = 1
+    package static let format = 1
     package static let name = "volume.json"
 
     let format: Int

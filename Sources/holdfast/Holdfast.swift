@@ -18,7 +18,7 @@ struct Holdfast: AsyncParsableCommand {
             VolumeCommand.self,
             ScrubCommand.self, JobsCommand.self, SinkCommand.self, StatusCommand.self, KeyCommand.self,
             UserCommand.self,
-            EncryptionKeyCommand.self,
+            EncryptionKeyCommand.self, ConfigCommand.self, DoctorCommand.self, UpgradeCommand.self,
         ])
 
     static func main() async {

@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import HoldfastServer
 import Logging
-import ObjectStore
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -18,10 +17,16 @@ struct ServeCommand: AsyncParsableCommand {
             With tls-certificate and tls-key S3 is served over TLS; the files are read again when they change, and on \
             SIGHUP.
 
-            SIGTERM lets the requests under way end and stops the server.
+            SIGTERM drains the server: it says that it is not ready, takes no more connections after drain-delay-seconds, lets \
+            the requests under way end within drain-seconds, and closes the store. A second one cuts them off.
+
+            With --takeover a server that runs on the same store is followed without a connection refused: the new process \
+            checks its settings, gets the sockets, and serves when the old one has ended its requests and let the store go. \
+            If it cannot, the old one goes on. Without a server it starts as ever.
 
             Example:
               holdfast serve /srv/holdfast --listen 127.0.0.1:9000 --admin 127.0.0.1:9001
+              holdfast serve /srv/holdfast --takeover
             """)
 
     @OptionGroup var location: StoreLocation
@@ -29,6 +34,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Where health and metrics are: HOST:PORT.") var admin: String?
     @Option(name: .customLong("set"), help: "A setting: NAME=VALUE. May be repeated.") var assignments:
         [String] = []
+    @Flag(help: "Take the sockets and the store over from the server that has them.") var takeover = false
     @Flag(help: "Print one JSON object when ready.") var json = false
 
     private struct Ready: Encodable {
@@ -44,7 +50,12 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting(status: 1) {
-            let settings = try location.settings(flags: try flags())
+            let environment = ProcessInfo.processInfo.environment
+            let check = SettingsCheck(
+                directory: location.directory, environment: environment, flags: try flags())
+            // Before anything is touched.
+            if let refusal = check.refusal { throw refusal }
+            let settings = check.settings
             let level = settings.logLevel
             let format = settings.watching.logFormat
             LoggingSystem.bootstrap { label in
@@ -54,24 +65,12 @@ struct ServeCommand: AsyncParsableCommand {
                 handler.logLevel = level
                 return handler
             }
-            let stop = StopSignals()
-            if try StoreDirectory.isNew(settings) { try StoreDirectory.create(settings) }
-            let keys = try KeyStore(
-                stateDirectory: settings.store.stateDirectory,
-                environment: ProcessInfo.processInfo.environment)
-            let server = try await Server.start(settings, keys: keys, logger: Logger(label: "holdfast"))
-            // Without TLS it ends the server, as it ends every program whose terminal goes away.
-            // Made when nothing can fail any more that keeps it from being printed.
-            let made: AccessKey?
-            do { made = try keys.makeRootKeyIfNeeded() } catch {
-                try await server.stop()
-                throw error
+            let logger = Logger(label: "holdfast")
+            for problem in check.problems { logger.warning("\(problem)") }
+            try await ServerProcess(settings, environment, logger, isTakingOver: takeover).run {
+                server, made in
+                try announce(server, made)
             }
-            let reload = server.isSecure ? ReloadSignal { server.reloadCertificates() } : nil
-            try announce(server, made)
-            await stop.wait()
-            reload?.stop()
-            try await server.stop()
         }
     }
 
@@ -94,56 +93,9 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func flags() throws -> [(name: String, value: String)] {
-        var flags: [(name: String, value: String)] = []
-        for assignment in assignments {
-            let halves = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard halves.count == 2 else {
-                throw ValidationError("--set takes NAME=VALUE, not '\(assignment)'")
-            }
-            flags.append((String(halves[0]), String(halves[1])))
-        }
+        var flags = try SettingAssignment.parse(assignments)
         if let listen { flags.append(("listen", listen)) }
         if let admin { flags.append(("admin", admin)) }
         return flags
-    }
-}
-
-/// SIGHUP, as something to do.
-private final class ReloadSignal: @unchecked Sendable {  // its source is made in init and only kept
-    private let source: any DispatchSourceSignal
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        signal(SIGHUP, SIG_IGN)
-        source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
-        source.setEventHandler(handler: body)
-        source.resume()
-    }
-
-    func stop() { source.cancel() }
-}
-
-/// SIGTERM and SIGINT, as something to wait for. A second one ends the process at once.
-private final class StopSignals: @unchecked Sendable {  // its sources are made in init and only kept
-    private let stream: AsyncStream<Int32>
-    private let sources: [any DispatchSourceSignal]
-
-    init() {
-        let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
-        self.stream = stream
-        sources = [SIGTERM, SIGINT].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler {
-                continuation.yield(number)
-                signal(number, SIG_DFL)
-            }
-            source.resume()
-            return source
-        }
-        signal(SIGPIPE, SIG_IGN)
-    }
-
-    func wait() async {
-        for await _ in stream { return }
     }
 }

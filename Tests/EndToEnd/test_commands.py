@@ -24,7 +24,7 @@ COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "log cut",
             "repair", "repair list", "repair undo",
             "jobs", "jobs list", "jobs pause", "jobs resume", "jobs run",
             "incident", "incident list", "incident show", "incident report", "incident open", "incident acknowledge",
-            "postmortem"]
+            "postmortem", "config", "config check", "config list", "doctor", "upgrade"]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_help_names_every_command():
 
 def test_every_command_that_prints_takes_json():
     for command in COMMANDS:
-        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub", "incident", "sink", "jobs"):
+        if command not in ("log", "volume", "key", "user", "user policy", "encryption-key", "snapshot", "repair", "scrub", "incident", "sink", "jobs", "config"):
             assert "--json" in holdfast(*command.split(), "--help").stdout, command
 
 

@@ -60,7 +60,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path, serve):
     ({}, {}, ["--listen", "nonsense"], "setting 'listen' (--listen) is 'nonsense': it must be HOST:PORT"),
     ({}, {}, ["--listen", "127.0.0.1:70000"], "setting 'listen' (--listen)"),
     ({}, {}, ["--set", "workers=0"], "setting 'workers' (--set workers) is '0': it must be a number from 1 to 256"),
-    ({}, {}, ["--set", "colour=red"], "setting 'colour' (--set colour) is unknown; there are volumes, listen"),
+    ({}, {}, ["--set", "colour=red"], "setting 'colour' (--set colour) is unknown; the nearest is 'volumes'; there are volumes, listen"),
     ({}, {"HOLDFAST_LOG_LEVEL": "loud"}, [], "setting 'log-level' (HOLDFAST_LOG_LEVEL) is 'loud'"),
     ({}, {"HOLDFAST_HISTORY_HOURS": "-1"}, [], "setting 'history-hours' (HOLDFAST_HISTORY_HOURS)"),
     ({"deadline-seconds": "soon"}, {}, [], "setting 'deadline-seconds' (DIR/holdfast.json) is 'soon'"),

@@ -143,7 +143,15 @@ import Volumes
         let store = try KeyStore(stateDirectory: "/state", fileSystem: disk)
         #expect(store.identity(accessKey: "HFBBBBBBBBBBBBBBBBBB")?.userID == id)
         #expect(store.displayName(userID: id) != nil)
-        _ = try store.createUser("passing")
+        #expect(throws: KeyError.self) { try store.createUser("passing") }
+        #expect(
+            try disk.contents(of: "/state/keys.json") == Array(text.utf8),
+            "nothing is written in a newer format")
+        let upgraded = try #require(try KeyFileUpgrade.run("/state/keys.json", disk))
+        #expect(try disk.contents(of: upgraded.copy) == Array(text.utf8))
+        #expect(try disk.status(of: upgraded.copy)?.permissions == 0o600)
+        #expect(try KeyFileUpgrade.run("/state/keys.json", disk) == nil, "once is enough")
+        _ = try KeyStore(stateDirectory: "/state", fileSystem: disk).createUser("passing")
         let later = try KeyStore(stateDirectory: "/state", fileSystem: disk)
         #expect(try later.user("ölga").canonicalID == id, "a later format keeps it")
     }

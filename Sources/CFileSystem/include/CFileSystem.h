@@ -28,4 +28,19 @@ int holdfast_name_thread(const char *name);
 /// `setpriority` for the thread that calls: 0 is ordinary, 19 yields to everybody. Returns 0, or an error number.
 int holdfast_lower_thread(int niceness);
 
+/// Sends `count` bytes over a Unix stream socket with copies of 1 to 8 open descriptors (`SCM_RIGHTS`, unix(7)).
+/// Returns 0, or an error number.
+int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+
+/// Receives up to `count` bytes, and the descriptors that came with them, each closed on exec. `descriptor_count` says how
+/// many there is room for, and then how many came; those beyond are closed. Returns the bytes, or -1 with `errno`.
+ssize_t holdfast_receive_descriptors(int socket, void *bytes, size_t count, int *descriptors, int *descriptor_count);
+
+/// Writes the user id of the process at the other end of a Unix socket to `user`, as it was when it connected
+/// (`SO_PEERCRED`). Returns 0, or an error number.
+int holdfast_peer_user(int socket, uint32_t *user);
+
+/// Whether something keeps the machine's clock right, as far as the kernel knows (`adjtimex`): 1 or 0, or -1 with `errno`.
+int holdfast_clock_is_synchronised(void);
+
 #endif

@@ -47,21 +47,9 @@ public enum AdminClient {
         guard descriptor >= 0 else {
             throw Failure(description: "socket: \(String(cString: strerror(errno)))")
         }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let isSet = withUnsafeMutableBytes(of: &address.sun_path) { room in
-            guard path.utf8.count < room.count else { return false }
-            room.copyBytes(from: path.utf8)
-            return true
-        }
-        guard isSet else {
+        guard let status = withUnixAddress(path, { Glibc.connect(descriptor, $0, $1) }) else {
             close(descriptor)
             throw Failure(description: "the path of the socket is too long: \(path)")
-        }
-        let status = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
         }
         guard status == 0 else {
             let code = errno

@@ -27,7 +27,11 @@ final class AdminSocket: Sendable {
         // The store's lock is ours: a socket that is there was left by a server that was killed.
         let channel = try await ServerBootstrap(group: group)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                SocketPeer.of(channel).flatMapThrowing { peer in
+                    guard peer.isOwner else {
+                        logger.warning("user \(peer.user) has opened the admin socket, and is refused")
+                        throw NotTheOwner()
+                    }
                     try channel.pipeline.syncOperations.addHandler(
                         AdminConnection(runner: runner, workers: workers, logger: logger))
                 }
@@ -43,6 +47,27 @@ final class AdminSocket: Sendable {
     func stop() async throws {
         try await channel.close().get()
         workers.stop()
+    }
+
+    private struct NotTheOwner: Error {}
+}
+
+/// The process at the other end of a Unix socket, as it was when it connected.
+///
+/// Source: unix(7), "SO_PEERCRED", `struct ucred`.
+private struct SocketPeer: Sendable {
+    let process: Int32
+    let user: UInt32
+    let group: UInt32
+
+    /// Whether it is of this process's user, or of root.
+    var isOwner: Bool { user == geteuid() || user == 0 }
+
+    static func of(_ channel: any Channel) -> EventLoopFuture<SocketPeer> {
+        guard let options = channel as? any SocketOptionProvider else {
+            preconditionFailure("a Unix socket has options")
+        }
+        return options.unsafeGetSocketOption(level: SocketOptionLevel(SOL_SOCKET), name: SO_PEERCRED)
     }
 }
 

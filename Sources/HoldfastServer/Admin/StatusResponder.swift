@@ -9,6 +9,7 @@ import S3
 /// The admin listener: health and metrics, for probes and for Prometheus.
 struct StatusResponder: HTTPResponder {
     let store: ObjectStore
+    let health: HealthResponder
     let metrics: RequestMetrics
     let scrub: ScrubService
     let sampler: MetricSampler
@@ -20,31 +21,22 @@ struct StatusResponder: HTTPResponder {
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
 
-    private struct Health: Encodable {
-        struct Volume: Encodable {
-            let volume: Int
-            let standing: String
-            let reason: String?
-        }
-        let status: String
-        /// The last event, and the last that was re-read and verified.
-        let sequence: UInt64
-        let confirmed: UInt64
-        let volumes: [Volume]
-    }
-
     func respond(to request: ServiceRequest) async -> ServiceResponse {
         guard request.head.method == .get || request.head.method == .head else {
             return text(.methodNotAllowed, "only GET\n")
         }
+        if let path = request.head.path, let answer = health.answer(request.head, path, tellsReasons: true) {
+            return answer
+        }
         switch request.head.path?.split(separator: "?").first {
-        case "/health/live": return text(.ok, "ok\n")
-        case "/health/ready": return ready()
         case "/health/green": return green()
         case "/metrics":
             let format = MetricPage.Format(accept: request.head.headerFields[.accept])
             return text(.ok, exposition(format), type: format.contentType)
-        default: return text(.notFound, "there are /health/live, /health/ready, /health/green and /metrics\n")
+        default:
+            return text(
+                .notFound,
+                "there are /health/live, /health/ready, /health/cluster, /health/green and /metrics\n")
         }
     }
 
@@ -59,29 +51,7 @@ struct StatusResponder: HTTPResponder {
     func text(
         _ status: HTTPResponse.Status, _ text: String, type: String = "text/plain"
     ) -> ServiceResponse {
-        ServiceResponse(status, headers: [.contentType: type], body: .bytes(Array(text.utf8)))
-    }
-
-    /// Ready means that writes can be acknowledged: a quorum of volumes is in service.
-    private func ready() -> ServiceResponse {
-        let volumes = store.volumeStatuses
-        let inService = volumes.count { $0.standing == .inService }
-        do {
-            let status =
-                inService == volumes.count
-                ? "ok" : inService >= Limits.writeQuorum ? "degraded" : "unavailable"
-            let health = Health(
-                status: status, sequence: store.head.sequence.rawValue,
-                confirmed: try store.confirmedThrough().rawValue,
-                volumes: volumes.map {
-                    .init(volume: $0.index, standing: $0.standing.rawValue, reason: $0.reason)
-                })
-            let body = try CommandJSON.line(health) + "\n"
-            return text(
-                inService >= Limits.writeQuorum ? .ok : .serviceUnavailable, body, type: "application/json")
-        } catch {
-            return text(.serviceUnavailable, "\(error)\n")
-        }
+        HealthResponder.text(status, text, type: type)
     }
 
     /// Everything that is measured: Documentation/metrics.md.

@@ -29,12 +29,34 @@ final class HTTPConnection: ChannelInboundHandler {
     private var head: HTTPRequestHead?
     private var isReading = false
     private var tlsVersion: String?
+    /// The answer under way said that it is the last one.
+    private var isLast = false
+    private var hadRequests = false
+    /// Set while the connection is idle and its listener stops.
+    private var idleEnd: Scheduled<Void>?
+
+    /// How long a connection of a listener that stops may be silent. A client may be sending its next request just as the
+    /// connection is closed, and would have no answer: who is silent for so long hardly is. Each request that does come is
+    /// answered, with `Connection: close`.
+    private static let silence = TimeAmount.milliseconds(500)
+    /// The same for one that is new: a handshake and a first request come first.
+    private static let silenceAtFirst = TimeAmount.seconds(2)
 
     init(_ listener: ListenerContext) { self.listener = listener }
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
+        endIfIdle(context)
         read(context)
+    }
+
+    /// Closes an idle connection of a listener that stops, unless a request comes in time.
+    private func endIfIdle(_ context: ChannelHandlerContext) {
+        guard case .idle = state, idleEnd == nil, listener.isStopping.load(ordering: .relaxed) else { return }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        idleEnd = context.eventLoop.scheduleTask(in: hadRequests ? Self.silence : Self.silenceAtFirst) {
+            bound.value.0.close(bound.value.1)
+        }
     }
 
     private func read(_ context: ChannelHandlerContext) {
@@ -53,6 +75,10 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         self.head = head
+        idleEnd?.cancel()
+        idleEnd = nil
+        hadRequests = true
+        isLast = false
         let channel = context.channel
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let body = IncomingBody(
@@ -84,9 +110,7 @@ final class HTTPConnection: ChannelInboundHandler {
         case .busy(let body, let isStarted, _):
             body.end()
             state = .busy(body, isStarted: isStarted, isReceived: true)
-        case .discarding:
-            state = .idle
-            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        case .discarding: end(context)
         case .idle, .closed: break
         }
     }
@@ -124,12 +148,20 @@ final class HTTPConnection: ChannelInboundHandler {
     // MARK: Answering, on the event loop
 
     func write(_ part: HTTPServerResponsePart, _ context: ChannelHandlerContext) {
+        // NIO answers for us where a connection ends in the middle of a request.
+        if case .closed = state { return }
         context.write(wrapOutboundOut(part), promise: nil)
+    }
+
+    /// Whether the answer that begins is the last one on the connection, although it could go on: the listener stops.
+    func isLastAnswer() -> Bool {
+        isLast = listener.isStopping.load(ordering: .relaxed)
+        return isLast
     }
 
     /// Whether the connection can take another request behind this one's answer.
     func canGoOn() -> Bool {
-        guard let head, head.isKeepAlive, !listener.isStopping.load(ordering: .relaxed) else { return false }
+        guard let head, head.isKeepAlive else { return false }
         guard case .busy(let body, _, _) = state else { return false }
         // What comes behind these is no HTTP to the parser, which reads no more of it.
         guard head.method != .CONNECT, !head.headers.contains(name: "upgrade") else { return false }
@@ -139,22 +171,30 @@ final class HTTPConnection: ChannelInboundHandler {
     /// The response is written but for its end.
     func finish(goesOn: Bool, _ context: ChannelHandlerContext) {
         guard case .busy(_, _, let isReceived) = state else { return }
-        guard goesOn else {
-            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
-                bound.value.0.close(bound.value.1)
-            }
-            return
-        }
+        guard goesOn else { return endAndClose(context) }
         guard isReceived else {
             // The answer is out; its end follows when the request has ended, as the pipeline wants it.
             state = .discarding(byteCount: 0)
             context.flush()
             return read(context)
         }
+        end(context)
+        read(context)
+    }
+
+    /// The request has been received and answered.
+    private func end(_ context: ChannelHandlerContext) {
+        guard !isLast else { return endAndClose(context) }
         state = .idle
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        read(context)
+        endIfIdle(context)
+    }
+
+    private func endAndClose(_ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
+            bound.value.0.close(bound.value.1)
+        }
     }
 
     func close(_ context: ChannelHandlerContext) {
@@ -172,6 +212,7 @@ final class HTTPConnection: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         if case .busy(let body, _, false) = state { body.fail(Self.incomplete) }
         state = .closed
+        idleEnd?.cancel()
         context.fireChannelInactive()
     }
 
@@ -188,6 +229,7 @@ final class HTTPConnection: ChannelInboundHandler {
             if case .busy(_, _, true) = state { return }
             return close(context)
         }
+        if event is ListenerStops { return endIfIdle(context) }
         if let event = event as? TLSUserEvent, case .handshakeCompleted = event { noteTLSVersion(context) }
         context.fireUserInboundEventTriggered(event)
     }

@@ -183,11 +183,18 @@ final class HTTPListener: Sendable {
     private let context: ListenerContext
     private let channel: any Channel
     private let children: ChildChannels
+    private let group: any EventLoopGroup
+    private let socket: ListeningSocket
 
     /// Seconds of silence after which a client whose turn it is has its connection closed.
     private static let idleSeconds: Int64 = 60
 
-    private init(_ context: ListenerContext, _ channel: any Channel, _ children: ChildChannels) {
+    private init(
+        _ context: ListenerContext, _ channel: any Channel, _ children: ChildChannels,
+        _ group: any EventLoopGroup, _ socket: ListeningSocket
+    ) {
+        self.group = group
+        self.socket = socket
         self.context = context
         self.channel = channel
         self.children = children
@@ -197,21 +204,12 @@ final class HTTPListener: Sendable {
     var connectionCount: Int { context.connections.load(ordering: .relaxed) }
     var requestsInFlight: Int { context.requests.load(ordering: .relaxed) }
 
-    /// Why nobody can be listened to at an address.
-    struct AddressFailure: Error, CustomStringConvertible {
-        let address: ServerSettings.Endpoint
-        let reason: String
-        var description: String { "cannot listen on \(address): \(reason)" }
-    }
-
-    /// - Throws: ``AddressFailure`` if the address cannot be bound.
-    static func bind(
-        host: String, port: Int, group: any EventLoopGroup, _ context: ListenerContext
+    /// Accepts from a socket; closing the listener leaves the socket as it is.
+    static func serve(
+        _ socket: ListeningSocket, group: any EventLoopGroup, _ context: ListenerContext
     ) async throws -> HTTPListener {
         let children = ChildChannels()
         let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(
@@ -236,28 +234,40 @@ final class HTTPListener: Sendable {
                     try pipeline.addHandler(HTTPConnection(context))
                 }
             }
-        do {
-            let channel = try await bootstrap.bind(host: host, port: port).get()
-            return HTTPListener(context, channel, children)
-        } catch {
-            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            throw AddressFailure(address: .init(host: host, port: port), reason: reason)
-        }
+        return HTTPListener(context, try await socket.serve(bootstrap), children, group, socket)
     }
 
     private struct TooManyConnections: Error {}
 
-    /// Takes no more connections, lets the requests under way end until the deadline, and closes.
-    func stop(deadline: Duration) async throws {
+    /// Makes each answer the last one of its connection, then takes no more connections, lets what is under way end until
+    /// the deadline, and closes.
+    /// - Parameter keepsSocket: whoever connects afterwards waits for the next one who accepts from it, and is refused
+    ///   otherwise.
+    func stop(_ drain: Drain, keepsSocket: Bool) async throws {
         context.isStopping.store(true, ordering: .relaxed)
-        try await channel.close().get()
-        let end = ContinuousClock.now + deadline
-        while context.requests.load(ordering: .relaxed) > 0, ContinuousClock.now < end {
-            try await Task.sleep(for: .milliseconds(10))
+        for child in children.all { child.pipeline.fireUserInboundEventTriggered(ListenerStops()) }
+        await drain.wait(atMost: drain.delay)
+        try await stopAccepting()
+        if !keepsSocket { socket.close() }
+        await drain.wait(atMost: drain.deadline) { [context] in
+            context.connections.load(ordering: .relaxed) == 0
+                && context.requests.load(ordering: .relaxed) == 0
         }
         for child in children.all { child.close(promise: nil) }
     }
+
+    /// A channel that is closed between accepting a connection and handing it to its event loop drops it, so accepting
+    /// ends first, and what was accepted has reached its loop when the channel goes.
+    private func stopAccepting() async throws {
+        try await channel.setOption(.autoRead, value: false).get()
+        for loop in group.makeIterator() { try await loop.submit {}.get() }
+        try await channel.eventLoop.submit {}.get()
+        try await channel.close().get()
+    }
 }
+
+/// Told to the connections of a listener that stops.
+struct ListenerStops: Sendable {}
 
 /// The connections that are open.
 private final class ChildChannels: Sendable {

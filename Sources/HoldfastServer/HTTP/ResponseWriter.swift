@@ -48,7 +48,9 @@ struct ResponseWriter: Sendable {
     private func begin(_ head: HTTPResponseHead) -> Bool {
         let goesOn = connection.value.canGoOn()
         var head = head
-        if !goesOn { head.headers.replaceOrAdd(name: "Connection", value: "close") }
+        if !goesOn || connection.value.isLastAnswer() {
+            head.headers.replaceOrAdd(name: "Connection", value: "close")
+        }
         connection.value.write(.head(head), context.value)
         return goesOn
     }

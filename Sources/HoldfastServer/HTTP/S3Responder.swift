@@ -10,9 +10,14 @@ struct S3Responder: HTTPResponder {
     let log: RequestLog
     /// `nil` where nothing is traced.
     let tracer: Tracer?
+    /// Answers probes, which are no requests of S3.
+    let health: HealthResponder
     private let watches: Bool
 
-    init(service: S3Service, metrics: RequestMetrics, log: RequestLog, tracer: Tracer?) {
+    init(
+        service: S3Service, metrics: RequestMetrics, log: RequestLog, tracer: Tracer?, health: HealthResponder
+    ) {
+        self.health = health
         self.service = service
         self.metrics = metrics
         self.log = log
@@ -21,6 +26,7 @@ struct S3Responder: HTTPResponder {
     }
 
     func respond(to request: ServiceRequest) async -> ServiceResponse {
+        if let answer = health.probe(request.head) { return answer }
         guard watches else { return await service.respond(to: request) }
         var watched = request
         watched.watch = RequestWatch(companion: tracer?.trace(request.head))
@@ -34,6 +40,7 @@ struct S3Responder: HTTPResponder {
     }
 
     func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange) {
+        guard !HealthResponder.isProbe(request) || response.kind != nil else { return }
         metrics.count(response, exchange)
         if let note = response.access {
             service.accessLogs.record(note, request, response, exchange.facts)

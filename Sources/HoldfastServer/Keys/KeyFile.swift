@@ -4,7 +4,8 @@ import Volumes
 /// Users and keys as `state/keys.json` has them, described in Documentation/formats.md.
 ///
 /// Format 1 had keys alone: its users are those whom the keys name. Format 2 had no canonical ids: they follow from
-/// the users' names. Both are read, and format 3 is written.
+/// the users' names. Both are read; format 3 is written, and a file of an earlier one stays as it is until
+/// `holdfast upgrade` makes it the newest: a release that is gone back to must find what it knows.
 struct KeyFile: Codable, Equatable {
     static let newestFormat = 3
 
@@ -31,6 +32,7 @@ struct KeyFile: Codable, Equatable {
             switch format {
             case 1:
                 var file = KeyFile(keys: try decoder.decode(First.self, from: bytes).keys)
+                file.format = format
                 for key in file.keys where key.user != AccessKey.rootUser && file[key.user] == nil {
                     file.users.append(
                         User(

@@ -89,7 +89,7 @@ public final class KeyStore: IdentitySource {
             accessKey: accessKey, secretKey: secretKey, user: AccessKey.rootUser, created: "", isRoot: true)
     }
 
-    private static func checkLengths(
+    static func checkLengths(
         _ accessKey: String, _ secretKey: String, names: (access: String, secret: String)
     ) throws {
         guard accessKey.utf8.count >= 3 else { throw KeyError.tooShort(setting: names.access, minimum: 3) }
@@ -230,8 +230,10 @@ public final class KeyStore: IdentitySource {
     /// Nothing counts before it is kept.
     private func change(_ body: (inout KeyFile) throws -> Void) throws {
         try file.withLock { file in
+            guard file.format == KeyFile.newestFormat else {
+                throw KeyError.earlierFormat(path: path, format: file.format)
+            }
             var changed = file
-            changed.format = KeyFile.newestFormat
             try body(&changed)
             let next = Self.known(changed, environmentKey)
             try changed.write(path, fileSystem)

@@ -200,8 +200,10 @@ public final class MasterKeyStore: KeyProvider {
 
 /// The file of master keys, format 1.
 enum MasterKeyFile {
+    static let format = 1
+
     private struct Contents: Codable {
-        var format = 1
+        var format = MasterKeyFile.format
         let keys: [Key]
     }
 

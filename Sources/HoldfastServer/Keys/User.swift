@@ -96,6 +96,8 @@ public struct User: Codable, Sendable, Hashable {
 /// What is wrong with users or keys, or with a change to them.
 public enum KeyError: Error, CustomStringConvertible {
     case unreadable(path: String, reason: String)
+    /// They can be used, and not changed.
+    case earlierFormat(path: String, format: Int)
     case noSuchKey(String)
     case keyExists(String)
     case incompleteKey
@@ -117,6 +119,8 @@ public enum KeyError: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unreadable(let path, let reason): "the keys in \(path) cannot be read: \(reason)"
+        case .earlierFormat(let path, let format):
+            "the keys in \(path) have format \(format), and this Holdfast writes format \(KeyFile.newestFormat): they can be used, and changed after 'holdfast upgrade', which keeps a copy of them"
         case .noSuchKey(let key): "there is no access key \(key); 'holdfast key list' shows those there are"
         case .keyExists(let key): "there is an access key \(key) already"
         case .incompleteKey: "an access key and its secret go together: only one of them is given"

@@ -9,6 +9,8 @@ public struct SettingError: Error, CustomStringConvertible {
     public let setting: String
     public let source: String
     public let reason: String
+    /// What else makes no sense, found on the way.
+    public var others: [SettingError] = []
 
     public init(setting: String, source: String, reason: String) {
         self.setting = setting
@@ -16,7 +18,9 @@ public struct SettingError: Error, CustomStringConvertible {
         self.reason = reason
     }
 
-    public var description: String { "setting '\(setting)' (\(source)) \(reason)" }
+    public var description: String {
+        (["setting '\(setting)' (\(source)) \(reason)"] + others.map(\.description)).joined(separator: "\n")
+    }
 }
 
 /// Everything about a server that can be set: by a flag, or else by the environment, or else in the settings
@@ -73,6 +77,14 @@ public struct ServerSettings: Sendable {
 
     public var watching = WatchSettings()
 
+    /// Seconds for which a server that is told to stop says so to probes before it takes no more connections.
+    public var drainDelaySeconds = 0
+    /// Seconds that the requests under way may take then.
+    public var drainSeconds = 20
+
+    /// Where each setting was set that is not as it stands here.
+    package internal(set) var origins: [SettingName: String] = [:]
+
     public init(directory: String) {
         self.directory = directory
         volumePaths = (1...Limits.volumeCount).map { "\(directory)/volume-\($0)" }
@@ -128,31 +140,12 @@ public struct ServerSettings: Sendable {
     public static func load(
         directory: String, environment: [String: String], flags: [(name: String, value: String)]
     ) throws -> ServerSettings {
-        var settings = ServerSettings(directory: URL(fileURLWithPath: directory).standardizedFileURL.path)
-        let file = settings.directory + "/" + fileName
-        for (name, value) in try SettingsFile.values(file) { try settings.set(name, value, source: file) }
-        settings.users = try UserSetting.users(file)
-        settings.sinks = try SinkSetting.sinks(file)
-        settings.repositories = try RepositorySetting.repositories(file, directory: settings.directory)
-        for name in SettingName.allCases {
-            guard let value = environment[name.environmentName] else { continue }
-            try settings.set(name.rawValue, value, source: name.environmentName)
+        let found = read(directory: directory, environment: environment, flags: flags)
+        if var first = found.problems.first {
+            first.others = Array(found.problems.dropFirst())
+            throw first
         }
-        for (name, value) in flags {
-            let hasFlag = [.volumes, .listen, .admin].contains(SettingName(rawValue: name))
-            try settings.set(name, value, source: hasFlag ? "--\(name)" : "--set \(name)")
-        }
-        try settings.checkTLS()
-        return settings
-    }
-
-    private func checkTLS() throws {
-        guard (tlsCertificate == nil) != (tlsKey == nil) else { return }
-        let (set, missing): (SettingName, SettingName) =
-            tlsKey == nil ? (.tlsCertificate, .tlsKey) : (.tlsKey, .tlsCertificate)
-        throw SettingError(
-            setting: missing.rawValue, source: "not set",
-            reason: "goes together with '\(set.rawValue)', which is set")
+        return found.settings
     }
 
     mutating func set(_ name: String, _ value: String, source: String) throws {
@@ -160,8 +153,9 @@ public struct ServerSettings: Sendable {
             SettingError(setting: name, source: source, reason: reason)
         }
         guard let setting = SettingName(rawValue: name) else {
-            let known = SettingName.allCases.map(\.rawValue).joined(separator: ", ")
-            throw fail("is unknown; there are \(known)")
+            let known = SettingName.allCases.map(\.rawValue)
+            let nearest = NearestName.of(name, among: known)
+            throw fail("is unknown; the nearest is '\(nearest)'; there are \(known.joined(separator: ", "))")
         }
         func number(_ range: ClosedRange<Int>) throws -> Int {
             guard let number = Int(value), range.contains(number) else {
@@ -249,7 +243,10 @@ public struct ServerSettings: Sendable {
                 )
             }
             bucketsStartLocked = value == "locked"
+        case .drainDelaySeconds: drainDelaySeconds = try number(0...3600)
+        case .drainSeconds: drainSeconds = try number(0...3600)
         }
+        origins[setting] = source
     }
 
     private static func list(_ text: String) -> [String] {
@@ -284,9 +281,13 @@ public enum SettingName: String, CaseIterable, Sendable {
     case customerKeysOverHTTP = "sse-c-over-http"
     case defaultEncryption = "default-encryption"
     case testStore = "test-store"
+    case drainDelaySeconds = "drain-delay-seconds"
+    case drainSeconds = "drain-seconds"
 
-    public var environmentName: String {
-        "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")
+    public var environmentName: String { Self.environmentName(rawValue) }
+
+    static func environmentName(_ name: String) -> String {
+        "HOLDFAST_" + name.uppercased().replacingOccurrences(of: "-", with: "_")
     }
 }
 
@@ -312,7 +313,12 @@ enum SettingsFile {
         }
     }
 
-    static func values(_ path: String) throws -> [(name: String, value: String)] {
+    /// The members that are more than text, each with a type of its own.
+    static let sections = [UserSetting.name, SinkSetting.name, RepositorySetting.member]
+
+    /// The other members, in the order of their names; `nil` for a value that is no text.
+    /// - Throws: ``SettingError`` if the file cannot be read.
+    static func values(_ path: String) throws -> [(name: String, value: String?)] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         let members: [String: Value]
         do {
@@ -326,18 +332,8 @@ enum SettingsFile {
         } catch {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
-        return try members.filter {
-            ![UserSetting.name, SinkSetting.name, RepositorySetting.member].contains($0.key)
-        }.sorted {
-            $0.key < $1.key
-        }.map {
-            name, value in
-            guard case .text(let text) = value else {
-                throw SettingError(
-                    setting: name, source: path, reason: "is neither a string, a number nor a list of strings"
-                )
-            }
-            return (name, text)
+        return members.filter { !sections.contains($0.key) }.sorted { $0.key < $1.key }.map { name, value in
+            if case .text(let text) = value { (name, text) } else { (name, nil) }
         }
     }
 

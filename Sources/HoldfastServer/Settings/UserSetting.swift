@@ -15,6 +15,20 @@ public struct UserSetting: Sendable, Equatable {
     /// What the user's buckets belong to; `nil` for a random one.
     public let canonicalID: String?
 
+    /// What would keep the user from being made.
+    /// - Throws: ``KeyError``.
+    func check() throws {
+        try User.checkName(name)
+        guard name != AccessKey.rootUser else { throw KeyError.rootIsNoUser }
+        if let canonicalID { try User.checkID(canonicalID) }
+        try KeyStore.checkLengths(
+            accessKey, secretKey,
+            names: ("the access-key of user '\(name)'", "the secret-key of user '\(name)'"))
+        for (policy, text) in policies.sorted(by: { $0.key < $1.key }) {
+            try User.check(policy, text, of: name)
+        }
+    }
+
     /// Makes those who do not exist.
     ///
     /// A user who is made gets a new canonical id unless the file states it. Where buckets have owners whom nobody knows,

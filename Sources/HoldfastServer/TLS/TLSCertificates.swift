@@ -69,7 +69,8 @@ final class TLSCertificates: Sendable {
         }
     }
 
-    private struct Unreadable: Error, CustomStringConvertible {
+    /// A file that cannot be read, by the setting that names it.
+    struct Unreadable: Error, CustomStringConvertible {
         let setting: SettingError
         var description: String { setting.description }
     }

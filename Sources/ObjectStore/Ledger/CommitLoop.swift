@@ -35,6 +35,8 @@ final class CommitLoop: Sendable {
         var queue: [Item] = []
         var isRunning = false
         var isClosed = false
+        /// When the batch was taken that is worked at, or the thread was asked for one; `nil` while nothing waits.
+        var busySince: ContinuousClock.Instant?
     }
 
     let metrics = CommitMetrics()
@@ -61,6 +63,7 @@ final class CommitLoop: Sendable {
             state.queue.append(item)
             guard !state.isRunning else { return false }
             state.isRunning = true
+            state.busySince = .now
             return true
         }
         guard let start else { return false }
@@ -85,6 +88,9 @@ final class CommitLoop: Sendable {
 
     var depth: Int { state.withLock { $0.queue.count } }
 
+    /// How long the commit thread has been at what it took last; zero when nothing waits for it.
+    var busyTime: Duration { state.withLock { $0.busySince }.map { .now - $0 } ?? .zero }
+
     private func drain() {
         while let items = take() { run(items) }
         guard state.withLock({ $0.isClosed }) else { return }
@@ -96,8 +102,10 @@ final class CommitLoop: Sendable {
         state.withLock { state in
             guard !state.queue.isEmpty else {
                 state.isRunning = false
+                state.busySince = nil
                 return nil
             }
+            state.busySince = .now
             var count = 0
             var bytes = 0
             loop: for item in state.queue {

@@ -50,6 +50,7 @@ final class EmbeddedLedger: Ledger {
 
     var head: LogPosition { log.head }
     var queueDepth: Int { loop.depth }
+    var busyTime: Duration { loop.busyTime }
     var metrics: CommitMetrics { loop.metrics }
 
     func events(from sequence: SequenceNumber, limit: Int) throws -> [LoggedEvent] {

@@ -265,7 +265,7 @@ extension ObjectStore {
     public static func rebuildFromReplicas(
         _ settings: StoreSettings, region: String, isDryRun: Bool, _ environment: StoreEnvironment = .real
     ) throws -> RebuildReport {
-        let lock = try takeLock(settings, environment)
+        let lock = try StoreLock.take(settings, environment)
         defer { lock.close() }
         return try LogRebuild(settings: settings, environment: environment, region: region)
             .run(isDryRun: isDryRun)

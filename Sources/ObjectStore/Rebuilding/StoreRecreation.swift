@@ -49,7 +49,7 @@ public struct StoreRecreation: Sendable {
         var report = Report()
         var absent: [BlobID] = []
         do {
-            let lock = try ObjectStore.takeLock(settings, environment)
+            let lock = try StoreLock.take(settings, environment)
             defer { lock.close() }
             let isCutOff = try Self.isCutOff(settings, fileSystem)
             try fileSystem.replaceFile(

@@ -113,7 +113,7 @@ extension ObjectStore {
         _ settings: StoreSettings, from source: Int, to target: Int, _ environment: StoreEnvironment = .real
     ) throws -> VolumeDuplicate {
         try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
-        let lock = try takeLock(settings, environment)
+        let lock = try StoreLock.take(settings, environment)
         defer { lock.close() }
         return try VolumeDuplication(settings: settings, environment: environment).run(
             from: source, to: target)

@@ -1,0 +1,33 @@
+{{- define "holdfast.name" -}}
+{{ .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "holdfast.selector" -}}
+app.kubernetes.io/name: holdfast
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "holdfast.labels" -}}
+{{ include "holdfast.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{/* The settings file: what is not null, and the sections that have something in them. */}}
+{{- define "holdfast.settings" -}}
+{{- $settings := dict -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $_ := set $settings $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.tls.existingSecret -}}
+{{- $_ := set $settings "tls-certificate" "/tls/tls.crt" -}}
+{{- $_ := set $settings "tls-key" "/tls/tls.key" -}}
+{{- end -}}
+{{- if .Values.users -}}{{- $_ := set $settings "users" .Values.users -}}{{- end -}}
+{{- if .Values.sinks -}}{{- $_ := set $settings "sinks" .Values.sinks -}}{{- end -}}
+{{- if .Values.repositories -}}{{- $_ := set $settings "repositories" .Values.repositories -}}{{- end -}}
+{{ toPrettyJson $settings }}
+{{- end }}

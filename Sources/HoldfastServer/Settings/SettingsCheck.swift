@@ -1,0 +1,131 @@
+import Foundation
+import Logging
+import ObjectStore
+
+/// Looks at settings as a start would, down to the files that they name, and touches nothing: all that would keep a server
+/// from starting is told at once, and what only looks like a mistake as a warning.
+public struct SettingsCheck: Sendable {
+    public struct Problem: Codable, Sendable, Equatable, CustomStringConvertible {
+        public enum Severity: String, Codable, Sendable { case error, warning }
+        public let severity: Severity
+        public let setting: String
+        /// Where it was set: the file's path, the variable, the flag.
+        public let source: String
+        public let problem: String
+
+        public var description: String {
+            "\(severity == .warning ? "warning: " : "")setting '\(setting)' (\(source)) \(problem)"
+        }
+    }
+
+    public let settings: ServerSettings
+    public private(set) var problems: [Problem] = []
+
+    public var isGood: Bool { !problems.contains { $0.severity == .error } }
+
+    /// What is wrong, as the reason why a server does not start; `nil` if nothing is.
+    public var refusal: SettingsRefusal? {
+        isGood ? nil : SettingsRefusal(problems: problems.filter { $0.severity == .error })
+    }
+
+    /// - Parameter flags: values by the names of ``SettingName``.
+    public init(
+        directory: String, environment: [String: String], flags: [(name: String, value: String)]
+    ) {
+        let (settings, problems) = ServerSettings.read(
+            directory: directory, environment: environment, flags: flags)
+        self.settings = settings
+        for problem in problems { note(problem) }
+        checkAddresses()
+        checkFiles(environment)
+        for user in settings.users {
+            noting(UserSetting.name, file) { try user.check() }
+        }
+        checkVariables(environment)
+    }
+
+    private var file: String { settings.directory + "/" + ServerSettings.fileName }
+
+    private mutating func note(_ error: SettingError, _ severity: Problem.Severity = .error) {
+        problems.append(
+            Problem(severity: severity, setting: error.setting, source: error.source, problem: error.reason))
+    }
+
+    private mutating func noting(_ setting: String, _ source: String, _ body: () throws -> Void) {
+        do { try body() } catch let error as SettingError { note(error) } catch {
+            note(SettingError(setting: setting, source: source, reason: "cannot be used: \(error)"))
+        }
+    }
+
+    private mutating func checkAddresses() {
+        guard settings.listen == settings.admin, settings.listen.port != 0 else { return }
+        note(
+            SettingError(
+                setting: SettingName.admin.rawValue, source: settings.origins[.admin] ?? "default",
+                reason: "is \(settings.admin), which is where S3 clients connect: it takes a port of its own")
+        )
+    }
+
+    /// The files of secrets, each read as a start reads it.
+    private mutating func checkFiles(_ environment: [String: String]) {
+        if let certificate = settings.tlsCertificate, let key = settings.tlsKey {
+            noting(SettingName.tlsCertificate.rawValue, certificate) {
+                do {
+                    _ = try TLSCertificates(certificate: certificate, key: key, Logger(label: "check"))
+                } catch let error as TLSCertificates.Unreadable {
+                    throw error.setting
+                }
+            }
+        }
+        let state = settings.store.stateDirectory
+        do { _ = try KeyStore(stateDirectory: state, environment: environment) } catch {
+            let isEnvironment =
+                switch error as? KeyError {
+                case .incompleteEnvironment, .tooShort: true
+                default: false
+                }
+            note(
+                SettingError(
+                    setting: isEnvironment ? "root-access-key" : "keys",
+                    source: isEnvironment ? "environment" : state + "/keys.json",
+                    reason: "cannot be used: \(error)"))
+        }
+        let masterKeys = settings.masterKeysPath
+        noting(SettingName.masterKeys.rawValue, settings.origins[.masterKeys] ?? "default") {
+            _ = try MasterKeyStore(path: masterKeys)
+        }
+        guard let source = settings.origins[.masterKeys],
+            !FileManager.default.fileExists(atPath: settings.masterKeysPath)
+        else { return }
+        note(
+            SettingError(
+                setting: SettingName.masterKeys.rawValue, source: source,
+                reason:
+                    "names \(settings.masterKeysPath), which is not there: a store that has enciphered objects cannot read them; a new one makes it with the first key"
+            ), .warning)
+    }
+
+    /// A variable that is none of ours may be anybody's (Kubernetes sets `HOLDFAST_PORT` and the like beside a service of
+    /// that name), but one that is nearly ours is more likely a slip.
+    private mutating func checkVariables(_ environment: [String: String]) {
+        let known =
+            SettingName.allCases.map(\.environmentName)
+            + ["HOLDFAST_ROOT_ACCESS_KEY", "HOLDFAST_ROOT_SECRET_KEY"]
+        for variable in environment.keys.sorted()
+        where variable.hasPrefix("HOLDFAST_") && !known.contains(variable) {
+            let nearest = NearestName.of(variable, among: known)
+            guard NearestName.distance(variable, nearest) <= 2 else { continue }
+            note(
+                SettingError(
+                    setting: variable, source: "environment",
+                    reason: "is unknown; the nearest is '\(nearest)'"),
+                .warning)
+        }
+    }
+}
+
+/// Why a server does not start: every setting that makes no sense, each on a line.
+public struct SettingsRefusal: Error, CustomStringConvertible {
+    public let problems: [SettingsCheck.Problem]
+    public var description: String { problems.map(\.description).joined(separator: "\n") }
+}

@@ -1,0 +1,187 @@
+import Foundation
+import HoldfastServer
+import Logging
+import ObjectStore
+import Synchronization
+
+/// The life of a serving process: from its sockets to its end, or to the process that takes over from it.
+struct ServerProcess {
+    /// How long a store may be locked whose server cannot be talked to, such as one that is just ending.
+    private static let lockPatience = Duration.seconds(60)
+    /// What follows a handover that failed: the other process is gone, and its locks in a moment.
+    private static let lockPatienceAfterFailure = Duration.seconds(10)
+    /// How long connections go on being accepted in a takeover, each answer saying that it is the last: time for those that
+    /// clients keep to come to their next request.
+    private static let takeoverDelay = Duration.milliseconds(600)
+
+    private let settings: ServerSettings
+    private let environment: [String: String]
+    private let logger: Logger
+    private let isTakingOver: Bool
+
+    init(
+        _ settings: ServerSettings, _ environment: [String: String], _ logger: Logger, isTakingOver: Bool
+    ) {
+        self.settings = settings
+        self.environment = environment
+        self.logger = logger
+        self.isTakingOver = isTakingOver
+    }
+
+    /// Why a server ends.
+    private enum Turn: Sendable {
+        case signal
+        case takeover(TakeoverHandover)
+    }
+
+    /// Serves until a signal ends the process or another process has taken over.
+    /// - Parameter announce: told of the server when it serves for the first time, with the root key if one was made.
+    func run(_ announce: (Server, AccessKey?) throws -> Void) async throws {
+        if let reason = OpenFileLimit.raise() {
+            logger.warning("the limit of open files stays as it is: \(reason)")
+        }
+        let turns = AsyncStream.makeStream(of: Turn.self, bufferingPolicy: .bufferingOldest(16))
+        let signals = StopSignals { turns.continuation.yield(.signal) }
+        defer { signals.stop() }
+        var next = turns.stream.makeAsyncIterator()
+
+        let takeover = isTakingOver ? try await Takeover.begin(settings) : nil
+        let listeners = try await self.listeners(takeover)
+        if let takeover {
+            try StoreFormats.requireKnown(settings)
+            logger.notice("taking over from \(takeover.release)")
+            try await takeover.takeStore()
+            try await StoreLock.waitUntilFree(settings.store, deadline: Self.lockPatience)
+        } else if try StoreDirectory.isNew(settings) {
+            try StoreDirectory.create(settings)
+        }
+        var isFirst = true
+        while true {
+            let keys = try KeyStore(
+                stateDirectory: settings.store.stateDirectory, environment: environment)
+            let server = try await Server.start(settings, on: listeners, keys: keys, logger: logger) {
+                turns.continuation.yield(.takeover($0))
+            }
+            // Without TLS it ends the server, as it ends every program whose terminal goes away.
+            let reload = server.isSecure ? ReloadSignal { server.reloadCertificates() } : nil
+            defer { reload?.stop() }
+            if isFirst {
+                isFirst = false
+                try await begin(server, keys, takeover, announce)
+            }
+            guard case .takeover(let handover) = await next.next() else {
+                let drain = Drain(
+                    delay: .seconds(settings.drainDelaySeconds), deadline: .seconds(settings.drainSeconds))
+                signals.hurry(drain)
+                return try await server.stop(drain)
+            }
+            logger.notice("\(handover.release) takes over")
+            let drain = Drain(delay: Self.takeoverDelay, deadline: .seconds(settings.drainSeconds))
+            signals.hurry(drain)
+            try await server.stop(drain, isHandedOver: true)
+            if await isServed(by: handover) { return }
+            try await StoreLock.waitUntilFree(settings.store, deadline: Self.lockPatienceAfterFailure)
+        }
+    }
+
+    private func listeners(_ takeover: Takeover?) async throws -> Listeners {
+        if let takeover { return try takeover.matching(settings) }
+        if let activated = try Listeners.activated(settings, environment) { return activated }
+        return isTakingOver
+            ? try await Listeners.bindWhenFree(settings, patience: Self.lockPatience)
+            : try Listeners.bind(settings)
+    }
+
+    private func begin(
+        _ server: Server, _ keys: KeyStore, _ takeover: Takeover?,
+        _ announce: (Server, AccessKey?) throws -> Void
+    ) async throws {
+        do {
+            // Made when nothing can fail any more that keeps it from being printed.
+            let made = try keys.makeRootKeyIfNeeded()
+            if let takeover {
+                do { try takeover.confirm() } catch {
+                    logger.notice("the server that was followed has ended by itself: \(error)")
+                }
+            }
+            try announce(server, made)
+        } catch {
+            try await server.stop(Drain(delay: .zero, deadline: .zero))
+            throw error
+        }
+    }
+
+    private func isServed(by handover: TakeoverHandover) async -> Bool {
+        do {
+            if try await handover.handOver() { return true }
+            logger.error("the process that took over has ended before it served: serving again")
+        } catch {
+            logger.error("the process that took over is gone, \(error): serving again")
+        }
+        return false
+    }
+}
+
+/// SIGHUP, as something to do.
+private final class ReloadSignal: @unchecked Sendable {  // its source is made in init and only kept
+    private let source: any DispatchSourceSignal
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        signal(SIGHUP, SIG_IGN)
+        source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
+        source.setEventHandler(handler: body)
+        source.resume()
+    }
+
+    func stop() { source.cancel() }
+}
+
+/// SIGTERM and SIGINT: the first is told of, the second makes what drains hurry, the third ends the process at once.
+private final class StopSignals: @unchecked Sendable {  // its sources are made in init and only kept
+    /// How many came, and what they are to hurry.
+    private final class Count: Sendable {
+        private let state = Mutex((count: 0, drain: Drain?.none))
+
+        /// - Returns: the signal's number among those that came.
+        func add() -> Int {
+            let (count, drain) = state.withLock { state in
+                state.count += 1
+                return (state.count, state.drain)
+            }
+            if count > 1 { drain?.hurry() }
+            return count
+        }
+
+        func hurry(_ drain: Drain) {
+            let count = state.withLock { state in
+                state.drain = drain
+                return state.count
+            }
+            if count > 1 { drain.hurry() }
+        }
+    }
+
+    private let count: Count
+    private let sources: [any DispatchSourceSignal]
+
+    init(_ first: @escaping @Sendable () -> Void) {
+        let count = Count()
+        self.count = count
+        sources = [SIGTERM, SIGINT].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                guard count.add() > 1 else { return first() }
+                for number in [SIGTERM, SIGINT] { signal(number, SIG_DFL) }
+            }
+            source.resume()
+            return source
+        }
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// From the second signal on, `drain` has no time.
+    func hurry(_ drain: Drain) { count.hurry(drain) }
+
+    func stop() { for source in sources { source.cancel() } }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import HoldfastServer
+import Model
+import Testing
+
+@Suite final class SettingsCheckTests {
+    private let directory: String
+
+    init() throws {
+        directory = FileManager.default.temporaryDirectory.path + "/holdfast-check-\(BlobID.random())"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        do { try FileManager.default.removeItem(atPath: directory) } catch {
+            print("\(directory) was not removed: \(error)")
+        }
+    }
+
+    private func check(
+        _ file: String = "{}", _ environment: [String: String] = [:],
+        _ flags: [(name: String, value: String)] = []
+    ) throws -> SettingsCheck {
+        try file.write(toFile: directory + "/holdfast.json", atomically: true, encoding: .utf8)
+        return SettingsCheck(directory: directory, environment: environment, flags: flags)
+    }
+
+    @Test func goodSettingsHaveNoProblem() throws {
+        let check = try check(#"{"region": "eu-1"}"#)
+        #expect(check.isGood && check.problems.isEmpty && check.refusal == nil)
+        #expect(check.settings.region == "eu-1")
+    }
+
+    @Test func everyProblemIsToldInOnePass() throws {
+        let check = try check(
+            #"{"workers": 0, "lisn": "x", "region": {}, "users": 1}"#, ["HOLDFAST_ADMIN": "nonsense"],
+            [("drain-seconds", "-1")])
+        #expect(
+            check.problems.map(\.setting).sorted() == [
+                "admin", "drain-seconds", "lisn", "region", "users", "workers",
+            ])
+        #expect(check.refusal?.description.split(separator: "\n").count == 6)
+    }
+
+    @Test(arguments: [
+        ("lisn", "listen"), ("log_level", "log-level"), ("TLS-KEYS", "tls-key"), ("wrokers", "workers"),
+    ])
+    func anUnknownNameIsAnsweredWithTheNearest(name: String, nearest: String) throws {
+        let problem = try #require(try check("{}", [:], [(name, "x")]).problems.first)
+        #expect(problem.problem.hasPrefix("is unknown; the nearest is '\(nearest)'"))
+    }
+
+    @Test func whatLoadsThrowsTheFirstProblemWithTheOthers() throws {
+        _ = try check(#"{"workers": 0, "connections": 0}"#)
+        let error = #expect(throws: SettingError.self) {
+            try ServerSettings.load(directory: self.directory, environment: [:], flags: [])
+        }
+        #expect(error?.setting == "connections" && error?.others.map(\.setting) == ["workers"])
+        #expect(error?.description.split(separator: "\n").count == 2)
+    }
+
+    /// What Kubernetes and others put beside a service is none of ours, unless it looks like a slip.
+    @Test func variablesOfOthersAreLeftAlone() throws {
+        let others = [
+            "HOLDFAST_PORT": "tcp://10.0.0.1:9000", "HOLDFAST_SERVICE_HOST": "10.0.0.1", "PATH": "/bin",
+        ]
+        #expect(try check("{}", others).problems.isEmpty)
+        let slip = try check("{}", ["HOLDFAST_LISTNE": "127.0.0.1:1"])
+        #expect(slip.isGood && slip.problems.map(\.severity) == [.warning])
+    }
+
+    @Test func aListHasEachSettingOnceAndNoSecret() throws {
+        let check = try check(
+            #"{"users": [{"name": "alice", "access-key": "ALICESKEY", "secret-key": "alices-secret"}]}"#)
+        let lines = check.settings.lines(environment: [
+            "HOLDFAST_ROOT_ACCESS_KEY": "ROOTSKEY", "HOLDFAST_ROOT_SECRET_KEY": "roots-secret",
+        ])
+        let names = lines.map(\.name)
+        #expect(Set(names).count == names.count)
+        #expect(Set(SettingName.allCases.map(\.rawValue)).isSubset(of: names))
+        let text = lines.map { "\($0)" }.joined(separator: "\n")
+        for secret in ["alices-secret", "roots-secret", "ROOTSKEY", "ALICESKEY"] {
+            #expect(!text.contains(secret))
+        }
+        for line in lines where line.source == "default" {
+            #expect(line.value == line.defaultValue, "\(line.name)")
+        }
+    }
+}
