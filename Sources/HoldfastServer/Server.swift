@@ -15,6 +15,8 @@ public final class Server: Sendable {
     private let store: ObjectStore
     private let group: MultiThreadedEventLoopGroup
     private let workers: WorkerPool
+    /// Of the admin listener: probes are answered while every other thread waits for a disk.
+    private let adminWorkers: WorkerPool
     private let listener: HTTPListener
     private let admin: HTTPListener
     private let socket: AdminSocket
@@ -28,10 +30,10 @@ public final class Server: Sendable {
     private let isDraining: DrainFlag
 
     private init(
-        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
-        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
-        accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?, takeover: TakeoverSocket,
-        listeners: Listeners, isDraining: DrainFlag
+        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, adminWorkers: WorkerPool,
+        listener: HTTPListener, admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping,
+        sinks: SinkFollowing, accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?,
+        takeover: TakeoverSocket, listeners: Listeners, isDraining: DrainFlag
     ) {
         self.listeners = listeners
         self.takeover = takeover
@@ -40,6 +42,7 @@ public final class Server: Sendable {
         self.store = store
         self.group = group
         self.workers = workers
+        self.adminWorkers = adminWorkers
         self.listener = listener
         self.admin = admin
         self.socket = socket
@@ -73,6 +76,10 @@ public final class Server: Sendable {
         store.startMaintenance()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let workers = WorkerPool(threads: settings.workers)
+        let adminWorkers = WorkerPool(threads: 2)
+        let admission = AdmissionControl(settings.admission, domains: settings.domains) { delay, body in
+            _ = group.any().scheduleTask(in: delay, body)
+        }
         let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
         let s3 = settings.protocolSettings(masterKeys)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
@@ -104,17 +111,22 @@ public final class Server: Sendable {
                     responder: S3Responder(
                         service: service, metrics: metrics,
                         log: RequestLog(logger, settings.watching.requestLog), tracer: tracer, health: health),
-                    workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
+                    workers: workers, connectionLimit: settings.connectionLimit, tls: tls,
+                    admission: admission,
+                    patience: settings.admission.patience))
             let sampler = MetricSampler(store, logger)
             let status = StatusResponder(
                 store: store, health: health, metrics: metrics, scrub: scrub, sampler: sampler,
                 tracer: tracer,
                 traces: traces, workers: workers, jobs: jobs, sinks: sinks,
+                admission: admission, connectionCounts: listener.counts,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(
                 listeners.admin, group: group,
-                ListenerContext(responder: status, workers: workers, connectionLimit: 64))
+                ListenerContext(
+                    responder: status, workers: adminWorkers, connectionLimit: 64,
+                    patience: settings.admission.patience))
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(
@@ -126,8 +138,8 @@ public final class Server: Sendable {
             )
             traces?.start()
             return Server(
-                store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket,
+                store: store, group: group, workers: workers, adminWorkers: adminWorkers, listener: listener,
+                admin: admin, socket: socket,
                 housekeeping: Housekeeping(store, settings, masterKeys, jobs, sampler, logger),
                 sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
@@ -138,6 +150,7 @@ public final class Server: Sendable {
             store.close()
             try await group.shutdownGracefully()
             workers.stop()
+            adminWorkers.stop()
             throw error
         }
     }
@@ -161,6 +174,7 @@ public final class Server: Sendable {
         await sinks.wait()
         try await group.shutdownGracefully()
         workers.stop()
+        adminWorkers.stop()
     }
 }
 

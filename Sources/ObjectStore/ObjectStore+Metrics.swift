@@ -12,6 +12,8 @@ extension ObjectStore {
     public var commitBusyTime: Duration { engine.ledger.busyTime }
     /// Why no change can be made, besides volumes that are out of service; `nil` if it can.
     public var commitObstacle: String? { engine.ledger.log.brokenReason }
+    /// `nil` for a store that keeps no payloads in memory.
+    public var payloadCacheCounts: PayloadCache.Counts? { engine.payloadCache?.counts }
     public var catalogPath: String { engine.settings.catalogPath }
 
     /// Looks at every row of some tables: takes as long as the catalog is large.

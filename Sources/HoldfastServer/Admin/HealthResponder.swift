@@ -1,12 +1,14 @@
 import HTTPTypes
 import Model
+import NIOHTTP1
 import ObjectStore
 import S3
 
 /// Answers probes: whether the process is alive, whether it can be sent requests, and how its volumes stand.
 ///
-/// Probes need no credential and learn no name, path or address. They run on the workers of requests: a server whose
-/// threads all hang does not answer, which is what a probe of life is to see.
+/// Probes need no credential and learn no name, path or address. Those of the S3 listener run on the workers of requests: a
+/// server whose threads all hang does not answer them. The admin listener has threads of its own, so that an operator is
+/// answered when nobody else is; what hangs is seen there by the commit thread.
 struct HealthResponder: Sendable {
     /// Where probes are on the S3 listener. No bucket can have a name that begins with `_`, so nothing is hidden by it;
     /// MinIO has them below `/minio/`, which it keeps from being a bucket.
@@ -36,6 +38,11 @@ struct HealthResponder: Sendable {
     /// Whether a path looks like a probe's; cheap, since every request is asked.
     static func isProbe(_ head: HTTPRequest) -> Bool {
         head.path?.utf8.starts(with: "/_holdfast/".utf8) == true
+    }
+
+    /// Whether a head is a probe's, which is answered however much there is to do.
+    static func isProbe(_ head: HTTPRequestHead) -> Bool {
+        head.uri.utf8.starts(with: "/_holdfast/health/".utf8) && (head.method == .GET || head.method == .HEAD)
     }
 
     /// - Parameters:

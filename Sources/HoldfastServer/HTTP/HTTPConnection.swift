@@ -15,25 +15,33 @@ final class HTTPConnection: ChannelInboundHandler {
     /// Bytes of a refused request that are read and dropped, so that the client gets to read the answer.
     private static let discardLimit = 64 * 1024 * 1024
 
-    private enum State {
+    enum State {
         case idle
         /// A request is worked at.
         case busy(IncomingBody, isStarted: Bool, isReceived: Bool)
         /// It is answered, and the rest of its body is dropped.
         case discarding(byteCount: Int)
+        /// The last answer is out and the server's side closed; what the client still sends is dropped until it closes its own.
+        case lingering(byteCount: Int)
         case closed
     }
 
-    private let listener: ListenerContext
-    private var state = State.idle
-    private var head: HTTPRequestHead?
-    private var isReading = false
+    let listener: ListenerContext
+    var state = State.idle
+    private(set) var head: HTTPRequestHead?
+    private(set) var isReading = false
     private var tlsVersion: String?
     /// The answer under way said that it is the last one.
     private var isLast = false
-    private var hadRequests = false
     /// Set while the connection is idle and its listener stops.
     private var idleEnd: Scheduled<Void>?
+    /// In admission's queue: HTTPConnection+Admission.swift.
+    var waitingTurn: WaitingTurn?
+    /// Nothing is read for a while: the client was refused.
+    var isHeld = false
+    var holdsNext = false
+    /// How the client is doing: HTTPConnection+Patience.swift.
+    var watch = ConnectionWatch()
 
     /// How long a connection of a listener that stops may be silent. A client may be sending its next request just as the
     /// connection is closed, and would have no answer: who is silent for so long hardly is. Each request that does come is
@@ -46,6 +54,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
+        beginWatch(context)
         endIfIdle(context)
         read(context)
     }
@@ -54,18 +63,19 @@ final class HTTPConnection: ChannelInboundHandler {
     private func endIfIdle(_ context: ChannelHandlerContext) {
         guard case .idle = state, idleEnd == nil, listener.isStopping.load(ordering: .relaxed) else { return }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        idleEnd = context.eventLoop.scheduleTask(in: hadRequests ? Self.silence : Self.silenceAtFirst) {
+        idleEnd = context.eventLoop.scheduleTask(in: watch.isUnused ? Self.silenceAtFirst : Self.silence) {
             bound.value.0.close(bound.value.1)
         }
     }
 
-    private func read(_ context: ChannelHandlerContext) {
-        guard !isReading else { return }
+    func read(_ context: ChannelHandlerContext) {
+        guard !isReading, !isHeld else { return }
         isReading = true
         context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        watch.sawPart = true
         switch unwrapInboundIn(data) {
         case .head(let head): begin(head, context)
         case .body(let buffer): receive(buffer, context)
@@ -77,8 +87,8 @@ final class HTTPConnection: ChannelInboundHandler {
         self.head = head
         idleEnd?.cancel()
         idleEnd = nil
-        hadRequests = true
         isLast = false
+        watch.beginsRequest()
         let channel = context.channel
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let body = IncomingBody(
@@ -96,11 +106,15 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private func receive(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
+        watch.received += buffer.readableBytes
         switch state {
         case .busy(let body, _, _): body.push(buffer)
         case .discarding(let count):
             guard count + buffer.readableBytes <= Self.discardLimit else { return close(context) }
             state = .discarding(byteCount: count + buffer.readableBytes)
+        case .lingering(let count):
+            guard count + buffer.readableBytes <= Self.discardLimit else { return close(context) }
+            state = .lingering(byteCount: count + buffer.readableBytes)
         case .idle, .closed: break
         }
     }
@@ -110,37 +124,58 @@ final class HTTPConnection: ChannelInboundHandler {
         case .busy(let body, let isStarted, _):
             body.end()
             state = .busy(body, isStarted: isStarted, isReceived: true)
-        case .discarding: end(context)
-        case .idle, .closed: break
+        case .discarding: endRequest(context)
+        case .idle, .lingering, .closed: break
         }
+    }
+
+    /// A request is over, and another may come.
+    private func becomeIdle(_ context: ChannelHandlerContext) {
+        state = .idle
+        watch.endsRequest()
+        if holdsNext { hold(context) }
     }
 
     /// A read has brought what it could: a request is begun here and not at its head, so that a small body is
     /// there when its task asks for it.
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
-        switch state {
-        case .busy(let body, let isStarted, let isReceived):
-            if !isStarted {
-                state = .busy(body, isStarted: true, isReceived: isReceived)
-                start(body, context)
-            }
-            if !isReceived, body.wantsMore() { read(context) }
-        case .idle, .discarding: read(context)
-        case .closed: break
-        }
+        if case .idle = state { watch.endsRead() }
+        watch.sawPart = false
+        askIfBegun(context)
+        readOn(context)
         context.fireChannelReadComplete()
     }
 
-    private func start(_ body: IncomingBody, _ context: ChannelHandlerContext) {
+    /// Whoever was refused has to wait with what was sent behind it, too: else a thousand requests in one piece would be refused
+    /// one within the other.
+    func askIfBegun(_ context: ChannelHandlerContext) {
+        guard !isHeld, case .busy(let body, isStarted: false, let isReceived) = state else { return }
+        state = .busy(body, isStarted: true, isReceived: isReceived)
+        askForAdmission(body, context)
+    }
+
+    /// Reads, if what comes next is wanted now.
+    func readOn(_ context: ChannelHandlerContext) {
+        switch state {
+        case .busy(let body, let isStarted, let isReceived):
+            guard isStarted, !isReceived, waitingTurn == nil, body.wantsMore() else { return }
+            read(context)
+        case .idle, .discarding, .lingering: read(context)
+        case .closed: break
+        }
+    }
+
+    /// Hands a request that was let in to a worker. It was counted among the listener's requests.
+    func start(_ body: IncomingBody, _ permit: AdmissionPermit?, _ context: ChannelHandlerContext) {
         guard let head else { preconditionFailure("a request begins with its head") }
+        body.isWorkedAt(under: permit)
         let writer = ResponseWriter(
             channel: context.channel, connection: NIOLoopBound(self, eventLoop: context.eventLoop),
             context: NIOLoopBound(context, eventLoop: context.eventLoop), tlsVersion: tlsVersion)
         let listener = listener
-        listener.requests.wrappingAdd(1, ordering: .relaxed)
         Task(executorPreference: listener.workers) {
-            await listener.answer(head, body, writer)
+            await listener.answer(head, body, writer, permit)
             listener.requests.wrappingSubtract(1, ordering: .relaxed)
         }
     }
@@ -150,6 +185,7 @@ final class HTTPConnection: ChannelInboundHandler {
     func write(_ part: HTTPServerResponsePart, _ context: ChannelHandlerContext) {
         // NIO answers for us where a connection ends in the middle of a request.
         if case .closed = state { return }
+        if case .body(.byteBuffer(let bytes)) = part { watch.sent += bytes.readableBytes }
         context.write(wrapOutboundOut(part), promise: nil)
     }
 
@@ -159,49 +195,64 @@ final class HTTPConnection: ChannelInboundHandler {
         return isLast
     }
 
+    /// - Returns: what ends when the connection has taken the bytes.
+    func send(_ piece: ByteBuffer, _ context: ChannelHandlerContext) -> EventLoopFuture<Void> {
+        watch.sent += piece.readableBytes
+        return context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))))
+    }
+
     /// Whether the connection can take another request behind this one's answer.
     func canGoOn() -> Bool {
         guard let head, head.isKeepAlive else { return false }
         guard case .busy(let body, _, _) = state else { return false }
         // What comes behind these is no HTTP to the parser, which reads no more of it.
         guard head.method != .CONNECT, !head.headers.contains(name: "upgrade") else { return false }
-        return !body.wasNotAskedFor
+        return !body.wasNotAskedFor && !watch.isGivenUp
     }
 
     /// The response is written but for its end.
     func finish(goesOn: Bool, _ context: ChannelHandlerContext) {
         guard case .busy(_, _, let isReceived) = state else { return }
-        guard goesOn else { return endAndClose(context) }
+        guard goesOn else { return endAndClose(isReceived: isReceived, context) }
         guard isReceived else {
             // The answer is out; its end follows when the request has ended, as the pipeline wants it.
             state = .discarding(byteCount: 0)
             context.flush()
             return read(context)
         }
-        end(context)
+        endRequest(context)
         read(context)
     }
 
     /// The request has been received and answered.
-    private func end(_ context: ChannelHandlerContext) {
-        guard !isLast else { return endAndClose(context) }
-        state = .idle
+    private func endRequest(_ context: ChannelHandlerContext) {
+        guard !isLast else { return endAndClose(isReceived: true, context) }
+        becomeIdle(context)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         endIfIdle(context)
     }
 
-    private func endAndClose(_ context: ChannelHandlerContext) {
+    private func endAndClose(isReceived: Bool, _ context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
-            bound.value.0.close(bound.value.1)
+            let (connection, context) = bound.value
+            // Closed while bytes of the client are on their way, it would be reset, maybe before the answer is read.
+            if isReceived { connection.close(context) } else { connection.linger(context) }
         }
     }
 
     func close(_ context: ChannelHandlerContext) {
         if case .closed = state { return }
+        end()
+        context.close(promise: nil)
+    }
+
+    private func end() {
         if case .busy(let body, _, false) = state { body.fail(Self.incomplete) }
         state = .closed
-        context.close(promise: nil)
+        idleEnd?.cancel()
+        endWaiting()
+        watch.end()
     }
 
     private static let incomplete = S3Error(
@@ -210,21 +261,11 @@ final class HTTPConnection: ChannelInboundHandler {
     // MARK: Ends
 
     func channelInactive(context: ChannelHandlerContext) {
-        if case .busy(let body, _, false) = state { body.fail(Self.incomplete) }
-        state = .closed
-        idleEnd?.cancel()
+        end()
         context.fireChannelInactive()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // A client that is silent while it is its turn, in the middle of a request or between two.
-        if event is IdleStateHandler.IdleStateEvent {
-            switch state {
-            case .busy(_, _, true), .closed: break
-            case .busy(_, _, false), .idle, .discarding: close(context)
-            }
-            return
-        }
         if let event = event as? ChannelEvent, event == .inputClosed {
             if case .busy(_, _, true) = state { return }
             return close(context)

@@ -23,25 +23,40 @@ final class ListenerContext: Sendable {
     let responder: any HTTPResponder
     let workers: WorkerPool
     let buffers = ResponseBuffers()
-    let connectionLimit: Int
+    let room: ConnectionRoom
     /// `nil` for a listener without TLS.
     let tls: TLSCertificates?
-    let connections = Atomic<Int>(0)
+    /// `nil` for a listener that refuses nobody.
+    let admission: AdmissionControl?
+    let patience: ClientPatience.Limits
+    let counts = ConnectionCounts()
     let requests = Atomic<Int>(0)
     let isStopping = Atomic<Bool>(false)
+    let isAccepting = Atomic<Bool>(true)
     private let date = ReadMostly<(second: UInt64, text: String)>((0, ""))
 
     init(
-        responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int, tls: TLSCertificates? = nil
+        responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int, tls: TLSCertificates? = nil,
+        admission: AdmissionControl? = nil, patience: ClientPatience.Limits
     ) {
         self.responder = responder
         self.workers = workers
-        self.connectionLimit = connectionLimit
+        room = ConnectionRoom(limit: connectionLimit)
         self.tls = tls
+        self.admission = admission
+        self.patience = patience
     }
 
-    func answer(_ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter) async {
+    /// - Parameter permit: given back when all is done; `nil` where nobody has to be let in.
+    func answer(
+        _ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter, _ permit: AdmissionPermit?
+    ) async {
         var exchange = Exchange(writer)
+        var since: NIODeadline?
+        var wasForeign = false
+        defer {
+            permit?.end(since: since, bytesSent: Int(exchange.bytesSent), wasForeign: wasForeign)
+        }
         guard let request = HTTPRequest(head, scheme: tls == nil ? "http" : "https") else {
             let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
             return writer.send(.init(version: .http1_1, status: .badRequest, headers: headers), nil)
@@ -52,6 +67,10 @@ final class ListenerContext: Sendable {
                 channel.remoteAddress?.ipAddress
             })
         if response.access != nil || response.watch != nil { exchange.answers() }
+        if let permit {
+            since = workBegan(permit, body, response)
+            wasForeign = response.isForForger
+        }
         defer {
             exchange.bytesReceived = body.receivedByteCount
             exchange.end()
@@ -66,6 +85,7 @@ final class ListenerContext: Sendable {
             try await fill(&piece, from: reader)
         } catch {
             step?.fail(error)
+            since = nil
             response = responder.failure(error, request, replacing: response)
             return send(response, writer, &exchange)
         }
@@ -73,7 +93,17 @@ final class ListenerContext: Sendable {
         // Of a large body the rest is read while it is sent, at the client's pace: the step is its first piece.
         step?.end()
         if reader.remaining == 0 { return writer.send(self.head(of: response, bodyCount: nil), piece) }
+        permit?.finishWork(keeps: RequestOutline.answerByteCount, since: since)
+        since = nil
         await stream(response, &piece, reader, writer, &exchange)
+    }
+
+    /// Since when a request's answer was the server's to make; `nil` where how long that took says nothing.
+    private func workBegan(
+        _ permit: AdmissionPermit, _ body: IncomingBody, _ response: ServiceResponse
+    ) -> NIODeadline? {
+        guard response.status.code < 400, let received = body.ended else { return nil }
+        return max(permit.since, received)
     }
 
     private func send(_ response: ServiceResponse, _ writer: ResponseWriter, _ exchange: inout Exchange) {
@@ -130,7 +160,7 @@ final class ListenerContext: Sendable {
             version: .http1_1, status: .init(statusCode: response.status.code), headers: headers)
     }
 
-    private func dateText() -> String {
+    func dateText() -> String {
         let now = Timestamp.now()
         let known = date.read { $0 }
         if known.second == now.seconds { return known.text }
@@ -186,9 +216,6 @@ final class HTTPListener: Sendable {
     private let group: any EventLoopGroup
     private let socket: ListeningSocket
 
-    /// Seconds of silence after which a client whose turn it is has its connection closed.
-    private static let idleSeconds: Int64 = 60
-
     private init(
         _ context: ListenerContext, _ channel: any Channel, _ children: ChildChannels,
         _ group: any EventLoopGroup, _ socket: ListeningSocket
@@ -201,7 +228,8 @@ final class HTTPListener: Sendable {
     }
 
     var address: SocketAddress? { channel.localAddress }
-    var connectionCount: Int { context.connections.load(ordering: .relaxed) }
+    var connectionCount: Int { context.room.count }
+    var counts: ConnectionCounts { context.counts }
     var requestsInFlight: Int { context.requests.load(ordering: .relaxed) }
 
     /// Accepts from a socket; closing the listener leaves the socket as it is.
@@ -216,18 +244,27 @@ final class HTTPListener: Sendable {
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 256 * 1024)
             )
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(context.room))
+                }
+            }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let count = context.connections.wrappingAdd(1, ordering: .relaxed).newValue
+                    let isServed = context.room.enter()
                     channel.closeFuture.whenComplete { _ in
-                        context.connections.wrappingSubtract(1, ordering: .relaxed)
+                        if context.room.leave(), context.isAccepting.load(ordering: .relaxed) {
+                            channel.parent?.read()
+                        }
                         children.remove(channel)
                     }
-                    guard count <= context.connectionLimit else { throw TooManyConnections() }
                     children.add(channel)
                     let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(Self.idleSeconds)))
                     try context.tls?.configure(pipeline)
+                    guard isServed else {
+                        context.counts.refuse()
+                        return try pipeline.addHandler(RefusedConnection())
+                    }
                     // Values of headers were validated when they became fields.
                     try pipeline.configureHTTPServerPipeline(
                         withErrorHandling: true, withOutboundHeaderValidation: false)
@@ -236,8 +273,6 @@ final class HTTPListener: Sendable {
             }
         return HTTPListener(context, try await socket.serve(bootstrap), children, group, socket)
     }
-
-    private struct TooManyConnections: Error {}
 
     /// Makes each answer the last one of its connection, then takes no more connections, lets what is under way end until
     /// the deadline, and closes.
@@ -250,8 +285,7 @@ final class HTTPListener: Sendable {
         try await stopAccepting()
         if !keepsSocket { socket.close() }
         await drain.wait(atMost: drain.deadline) { [context] in
-            context.connections.load(ordering: .relaxed) == 0
-                && context.requests.load(ordering: .relaxed) == 0
+            context.room.count == 0 && context.requests.load(ordering: .relaxed) == 0
         }
         for child in children.all { child.close(promise: nil) }
     }
@@ -259,6 +293,7 @@ final class HTTPListener: Sendable {
     /// A channel that is closed between accepting a connection and handing it to its event loop drops it, so accepting
     /// ends first, and what was accepted has reached its loop when the channel goes.
     private func stopAccepting() async throws {
+        context.isAccepting.store(false, ordering: .relaxed)
         try await channel.setOption(.autoRead, value: false).get()
         for loop in group.makeIterator() { try await loop.submit {}.get() }
         try await channel.eventLoop.submit {}.get()

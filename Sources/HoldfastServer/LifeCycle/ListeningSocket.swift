@@ -8,7 +8,7 @@ import Synchronization
 /// process and of the one that takes over from it, and what connects meanwhile waits in the kernel's queue.
 public final class ListeningSocket: Sendable {
     /// Connections that the kernel keeps while nobody accepts them.
-    private static let backlog: Int32 = 1024
+    private static let backlog: Int32 = 4096
 
     private let number: Atomic<Int32>
     let address: SocketAddress

@@ -76,6 +76,7 @@ public struct ServerSettings: Sendable {
     public var incidentSeconds = 600
 
     public var watching = WatchSettings()
+    public var admission = AdmissionSettings()
 
     /// Seconds for which a server that is told to stop says so to probes before it takes no more connections.
     public var drainDelaySeconds = 0
@@ -130,6 +131,7 @@ public struct ServerSettings: Sendable {
         settings.historySeconds = UInt64(historyHours) * 3600
         settings.operationDeadline = .seconds(deadlineSeconds)
         settings.refillBytesPerSecond = refillRate == 0 ? nil : UInt64(refillRate)
+        settings.payloadCacheByteCount = admission.cacheBytes
         return settings
     }
 
@@ -236,6 +238,9 @@ public struct ServerSettings: Sendable {
             logLevel = level
         case .logFormat, .requestLog, .traceEndpoint, .traceRatio:
             if let reason = watching.set(setting, value) { throw fail(reason) }
+        case .admission, .readsAtOnce, .writesAtOnce, .listsAtOnce, .adminAtOnce, .queueMilliseconds,
+            .bodyMemory, .idleSeconds, .headerSeconds, .minimumRate, .graceSeconds, .cacheBytes:
+            if let reason = admission.set(setting, value) { throw fail(reason) }
         case .bucketsStart:
             guard value == "locked" || value == "open" else {
                 throw fail(
@@ -283,6 +288,18 @@ public enum SettingName: String, CaseIterable, Sendable {
     case testStore = "test-store"
     case drainDelaySeconds = "drain-delay-seconds"
     case drainSeconds = "drain-seconds"
+    case admission
+    case readsAtOnce = "reads-at-once"
+    case writesAtOnce = "writes-at-once"
+    case listsAtOnce = "lists-at-once"
+    case adminAtOnce = "admin-at-once"
+    case queueMilliseconds = "queue-milliseconds"
+    case bodyMemory = "body-memory"
+    case idleSeconds = "idle-seconds"
+    case headerSeconds = "header-seconds"
+    case minimumRate = "minimum-rate"
+    case graceSeconds = "grace-seconds"
+    case cacheBytes = "cache-bytes"
 
     public var environmentName: String { Self.environmentName(rawValue) }
 
@@ -314,7 +331,9 @@ enum SettingsFile {
     }
 
     /// The members that are more than text, each with a type of its own.
-    static let sections = [UserSetting.name, SinkSetting.name, RepositorySetting.member]
+    static let sections = [
+        UserSetting.name, SinkSetting.name, RepositorySetting.member, RateLimitSettings.member,
+    ]
 
     /// The other members, in the order of their names; `nil` for a value that is no text.
     /// - Throws: ``SettingError`` if the file cannot be read.

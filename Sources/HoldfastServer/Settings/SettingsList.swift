@@ -32,6 +32,7 @@ extension ServerSettings {
         let sections = [
             (UserSetting.name, users.map(\.name)), (SinkSetting.name, sinks.map(\.name)),
             (RepositorySetting.member, repositories.map(\.name)),
+            (RateLimitSettings.member, admission.rates.names),
         ].map { name, names in
             SettingLine(
                 name: name, value: names.joined(separator: ","), source: names.isEmpty ? Self.standard : file,
@@ -83,6 +84,9 @@ extension ServerSettings {
         case .testStore: String(isTestStore)
         case .drainDelaySeconds: String(drainDelaySeconds)
         case .drainSeconds: String(drainSeconds)
+        case .admission, .readsAtOnce, .writesAtOnce, .listsAtOnce, .adminAtOnce, .queueMilliseconds,
+            .bodyMemory, .idleSeconds, .headerSeconds, .minimumRate, .graceSeconds, .cacheBytes:
+            admission.text(of: name) ?? ""
         }
     }
 }

@@ -36,6 +36,7 @@ extension ServerSettings {
         noting(RepositorySetting.member, file) {
             settings.repositories = try RepositorySetting.repositories(file, directory: base)
         }
+        noting(RateLimitSettings.member, file) { settings.admission.rates = try RateLimitSettings.load(file) }
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }
             noting(name.rawValue, name.environmentName) {
