@@ -13,6 +13,8 @@ struct SinkCursor: Codable, Equatable {
     /// The event of the last notification that was delivered.
     var previous: UInt64 = 0
     var isPaused = false
+    /// How often it was put back: what comes again on purpose is no duplicate of what came before. `nil` for never.
+    var replays: UInt64?
 
     /// - Returns: `nil` if there is no file.
     /// - Throws: ``SinkError`` if it is not understood, ``FileSystemError``.
@@ -47,7 +49,7 @@ struct SinkCursor: Codable, Equatable {
 public struct SinkError: Error, CustomStringConvertible {
     public let description: String
 
-    init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description }
 }
 
 /// The notifications that a sink refused for good, one JSON object a line: when, why, and the body that was sent.

@@ -25,8 +25,9 @@ private final class Receiver: SinkTransport {
     /// What it answers next, one by one; afterwards it takes everything.
     func answer(_ outcomes: [DeliveryOutcome]) { state.withLock { $0.answers = outcomes } }
 
-    func deliver(_ body: [UInt8], of sequences: ClosedRange<UInt64>) async -> DeliveryOutcome {
-        state.withLock { state in
+    func deliver(_ delivery: Delivery) async -> DeliveryOutcome {
+        let body = delivery.body
+        return state.withLock { state in
             state.attempts += 1
             let outcome = state.answers.isEmpty ? .delivered : state.answers.removeFirst()
             if outcome == .delivered { state.bodies.append(body) }

@@ -132,7 +132,7 @@ public struct ServerSettings: Sendable {
         let file = settings.directory + "/" + fileName
         for (name, value) in try SettingsFile.values(file) { try settings.set(name, value, source: file) }
         settings.users = try UserSetting.users(file)
-        settings.sinks = try SinkSetting.sinks(file)
+        settings.sinks = try SinkSetting.sinks(file, environment: environment)
         settings.repositories = try RepositorySetting.repositories(file, directory: settings.directory)
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }
