@@ -1,5 +1,5 @@
 #if AMQP
-    package import Notifications
+    import Notifications
 
     /// An exchange of a broker that speaks AMQP 0-9-1, such as RabbitMQ.
     ///

@@ -36,7 +36,7 @@
             _ host: BrokerSettings.Host, _ attempt: BrokerAttempt
         ) throws(BrokerFailure) {
             let milliseconds = try attempt.connectionWait()
-            var wait = Self.time(milliseconds)
+            var wait = holdfast_amqp_time(Int32(milliseconds))
             try check(amqp_set_handshake_timeout(state, &wait), "setting a time-out")
             try check(amqp_set_rpc_timeout(state, &wait), "setting a time-out")
             let socket = try makeSocket()
@@ -133,7 +133,7 @@
         private func nextFrame(_ attempt: BrokerAttempt) throws(BrokerFailure) -> holdfast_amqp_news? {
             amqp_maybe_release_buffers(state)
             var frame = amqp_frame_t()
-            var wait = Self.time(try attempt.wait())
+            var wait = holdfast_amqp_time(Int32(try attempt.wait()))
             let result = amqp_simple_wait_frame_noblock(state, &frame, &wait)
             if result == AMQP_STATUS_TIMEOUT.rawValue { return nil }
             try check(result, "waiting for confirmations")
@@ -142,7 +142,7 @@
 
         func close() {
             if !isBroken {
-                var wait = Self.time(1000)
+                var wait = holdfast_amqp_time(1000)
                 amqp_set_rpc_timeout(state, &wait)
                 // The broker forgets the connection at once; it would notice a closed socket just as well.
                 _ = amqp_connection_close(state, AMQP_REPLY_SUCCESS)
@@ -151,10 +151,6 @@
         }
 
         // MARK: Answers
-
-        private static func time(_ milliseconds: Int) -> timeval {
-            timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
-        }
 
         private static func text(_ bytes: amqp_bytes_t) -> String {
             String(decoding: UnsafeRawBufferPointer(start: bytes.bytes, count: bytes.len), as: UTF8.self)

@@ -5,8 +5,10 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
-// What Swift cannot call or read: a variadic function, the members of unions, and macros that cast.
+// What Swift cannot call or read: a variadic function, the members of unions, macros that cast, and types of the
+// system that it finds in more than one module.
 
 static inline amqp_rpc_reply_t holdfast_amqp_login(amqp_connection_state_t connection, const char *vhost,
                                                    const char *user, const char *password) {
@@ -95,6 +97,11 @@ static inline int holdfast_amqp_publish(amqp_connection_state_t connection, cons
     amqp_bytes_t bytes = {length, (void *)body};
     return amqp_basic_publish(connection, 1, amqp_cstring_bytes(exchange), amqp_cstring_bytes(routing_key),
                               /* mandatory */ 1, /* immediate */ 0, &properties, bytes);
+}
+
+static inline struct timeval holdfast_amqp_time(int milliseconds) {
+    struct timeval time = {milliseconds / 1000, milliseconds % 1000 * 1000};
+    return time;
 }
 
 // Lets the kernel give up on a peer that takes nothing: the client itself waits without an end when it sends.

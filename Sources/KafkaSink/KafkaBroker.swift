@@ -1,5 +1,5 @@
 #if Kafka
-    package import Notifications
+    import Notifications
 
     /// A topic of Kafka. Messages have the key `BUCKET/KEY`, so that what of one key is told stands in one partition, in
     /// order; every replica in sync has a message before it is confirmed.

@@ -1,5 +1,5 @@
 #if NATS
-    package import Notifications
+    import Notifications
 
     /// A subject of NATS that a stream of JetStream takes messages of.
     ///
