@@ -195,6 +195,9 @@ let package = Package(
             dependencies: ["Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes"],
             swiftSettings: strict),
         .testTarget(
+            name: "S3RepositoryTests", dependencies: ["Model", "S3Repository"],
+            swiftSettings: strict),
+        .testTarget(
             name: "NotificationsTests",
             dependencies: ["Model", "Notifications", "ObjectStore", "TestSupport", "Volumes"],
             swiftSettings: strict),

@@ -82,9 +82,11 @@
 
         // MARK: Publishing
 
-        func publish(_ messages: [BrokerMessage], _ attempt: BrokerAttempt) throws(BrokerFailure) {
+        func publish(
+            _ messages: [BrokerMessage], _ attempt: BrokerAttempt, confirmed: inout Set<String>
+        ) throws(BrokerFailure) {
             do throws(BrokerFailure) {
-                let first = published + 1
+                var missing: [UInt64: String] = [:]
                 for message in messages {
                     _ = try attempt.wait()
                     let result = message.body.withUnsafeBytes { body in
@@ -94,29 +96,38 @@
                     }
                     try check(result, "sending")
                     published += 1
+                    missing[published] = message.id
                 }
-                try awaitConfirmations(first...published, attempt)
+                try awaitConfirmations(missing, attempt, &confirmed)
             } catch {
                 isBroken = true
                 throw error
             }
         }
 
+        /// - Parameter sent: ids of messages by their delivery tags.
         private func awaitConfirmations(
-            _ tags: ClosedRange<UInt64>, _ attempt: BrokerAttempt
+            _ sent: [UInt64: String], _ attempt: BrokerAttempt, _ confirmed: inout Set<String>
         ) throws(BrokerFailure) {
-            var missing = Set(tags)
+            var missing = sent
             var refused: String?
+            var isReturned = false
             while !missing.isEmpty {
                 guard let news = try nextFrame(attempt) else { continue }
                 switch news.event {
                 case HOLDFAST_AMQP_ACK, HOLDFAST_AMQP_NACK:
-                    let settled = news.multiple != 0 ? missing.filter { $0 <= news.tag } : [news.tag]
-                    missing.subtract(settled)
+                    let settled = missing.filter {
+                        news.multiple != 0 ? $0.key <= news.tag : $0.key == news.tag
+                    }
+                    for tag in settled.keys { missing[tag] = nil }
                     if news.event == HOLDFAST_AMQP_NACK {
-                        refused = "the broker did not take it: a queue is full, or failed"
+                        refused = refused ?? "the broker did not take it: a queue is full, or failed"
+                    } else if !isReturned {
+                        confirmed.formUnion(settled.values)
                     }
                 case HOLDFAST_AMQP_RETURN:
+                    // It is acknowledged next, and is nowhere: of what comes after, nobody knows which it is.
+                    isReturned = true
                     refused =
                         "no queue takes what goes to \(broker.place): \(news.code) \(Self.text(news.text))"
                 case HOLDFAST_AMQP_CLOSE:

@@ -105,6 +105,7 @@ public final class Server: Sendable {
             let status = StatusResponder(
                 store: store, metrics: metrics, scrub: scrub, sampler: sampler, tracer: tracer,
                 traces: traces, workers: workers, jobs: jobs, sinks: sinks,
+                repositories: settings.repositories,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.bind(

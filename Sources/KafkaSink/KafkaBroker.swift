@@ -6,21 +6,14 @@
     ///
     /// Source: librdkafka, "CONFIGURATION.md" and "INTRODUCTION.md", "Idempotent Producer".
     package struct KafkaBroker: Broker {
-        /// How users prove who they are.
-        package enum Mechanism: String, Sendable, CaseIterable {
-            case plain = "PLAIN"
-            case scram256 = "SCRAM-SHA-256"
-            case scram512 = "SCRAM-SHA-512"
-        }
-
         package let settings: BrokerSettings
         package let topic: String
-        package let mechanism: Mechanism
+        package let mechanism: SASLMechanism
         /// How long a message may be on its way.
         package let deadlineSeconds: Int
 
         package init(
-            _ settings: BrokerSettings, topic: String, mechanism: Mechanism, deadlineSeconds: Int
+            _ settings: BrokerSettings, topic: String, mechanism: SASLMechanism, deadlineSeconds: Int
         ) {
             self.settings = settings
             self.topic = topic
@@ -59,6 +52,7 @@
                     ("sasl.password", settings.secret ?? ""),
                 ]
             }
+            if settings.usesTLS { all.append(("ssl.endpoint.identification.algorithm", "https")) }
             if let authorities = settings.authorities { all.append(("ssl.ca.location", authorities)) }
             if let certificate = settings.certificate, let key = settings.key {
                 all += [("ssl.certificate.location", certificate), ("ssl.key.location", key)]

@@ -50,9 +50,11 @@
             events = rd_kafka_queue_get_main(producer)
         }
 
-        func publish(_ messages: [BrokerMessage], _ attempt: BrokerAttempt) throws(BrokerFailure) {
+        func publish(
+            _ messages: [BrokerMessage], _ attempt: BrokerAttempt, confirmed: inout Set<String>
+        ) throws(BrokerFailure) {
             trouble = nil
-            for message in messages { try send(message) }
+            for (index, message) in messages.enumerated() { try send(message, number: index + 1) }
             var missing = messages.count
             var failure: rd_kafka_resp_err_t?
             while missing > 0 {
@@ -68,6 +70,8 @@
                         missing -= 1
                         if report.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR {
                             failure = failure ?? report.pointee.err
+                        } else {
+                            confirmed.insert(messages[Int(bitPattern: report.pointee._private) - 1].id)
                         }
                     }
                 case RD_KAFKA_EVENT_ERROR: try note(event)
@@ -77,14 +81,15 @@
             if let failure { throw refusal(failure) }
         }
 
-        private func send(_ message: BrokerMessage) throws(BrokerFailure) {
+        /// - Parameter number: what the report of it comes back with.
+        private func send(_ message: BrokerMessage, number: Int) throws(BrokerFailure) {
             let key = Array(message.key.utf8)
             let result = message.body.withUnsafeBytes { body in
                 key.withUnsafeBytes { key in
                     rd_kafka_produce(
                         topic, Self.anyPartition, RD_KAFKA_MSG_F_COPY,
                         UnsafeMutableRawPointer(mutating: body.baseAddress), body.count, key.baseAddress,
-                        key.count, nil)
+                        key.count, UnsafeMutableRawPointer(bitPattern: number))
                 }
             }
             guard result == 0 else { throw refusal(rd_kafka_last_error()) }

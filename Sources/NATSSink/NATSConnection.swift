@@ -96,19 +96,22 @@
 
         // MARK: Publishing
 
-        func publish(_ messages: [BrokerMessage], _ attempt: BrokerAttempt) throws(BrokerFailure) {
+        func publish(
+            _ messages: [BrokerMessage], _ attempt: BrokerAttempt, confirmed: inout Set<String>
+        ) throws(BrokerFailure) {
             let most = natsConnection_GetMaxPayload(connection)
             if let large = messages.first(where: { $0.body.count > most }) {
                 throw BrokerFailure(
                     "a message of \(large.body.count) bytes is more than the \(most) that it takes",
                     isRefusal: true)
             }
-            let first = published + 1
+            var missing: [UInt64: String] = [:]
             for message in messages {
                 _ = try attempt.wait()
                 try send(message)
+                missing[published] = message.id
             }
-            try awaitConfirmations(first...published, attempt)
+            try awaitConfirmations(missing, attempt, &confirmed)
         }
 
         private func send(_ message: BrokerMessage) throws(BrokerFailure) {
@@ -135,29 +138,36 @@
             return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""
         }
 
+        /// - Parameter sent: ids of messages by their numbers.
         private func awaitConfirmations(
-            _ numbers: ClosedRange<UInt64>, _ attempt: BrokerAttempt
+            _ sent: [UInt64: String], _ attempt: BrokerAttempt, _ confirmed: inout Set<String>
         ) throws(BrokerFailure) {
-            var missing = Set(numbers)
+            var missing = sent
+            var failure: BrokerFailure?
             while !missing.isEmpty {
                 var fetched: OpaquePointer?
                 let status = natsSubscription_NextMsg(&fetched, subscription, Int64(try attempt.wait()))
                 if status == NATS_TIMEOUT { continue }
+                guard status != NATS_NO_RESPONDERS else {
+                    throw BrokerFailure("no stream takes what goes to the subject '\(broker.subject)'")
+                }
                 try Self.check(status, "waiting for confirmations")
                 guard let answer = fetched else { throw BrokerFailure("there is no confirmation") }
                 defer { natsMsg_Destroy(answer) }
-                try check(answer)
                 guard let number = String(cString: natsMsg_GetSubject(answer)).split(separator: ".").last,
-                    let number = UInt64(number), numbers.contains(number)
+                    let number = UInt64(number), let id = missing.removeValue(forKey: number)
                 else { throw BrokerFailure("it confirmed what it was not sent") }
-                missing.remove(number)
+                do throws(BrokerFailure) {
+                    try check(answer)
+                    confirmed.insert(id)
+                } catch {
+                    failure = failure ?? error
+                }
             }
+            if let failure { throw failure }
         }
 
         private func check(_ answer: OpaquePointer) throws(BrokerFailure) {
-            guard !natsMsg_IsNoResponders(answer) else {
-                throw BrokerFailure("no stream takes what goes to the subject '\(broker.subject)'")
-            }
             let text = Data(bytes: natsMsg_GetData(answer), count: Int(natsMsg_GetDataLength(answer)))
             let said: Answer
             do { said = try JSONDecoder().decode(Answer.self, from: text) } catch {

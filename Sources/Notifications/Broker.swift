@@ -15,8 +15,11 @@ package protocol Broker: Sendable {
 /// A connection to a broker, which one thread uses. What failed on it is not asked again on it.
 package protocol BrokerConnection {
     /// Sends messages in this order, and waits until the broker has confirmed that it keeps each of them.
-    /// - Throws: ``BrokerFailure`` if it did not confirm one; some of the others may have been taken.
-    func publish(_ messages: [BrokerMessage], _ attempt: BrokerAttempt) throws(BrokerFailure)
+    /// - Parameter confirmed: takes the ids of those that it did confirm, whatever becomes of the others.
+    /// - Throws: ``BrokerFailure`` if it did not confirm one; others may have been taken all the same.
+    func publish(
+        _ messages: [BrokerMessage], _ attempt: BrokerAttempt, confirmed: inout Set<String>
+    ) throws(BrokerFailure)
     /// Lets go of it; waits for nothing for long.
     func close()
 }

@@ -44,3 +44,10 @@ package struct BrokerSettings: Sendable, Equatable {
         throw BrokerFailure(failures.joined(separator: "; "))
     }
 }
+
+/// How a user proves to Kafka who they are.
+package enum SASLMechanism: String, Sendable, CaseIterable {
+    case plain = "PLAIN"
+    case scram256 = "SCRAM-SHA-256"
+    case scram512 = "SCRAM-SHA-512"
+}

@@ -4,7 +4,8 @@ import Volumes
 ///
 /// A delivery goes out in runs. No two messages of a run have one key, and the broker has confirmed a whole run before the
 /// next begins: so whatever it refuses or loses in between, and whatever is therefore sent again, the messages of a key are
-/// first taken in the order of the log. A connection on which something failed is closed, so that nothing late on it is
+/// first taken in the order of the log. What was confirmed of a delivery that failed is not sent again with it, so that a
+/// queue with room for some goes on by some. A connection on which something failed is closed, so that nothing late on it is
 /// taken for an answer to what came after.
 package final class BrokerTransport: SinkTransport {
     /// Messages that are under way at once.
@@ -24,6 +25,8 @@ package final class BrokerTransport: SinkTransport {
     private final class Held: @unchecked Sendable {
         var connection: (any BrokerConnection)?
         var used = ContinuousClock.now
+        /// Of what is sent again: ids of messages that the broker has.
+        var confirmed: Set<String> = []
 
         func drop() {
             connection?.close()
@@ -68,7 +71,13 @@ package final class BrokerTransport: SinkTransport {
         if ContinuousClock.now - held.used > .seconds(Self.idleSeconds) { held.drop() }
         do throws(BrokerFailure) {
             let connection = try connection(attempt)
-            for run in Self.runs(delivery) { try connection.publish(run, attempt) }
+            let ids = Set(delivery.records.map(delivery.id(of:)))
+            held.confirmed.formIntersection(ids)
+            for run in Self.runs(delivery) {
+                let left = run.filter { !held.confirmed.contains($0.id) }
+                if !left.isEmpty { try connection.publish(left, attempt, confirmed: &held.confirmed) }
+            }
+            held.confirmed = []
             held.used = .now
             return .delivered
         } catch {

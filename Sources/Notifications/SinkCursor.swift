@@ -49,7 +49,7 @@ struct SinkCursor: Codable, Equatable {
 public struct SinkError: Error, CustomStringConvertible {
     public let description: String
 
-    package init(_ description: String) { self.description = description }
+    init(_ description: String) { self.description = description }
 }
 
 /// The notifications that a sink refused for good, one JSON object a line: when, why, and the body that was sent.

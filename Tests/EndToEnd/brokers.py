@@ -6,6 +6,7 @@ the order in which it took it.
 
 import base64
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -17,6 +18,8 @@ import sys
 import pika
 
 from holdfast import wait_until
+
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # what is away is looked for in a loop
 
 QUEUE = "holdfast"
 

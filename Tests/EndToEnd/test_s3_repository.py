@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import threading
+import time
+import urllib.request
 
 import pytest
 
@@ -291,3 +293,35 @@ def test_a_thief_with_the_keys_hides_nothing_that_is_locked(server, place, tmp_p
     assert "snapshot one stays" in said and "locked until" in said
     s3.delete_object(Bucket="photos", Key="1")
     assert create(server, place.at(retain_days=2))["blobs"] == 0
+
+
+def test_an_endpoint_that_is_away_is_left_alone_until_it_answers(server, place, proxied):
+    place.make()
+    away = threading.Event()
+    proxy = proxied(lambda n: "reset" if away.is_set() else None)
+    server.stop()
+    (server.directory / "holdfast.json").write_text(json.dumps({"repositories": {"far": {"s3": place.at(proxy.port)}}}))
+    server.start()
+    server.client().create_bucket(Bucket="photos")
+    create(server, "far", "first")
+    assert breaker(server) == 0
+    away.set()
+    assert "tried 7 times" in create(server, "far", status=1)
+    assert breaker(server) == 1
+    seen = proxy.count
+    begun = time.monotonic()
+    assert "not asked" in create(server, "far", status=1)
+    assert time.monotonic() - begun < 2 and proxy.count == seen, "nothing was asked"
+    away.clear()
+    wait_until(lambda: holdfast("snapshot", "create", server.directory, "--to", "far").returncode == 0,
+               what="a snapshot")
+    assert breaker(server) == 0
+    taken = [line["event"]["snapshotTaken"] for line in server.log() if "snapshotTaken" in line["event"]]
+    assert taken[0]["repository"] == "far" and taken[0]["snapshot"] == "first"
+
+
+def breaker(server):
+    with urllib.request.urlopen(server.admin + "/metrics") as answer:
+        line = next(line for line in answer.read().decode().splitlines()
+                    if line.startswith('holdfast_repository_breaker_open{repository="far"}'))
+    return float(line.split()[1])

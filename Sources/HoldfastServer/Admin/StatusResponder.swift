@@ -17,6 +17,7 @@ struct StatusResponder: HTTPResponder {
     let workers: WorkerPool
     let jobs: JobScheduler
     let sinks: Sinks
+    let repositories: [RepositorySetting]
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
 
@@ -123,6 +124,7 @@ struct StatusResponder: HTTPResponder {
         StoreMetrics(store: store, scrub: scrub, sampler: sampler).add(to: &page)
         addJobs(to: &page)
         addSinks(to: &page)
+        addRepositories(to: &page)
         ProcessMetrics().add(to: &page)
         return page.finish()
     }

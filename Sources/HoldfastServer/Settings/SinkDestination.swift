@@ -15,7 +15,7 @@ import Notifications
 package enum SinkDestination: Sendable, Equatable {
     /// - Parameter secret: what deliveries are signed with; `nil` for unsigned ones.
     case webhook(url: String, secret: String?)
-    case kafka(BrokerSettings, topic: String, sasl: String)
+    case kafka(BrokerSettings, topic: String, sasl: SASLMechanism)
     case amqp(BrokerSettings, virtualHost: String, exchange: String, routingKey: String)
     case nats(BrokerSettings, subject: String)
 
@@ -42,44 +42,45 @@ package enum SinkDestination: Sendable, Equatable {
             }
         }
 
-        /// The build trait that this build lacks; `nil` if it has it or needs none.
-        var missingTrait: String? {
+        /// The build trait that brings its client; `nil` if it needs none.
+        var trait: String? {
             switch self {
-            case .webhook: return nil
-            case .kafka:
-                #if Kafka
-                    return nil
-                #else
-                    return "Kafka"
-                #endif
-            case .amqp:
-                #if AMQP
-                    return nil
-                #else
-                    return "AMQP"
-                #endif
-            case .nats:
-                #if NATS
-                    return nil
-                #else
-                    return "NATS"
-                #endif
+            case .webhook: nil
+            case .kafka: "Kafka"
+            case .amqp: "AMQP"
+            case .nats: "NATS"
             }
         }
     }
 
-    /// How users of Kafka prove who they are; as ``KafkaBroker/Mechanism`` has them, which not every build does.
-    private static let mechanisms = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    /// The traits that this build has.
+    package static let builtTraits: Set<String> = {
+        var traits: Set<String> = []
+        #if Kafka
+            traits.insert("Kafka")
+        #endif
+        #if AMQP
+            traits.insert("AMQP")
+        #endif
+        #if NATS
+            traits.insert("NATS")
+        #endif
+        return traits
+    }()
 
-    /// - Parameter common: members that every sink may have.
+    /// - Parameters:
+    ///   - common: members that every sink may have.
+    ///   - traits: of the build.
     /// - Throws: ``SettingError``.
-    init(_ sink: SinkMembers, common: [String]) throws {
+    package init(
+        _ sink: SinkMembers, common: [String], traits: Set<String> = builtTraits
+    ) throws {
         let kinds = Kind.allCases.filter { sink.has($0.rawValue) }
-        guard kinds.count < 2, let kind = kinds.first else {
+        guard kinds.count == 1, let kind = kinds.first else {
             throw sink.bad(
                 "takes one of webhook, http://… or https://…, and kafka, amqp and nats, HOST:PORT")
         }
-        if let trait = kind.missingTrait {
+        if let trait = kind.trait, !traits.contains(trait) {
             throw sink.bad(
                 "has \(kind.rawValue), and this binary was built without \(trait): build with --traits \(trait)"
             )
@@ -98,9 +99,9 @@ package enum SinkDestination: Sendable, Equatable {
             else { throw sink.bad("takes a webhook, http://… or https://…") }
             self = .webhook(url: url, secret: try sink.secret())
         case .kafka:
-            let sasl = try sink.text("sasl") ?? "PLAIN"
-            guard Self.mechanisms.contains(sasl) else {
-                throw sink.bad("has a sasl that is none of \(Self.mechanisms.joined(separator: ", "))")
+            guard let sasl = SASLMechanism(rawValue: try sink.text("sasl") ?? "PLAIN") else {
+                let known = SASLMechanism.allCases.map(\.rawValue)
+                throw sink.bad("has a sasl that is none of \(known.joined(separator: ", "))")
             }
             self = .kafka(try Self.broker(sink, kind), topic: try needed("topic"), sasl: sasl)
         case .amqp:
@@ -118,9 +119,13 @@ package enum SinkDestination: Sendable, Equatable {
     private static func broker(_ sink: SinkMembers, _ kind: Kind) throws -> BrokerSettings {
         let hosts = try (sink.text(kind.rawValue) ?? "").split(separator: ",").map { part in
             let text = part.trimmingCharacters(in: .whitespaces)
+            guard !text.contains("@") else {
+                throw sink.bad(
+                    "has a \(kind.rawValue) with an '@': it takes a user and a secret-file besides")
+            }
             let hasPort = text.last != "]" && text.split(separator: ":").count > 1
             guard let endpoint = ServerSettings.Endpoint(hasPort ? text : "\(text):\(kind.port)"),
-                endpoint.port > 0, !text.contains("/"), !text.contains("@")
+                endpoint.port > 0, !text.contains("/")
             else { throw sink.bad("has a \(kind.rawValue) '\(text)' that is no HOST:PORT") }
             return BrokerSettings.Host(name: endpoint.host, port: endpoint.port)
         }
@@ -138,11 +143,20 @@ package enum SinkDestination: Sendable, Equatable {
         guard settings.usesTLS || settings.authorities == nil && settings.certificate == nil else {
             throw sink.bad("has files of certificates, and no tls")
         }
+        if kind == .amqp, settings.usesTLS, let host = settings.hosts.first(where: { isAddress($0.name) }) {
+            throw sink.bad(
+                "has tls and the address \(host.name), which its client looks for in no certificate: it takes a name"
+            )
+        }
         // A token of NATS is a secret without a user.
         guard settings.user == nil || settings.secret != nil,
             kind == .nats || settings.user != nil || settings.secret == nil
         else { throw sink.bad("has one of user and secret-file, which go together") }
         return settings
+    }
+
+    private static func isAddress(_ host: String) -> Bool {
+        host.contains(":") || host.split(separator: ".").allSatisfy { UInt8($0) != nil }
     }
 
     /// - Throws: ``SettingError`` for what a message cannot be sent to.
@@ -163,11 +177,8 @@ package enum SinkDestination: Sendable, Equatable {
             return Webhook(name: name, url: url, secret: secret, deadlineSeconds: deadlineSeconds)
         #if Kafka
             case .kafka(let settings, let topic, let sasl):
-                guard let mechanism = KafkaBroker.Mechanism(rawValue: sasl) else {
-                    preconditionFailure("the mechanism was looked at when the settings were read")
-                }
                 let broker = KafkaBroker(
-                    settings, topic: topic, mechanism: mechanism, deadlineSeconds: deadlineSeconds)
+                    settings, topic: topic, mechanism: sasl, deadlineSeconds: deadlineSeconds)
                 return BrokerTransport(name: name, broker, deadlineSeconds: deadlineSeconds)
         #endif
         #if AMQP

@@ -1,15 +1,15 @@
 import Foundation
 
 /// The members of one sink in the settings file, read by what they must be.
-struct SinkMembers {
+package struct SinkMembers {
     private let values: [String: Any]
-    let name: String
+    package let name: String
     /// The settings file.
     private let file: String
     private let environment: [String: String]
 
     /// - Throws: ``SettingError`` if it has no name.
-    init(_ values: [String: Any], file: String, environment: [String: String]) throws {
+    package init(_ values: [String: Any], file: String, environment: [String: String]) throws {
         guard let name = values["name"] as? String, Self.isName(name) else {
             throw SettingError(
                 setting: SinkSetting.name, source: file,
