@@ -153,6 +153,7 @@ class Proxy:
         self.port = self.listener.getsockname()[1]
         self.count = 0
         self.harmed = 0
+        self.clients = []
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -160,6 +161,7 @@ class Proxy:
             while True:
                 client, _ = self.listener.accept()
                 self.count += 1
+                self.clients.append(client)
                 threading.Thread(target=self.serve, args=(client, self.harm(self.count)), daemon=True).start()
 
     def serve(self, client, harm):
@@ -190,6 +192,12 @@ class Proxy:
                 if limit == 0:
                     break
             sink.shutdown(socket.SHUT_WR)
+
+    def cut(self):
+        """Ends the connections that there are."""
+        for client in self.clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.listener.close()
@@ -306,6 +314,7 @@ def test_an_endpoint_that_is_away_is_left_alone_until_it_answers(server, place, 
     create(server, "far", "first")
     assert breaker(server) == 0
     away.set()
+    proxy.cut()
     assert "tried 7 times" in create(server, "far", status=1)
     assert breaker(server) == 1
     seen = proxy.count
