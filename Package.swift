@@ -28,11 +28,22 @@ let fuzzer = Context.environment["HOLDFAST_FUZZ"]
 let instrumented: [SwiftSetting] =
     strict + (fuzzer == nil ? [] : [.unsafeFlags(["-sanitize=fuzzer"]), .define("HOLDFAST_LIBFUZZER")])
 
+/// What is depended on only by builds that have a trait.
+func when(_ trait: String, _ target: String) -> [Target.Dependency] {
+    [.target(name: target, condition: .when(traits: [trait]))]
+}
+
 let package = Package(
     name: "holdfast",
     platforms: [.macOS(.v15)],
     products: [
         .executable(name: "holdfast", targets: ["holdfast"])
+    ],
+    // Brokers that notifications go to, each over a library of its own: a build without them needs none.
+    traits: [
+        .trait(name: "Kafka", description: "Sinks that are topics of Kafka, over librdkafka."),
+        .trait(name: "AMQP", description: "Sinks that are exchanges of AMQP 0-9-1, over librabbitmq."),
+        .trait(name: "NATS", description: "Sinks that are streams of NATS JetStream, over its C client."),
     ],
     dependencies: [
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
@@ -49,6 +60,9 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        .systemLibrary(name: "CAMQP", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(name: "CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
         .target(name: "CDigests"),
         .target(name: "CFileSystem"),
 
@@ -103,6 +117,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "KafkaSink", dependencies: ["Notifications"] + when("Kafka", "CKafka"),
+            swiftSettings: strict),
+        .target(
+            name: "AMQPSink", dependencies: ["Notifications"] + when("AMQP", "CAMQP"), swiftSettings: strict),
+        .target(
+            name: "NATSSink", dependencies: ["Notifications"] + when("NATS", "CNATS"), swiftSettings: strict),
+        .target(
             name: "HoldfastServer",
             dependencies: [
                 "Model", "Digests", "Encryption", "Volumes", "EventLog", "Catalog", "ObjectStore",
@@ -110,7 +131,7 @@ let package = Package(
                 protobuf, logging,
                 nioCore, nioPosix, nioHTTP1,
                 nioTLS, nioSSL,
-            ],
+            ] + when("Kafka", "KafkaSink") + when("AMQP", "AMQPSink") + when("NATS", "NATSSink"),
             swiftSettings: strict),
         .executableTarget(
             name: "holdfast",

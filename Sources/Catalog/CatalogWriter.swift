@@ -107,6 +107,7 @@ public struct CatalogWriter {
         case .volumeReplaced(let change): try note(change.volume, "replaced", "", event)
         case .reclaimPlanned(let change): try apply(change, event)
         case .reclaimed(let change): try apply(change)
+        case .snapshotTaken: break  // what a repository holds, the repository says
         case nil: throw CatalogError.unknownChange(event.sequence)
         }
         session.position = LogPosition(sequence: event.sequence, chain: event.chain)

@@ -120,6 +120,7 @@ public final class Server: Sendable {
                 tracer: tracer,
                 traces: traces, workers: workers, jobs: jobs, sinks: sinks,
                 admission: admission, connectionCounts: listener.counts,
+                repositories: settings.repositories,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(

@@ -37,20 +37,16 @@ package struct Notification: Sendable, Hashable {
 /// Where a notification goes.
 struct Addressed: Sendable {
     let notification: Notification
+    /// Which of those of its event it is, whatever the sink is told of.
+    var index = 0
     /// Of the bucket's rule, or the sink's name.
     let configurationID: String
     let bucketOwner: String
     let region: String
 }
 
-/// The body that goes to a sink: `{"Records": [...]}`.
+/// The records that go to a sink.
 enum NotificationDocument {
-    private struct Document: Encodable {
-        let records: [Record]
-
-        enum CodingKeys: String, CodingKey { case records = "Records" }
-    }
-
     private struct Record: Encodable {
         let eventVersion = "2.1"
         let eventSource: String
@@ -96,15 +92,19 @@ enum NotificationDocument {
     }
 
     /// - Parameter previous: the event of the last notification that went to the sink before these.
-    static func encode(_ all: [Addressed], after previous: SequenceNumber) throws -> [UInt8] {
-        var before = previous
-        let records = all.map { addressed -> Record in
-            defer { before = addressed.notification.sequence }
-            return record(addressed, after: before)
-        }
+    static func encode(_ all: [Addressed], after previous: SequenceNumber) throws -> Delivery {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return Array(try encoder.encode(Document(records: records)))
+        var before = previous
+        return Delivery(
+            try all.map { addressed in
+                defer { before = addressed.notification.sequence }
+                let told = addressed.notification
+                return Delivery.Record(
+                    sequence: told.sequence.rawValue, index: addressed.index, name: told.name,
+                    place: told.bucket.isEmpty ? nil : told.bucket + "/" + told.key,
+                    json: Array(try encoder.encode(record(addressed, after: before))))
+            })
     }
 
     private static func record(_ addressed: Addressed, after previous: SequenceNumber) -> Record {

@@ -65,12 +65,14 @@ extension NotificationFilter {
     /// What a sink can be told of.
     public static let names = [
         "s3:ObjectCreated:Put", "s3:ObjectCreated:Copy", "s3:ObjectCreated:CompleteMultipartUpload",
-        "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated", "s3:LifecycleExpiration:Delete",
+        "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated", "s3:ObjectTagging:Put",
+        "s3:ObjectTagging:Delete", "s3:ObjectAcl:Put", "s3:LifecycleExpiration:Delete",
         "s3:LifecycleExpiration:DeleteMarkerCreated", "holdfast:Upload:Confirmed", "holdfast:Object:Damaged",
         "holdfast:Object:Repairing", "holdfast:Object:Repaired", "holdfast:Object:Restored",
         "holdfast:Object:Lost",
         "holdfast:Volume:SetAside", "holdfast:Volume:Returned", "holdfast:Volume:Replaced",
-        "holdfast:Incident:Opened", "holdfast:Incident:Acknowledged", "holdfast:Incident:Closed",
+        "holdfast:Snapshot:Taken", "holdfast:Incident:Opened", "holdfast:Incident:Acknowledged",
+        "holdfast:Incident:Closed",
     ]
 
     /// Whether a name, or a beginning of one with `*`, stands for some event.

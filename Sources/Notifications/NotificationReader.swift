@@ -11,6 +11,7 @@ package enum NotificationReader {
         switch event.record.change {
         case .versionPublished(let change): [published(change, event)]
         case .versionRemoved(let change): [removed(change, event)]
+        case .versionAmended(let change): amended(change, event).map { [$0] } ?? []
         case .uploadsConfirmed(let change): try confirmed(change, event, events)
         case .findingRecorded(let change):
             [found("holdfast:Object:Damaged", change.finding, event, ["evidence": change.finding.evidence])]
@@ -25,6 +26,7 @@ package enum NotificationReader {
             [volume("SetAside", change.volume, event, ["reason": change.reason])]
         case .volumeReturned(let change): [volume("Returned", change.volume, event)]
         case .volumeReplaced(let change): [volume("Replaced", change.volume, event)]
+        case .snapshotTaken(let change): [snapshot(change, event)]
         default: []
         }
     }
@@ -58,6 +60,22 @@ package enum NotificationReader {
         var told = Notification(
             change.reason.hasPrefix(lifecycle) ? "s3:LifecycleExpiration:Delete" : "s3:ObjectRemoved:Delete",
             event)
+        told.bucket = change.bucket
+        told.key = change.key
+        told.versionID = shown(change.versionID, isNull: false)
+        told.published = SequenceNumber(change.publishedSequence)
+        return told
+    }
+
+    private static func amended(_ change: EventVersionAmended, _ event: LoggedEvent) -> Notification? {
+        let name: String
+        switch (change.setting, change.removed) {
+        case ("tagging", false): name = "s3:ObjectTagging:Put"
+        case ("tagging", true): name = "s3:ObjectTagging:Delete"
+        case ("acl", _): name = "s3:ObjectAcl:Put"
+        default: return nil  // S3 tells nobody of locks
+        }
+        var told = Notification(name, event)
         told.bucket = change.bucket
         told.key = change.key
         told.versionID = shown(change.versionID, isNull: false)
@@ -129,6 +147,17 @@ package enum NotificationReader {
     ) -> Notification {
         var told = Notification("holdfast:Incident:\(what)", event)
         told.detail = ["incident": String(id), "detail": reason]
+        return told
+    }
+
+    private static func snapshot(_ change: EventSnapshotTaken, _ event: LoggedEvent) -> Notification {
+        var told = Notification("holdfast:Snapshot:Taken", event)
+        told.detail = [
+            "repository": change.repository, "snapshot": change.snapshot,
+            "sequence": String(change.sequence), "versions": String(change.versions),
+            "bytes": String(change.versionBytes), "lostBlobs": String(change.lostBlobs),
+            "created": Timestamp(microseconds: change.createdMicroseconds).description,
+        ]
         return told
     }
 

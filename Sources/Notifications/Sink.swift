@@ -117,6 +117,7 @@ package final class Sink: Sendable {
             }
         }
         do { try save() } catch { failed(error) }
+        await transport.close()
     }
 
     /// Returns when the log has grown, the sink was put back, or the task is cancelled.
@@ -146,8 +147,10 @@ package final class Sink: Sendable {
         var through = start
         for event in events {
             let told = try NotificationReader.notifications(of: event, events: read)
-            for notification in told {
-                if let addressed = try router.address(notification) { batch.append(addressed) }
+            for (index, notification) in told.enumerated() {
+                guard var addressed = try router.address(notification) else { continue }
+                addressed.index = index
+                batch.append(addressed)
             }
             // What one event has to tell stays together unless it is very much.
             while batch.count >= Self.recordCount {
@@ -173,14 +176,15 @@ package final class Sink: Sendable {
     /// Delivers, and again until it is delivered or a dead letter.
     /// - Returns: `false` if the sink was paused or put back meanwhile: it begins again from its cursor.
     private func deliver(_ batch: [Addressed], _ generation: Int) async throws -> Bool {
-        guard let first = batch.first?.notification.sequence, let last = batch.last?.notification.sequence
-        else { return true }
-        let previous = state.withLock { $0.cursor.previous }
-        let body = try NotificationDocument.encode(batch, after: SequenceNumber(previous))
+        guard let last = batch.last?.notification.sequence else { return true }
+        let cursor = state.withLock { $0.cursor }
+        var delivery = try NotificationDocument.encode(batch, after: SequenceNumber(cursor.previous))
+        delivery.origin = store.storeID.description
+        delivery.replay = cursor.replays ?? 0
         while true {
             try await waitForBreaker(generation)
             guard isCurrent(generation) else { return false }
-            let outcome = await transport.deliver(body, of: first.rawValue...last.rawValue)
+            let outcome = await transport.deliver(delivery)
             try Task.checkCancellation()
             let now = surroundings.uptime()
             switch outcome {
@@ -199,7 +203,14 @@ package final class Sink: Sendable {
                     return state.refusals
                 }
                 guard refusals >= Self.refusalCount else { continue }
-                try deadLetters.append(body, reason: reason, at: surroundings.now())
+                if transport.takesRecordsSingly, batch.count > 1 {
+                    state.withLock { $0.refusals = 0 }
+                    for record in batch {
+                        guard try await deliver([record], generation) else { return false }
+                    }
+                    return true
+                }
+                try deadLetters.append(delivery.body, reason: reason, at: surroundings.now())
                 settle(generation, last.rawValue) { $0.deadLetters += UInt64(batch.count) }
                 return true
             }
@@ -278,6 +289,7 @@ package final class Sink: Sendable {
             state.generation += 1
             state.cursor.sequence = sequence - 1
             state.cursor.previous = 0
+            state.cursor.replays = (state.cursor.replays ?? 0) + 1
             state.refusals = 0
             state.breaker.succeed()
             state.waiting?.cancel()

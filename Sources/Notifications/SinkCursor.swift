@@ -13,6 +13,8 @@ struct SinkCursor: Codable, Equatable {
     /// The event of the last notification that was delivered.
     var previous: UInt64 = 0
     var isPaused = false
+    /// How often it was put back: what comes again on purpose is no duplicate of what came before. `nil` for never.
+    var replays: UInt64?
 
     /// - Returns: `nil` if there is no file.
     /// - Throws: ``SinkError`` if it is not understood, ``FileSystemError``.

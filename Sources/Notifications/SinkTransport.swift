@@ -20,10 +20,17 @@ package protocol SinkTransport: Sendable {
     var kind: String { get }
     /// Where to, without secrets.
     var target: String { get }
-    /// - Parameters:
-    ///   - body: a document of records.
-    ///   - sequences: of the first and the last event that it tells of.
-    func deliver(_ body: [UInt8], of sequences: ClosedRange<UInt64>) async -> DeliveryOutcome
+    /// Whether each record goes by itself, so that one that is refused keeps none of the others back.
+    var takesRecordsSingly: Bool { get }
+    /// Returns when whoever is told has confirmed that all of it is taken, or will not.
+    func deliver(_ delivery: Delivery) async -> DeliveryOutcome
+    /// Nothing is delivered after this.
+    func close() async
+}
+
+extension SinkTransport {
+    package var takesRecordsSingly: Bool { false }
+    package func close() async {}
 }
 
 /// Posts notifications to a URL, signed with a secret that both sides know.
@@ -68,7 +75,9 @@ package struct Webhook: SinkTransport {
         return "t=\(seconds),v1=\(signed.hexadecimal)"
     }
 
-    package func deliver(_ body: [UInt8], of sequences: ClosedRange<UInt64>) async -> DeliveryOutcome {
+    package func deliver(_ delivery: Delivery) async -> DeliveryOutcome {
+        let body = delivery.body
+        let sequences = delivery.sequences
         var request = HTTPClientRequest(url: url)
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")

@@ -23,15 +23,17 @@ package struct S3Response: Sendable {
 ///
 /// A request that fails for a reason that may pass is made again, after a pause that doubles, is drawn at random below
 /// its bound, and is never shorter than what the endpoint asks for. Requests are such that making them twice does what
-/// making them once does.
+/// making them once does. When all attempts have failed, the endpoint is left alone for a while: ``EndpointGate``.
 package final class S3Client: Sendable {
     /// Bounds of what a client waits for.
     package struct Patience: Sendable {
         package var attempts = 7
         package var firstPause = 0.1
         package var longestPause = 10.0
-        /// For one request with its body and its answer, in seconds.
+        /// For one attempt with its body and its answer, in seconds.
         package var deadline: Int64 = 120
+        /// No attempt begins when so many seconds have passed since the first.
+        package var total = 180.0
 
         package init() {}
     }
@@ -43,6 +45,7 @@ package final class S3Client: Sendable {
     private let signer: RequestSigner
     private let http: HTTPClient
     private let patience: Patience
+    private let gate: EndpointGate
     private let retryCount = Mutex(0)
 
     package init(
@@ -52,6 +55,7 @@ package final class S3Client: Sendable {
         signer = RequestSigner(location: location, credentials: credentials)
         http = try Self.connections(location.authoritiesPath)
         self.patience = patience
+        gate = .of(location)
     }
 
     /// Requests that were made again.
@@ -87,10 +91,25 @@ package final class S3Client: Sendable {
 
     /// - Returns: an answer of the class 2xx.
     package func send(_ request: S3Request) throws(S3ClientError) -> S3Response {
+        let isProbe = try admit(request)
+        let begun = ProcessInfo.processInfo.systemUptime
         var attempt = 1
         while true {
-            do throws(S3ClientError) { return try once(request, attempt: attempt) } catch {
-                guard error.isTransient, attempt < patience.attempts else { throw error }
+            do throws(S3ClientError) {
+                let response = try once(request, attempt: attempt)
+                gate.succeed()
+                return response
+            } catch {
+                // A refusal is an answer, too: whoever gives it is there.
+                guard error.isTransient else {
+                    gate.succeed()
+                    throw error
+                }
+                let isLate = ProcessInfo.processInfo.systemUptime - begun > patience.total
+                guard !isProbe, !isLate, attempt < patience.attempts, gate.state != .open else {
+                    gate.fail(error.description)
+                    throw error
+                }
                 retryCount.withLock { $0 += 1 }
                 let bound = min(
                     patience.longestPause, patience.firstPause * Double(1 << min(attempt, 20)))
@@ -98,6 +117,19 @@ package final class S3Client: Sendable {
                 Thread.sleep(forTimeInterval: max(drawn, min(error.retryAfter ?? 0, 60)))
                 attempt += 1
             }
+        }
+    }
+
+    /// - Returns: whether it is the one request that finds out whether the endpoint answers again.
+    private func admit(_ request: S3Request) throws(S3ClientError) -> Bool {
+        switch gate.admit() {
+        case .goOn: return false
+        case .probe: return true
+        case .refused(let seconds, let reason):
+            throw S3ClientError(
+                method: request.method, place: place(request.key), status: nil, code: "",
+                message: "not asked: it failed before (\(reason)), and is asked again in \(seconds) s",
+                attempts: 0)
         }
     }
 
@@ -111,6 +143,10 @@ package final class S3Client: Sendable {
                 method: request.method, place: place(request.key), status: nil, code: "", message: message,
                 attempts: attempt, isTimeout: timeout)
         }
+        guard gate.enter(seconds: patience.deadline) else {
+            throw failure("\(EndpointGate.requestCount) requests to it have not ended", timeout: true)
+        }
+        defer { gate.leave() }
         let signed = signer.sign(request, at: Timestamp.now().seconds)
         let answer: HTTPClient.Response
         do {

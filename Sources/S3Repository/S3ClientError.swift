@@ -11,7 +11,7 @@ package struct S3ClientError: Error, CustomStringConvertible, Sendable {
     /// S3's code, "SlowDown"; empty if the answer had none.
     package let code: String
     package let message: String
-    /// How often it was tried.
+    /// How often it was tried; 0 if it was not, which `message` gives the reason for.
     package let attempts: Int
     /// What the endpoint asked to wait for, in seconds.
     var retryAfter: Double?
@@ -21,6 +21,7 @@ package struct S3ClientError: Error, CustomStringConvertible, Sendable {
     package var description: String { "\(method) \(place): \(reason)" }
 
     private var reason: String {
+        guard attempts > 0 else { return message }
         let answer = status.map { "\($0) \(code)".trimmingCharacters(in: .whitespaces) } ?? "no answer"
         let tried = attempts > 1 ? ", tried \(attempts) times" : ""
         return "\(answer)\(message.isEmpty ? "" : ": \(message)")\(tried)"

@@ -15,14 +15,19 @@ import Volumes
 public struct SnapshotCreation: Sendable {
     private let inspection: StoreInspection
     private let repository: Repository
+    private let place: String
     private let pace: SnapshotPace
 
-    /// - Parameter pace: told of what is read while the snapshot is taken; may keep it waiting.
+    /// - Parameters:
+    ///   - place: how the log names the repository; `nil` for its directory.
+    ///   - pace: told of what is read while the snapshot is taken; may keep it waiting.
     public init(
-        _ store: ObjectStore, _ repository: Repository, pace: @escaping SnapshotPace = unpaced
+        _ store: ObjectStore, _ repository: Repository, named place: String? = nil,
+        pace: @escaping SnapshotPace = unpaced
     ) {
         inspection = store.inspection
         self.repository = repository
+        self.place = place ?? repository.directory
         self.pace = pace
     }
 
@@ -40,6 +45,8 @@ public struct SnapshotCreation: Sendable {
         public var lostPayloads: UInt64 = 0
         /// Blobs and events that a check had found damaged or missing in the repository, and that were copied anew.
         public var mended = 0
+        /// Why the store's log does not say that it was taken; `nil` if it does.
+        public var unnoted: String?
     }
 
     /// - Parameters:
@@ -95,6 +102,7 @@ public struct SnapshotCreation: Sendable {
         let file = try catalog.save(as: name, in: repository, pace)
         let manifest = try manifest(name, position, catalog, file, lost: copies.lost.count, parent: parent)
         try repository.write(manifest)
+        let unnoted = await note(manifest, position.chain)
         // It is at hand: a look at the past can begin here.
         do { try HistoryCheckpoints(inspection).keepIfDue(catalog, pace) } catch is FileSystemError {
             // No room for a copy in the store's state is no reason to say that the snapshot failed.
@@ -102,7 +110,26 @@ public struct SnapshotCreation: Sendable {
         progress(1)
         return Report(
             manifest: manifest, events: copied.events, blobs: blobs.blobs,
-            bytes: copied.bytes + blobs.bytes, lostPayloads: copied.lostPayloads, mended: mended)
+            bytes: copied.bytes + blobs.bytes, lostPayloads: copied.lostPayloads, mended: mended,
+            unnoted: unnoted)
+    }
+
+    /// Says in the store's log that the snapshot is there.
+    /// - Returns: what keeps the store from it, which takes nothing from the snapshot.
+    private func note(_ manifest: SnapshotManifest, _ chain: ChainHash) async -> String? {
+        var change = EventSnapshotTaken()
+        change.repository = place
+        change.snapshot = manifest.name
+        change.sequence = manifest.sequence
+        change.chain = Data(chain.bytes)
+        change.createdMicroseconds = manifest.createdMicroseconds
+        change.versions = UInt64(manifest.versions)
+        change.versionBytes = manifest.versionBytes
+        change.lostBlobs = UInt64(manifest.lostBlobs)
+        do {
+            _ = try await inspection.record(.snapshotTaken(change))
+            return nil
+        } catch { return "\(error)" }
     }
 
     /// The blobs that events name, each once, without those that nothing needs as of the snapshot.

@@ -14,6 +14,7 @@ class Proxy:
         self.port = self.listener.getsockname()[1]
         self.count = 0
         self.harmed = 0
+        self.clients = []
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -21,6 +22,7 @@ class Proxy:
             while True:
                 client, _ = self.listener.accept()
                 self.count += 1
+                self.clients.append(client)
                 threading.Thread(target=self.serve, args=(client, self.harm(self.count)), daemon=True).start()
 
     def serve(self, client, harm):
@@ -51,6 +53,12 @@ class Proxy:
                 if limit == 0:
                     break
             sink.shutdown(socket.SHUT_WR)
+
+    def cut(self):
+        """Ends the connections that there are."""
+        for client in self.clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.listener.close()

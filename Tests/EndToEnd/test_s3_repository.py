@@ -8,6 +8,8 @@ import random
 import signal
 import subprocess
 import threading
+import time
+import urllib.request
 
 import boto3
 import pytest
@@ -355,3 +357,34 @@ def test_an_endpoint_with_a_certificate_of_ones_own(server, credentials, tmp_pat
         bucket.create_bucket(Bucket="backups")
         assert create(server, f"{place}&ca={authority.ca}", "one")["blobs"] == 4
         restored(tmp_path, f"{place}&ca={authority.ca}", "one", bodies)
+def test_an_endpoint_that_is_away_is_left_alone_until_it_answers(server, place, proxied):
+    place.make()
+    away = threading.Event()
+    proxy = proxied(lambda n: "reset" if away.is_set() else None)
+    server.stop()
+    (server.directory / "holdfast.json").write_text(json.dumps({"repositories": {"far": {"s3": place.at(proxy.port)}}}))
+    server.start()
+    server.client().create_bucket(Bucket="photos")
+    create(server, "far", "first")
+    assert breaker(server) == 0
+    away.set()
+    proxy.cut()
+    assert "tried 7 times" in create(server, "far", status=1)
+    assert breaker(server) == 1
+    seen = proxy.count
+    begun = time.monotonic()
+    assert "not asked" in create(server, "far", status=1)
+    assert time.monotonic() - begun < 2 and proxy.count == seen, "nothing was asked"
+    away.clear()
+    wait_until(lambda: holdfast("snapshot", "create", server.directory, "--to", "far").returncode == 0,
+               what="a snapshot")
+    assert breaker(server) == 0
+    taken = [line["event"]["snapshotTaken"] for line in server.log() if "snapshotTaken" in line["event"]]
+    assert taken[0]["repository"] == "far" and taken[0]["snapshot"] == "first"
+
+
+def breaker(server):
+    with urllib.request.urlopen(server.admin + "/metrics") as answer:
+        line = next(line for line in answer.read().decode().splitlines()
+                    if line.startswith('holdfast_repository_breaker_open{repository="far"}'))
+    return float(line.split()[1])

@@ -132,6 +132,36 @@ def test_damage_and_its_repair_are_told(tmp_path, receiver):
     server.stop()
 
 
+def test_tags_access_control_lists_and_snapshots_are_told(tmp_path, receiver):
+    server = told(tmp_path, receiver, events=["s3:ObjectTagging:*", "s3:ObjectAcl:Put", "holdfast:Snapshot:Taken"])
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos", ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket="photos")
+    s3.put_bucket_versioning(Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket="photos", Key="k", Body=b"1")["VersionId"]
+    s3.put_object_tagging(Bucket="photos", Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    s3.put_object_acl(Bucket="photos", Key="k", ACL="public-read")
+    s3.delete_object_tagging(Bucket="photos", Key="k")
+    taken = json.loads(holdfast("snapshot", "create", server.directory, "--to", tmp_path / "backup", "--name", "monday",
+                                "--json", check=0).stdout)
+    wait_until(lambda: len(receiver.records) >= 4, what="four records")
+    assert receiver.names() == [
+        ("aws:s3", "ObjectTagging:Put", "k"), ("aws:s3", "ObjectAcl:Put", "k"), ("aws:s3", "ObjectTagging:Delete", "k"),
+        ("holdfast", "Snapshot:Taken", None)]
+    assert all(record["s3"]["object"]["versionId"] == version for record in receiver.records[:3])
+    detail = receiver.records[3]["holdfast"]["detail"]
+    assert detail["snapshot"] == "monday" and detail["repository"] == str(tmp_path / "backup")
+    assert detail["sequence"] == str(taken["snapshot"]["sequence"]) and detail["lostBlobs"] == "0"
+    # A store at rest notes it just as well; whoever serves it next tells of it.
+    server.stop()
+    holdfast("snapshot", "create", server.directory, "--to", tmp_path / "backup", "--name", "tuesday", check=0)
+    server.start()
+    wait_until(lambda: len(receiver.records) >= 5, what="the other snapshot")
+    assert receiver.records[4]["holdfast"]["detail"]["snapshot"] == "tuesday"
+    assert "snapshot tuesday of event" in server.command("log", check=0).stdout
+    server.stop()
+
+
 def test_a_rule_of_the_bucket_reaches_the_sink_that_it_names(tmp_path, receiver):
     server = told(tmp_path, receiver)
     s3 = server.client()

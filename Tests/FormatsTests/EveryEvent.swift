@@ -173,6 +173,8 @@ enum EveryEvent {
         value.publishedSequence = 5
         value.metadata = metadata
         value.encryption = encryption
+        value.setting = "tagging"
+        value.removed = true
         return value
     }
 

@@ -1,12 +1,13 @@
 import Foundation
 import Model
 
-/// The events of findings, incidents and scrubs, every field of them set.
+/// The events of findings, incidents, scrubs and snapshots, every field of them set.
 extension EveryEvent {
     static let ofIntegrity: [(EventRecord.OneOf_Change, [UInt8])] = [
         (.repairUndone(repairUndone), []), (.versionsStated(versionsStated), []),
         (.incidentOpened(incidentOpened), []), (.incidentAcknowledged(incidentAcknowledged), []),
         (.incidentClosed(incidentClosed), []), (.scrubAdvanced(scrubAdvanced), []),
+        (.snapshotTaken(snapshotTaken), []),
     ]
 
     private static var repairUndone: EventRepairUndone {
@@ -87,6 +88,19 @@ extension EveryEvent {
         value.bytes = 4096
         value.findings = 1
         value.complete = true
+        return value
+    }
+
+    private static var snapshotTaken: EventSnapshotTaken {
+        var value = EventSnapshotTaken()
+        value.repository = "nas"
+        value.snapshot = "monday"
+        value.sequence = 20
+        value.chain = digest(0x61)
+        value.createdMicroseconds = 1_767_225_600_000_000  // 2026-01-01T00:00:00Z
+        value.versions = 3
+        value.versionBytes = 4096
+        value.lostBlobs = 1
         return value
     }
 }

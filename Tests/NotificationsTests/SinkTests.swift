@@ -13,7 +13,8 @@ private final class Receiver: SinkTransport {
         var bodies: [[UInt8]] = []
         var attempts = 0
         var answers: [DeliveryOutcome] = []
-        var always: DeliveryOutcome?
+        /// A key that it refuses for good, in whatever delivery.
+        var refusedKey: String?
     }
 
     private let state = Mutex(State())
@@ -25,9 +26,19 @@ private final class Receiver: SinkTransport {
     /// What it answers next, one by one; afterwards it takes everything.
     func answer(_ outcomes: [DeliveryOutcome]) { state.withLock { $0.answers = outcomes } }
 
-    func deliver(_ body: [UInt8], of sequences: ClosedRange<UInt64>) async -> DeliveryOutcome {
-        state.withLock { state in
+    var takesRecordsSingly: Bool { state.withLock { $0.refusedKey != nil } }
+
+    func refuse(_ key: String) { state.withLock { $0.refusedKey = key } }
+
+    func deliver(_ delivery: Delivery) async -> DeliveryOutcome {
+        let body = delivery.body
+        return state.withLock { state in
             state.attempts += 1
+            if let key = state.refusedKey,
+                delivery.records.contains(where: { $0.place?.hasSuffix("/" + key) == true })
+            {
+                return .refused("too large")
+            }
             let outcome = state.answers.isEmpty ? .delivered : state.answers.removeFirst()
             if outcome == .delivered { state.bodies.append(body) }
             return outcome
@@ -161,6 +172,44 @@ private final class Receiver: SinkTransport {
         let text = String(decoding: try file.bytes(Int(try file.size()), at: 0), as: UTF8.self)
         #expect(text.contains("it answered 400"))
         #expect(text.contains("bad"))
+        stage.store.close()
+    }
+
+    @Test func aRecordThatIsRefusedByItselfTakesNoOtherWithIt() async throws {
+        let stage = try await StartedStore()
+        let receiver = Receiver()
+        receiver.refuse("bad")
+        let sink = try sink(stage, receiver)
+        for key in ["a", "bad", "c", "d"] { try await stage.store.put(stage.bucket, key, [1]) }
+        try await drain(sink)
+        #expect(try receiver.keys() == ["a", "c", "d"])
+        #expect(sink.standing.deadLetters == 1)
+        #expect(sink.standing.delivered == 3)
+        let records = try receiver.deliveries().flatMap { $0 }
+        // The one that is missing is between them: the dead letter has it.
+        #expect(records[1].holdfast.previous == records[0].holdfast.sequence + 1)
+        stage.store.close()
+    }
+
+    @Test func tagsAndAccessControlListsAreToldOf() async throws {
+        let stage = try await StartedStore()
+        let receiver = Receiver()
+        let sink = try sink(stage, receiver, NotificationFilter(events: ["s3:*"]))
+        try await stage.store.put(stage.bucket, "k", [1])
+        let version = try stage.store.version(stage.bucket, try ObjectKey("k"), .current)
+        _ = try await stage.store.amend(version, .tagging, actor: tester) { $0.tags = ["a": "b"] }
+        _ = try await stage.store.amend(version, .noTagging, actor: tester) { $0.tags = [:] }
+        _ = try await stage.store.amend(version, .acl, actor: tester) {
+            $0.accessControl.grants = [EventGrant()]
+        }
+        _ = try await stage.store.amend(version, .legalHold, actor: tester) { $0.legalHold = true }
+        try await drain(sink)
+        let records = try receiver.deliveries().flatMap { $0 }
+        #expect(
+            records.map(\.eventName) == [
+                "ObjectCreated:Put", "ObjectTagging:Put", "ObjectTagging:Delete", "ObjectAcl:Put",
+            ])
+        #expect(records.allSatisfy { $0.s3?.object?.key == "k" })
         stage.store.close()
     }
 

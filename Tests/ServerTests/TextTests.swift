@@ -132,6 +132,15 @@ import Testing
                     $0.events = 8
                 }), "volume 2 back in service: 8 events caught up", nil
         ),
+        (
+            .snapshotTaken(
+                make(EventSnapshotTaken()) {
+                    $0.snapshot = "monday"
+                    $0.repository = "nas"
+                    $0.sequence = 40
+                    $0.versions = 3
+                }), "snapshot monday of event 40 taken into nas: 3 versions", nil
+        ),
         (.volumeReplaced(make(EventVolumeReplaced()) { $0.volume = 2 }), "volume 2 replaced", nil),
         (
             .reclaimPlanned(make(EventReclaimPlanned()) { $0.blobIds = [id, id] }),

@@ -175,8 +175,8 @@ private struct HistoryRun {
     private mutating func snapshot() async throws {
         let name = "s\(made)"
         made += 1
-        try await stage.snapshot(name)
         let head = stage.store.head.sequence
+        try await stage.snapshot(name)
         snapshots[name] = State(sequence: head, time: Timestamp(microseconds: 0), model: model)
     }
 

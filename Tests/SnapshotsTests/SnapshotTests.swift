@@ -18,6 +18,18 @@ import Volumes
         #expect(report.manifest.chain == position.chain.description)
         #expect(report.manifest.versions == 20 && report.manifest.buckets == 1)
         #expect(report.manifest.parent == nil)
+        guard
+            case .snapshotTaken(let noted) = try stage.store.events(from: position.sequence.next, limit: 1)
+                .first?
+                .record.change
+        else {
+            Issue.record("the store's log does not say that the snapshot was taken")
+            return
+        }
+        #expect(noted.snapshot == "one" && noted.repository == "/backup" && report.unnoted == nil)
+        #expect(noted.sequence == position.sequence.rawValue && Array(noted.chain) == position.chain.bytes)
+        #expect(noted.versions == 20 && noted.lostBlobs == 0)
+        #expect(noted.versionBytes == report.manifest.versionBytes)
         // What comes later is not in it.
         try await stage.store.put(stage.bucket, "k3", bytes(99, 100_000))
         try await stage.delete("k19")
@@ -36,9 +48,10 @@ import Volumes
         try await stage.store.put(stage.bucket, "new", bytes(2, 100_000))
         let second = try await stage.snapshot("two")
         #expect(second.blobs == 1 && second.manifest.parent == "one")
-        #expect(second.events == 1 && second.bytes < first.bytes / 20)
+        // The new object's, and the one that says that the first snapshot was taken.
+        #expect(second.events == 2 && second.bytes < first.bytes / 20)
         let third = try await stage.snapshot("three")
-        #expect(third.blobs == 0 && third.events == 0 && third.bytes == 0)
+        #expect(third.blobs == 0 && third.events == 1 && third.bytes < 1000)
         #expect(try stage.verify() == [])
         stage.store.close()
     }

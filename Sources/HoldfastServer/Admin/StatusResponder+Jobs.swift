@@ -1,7 +1,8 @@
 import Model
 import Notifications
+import S3Repository
 
-/// What the metrics say of the jobs and of the sinks.
+/// What the metrics say of the jobs, of the sinks and of repositories that are asked over a network.
 extension StatusResponder {
     func addJobs(to page: inout MetricPage) {
         let statuses = jobs.statuses()
@@ -42,6 +43,25 @@ extension StatusResponder {
         page.gauge(
             "holdfast_drill_last_good", "1 if everything came back as it was in the last drill.",
             repositories(.drill) { status in status.record.isGood.map { $0 ? 1 : 0 } })
+    }
+
+    func addRepositories(to page: inout MetricPage) {
+        let remote = repositories.compactMap { setting in
+            RepositoryPlace.gate(setting.place).map { (setting.name, $0) }
+        }
+        func samples(_ value: (EndpointGate) -> Double) -> [(labels: MetricPage.Labels, value: Double)] {
+            remote.map { ([("repository", $0.0)], value($0.1)) }
+        }
+        page.gauge(
+            "holdfast_repository_breaker_open",
+            "1 while the repository's endpoint does not answer and is left alone.",
+            samples { $0.state == .closed ? 0 : 1 })
+        page.gauge(
+            "holdfast_repository_requests_in_flight", "Requests to the repository's endpoint.",
+            samples { Double($0.requestsInFlight) })
+        page.counter(
+            "holdfast_repository_refused_requests",
+            "Requests that were not made because the endpoint is left alone.", samples { Double($0.refused) })
     }
 
     func addSinks(to page: inout MetricPage) {

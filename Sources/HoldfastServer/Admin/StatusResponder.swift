@@ -21,6 +21,7 @@ struct StatusResponder: HTTPResponder {
     /// `nil` where everybody is let in.
     let admission: AdmissionControl?
     let connectionCounts: ConnectionCounts
+    let repositories: [RepositorySetting]
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
 
@@ -97,6 +98,7 @@ struct StatusResponder: HTTPResponder {
         StoreMetrics(store: store, scrub: scrub, sampler: sampler).add(to: &page)
         addJobs(to: &page)
         addSinks(to: &page)
+        addRepositories(to: &page)
         ProcessMetrics().add(to: &page)
         return page.finish()
     }

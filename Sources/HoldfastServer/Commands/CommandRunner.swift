@@ -231,9 +231,8 @@ public struct CommandRunner: Sendable {
         let report = try await jobs.asGuest(.snapshot, repository: known?.name) {
             let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
             defer { repository.close() }
-            return try await SnapshotCreation(store, repository, pace: { pace.spent($0) }).run(name: name) {
-                output.progress($0)
-            }
+            return try await SnapshotCreation(store, repository, named: known?.name, pace: { pace.spent($0) })
+                .run(name: name) { output.progress($0) }
         }
         let line = SnapshotReports.CreationLine(report)
         try output.line(line, json: json, line.text)

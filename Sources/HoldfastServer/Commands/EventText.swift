@@ -38,6 +38,8 @@ extension LoggedEvent {
                 : "\(change.bucket)/\(change.key): version \(Self.name(change)), \(change.size) bytes, ETag \(change.etag)"
         case .versionRemoved(let change):
             "\(change.bucket)/\(change.key): version of event \(change.publishedSequence) removed\(Self.why(change.reason))"
+        case .versionAmended(let change) where !change.setting.isEmpty:
+            "\(change.bucket)/\(change.key): \(change.setting) of the version of event \(change.publishedSequence) \(change.removed ? "removed" : "set")"
         case .versionAmended(let change):
             "\(change.bucket)/\(change.key): metadata of the version of event \(change.publishedSequence) changed"
         case .uploadCreated(let change):
@@ -73,6 +75,8 @@ extension LoggedEvent {
             "to reclaim: \(counted(change.blobIds.count, "blob")), \(counted(change.payloadSequences.count, "payload"))"
         case .reclaimed(let change):
             "reclaimed: \(counted(change.blobIds.count, "blob")), \(counted(change.payloadSequences.count, "payload"))"
+        case .snapshotTaken(let change):
+            "snapshot \(change.snapshot) of event \(change.sequence) taken into \(change.repository): \(counted(change.versions, "version"))\(change.lostBlobs == 0 ? "" : ", without \(counted(change.lostBlobs, "blob"))")"
         case nil: "a change that this Holdfast does not know"
         }
     }

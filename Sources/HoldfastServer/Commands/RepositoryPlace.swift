@@ -11,6 +11,14 @@ public enum RepositoryPlace {
         S3Location.isLocation(text) ? text : URL(fileURLWithPath: text).path
     }
 
+    /// What stands between the store and a repository at an S3 endpoint; `nil` for a directory.
+    static func gate(_ place: String) -> EndpointGate? {
+        guard S3Location.isLocation(place) else { return nil }
+        // One that makes no sense was refused when the settings were read.
+        guard let location = try? S3Location(place) else { return nil }
+        return .of(location)
+    }
+
     /// - Throws: ``SnapshotError``, ``S3LocationError``, ``FileSystemError``, ``VolumeError``.
     public static func open(
         _ place: String, of storeID: StoreID?, creates: Bool = false

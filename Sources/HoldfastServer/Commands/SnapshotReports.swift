@@ -37,6 +37,7 @@ public enum SnapshotReports {
         let bytes: UInt64
         let lostPayloads: UInt64
         let mended: Int
+        let unnoted: String?
 
         init(_ report: SnapshotCreation.Report) {
             snapshot = report.manifest
@@ -45,10 +46,11 @@ public enum SnapshotReports {
             bytes = report.bytes
             lostPayloads = report.lostPayloads
             mended = report.mended
+            unnoted = report.unnoted
         }
 
         var text: String {
-            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(mended)")\(losses)"
+            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(mended)")\(losses)\(unnoted.map { "; the store's log does not say so: \($0)" } ?? "")"
         }
 
         private var losses: String {

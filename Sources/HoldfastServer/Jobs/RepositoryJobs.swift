@@ -51,7 +51,7 @@ struct RepositoryJobs: Sendable {
         defer { repository.close() }
         let pace = LoadPace(load: load)
         let creation = SnapshotCreation(
-            store, repository,
+            store, repository, named: setting.name,
             pace: {
                 try context.spent($0)
                 pace.spent($0)

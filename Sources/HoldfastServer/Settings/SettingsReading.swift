@@ -32,7 +32,9 @@ extension ServerSettings {
         }
         let base = settings.directory
         noting(UserSetting.name, file) { settings.users = try UserSetting.users(file) }
-        noting(SinkSetting.name, file) { settings.sinks = try SinkSetting.sinks(file) }
+        noting(SinkSetting.name, file) {
+            settings.sinks = try SinkSetting.sinks(file, environment: environment)
+        }
         noting(RepositorySetting.member, file) {
             settings.repositories = try RepositorySetting.repositories(file, directory: base)
         }

@@ -311,6 +311,14 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     set {_uniqueStorage()._change = .reclaimed(newValue)}
   }
 
+  public var snapshotTaken: EventSnapshotTaken {
+    get {
+      if case .snapshotTaken(let v)? = _storage._change {return v}
+      return EventSnapshotTaken()
+    }
+    set {_uniqueStorage()._change = .snapshotTaken(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Change: Equatable, Sendable {
@@ -339,6 +347,7 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     case volumeReplaced(EventVolumeReplaced)
     case reclaimPlanned(EventReclaimPlanned)
     case reclaimed(EventReclaimed)
+    case snapshotTaken(EventSnapshotTaken)
 
   }
 
@@ -931,6 +940,18 @@ public nonisolated struct EventVersionAmended: @unchecked Sendable {
   public var hasEncryption: Bool {_storage._encryption != nil}
   /// Clears the value of `encryption`. Subsequent reads from it will return its default value.
   public mutating func clearEncryption() {_uniqueStorage()._encryption = nil}
+
+  /// What a request put, or with `removed` deleted: "tagging", "acl", "retention", "legal-hold", as S3 names the
+  /// subresources. Empty for what no request asked for, and in events of before it was noted.
+  public var setting: String {
+    get {_storage._setting}
+    set {_uniqueStorage()._setting = newValue}
+  }
+
+  public var removed: Bool {
+    get {_storage._removed}
+    set {_uniqueStorage()._removed = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1628,6 +1649,37 @@ public nonisolated struct EventReclaimed: Sendable {
   public init() {}
 }
 
+/// A repository holds what the store held as of an event, under this name.
+public nonisolated struct EventSnapshotTaken: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The repository's name in the settings, or else where it is.
+  public var repository: String = String()
+
+  public var snapshot: String = String()
+
+  /// The event that it is of, and the chain hash there.
+  public var sequence: UInt64 = 0
+
+  public var chain: Data = Data()
+
+  /// Since 1970-01-01T00:00:00Z: when it was begun.
+  public var createdMicroseconds: UInt64 = 0
+
+  public var versions: UInt64 = 0
+
+  public var versionBytes: UInt64 = 0
+
+  /// Blobs that it needs and that the store had nowhere.
+  public var lostBlobs: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 /// Written into every blob file, so that a replica says by itself whose it is.
 public nonisolated struct EventBlobDescriptor: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1748,7 +1800,7 @@ nonisolated extension EventChecksumAlgorithm: SwiftProtobuf._ProtoNameProviding 
 
 nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Record"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{3}upload_amended\0\u{4}\u{7}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{3}upload_amended\0\u{4}\u{7}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0\u{4}\u{9}snapshot_taken\0")
 
   fileprivate class _StorageClass {
     var _operationID: Data = Data()
@@ -2115,6 +2167,19 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._change = .reclaimed(v)
           }
         }()
+        case 70: try {
+          var v: EventSnapshotTaken?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .snapshotTaken(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .snapshotTaken(v)
+          }
+        }()
         default: break
         }
       }
@@ -2236,6 +2301,10 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .reclaimed?: try {
         guard case .reclaimed(let v)? = _storage._change else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 61)
+      }()
+      case .snapshotTaken?: try {
+        guard case .snapshotTaken(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 70)
       }()
       case nil: break
       }
@@ -3045,7 +3114,7 @@ nonisolated extension EventVersionRemoved: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".VersionAmended"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}published_sequence\0\u{1}metadata\0\u{1}encryption\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}version_id\0\u{3}published_sequence\0\u{1}metadata\0\u{1}encryption\0\u{1}setting\0\u{1}removed\0")
 
   fileprivate class _StorageClass {
     var _bucket: String = String()
@@ -3054,6 +3123,8 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
     var _publishedSequence: UInt64 = 0
     var _metadata: EventMetadata? = nil
     var _encryption: EventEncryption? = nil
+    var _setting: String = String()
+    var _removed: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3070,6 +3141,8 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
       _publishedSequence = source._publishedSequence
       _metadata = source._metadata
       _encryption = source._encryption
+      _setting = source._setting
+      _removed = source._removed
     }
   }
 
@@ -3094,6 +3167,8 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
         case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._publishedSequence) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._encryption) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._setting) }()
+        case 8: try { try decoder.decodeSingularBoolField(value: &_storage._removed) }()
         default: break
         }
       }
@@ -3124,6 +3199,12 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
       try { if let v = _storage._encryption {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
       } }()
+      if !_storage._setting.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._setting, fieldNumber: 7)
+      }
+      if _storage._removed != false {
+        try visitor.visitSingularBoolField(value: _storage._removed, fieldNumber: 8)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3139,6 +3220,8 @@ nonisolated extension EventVersionAmended: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._publishedSequence != rhs_storage._publishedSequence {return false}
         if _storage._metadata != rhs_storage._metadata {return false}
         if _storage._encryption != rhs_storage._encryption {return false}
+        if _storage._setting != rhs_storage._setting {return false}
+        if _storage._removed != rhs_storage._removed {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4361,6 +4444,71 @@ nonisolated extension EventReclaimed: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.blobIds != rhs.blobIds {return false}
     if lhs.payloadSequences != rhs.payloadSequences {return false}
     if lhs.bytes != rhs.bytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SnapshotTaken"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}repository\0\u{1}snapshot\0\u{1}sequence\0\u{1}chain\0\u{3}created_microseconds\0\u{1}versions\0\u{3}version_bytes\0\u{3}lost_blobs\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.repository) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.snapshot) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.chain) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.createdMicroseconds) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.versions) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.versionBytes) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.lostBlobs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.repository.isEmpty {
+      try visitor.visitSingularStringField(value: self.repository, fieldNumber: 1)
+    }
+    if !self.snapshot.isEmpty {
+      try visitor.visitSingularStringField(value: self.snapshot, fieldNumber: 2)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 3)
+    }
+    if !self.chain.isEmpty {
+      try visitor.visitSingularBytesField(value: self.chain, fieldNumber: 4)
+    }
+    if self.createdMicroseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.createdMicroseconds, fieldNumber: 5)
+    }
+    if self.versions != 0 {
+      try visitor.visitSingularUInt64Field(value: self.versions, fieldNumber: 6)
+    }
+    if self.versionBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.versionBytes, fieldNumber: 7)
+    }
+    if self.lostBlobs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lostBlobs, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventSnapshotTaken, rhs: EventSnapshotTaken) -> Bool {
+    if lhs.repository != rhs.repository {return false}
+    if lhs.snapshot != rhs.snapshot {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.chain != rhs.chain {return false}
+    if lhs.createdMicroseconds != rhs.createdMicroseconds {return false}
+    if lhs.versions != rhs.versions {return false}
+    if lhs.versionBytes != rhs.versionBytes {return false}
+    if lhs.lostBlobs != rhs.lostBlobs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

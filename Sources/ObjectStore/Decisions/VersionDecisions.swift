@@ -61,7 +61,8 @@ enum VersionDecisions {
 
     /// - Parameter version: as it is in the state that the change is decided against.
     static func amend(
-        _ version: ObjectVersion, metadata: EventMetadata, bypassesGovernance: Bool, now: () -> Timestamp
+        _ version: ObjectVersion, _ amendment: Amendment, metadata: EventMetadata, bypassesGovernance: Bool,
+        now: () -> Timestamp
     ) throws -> Decision<Void> {
         let present = version.record.metadata
         if present == metadata { return .nothing(()) }
@@ -76,6 +77,8 @@ enum VersionDecisions {
         change.versionID = version.record.versionID
         change.publishedSequence = version.sequence.rawValue
         change.metadata = metadata
+        change.setting = amendment.setting
+        change.removed = amendment.isRemoved
         return .append(.versionAmended(change)) { _, _ in }
     }
 

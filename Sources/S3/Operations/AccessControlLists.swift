@@ -61,7 +61,7 @@ extension S3Service {
             return response
         }
         try Self.check(list, access.block)
-        let commit = try await store.amend(version, actor: call.actor) {
+        let commit = try await store.amend(version, .acl, actor: call.actor) {
             Self.keep(list, of: subject, in: &$0)
         }
         response.stamp(commit)

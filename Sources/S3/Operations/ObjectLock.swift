@@ -55,7 +55,7 @@ extension S3Service {
         let root = try XMLElement.parse(try await document(call), root: "Retention")
         let wanted = try retention(root)
         let version = try lockable(call)
-        return try await amendLock(of: version, call) { metadata in
+        return try await amendLock(of: version, .retention, call) { metadata in
             if let wanted { metadata.retention = wanted } else { metadata.clearRetention() }
         }
     }
@@ -95,7 +95,7 @@ extension S3Service {
         guard let status = root.value("Status"), status == "ON" || status == "OFF" else {
             throw S3Error.malformedDocument
         }
-        return try await amendLock(of: try lockable(call), call) {
+        return try await amendLock(of: try lockable(call), .legalHold, call) {
             VersionLock.setHold(status == "ON", &$0)
         }
     }
@@ -114,11 +114,11 @@ extension S3Service {
     }
 
     private func amendLock(
-        of version: ObjectVersion, _ call: S3Call,
+        of version: ObjectVersion, _ amendment: Amendment, _ call: S3Call,
         _ change: @escaping @Sendable (inout EventMetadata) throws -> Void
     ) async throws -> ServiceResponse {
         let commit = try await store.amend(
-            version, actor: call.actor, bypassesGovernance: call.bypassesGovernance, change)
+            version, amendment, actor: call.actor, bypassesGovernance: call.bypassesGovernance, change)
         var response = ServiceResponse(.ok)
         response.stamp(commit)
         return response

@@ -49,18 +49,18 @@ extension S3Service {
 
     func putObjectTagging(_ call: S3Call) async throws -> ServiceResponse {
         let tags = try TagSet(try await tagging(call), of: .object).byKey
-        return try await tag(.ok, tags, call)
+        return try await tag(.ok, .tagging, tags, call)
     }
 
     func deleteObjectTagging(_ call: S3Call) async throws -> ServiceResponse {
-        try await tag(.noContent, [:], call)
+        try await tag(.noContent, .noTagging, [:], call)
     }
 
     private func tag(
-        _ status: HTTPResponse.Status, _ tags: [String: String], _ call: S3Call
+        _ status: HTTPResponse.Status, _ amendment: Amendment, _ tags: [String: String], _ call: S3Call
     ) async throws -> ServiceResponse {
         let version = try store.version(try call.bucket(), try call.key(), try call.version())
-        let commit = try await store.amend(version, actor: call.actor) { $0.tags = tags }
+        let commit = try await store.amend(version, amendment, actor: call.actor) { $0.tags = tags }
         var response = ServiceResponse(status)
         try showVersion(version, in: &response)
         response.stamp(commit)
