@@ -90,8 +90,10 @@ public final class Server: Sendable {
             try UserSetting.create(settings.users, keys, in: store)
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
-                store, settings.scrubSchedule, .init(load: { metrics.takeLatency() }))
-            let jobs = StoreJobs.scheduler(store, settings, scrub, logger, isServing: true)
+                store, settings.scrubSchedule, .init(requests: { metrics.latency }))
+            let space = SpaceWatch(
+                percent: settings.healing.store.freePercent, isAllowed: settings.healing.store.allows(.space))
+            let jobs = StoreJobs.scheduler(store, settings, scrub, logger, space: space, isServing: true)
             try service.accessLogs.findLoggedBuckets()
             let sinks = Sinks(try settings.sinks.map { try Sink($0, store, region: settings.region) })
             let listener = try await HTTPListener.bind(
@@ -102,9 +104,19 @@ public final class Server: Sendable {
                         log: RequestLog(logger, settings.watching.requestLog), tracer: tracer),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
             let sampler = MetricSampler(store, logger)
+            let incidents = IncidentSampler(store, logger)
+            let throughput = ThroughputSampler(metrics)
+            let page = StatusPageResponder(
+                StatusGathering(
+                    store: store, scrub: scrub, sampler: sampler, incidents: incidents,
+                    throughput: throughput, jobs: jobs, sinks: sinks, keys: keys,
+                    directory: settings.directory,
+                    traffic: {
+                        (listener.connectionCount, listener.requestsInFlight, workers.queueDepth)
+                    }), AdminGate(keys))
             let status = StatusResponder(
                 store: store, metrics: metrics, scrub: scrub, sampler: sampler, tracer: tracer,
-                traces: traces, workers: workers, jobs: jobs, sinks: sinks,
+                traces: traces, workers: workers, jobs: jobs, sinks: sinks, page: page,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.bind(
@@ -120,7 +132,8 @@ public final class Server: Sendable {
             return Server(
                 store: store, group: group, workers: workers, listener: listener, admin: admin,
                 socket: socket,
-                housekeeping: Housekeeping(store, settings, masterKeys, jobs, sampler, logger),
+                housekeeping: Housekeeping(
+                    store, settings, masterKeys, jobs, sampler, incidents, throughput, space, logger),
                 sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),

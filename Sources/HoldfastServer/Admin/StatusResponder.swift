@@ -6,7 +6,7 @@ import Notifications
 import ObjectStore
 import S3
 
-/// The admin listener: health and metrics, for probes and for Prometheus.
+/// The admin listener: health and metrics, for probes and for Prometheus, and the status page, for people.
 struct StatusResponder: HTTPResponder {
     let store: ObjectStore
     let metrics: RequestMetrics
@@ -17,6 +17,7 @@ struct StatusResponder: HTTPResponder {
     let workers: WorkerPool
     let jobs: JobScheduler
     let sinks: Sinks
+    let page: StatusPageResponder
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
 
@@ -37,6 +38,7 @@ struct StatusResponder: HTTPResponder {
         guard request.head.method == .get || request.head.method == .head else {
             return text(.methodNotAllowed, "only GET\n")
         }
+        if let answer = page.respond(to: request) { return answer }
         switch request.head.path?.split(separator: "?").first {
         case "/health/live": return text(.ok, "ok\n")
         case "/health/ready": return ready()
@@ -44,7 +46,9 @@ struct StatusResponder: HTTPResponder {
         case "/metrics":
             let format = MetricPage.Format(accept: request.head.headerFields[.accept])
             return text(.ok, exposition(format), type: format.contentType)
-        default: return text(.notFound, "there are /health/live, /health/ready, /health/green and /metrics\n")
+        default:
+            return text(
+                .notFound, "there are /status, /health/live, /health/ready, /health/green and /metrics\n")
         }
     }
 

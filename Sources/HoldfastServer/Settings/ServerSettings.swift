@@ -72,6 +72,7 @@ public struct ServerSettings: Sendable {
     public var incidentSeconds = 600
 
     public var watching = WatchSettings()
+    public var healing = HealSettings()
 
     public init(directory: String) {
         self.directory = directory
@@ -117,6 +118,7 @@ public struct ServerSettings: Sendable {
         var settings = StoreSettings(stateDirectory: directory + "/state", volumePaths: volumePaths)
         settings.historySeconds = UInt64(historyHours) * 3600
         settings.operationDeadline = .seconds(deadlineSeconds)
+        settings.healing = healing.store
         settings.refillBytesPerSecond = refillRate == 0 ? nil : UInt64(refillRate)
         return settings
     }
@@ -242,6 +244,9 @@ public struct ServerSettings: Sendable {
             logLevel = level
         case .logFormat, .requestLog, .traceEndpoint, .traceRatio:
             if let reason = watching.set(setting, value) { throw fail(reason) }
+        case .healing, .healReturnsPerHour, .healRepairsPerMinute, .healRestartsPerHour, .healFreePercent,
+            .jobStallSeconds:
+            if let reason = healing.set(setting, value) { throw fail(reason) }
         case .bucketsStart:
             guard value == "locked" || value == "open" else {
                 throw fail(
@@ -271,6 +276,12 @@ public enum SettingName: String, CaseIterable, Sendable {
     case refillRate = "refill-rate"
     case incidentFindings = "incident-findings"
     case incidentSeconds = "incident-seconds"
+    case healing
+    case healReturnsPerHour = "heal-returns-per-hour"
+    case healRepairsPerMinute = "heal-repairs-per-minute"
+    case healRestartsPerHour = "heal-restarts-per-hour"
+    case healFreePercent = "heal-free-percent"
+    case jobStallSeconds = "job-stall-seconds"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case requestLog = "request-log"

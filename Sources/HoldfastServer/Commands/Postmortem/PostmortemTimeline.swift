@@ -96,6 +96,8 @@ package struct PostmortemTimeline {
                     1
                 )
             ]
+        case .healingActed(let change):
+            return [(.done, "\(change.subject): \(change.action): \(change.reason)", 1)]
         case .volumeReplaced(let change): return [(.done, "volume \(change.volume) was replaced", 1)]
         case .findingRecorded(let change):
             return [(.seen, "\(Self.name(change.finding)) on volume \(change.finding.volume)", 1)]
