@@ -92,16 +92,24 @@ struct StatusConcerns {
     private func setAside(_ volume: Int, _ reason: String) -> StatusFacts.Concern {
         let inService = volumesInService
         let canWrite = inService >= Limits.writeQuorum
-        let path = facts.volumes.first { $0.index == volume }?.path ?? ""
+        let known = facts.volumes.first { $0.index == volume }
         let serving =
             canWrite
             ? "The other \(inService) volumes serve reads and writes."
             : "Writes are refused: \(inService) of \(Limits.volumeCount) volumes are in service."
+        let what = "Volume \(volume) is set aside: \(reason)"
+        let urgency: StatusFacts.Concern.Urgency = canWrite ? .look : .act
+        if known?.isHeld ?? false {
+            return .init(
+                urgency, what, doing: "\(serving) It is not tried again.",
+                remedy: "Look at its cable, controller and disk, and then bring it back:",
+                command: command("holdfast volume return DIR \(volume)"))
+        }
         return .init(
-            canWrite ? .look : .act, "Volume \(volume) is set aside: \(reason)",
+            urgency, what,
             doing: "\(serving) It is tried again all the time, and filled from the log when it answers.",
             remedy:
-                "Look at the disk of \(path). If it is lost, put an empty directory of a new disk in its place, and then:",
+                "Look at the disk of \(known?.path ?? ""). If it is lost, put an empty directory of a new disk in its place, and then:",
             command: command("holdfast volume replace DIR \(volume)"))
     }
 

@@ -45,6 +45,8 @@ package struct StatusFacts: Sendable {
         package var state = ""
         package var tone = Tone.good
         package var reason = ""
+        /// It stays aside until an operator wants it back.
+        package var isHeld = false
         package var since: Timestamp?
         package var verified: Timestamp?
         package var freeBytes: UInt64?

@@ -77,6 +77,7 @@ struct StatusGathering: Sendable {
             facts.index = status.index
             facts.path = status.path
             facts.reason = (status.reason ?? "").shortened
+            facts.isHeld = store.isHeld(volume: status.index)
             facts.since = status.since
             facts.verified = known?.verified
             facts.queued = status.queued

@@ -131,6 +131,8 @@ final class VolumeReturns: Sendable {
         }
     }
 
+    func isHeld(_ index: Int) -> Bool { places.withLock { $0[index]?.held != nil } }
+
     /// Somebody wants it back: it counts as if it had never left.
     /// - Returns: whether it was held.
     @discardableResult
@@ -197,6 +199,9 @@ extension Engine {
 }
 
 extension ObjectStore {
+    /// Whether a volume that is set aside stays so until somebody wants it back.
+    public func isHeld(volume index: Int) -> Bool { engine.returns.isHeld(index) }
+
     /// Brings a volume back that stays aside because it left too often, or because the settings say so.
     /// - Throws: ``StoreError/invalidState(_:)`` for one that is in service.
     public func returnVolume(_ index: Int) throws {
