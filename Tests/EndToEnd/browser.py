@@ -114,7 +114,7 @@ class Browser:
                     return value
             except AssertionError as error:
                 # While it goes from one page to another there is none to ask.
-                if "context" not in str(error):
+                if "context" not in str(error) and "navigated" not in str(error):
                     raise
             time.sleep(0.05)
         raise AssertionError(f"{what} did not happen within {seconds} s; the page says: {self.text()[:2000]}")

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from faults import inject, wait_confirmed
+from faults import wait_confirmed
 from holdfast import Server, wait_until
 
 
@@ -55,7 +55,7 @@ def test_volumes_come_back_only_when_wanted_where_healing_is_off(tmp_path):
 
 @pytest.mark.parametrize("healing", ["all", "volumes,jobs,space"])
 def test_damage_is_mended_unless_the_settings_say_otherwise(tmp_path, healing):
-    with Server(tmp_path / "store", "--set", "test-store=true", "--set", f"healing={healing}") as server:
+    with Server(tmp_path / "store", "--set", f"healing={healing}") as server:
         s3 = server.client()
         s3.create_bucket(Bucket="bucket")
         body = os.urandom(200_000)

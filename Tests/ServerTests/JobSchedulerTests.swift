@@ -211,7 +211,7 @@ import Testing
             return JobOutcome("taken")
         }
         job.window = try #require(ScrubWindow("12:00-13:00"))
-        let scheduler = try scheduler([job])
+        let scheduler = try scheduler([job]) { $0.stallSeconds = 100_000 }
         scheduler.tick()
         try await eventually("the run") { gate.runs == 1 }
         world.pass(3601)

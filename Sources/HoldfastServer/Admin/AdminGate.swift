@@ -57,7 +57,8 @@ package final class AdminGate: Sendable {
         guard let authorization else { return .refused }
         let now = uptime()
         let wrong = failures.withLock { $0[address]?.left(at: now) ?? 0 }
-        guard wrong < Self.burst else {
+        // Room for a whole one: what time has forgiven of the last one is not enough.
+        guard wrong <= Self.burst - 1 else {
             return .wait(seconds: Int(((wrong - Self.burst + 1) * Self.refill).rounded(.up)))
         }
         if isAdministrator(authorization) {
