@@ -37,7 +37,7 @@ def busy(server, clients, stop):
 
 def main(folder):
     folder = pathlib.Path(folder)
-    with tempfile.TemporaryDirectory() as scratch, Server(pathlib.Path(scratch) / "store") as server:
+    with tempfile.TemporaryDirectory(prefix="holdfast-") as scratch, Server(pathlib.Path(scratch) / "store") as server:
         store = server.directory
         server.stop()
         (store / "holdfast.json").write_text(

@@ -65,7 +65,7 @@ def test_damage_is_mended_unless_the_settings_say_otherwise(tmp_path, healing):
         with open(blob, "r+b") as file:
             file.seek(70_000)
             file.write(b"\0" * 100)
-        server.command("scrub", "start", "2", check=0)
+        server.command("scrub", "start", "--volume", "2", check=0)
         kinds = lambda: [kind for event in server.log() for kind in event["event"]
                          if kind in ("findingRecorded", "replicaRepaired")]
         wait_until(lambda: "findingRecorded" in kinds(), what="the finding")
@@ -77,7 +77,7 @@ def test_damage_is_mended_unless_the_settings_say_otherwise(tmp_path, healing):
             # Everything that would mend it has had its turn when another pass is complete.
             passes = lambda: [event for event in server.log() if event["event"].get("scrubAdvanced", {}).get("complete")]
             before = len(passes())
-            server.command("scrub", "start", "2", check=0)
+            server.command("scrub", "start", "--volume", "2", check=0)
             wait_until(lambda: len(passes()) > before, what="another pass")
             assert kinds() == ["findingRecorded"]
             assert "a finding is open" in server.command("status", check=4).stdout

@@ -124,7 +124,8 @@ struct StatusConcerns {
                 command: command("holdfast restore DIR --from REPOSITORY --snapshot NAME --damaged-only"))
         }
         return .init(
-            .look, what, doing: "It is read from good replicas, and mending it is tried again and again.",
+            .look, what,
+            doing: "What is damaged is read from good replicas, and mending it is tried again and again.",
             remedy: "See what stands in the way.", command: command("holdfast fsck DIR --deep"))
     }
 

@@ -134,7 +134,7 @@ enum StatusDocument {
         .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:.75rem}
         .card{background:var(--card);border:1px solid var(--line);border-top:.3rem solid var(--good);border-radius:.5rem;padding:.7rem .9rem}
         .card.working{border-top-color:var(--working)}.card.bad{border-top-color:var(--bad)}
-        .tiles{list-style:none;margin:0;padding:0;display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.6rem}
+        .tiles{list-style:none;margin:0;padding:0;display:grid;grid-template-columns:repeat(auto-fit,minmax(7.2rem,1fr));gap:.6rem}
         .tiles li{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.5rem .8rem}
         .tiles span,.tiles small{display:block;color:var(--soft);font-size:.8rem}.tiles b{font-size:1.3rem;font-weight:600}
         figure{margin:.75rem 0 0}svg{display:block;width:100%;height:5rem;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
