@@ -110,6 +110,8 @@ public final class Server: Sendable {
                 StatusGathering(
                     store: store, scrub: scrub, sampler: sampler, incidents: incidents,
                     throughput: throughput, jobs: jobs, sinks: sinks, keys: keys,
+                    earlyPercent: settings.healing.store.allows(.space)
+                        ? settings.healing.store.freePercent : 0,
                     directory: settings.directory,
                     traffic: {
                         (listener.connectionCount, listener.requestsInFlight, workers.queueDepth)

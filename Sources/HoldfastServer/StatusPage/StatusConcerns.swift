@@ -11,6 +11,7 @@ struct StatusConcerns {
     private static let limit = 20
 
     let directory: String
+    let earlyPercent: Int
     let facts: StatusFacts
     /// `nil` if it cannot be read, which the page says elsewhere.
     let health: StoreHealth?
@@ -134,9 +135,12 @@ struct StatusConcerns {
             guard let free = volume.freeBytes, let size = volume.sizeBytes, size > 0,
                 Double(free) < Double(size) * Self.freePart
             else { return nil }
+            let isEarly = Double(free) * 100 < Double(size) * Double(earlyPercent)
             return .init(
                 .look, "Volume \(volume.index) has \(PageText.size(free)) of \(PageText.size(size)) left",
-                doing: "What nothing needs any more is given back at once.",
+                doing: isEarly
+                    ? "What nothing needs any more is given back at once."
+                    : "What nothing needs any more is given back as always.",
                 remedy: "Make room in \(volume.path), delete what is not needed, or shorten history-hours.")
         }
     }

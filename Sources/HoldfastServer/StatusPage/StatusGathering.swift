@@ -25,6 +25,8 @@ struct StatusGathering: Sendable {
     let jobs: JobScheduler
     let sinks: Sinks
     let keys: KeyStore
+    /// A volume with less of its room free gives garbage back early; 0 for never.
+    let earlyPercent: Int
     /// The store's, as the operator names it in commands.
     let directory: String
     let traffic: @Sendable () -> (connections: Int, inFlight: Int, waiting: Int)
@@ -54,7 +56,8 @@ struct StatusGathering: Sendable {
         read("events") { (facts.events, facts.notable) = try events() }
         facts.concerns =
             StatusConcerns(
-                directory: directory, facts: facts, health: health, statuses: statuses,
+                directory: directory, earlyPercent: earlyPercent, facts: facts, health: health,
+                statuses: statuses,
                 affected: sampler.sample?.affected ?? [:]
             ).all
         return facts
