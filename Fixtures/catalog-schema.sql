@@ -1,4 +1,8 @@
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
+CREATE TABLE aborted (
+    upload BLOB PRIMARY KEY,
+    sequence INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE acknowledgements (
     sequence INTEGER PRIMARY KEY,
     time INTEGER NOT NULL,

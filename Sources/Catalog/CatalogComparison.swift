@@ -34,6 +34,7 @@ public enum CatalogComparison {
         ("affected", ["incident", "version"], "incident, version"), ("undone", ["repair"], "repair"),
         ("scrubs", ["volume"], "volume"), ("acknowledgements", ["sequence"], "sequence"),
         ("outages", ["sequence", "volume"], "sequence, volume"), ("followed", ["one"], "one"),
+        ("aborted", ["upload"], "upload"),
     ]
 
     /// Calls `report` with each row of `found` that is not as in `expected`, and each that is missing.

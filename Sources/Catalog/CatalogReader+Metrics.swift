@@ -11,6 +11,21 @@ extension CatalogReader {
         }
     }
 
+    /// The newest events that tell of findings, repairs, volumes and incidents, the newest first.
+    /// - Parameter limit: of each kind, so that many of one do not hide the others.
+    public func notableEvents(limit: Int) throws -> [SequenceNumber] {
+        try rows(
+            """
+            SELECT * FROM (SELECT sequence FROM findings ORDER BY sequence DESC LIMIT ?1)
+            UNION SELECT * FROM (SELECT sequence FROM outages ORDER BY sequence DESC LIMIT ?1)
+            UNION SELECT * FROM (SELECT id FROM incidents ORDER BY id DESC LIMIT ?1)
+            UNION SELECT * FROM (SELECT closed FROM incidents WHERE closed IS NOT NULL ORDER BY id DESC LIMIT ?1)
+            UNION SELECT * FROM (SELECT sequence FROM acknowledgements ORDER BY sequence DESC LIMIT ?1)
+            ORDER BY 1 DESC
+            """, [limit]
+        ).map { $0.sequence(0) }
+    }
+
     /// Each version counts once, as was stated of it last, whatever incidents it belongs to.
     public func affectedCounts() throws -> [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] {
         var counts: [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] = [:]

@@ -173,6 +173,19 @@ public struct CatalogReader {
         ).map(Self.part)
     }
 
+    /// An upload that was aborted and whose parts still have their bytes, and the number of the last of its first parts.
+    public func abortedParts(limit: Int) throws -> (upload: UploadID, through: Int)? {
+        guard
+            let row = try row(
+                """
+                SELECT upload, (SELECT max(number) FROM
+                    (SELECT number FROM parts WHERE parts.upload = aborted.upload ORDER BY number LIMIT ?))
+                FROM aborted ORDER BY sequence LIMIT 1
+                """, [limit]), let id = UploadID(bytes: row[0] as Data)
+        else { return nil }
+        return (id, row[1] as Int? ?? 0)
+    }
+
     public func parts(_ id: UploadID, after number: Int, limit: Int) throws -> [UploadedPart] {
         try rows(
             """

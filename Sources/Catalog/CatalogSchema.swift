@@ -6,7 +6,7 @@ import Model
 enum CatalogSchema {
     /// What takes the schema from each version to the next: the first makes it of nothing.
     private static let steps: [@Sendable (Database) throws -> Void] = [
-        create, indexVersions, followIntegrity, followIncidents,
+        create, indexVersions, followIntegrity, followIncidents, followAborts,
     ]
 
     static var version: Int { steps.count }
@@ -102,6 +102,17 @@ enum CatalogSchema {
                     one INTEGER PRIMARY KEY CHECK (one = 1),
                     through INTEGER NOT NULL
                 ) STRICT;
+                """)
+    }
+
+    /// Uploads that are no more and whose parts still have their bytes.
+    @Sendable private static func followAborts(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE TABLE aborted (
+                    upload BLOB PRIMARY KEY,
+                    sequence INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
                 """)
     }
 

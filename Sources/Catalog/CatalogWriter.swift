@@ -90,7 +90,10 @@ public struct CatalogWriter {
         case .uploadAmended(let change): try apply(change, event)
         case .partPublished(let change): try apply(change, event)
         case .uploadAborted(let change):
-            try endUpload([Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID], event)
+            let upload = [Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID]
+            if change.keepsParts { try abandon(upload, event) } else { try endUpload(upload, event) }
+        case .partsReleased(let change): try apply(change, event)
+        case .healingActed: break  // it changes nothing of what is stored
         case .uploadsConfirmed(let change):
             try run("UPDATE meta SET confirmed = ?", [Int64(change.throughSequence)])
         case .findingRecorded(let change): try record(change.finding, repaired: false, event)
@@ -331,6 +334,28 @@ public struct CatalogWriter {
             try release(try EventPiece(serializedBytes: row[1] as Data), event)
         }
         try run("DELETE FROM parts WHERE upload = ?", [id])
+        try removeUpload(upload, event)
+    }
+
+    /// Ends an upload whose parts lose their bytes by later events.
+    private func abandon(_ upload: [Data], _ event: LoggedEvent) throws {
+        try removeUpload(upload, event)
+        try run("INSERT INTO aborted VALUES (?, ?)", [upload[2], event.number])
+    }
+
+    private func apply(_ change: EventPartsReleased, _ event: LoggedEvent) throws {
+        let through: StatementArguments = [change.uploadID, Int64(change.throughPart)]
+        for row in try reader.rows("SELECT piece FROM parts WHERE upload = ? AND number <= ?", through) {
+            try release(try EventPiece(serializedBytes: row[0] as Data), event)
+        }
+        try run("DELETE FROM parts WHERE upload = ? AND number <= ?", through)
+        try run(
+            "DELETE FROM aborted WHERE upload = ?1 AND NOT EXISTS (SELECT 1 FROM parts WHERE upload = ?1)",
+            [change.uploadID])
+    }
+
+    private func removeUpload(_ upload: [Data], _ event: LoggedEvent) throws {
+        let id = upload[2]
         try run(
             "DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?", StatementArguments(upload))
         try expectOne(event, "there is no upload \(Array(id).hexadecimal)")

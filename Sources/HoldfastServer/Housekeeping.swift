@@ -13,9 +13,10 @@ final class Housekeeping: Sendable {
 
     init(
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ jobs: JobScheduler,
-        _ sampler: MetricSampler, _ logger: Logger
+        _ sampler: MetricSampler, _ incidents: IncidentSampler, _ throughput: ThroughputSampler,
+        _ space: SpaceWatch, _ logger: Logger
     ) {
-        let threads = WorkerPool(threads: 3)
+        let threads = WorkerPool(threads: 6)
         self.threads = threads
         self.jobs = jobs
         do { try StoreJobs.clearScratch(settings.store.stateDirectory) } catch {
@@ -23,6 +24,9 @@ final class Housekeeping: Sendable {
         }
         tasks = [
             Task(executorPreference: threads) { await sampler.run() },
+            Task(executorPreference: threads) { await incidents.run() },
+            Task(executorPreference: threads) { await throughput.run() },
+            Task(executorPreference: threads) { await space.run(store, jobs, logger) },
             Task(executorPreference: threads) {
                 await HistoryKeeper(store).run { logger.error("keeping a catalog of the past: \($0)") }
             },

@@ -96,8 +96,10 @@ public final class Server: Sendable {
             try UserSetting.create(settings.users, keys, in: store)
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
-                store, settings.scrubSchedule, .init(load: { metrics.takeLatency() }))
-            let jobs = StoreJobs.scheduler(store, settings, scrub, logger, isServing: true)
+                store, settings.scrubSchedule, .init(requests: { metrics.latency }))
+            let space = SpaceWatch(
+                percent: settings.healing.store.freePercent, isAllowed: settings.healing.store.allows(.space))
+            let jobs = StoreJobs.scheduler(store, settings, scrub, logger, space: space, isServing: true)
             try service.accessLogs.findLoggedBuckets()
             let sinks = Sinks(try settings.sinks.map { try Sink($0, store, region: settings.region) })
             let isDraining = DrainFlag()
@@ -115,12 +117,24 @@ public final class Server: Sendable {
                     admission: admission,
                     patience: settings.admission.patience))
             let sampler = MetricSampler(store, logger)
+            let incidents = IncidentSampler(store, logger)
+            let throughput = ThroughputSampler(metrics)
+            let page = StatusPageResponder(
+                StatusGathering(
+                    store: store, scrub: scrub, sampler: sampler, incidents: incidents,
+                    throughput: throughput, jobs: jobs, sinks: sinks, keys: keys,
+                    earlyPercent: settings.healing.store.allows(.space)
+                        ? settings.healing.store.freePercent : 0,
+                    directory: settings.directory,
+                    traffic: {
+                        (listener.connectionCount, listener.requestsInFlight, workers.queueDepth)
+                    }), AdminGate(keys))
             let status = StatusResponder(
                 store: store, health: health, metrics: metrics, scrub: scrub, sampler: sampler,
                 tracer: tracer,
                 traces: traces, workers: workers, jobs: jobs, sinks: sinks,
                 admission: admission, connectionCounts: listener.counts,
-                repositories: settings.repositories,
+                repositories: settings.repositories, page: page,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(
@@ -141,7 +155,8 @@ public final class Server: Sendable {
             return Server(
                 store: store, group: group, workers: workers, adminWorkers: adminWorkers, listener: listener,
                 admin: admin, socket: socket,
-                housekeeping: Housekeeping(store, settings, masterKeys, jobs, sampler, logger),
+                housekeeping: Housekeeping(
+                    store, settings, masterKeys, jobs, sampler, incidents, throughput, space, logger),
                 sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),

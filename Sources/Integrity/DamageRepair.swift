@@ -10,6 +10,9 @@ import Volumes
 /// that carries bytes, is looked at once more, written anew from the others, and an event says so. What has no
 /// source is stated as lost. A version that a read could not decipher cannot be mended: an event names it, once while
 /// the server runs.
+///
+/// Where the settings do not let it mend, what it finds is recorded and stays as it is; and it makes no more repairs in a
+/// minute than they say, but for those that a read waits for (``RepairAllowance``).
 public final class DamageRepair: Sendable {
     private enum Suspect: Hashable {
         case blob(BlobID)
@@ -29,9 +32,11 @@ public final class DamageRepair: Sendable {
     private let suspects: AsyncStream<Suspect>
     private let continuation: AsyncStream<Suspect>.Continuation
     private let lost: LostVersions
+    private let open: OpenFindings
 
     public init(_ store: ObjectStore) {
         inspection = store.inspection
+        open = OpenFindings(store)
         lost = LostVersions(store.inspection)
         (suspects, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.queueCount))
         inspection.onDamage { [weak self] blob, _ in self?.note(.blob(blob)) }
@@ -45,7 +50,7 @@ public final class DamageRepair: Sendable {
         }
         inspection.onRescue { [weak self] blob in
             guard let self else { return false }
-            return try await mend(blob)
+            return try await mend(blob, isAwaited: true)
         }
     }
 
@@ -88,6 +93,14 @@ public final class DamageRepair: Sendable {
         }
     }
 
+    /// Records what is not mended, once.
+    private func note(_ finding: Finding) async throws {
+        guard try open.all()[OpenFindings.Place(finding.event)] == nil else { return }
+        var event = EventFindingRecorded()
+        event.finding = finding.event
+        _ = try await inspection.record(.findingRecorded(event))
+    }
+
     private func record(_ version: UndecipherableVersion) async throws {
         guard named.withLock({ $0.count < Self.queueCount && $0.insert(version).inserted }) else { return }
         var event = EventFindingRecorded()
@@ -100,22 +113,28 @@ public final class DamageRepair: Sendable {
 
     /// Mends every replica of a blob: where one is damaged, the others are what it is mended from, and are looked
     /// at with it.
+    /// - Parameter isAwaited: a read has found the blob good nowhere, and can be answered only from what this makes.
     /// - Returns: whether every replica is good now.
     @discardableResult
-    private func mend(_ id: BlobID) async throws -> Bool {
+    private func mend(_ id: BlobID, isAwaited: Bool = false) async throws -> Bool {
         guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
             return false
         }
         var failure: (any Error)?
         for volume in inspection.volumes {
-            do { try await mend(row, on: volume) } catch { failure = failure ?? error }
+            do { try await mend(row, on: volume, isAwaited: isAwaited) } catch let error as CancellationError
+            {
+                throw error
+            } catch {
+                failure = failure ?? error
+            }
         }
-        guard let failure else { return true }
+        guard let failure else { return isAwaited || inspection.repairAllowance.mends }
         try await lost.declare(row, .danglingMetadata)
         throw failure
     }
 
-    private func mend(_ row: BlobRow, on volume: any Volume) async throws {
+    private func mend(_ row: BlobRow, on volume: any Volume, isAwaited: Bool) async throws {
         let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
         guard let flaw = flaws.first else { return }
         var finding = Finding(
@@ -125,6 +144,10 @@ public final class DamageRepair: Sendable {
             repair: "copy the replica from the other volumes")
         (finding.bucket, finding.key, finding.versionID) = try inspection.owner(of: row)
         finding.blobID = row.id
+        if !isAwaited {
+            guard inspection.repairAllowance.mends else { return try await note(finding) }
+            try await inspection.repairAllowance.wait()
+        }
         guard
             let report = try await inspection.restoreReplica(
                 of: row.id, on: volume.index, reason: finding.evidence)
@@ -144,6 +167,8 @@ public final class DamageRepair: Sendable {
         if let event = try inspection.log.events(from: sequence, limit: 1).first {
             (finding.bucket, finding.key, finding.versionID) = event.subject
         }
+        guard inspection.repairAllowance.mends else { return try await note(finding) }
+        try await inspection.repairAllowance.wait()
         let place = try await inspection.repairLog(sequence, on: index)
         finding.isRepaired = true
         try await inspection.recordRepair(finding, source: "volume \(source)", quarantined: place)

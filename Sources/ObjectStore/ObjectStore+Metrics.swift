@@ -25,4 +25,9 @@ extension ObjectStore {
     public func affectedCounts() throws -> [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] {
         try engine.ledger.catalog.read { try $0.affectedCounts() }
     }
+
+    /// The newest events that tell of findings, repairs, volumes and incidents, the newest first; so many of each kind.
+    public func notableEvents(limit: Int) throws -> [SequenceNumber] {
+        try engine.ledger.catalog.read { try $0.notableEvents(limit: limit) }
+    }
 }

@@ -142,8 +142,11 @@ public final class ObjectStore: Sendable {
     }
 
     /// Gives back space that nothing refers to and that history does not see any more, a part at a time.
+    /// - Parameter early: segments are written afresh for less than is worth it otherwise: a volume is nearly full.
     /// - Returns: whether there may be more to give back at once.
-    public func reclaim() async throws -> Bool { try await Reclaimer(engine).run() }
+    public func reclaim(early: Bool = false) async throws -> Bool {
+        try await Reclaimer(engine, early: early).run()
+    }
 
     /// One round of what the maintenance thread does, on the caller's.
     public func maintain() { maintenance.tick() }

@@ -14,6 +14,7 @@ public struct StoreSettings: Sendable {
     public var historySeconds: UInt64 = 7 * 86_400
     /// How fast a volume that was away is filled; `nil` for as fast as the disks are.
     public var refillBytesPerSecond: UInt64?
+    public var healing = HealingSettings()
     /// Objects up to this size stand in the log.
     public var inlineByteCount = Limits.inlineByteCount
     public var segmentByteCount = Limits.segmentByteCount

@@ -176,7 +176,7 @@ struct VolumeCommand: AsyncParsableCommand {
         commandName: "volume", abstract: "Show and replace the volumes of a store.",
         discussion:
             "Example:\n  holdfast volume list /srv/holdfast\n  holdfast volume replace /srv/holdfast 2",
-        subcommands: [List.self, Replace.self])
+        subcommands: [List.self, Replace.self, Return.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -220,6 +220,27 @@ extension VolumeCommand {
             }
             try await location.perform(.replaceVolume(number: number, json: json))
         }
+    }
+}
+
+extension VolumeCommand {
+    struct Return: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "return",
+            abstract: "Bring a volume back that stays aside because it left too often.",
+            discussion: """
+                The server brings volumes back by itself, but not more often than heal-returns-per-hour says. See first why \
+                it left: 'holdfast volume list' says so.
+
+                Example:
+                  holdfast volume return /srv/holdfast 2
+                """)
+
+        @OptionGroup var location: StoreLocation
+        @Argument(help: "The volume: 1, 2 or 3.") var number: Int
+        @Flag(help: "Print one JSON object for each volume.") var json = false
+
+        func run() async throws { try await location.perform(.returnVolume(number: number, json: json)) }
     }
 }
 

@@ -49,11 +49,11 @@ import Testing
                 sql: """
                     DROP INDEX archive_versions; DROP INDEX archive_nulls; DROP TABLE incidents;
                     DROP TABLE affected; DROP TABLE undone; DROP TABLE scrubs; DROP TABLE acknowledgements;
-                    DROP TABLE outages; DROP TABLE followed; PRAGMA user_version = 1
+                    DROP TABLE outages; DROP TABLE followed; DROP TABLE aborted; PRAGMA user_version = 1
                     """)
         }
         let again = try Catalog(path: fixture.path, storeID: fixture.storeID, readers: 1)
-        #expect(try again.read { try Int.fetchOne($0.database, sql: "PRAGMA user_version") } == 4)
+        #expect(try again.read { try Int.fetchOne($0.database, sql: "PRAGMA user_version") } == 5)
         #expect(try again.read { try $0.position() }.sequence == SequenceNumber(2))
         let indexes = try again.read {
             try String.fetchAll($0.database, sql: "SELECT name FROM sqlite_master WHERE type = 'index'")
@@ -77,7 +77,7 @@ import Testing
             #expect(try Int.fetchOne(database, sql: "PRAGMA synchronous") == 1, "NORMAL")
             #expect(try Int.fetchOne(database, sql: "PRAGMA wal_autocheckpoint") == 0)
             #expect(try Int.fetchOne(database, sql: "PRAGMA cache_size") == -4096)
-            #expect(try Int.fetchOne(database, sql: "PRAGMA user_version") == 4)
+            #expect(try Int.fetchOne(database, sql: "PRAGMA user_version") == 5)
         }
         try fixture.catalog.withWriter { try check($0.database) }
         try fixture.catalog.read { outer in

@@ -33,6 +33,10 @@ import Testing
         seen.note = "told"
         var undone = EventRepairUndone()
         undone.repairSequence = 14
+        var aborted = EventUploadAborted()
+        (aborted.bucket, aborted.key) = ("bucket", "v")
+        aborted.uploadID = Data(ids[0].bytes)
+        aborted.keepsParts = true
         var scrub = EventScrubAdvanced()
         scrub.volume = 2
         scrub.pass = 1
@@ -48,7 +52,8 @@ import Testing
             Change.part("bucket", "u", ids[5], 1, Change.piece(blobs[2])), .uploadsConfirmed(confirmation),
             .findingRecorded(finding), .volumeSetAside(aside), .incidentOpened(opened),
             .versionsStated(stated), .repairUndone(undone), .scrubAdvanced(scrub),
-            .incidentAcknowledged(seen),
+            .incidentAcknowledged(seen), Change.upload("bucket", "v", ids[0]),
+            Change.part("bucket", "v", ids[0], 1, Change.piece(blobs[3])), .uploadAborted(aborted),
         ]
     }
 
@@ -94,7 +99,7 @@ import Testing
             try String.fetchAll(
                 $0.database, sql: "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         }
-        #expect(tables.count == 18)
+        #expect(tables.count == 19)
         for table in tables {
             let count = try found.catalog.read {
                 try Int.fetchOne($0.database, sql: "SELECT count(*) FROM \(table)") ?? 0

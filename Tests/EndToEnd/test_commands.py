@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from holdfast import BINARY, Server, holdfast, s3_client, wait_until
 
 COMMANDS = ["init", "serve", "fsck", "log", "log show", "log verify", "log cut", "explain", "rebuild-catalog", "volume", "volume list",
-            "volume replace", "status", "scrub", "scrub status", "scrub start", "scrub pause", "sink", "sink status", "sink pause",
+            "volume replace", "volume return", "status", "scrub", "scrub status", "scrub start", "scrub pause", "sink", "sink status", "sink pause",
             "sink resume", "sink replay", "key", "key create", "key list", "key delete", "user", "user create", "user list",
             "user delete", "user policy", "user policy put", "user policy list", "user policy show", "user policy delete",
             "encryption-key", "encryption-key create", "encryption-key list", "encryption-key rotate",

@@ -221,6 +221,7 @@ enum EveryEvent {
         value.key = "large"
         value.uploadID = id(0x22)
         value.reason = "lifecycle"
+        value.keepsParts = true
         return value
     }
 

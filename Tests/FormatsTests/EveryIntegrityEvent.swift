@@ -8,7 +8,23 @@ extension EveryEvent {
         (.incidentOpened(incidentOpened), []), (.incidentAcknowledged(incidentAcknowledged), []),
         (.incidentClosed(incidentClosed), []), (.scrubAdvanced(scrubAdvanced), []),
         (.snapshotTaken(snapshotTaken), []),
+        (.partsReleased(partsReleased), []), (.healingActed(healingActed), []),
     ]
+
+    private static var partsReleased: EventPartsReleased {
+        var value = EventPartsReleased()
+        value.uploadID = id(0x22)
+        value.throughPart = 512
+        return value
+    }
+
+    private static var healingActed: EventHealingActed {
+        var value = EventHealingActed()
+        value.action = "hold-volume"
+        value.subject = "volume 2"
+        value.reason = "it came back 20 times within an hour"
+        return value
+    }
 
     private static var repairUndone: EventRepairUndone {
         var value = EventRepairUndone()

@@ -25,7 +25,7 @@ private final class ScrubStage: Sendable {
         return try ScrubService(
             store, ScrubSchedule(periodSeconds: period),
             .init(
-                load: { LatencyCounts() }, minute: { 0 }, uptime: { clock.now },
+                requests: { LatencyCounts() }, minute: { 0 }, uptime: { clock.now },
                 sleep: { clock.advance($0) }))
     }
 

@@ -39,15 +39,6 @@ import Volumes
         again.close()
     }
 
-    private func empty(_ directory: String, of disk: SimulatedFileSystem) throws {
-        let paths = try disk.paths(below: directory)
-        for path in paths where !path.hasSuffix("/") { try disk.remove(path) }
-        for path in paths.filter({ $0.hasSuffix("/") }).sorted(by: { $0.count > $1.count }) {
-            try disk.removeDirectory(String(path.dropLast()))
-        }
-        try disk.syncDirectory(directory)
-    }
-
     private func waitForReplacement(_ store: ObjectStore) async throws {
         var next = SequenceNumber(1)
         while true {
@@ -61,7 +52,7 @@ import Volumes
 
     @Test func aDirectoryThatWasEmptiedUnderTheStoreIsFilledAgain() async throws {
         let stage = try await started()
-        try empty("/volume-2", of: stage.disk)
+        try stage.disk.empty("/volume-2")
         stage.store.maintain()
         #expect(try await stage.store.put(stage.bucket, "large", Self.large).commit.replicas == 2)
         try await waitForReplacement(stage.store)

@@ -16,10 +16,4 @@ import Testing
     @Test func aRowEndsAsRFC4180Says() {
         #expect(CSVText.row(["a", "b"]) == "a,b\r")
     }
-
-    @Test func whatIsMarkupInAPageIsText() {
-        #expect(
-            IncidentPage.escaped("<script>alert('x')</script>&\"")
-                == "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;")
-    }
 }

@@ -161,4 +161,23 @@ import Testing
         try StoreDirectory.create(try load())
         #expect(!FileManager.default.fileExists(atPath: file))
     }
+
+    @Test func healingIsAllOfItUnlessSomebodySaysOtherwise() throws {
+        let usual = try load().healing
+        #expect(usual.store.allowed == Set(HealingSettings.Action.allCases))
+        #expect(usual.store.returnsPerHour == 20 && usual.store.repairsPerMinute == 600)
+        #expect(try load([:], [("healing", "none")]).store.healing.allowed == [])
+        let some = try load(
+            ["HOLDFAST_HEALING": "jobs, space", "HOLDFAST_HEAL_FREE_PERCENT": "0"],
+            [("heal-returns-per-hour", "3"), ("job-stall-seconds", "60")])
+        #expect(some.store.healing.allowed == [.jobs, .space])
+        #expect(some.store.healing.freePercent == 0 && some.store.healing.returnsPerHour == 3)
+        #expect(some.healing.stallSeconds == 60)
+        for (name, value) in [
+            ("healing", "everything"), ("healing", ""), ("healing", "volumes,none"),
+            ("heal-returns-per-hour", "0"), ("heal-free-percent", "100"), ("job-stall-seconds", "x"),
+        ] {
+            #expect(error([:], [(name, value)])?.setting == name, "\(name)=\(value)")
+        }
+    }
 }

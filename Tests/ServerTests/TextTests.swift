@@ -143,6 +143,21 @@ import Testing
         ),
         (.volumeReplaced(make(EventVolumeReplaced()) { $0.volume = 2 }), "volume 2 replaced", nil),
         (
+            .partsReleased(
+                make(EventPartsReleased()) {
+                    $0.uploadID = id
+                    $0.throughPart = 512
+                }), "upload \(hexadecimal): parts up to 512 released", nil
+        ),
+        (
+            .healingActed(
+                make(EventHealingActed()) {
+                    $0.action = "restart-job"
+                    $0.subject = "job drill:nas"
+                    $0.reason = "it hung"
+                }), "job drill:nas: restart-job (it hung)", nil
+        ),
+        (
             .reclaimPlanned(make(EventReclaimPlanned()) { $0.blobIds = [id, id] }),
             "to reclaim: 2 blobs, 0 payloads", nil
         ),

@@ -112,6 +112,16 @@ extension SimulatedFileSystem {
     package func files(below directory: String) throws -> [String] {
         try paths(below: directory).filter { !$0.hasSuffix("/") }
     }
+
+    /// Removes everything in a directory, for good.
+    package func empty(_ directory: String) throws {
+        let paths = try paths(below: directory)
+        for path in paths where !path.hasSuffix("/") { try remove(path) }
+        for path in paths.filter({ $0.hasSuffix("/") }).sorted(by: { $0.count > $1.count }) {
+            try removeDirectory(String(path.dropLast()))
+        }
+        try syncDirectory(directory)
+    }
 }
 
 package let tester = Actor(id: "tester", displayName: "Tester", requestID: "r1")

@@ -6,7 +6,7 @@ import Notifications
 import ObjectStore
 import S3
 
-/// The admin listener: health and metrics, for probes and for Prometheus.
+/// The admin listener: health and metrics, for probes and for Prometheus, and the status page, for people.
 struct StatusResponder: HTTPResponder {
     let store: ObjectStore
     let health: HealthResponder
@@ -22,6 +22,7 @@ struct StatusResponder: HTTPResponder {
     let admission: AdmissionControl?
     let connectionCounts: ConnectionCounts
     let repositories: [RepositorySetting]
+    let page: StatusPageResponder
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
 
@@ -32,6 +33,7 @@ struct StatusResponder: HTTPResponder {
         if let path = request.head.path, let answer = health.answer(request.head, path, tellsReasons: true) {
             return answer
         }
+        if let answer = page.respond(to: request) { return answer }
         switch request.head.path?.split(separator: "?").first {
         case "/health/green": return green()
         case "/metrics":
@@ -40,7 +42,8 @@ struct StatusResponder: HTTPResponder {
         default:
             return text(
                 .notFound,
-                "there are /health/live, /health/ready, /health/cluster, /health/green and /metrics\n")
+                "there are /status, /health/live, /health/ready, /health/cluster, /health/green and /metrics\n"
+            )
         }
     }
 

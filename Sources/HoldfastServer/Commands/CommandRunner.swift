@@ -49,7 +49,7 @@ public struct CommandRunner: Sendable {
     public init(
         stopped store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, settings: ServerSettings
     ) throws {
-        let scrub = try ScrubService(store, settings.scrubSchedule, .init(load: { LatencyCounts() }))
+        let scrub = try ScrubService(store, settings.scrubSchedule, .init(requests: { LatencyCounts() }))
         self.init(
             store: store, keys: keys, masterKeys: masterKeys,
             s3: settings.protocolSettings(masterKeys), scrub: scrub,
@@ -90,6 +90,7 @@ public struct CommandRunner: Sendable {
         case .jobs(let action, let json): try jobs(action, json: json, output)
         case .volumes(let json): try volumes(json: json, output)
         case .replaceVolume(let number, let json): try await replace(number, json, output)
+        case .returnVolume(let number, let json): try await bringBack(number, json, output)
         case .createSnapshot(let repository, let name, let json):
             return try await createSnapshot(repository, name, json, output)
         case .verifySnapshots(let repository, let name, let percent, let json):
@@ -204,12 +205,34 @@ public struct CommandRunner: Sendable {
         return report.mirrors.allSatisfy { $0.flaws == 0 } ? 0 : 4
     }
 
-    /// Returns when the new volume holds what the others do.
-    private func replace(_ number: Int, _ json: Bool, _ output: any CommandOutput) async throws {
+    private func check(_ number: Int) throws {
         guard (1...Limits.volumeCount).contains(number) else {
             throw StoreError.invalidState("there is no volume \(number): they are 1 to \(Limits.volumeCount)")
         }
+    }
+
+    /// Returns when the new volume holds what the others do.
+    private func replace(_ number: Int, _ json: Bool, _ output: any CommandOutput) async throws {
+        try check(number)
         _ = try await store.replaceVolume(number)
+        try await waitForReturn(of: number)
+        try volumes(json: json, output)
+    }
+
+    /// Returns when the volume is in service again.
+    private func bringBack(_ number: Int, _ json: Bool, _ output: any CommandOutput) async throws {
+        try check(number)
+        guard !isStopped else {
+            throw StoreError.invalidState(
+                "no server has the store: a volume comes back when it is served, or with 'holdfast volume replace'"
+            )
+        }
+        try store.returnVolume(number)
+        try await waitForReturn(of: number)
+        try volumes(json: json, output)
+    }
+
+    private func waitForReturn(of number: Int) async throws {
         var patience = 50
         while let status = store.volumeStatuses.first(where: { $0.index == number }),
             status.standing != .inService
@@ -220,14 +243,14 @@ public struct CommandRunner: Sendable {
             }
             if isStopped { store.maintain() } else { try await Task.sleep(for: .milliseconds(100)) }
         }
-        try volumes(json: json, output)
     }
 
     private func createSnapshot(
         _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
         let known = repositories.first { $0.place == path }
-        let pace = LoadPace { [scrub] in scrub.takeLoad() }
+        let load = scrub.newLoadReader()
+        let pace = LoadPace { load.take() }
         let report = try await jobs.asGuest(.snapshot, repository: known?.name) {
             let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
             defer { repository.close() }

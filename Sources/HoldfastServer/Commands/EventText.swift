@@ -24,7 +24,8 @@ extension LoggedEvent {
         "\(sequence)  \(time)  \((names[record.actor] ?? record.actor).printable)  \(sentence.printable)"
     }
 
-    private var sentence: String {
+    /// What happened, in words; some of them are other people's.
+    package var sentence: String {
         switch record.change {
         case .epochOpened(let change):
             "epoch \(change.epoch) opened on volumes \(Self.list(change.volumes)) by \(change.software)"
@@ -50,6 +51,9 @@ extension LoggedEvent {
             "\(change.bucket)/\(change.key): part \(change.partNumber), \(change.piece.length) bytes"
         case .uploadAborted(let change):
             "\(change.bucket)/\(change.key): upload \(Array(change.uploadID).hexadecimal) aborted\(Self.why(change.reason))"
+        case .partsReleased(let change):
+            "upload \(Array(change.uploadID).hexadecimal): parts up to \(change.throughPart) released"
+        case .healingActed(let change): "\(change.subject): \(change.action) (\(change.reason))"
         case .uploadsConfirmed(let change):
             confirmation(change)
         case .findingRecorded(let change): "finding \(change.finding.code): \(change.finding.evidence)"

@@ -20,6 +20,7 @@ public enum StoreCommand: Codable, Sendable {
     case sink(SinkAction, json: Bool)
     case jobs(JobAction, json: Bool)
     case replaceVolume(number: Int, json: Bool)
+    case returnVolume(number: Int, json: Bool)
     /// - Parameter repository: an absolute path.
     case createSnapshot(repository: String, name: String?, json: Bool)
     /// - Parameter repository: an absolute path.
@@ -56,6 +57,7 @@ public enum StoreCommand: Codable, Sendable {
         case .incident(let action, _): action.changesStore
         case .postmortem: false
         case .rotateEncryptionKey(_, let rewrap, _): rewrap
+        case .returnVolume: false
         case .checkReferences, .log, .verifyLog, .explain, .volumes, .status, .scrub, .sink, .jobs,
             .createKey,
             .listKeys,

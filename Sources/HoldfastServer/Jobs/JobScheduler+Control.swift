@@ -1,4 +1,5 @@
 import Model
+import ObjectStore
 import Synchronization
 
 /// What is wrong with an order to a job.
@@ -72,6 +73,9 @@ extension JobScheduler {
         guard definition.kind.rule.isPausable else { throw JobRefusal.notPausable(name) }
         if let control = definition.control { return try control.resume() }
         records.change(name) { $0.isPaused = false }
+        // Whoever resumes it has looked at it.
+        let limit = surroundings.watchdog.restartsPerHour
+        state.withLock { $0.entries[name]?.restarts = ActionWindow(limit: limit, seconds: 3600) }
         try save()
     }
 
@@ -108,6 +112,9 @@ extension JobScheduler {
         case .paused: state = .paused
         case .idle: state = .idle
         case .wait(let reason): (state, waitingFor) = (.waiting, reason)
+        }
+        if entry.isRunning, entry.isStalled {
+            (state, waitingFor) = (.waiting, "its end: it hangs, and was told to stop")
         }
         if entry.isRunning, let heldUp = entry.heldUp { (state, waitingFor) = (.waiting, heldUp) }
         if entry.isRunning, definition.control != nil, activity == nil { state = .idle }

@@ -2,6 +2,7 @@ import Foundation
 import Integrity
 import Logging
 import Model
+import ObjectStore
 import Synchronization
 import Volumes
 
@@ -18,6 +19,7 @@ package final class JobScheduler: Sendable {
         package var isRepairing: @Sendable () -> Bool
         /// Blocks the thread, in seconds.
         package var sleep: @Sendable (Double) -> Void
+        package var watchdog = JobWatchdog()
 
         package init(
             clock: @escaping @Sendable () -> JobSchedule.Clock = Self.localClock,
@@ -39,8 +41,6 @@ package final class JobScheduler: Sendable {
 
     static let interval = Duration.milliseconds(200)
     static let longestNap = 0.2
-    /// A run that tells nothing for so long hangs.
-    static let stallSeconds = 3600.0
     /// How long a job waits after its first failure, and at most.
     static let shortestRetry = 1.0
     static let longestRetry = 600.0
@@ -59,6 +59,8 @@ package final class JobScheduler: Sendable {
         /// What a run in the middle waits for.
         var heldUp: String?
         var isStalled = false
+        /// Runs that hung and were cancelled.
+        var restarts: ActionWindow
         var retryAt: Timestamp?
         /// The next run, as the last one said.
         var nextAt: Timestamp?
@@ -102,7 +104,11 @@ package final class JobScheduler: Sendable {
         names = definitions.map(\.name)
         began = surroundings.clock().now
         var entries: [String: Entry] = [:]
-        for definition in definitions { entries[definition.name] = Entry(definition: definition) }
+        for definition in definitions {
+            entries[definition.name] = Entry(
+                definition: definition,
+                restarts: ActionWindow(limit: surroundings.watchdog.restartsPerHour, seconds: 3600))
+        }
         state = Mutex(State(entries: entries))
         // One for each job, and one that decides.
         threads = isServing ? WorkerPool(threads: definitions.count + 1) : nil
@@ -147,7 +153,6 @@ package final class JobScheduler: Sendable {
         let isRepairing = surroundings.isRepairing()
         let starting = state.withLock { state -> [String] in
             guard !state.isCancelled else { return [] }
-            cancelStalled(&state, at: clock.now)
             let steps = steps(state, clock, isRepairing: isRepairing)
             var starting: [String] = []
             for name in names {
@@ -163,6 +168,7 @@ package final class JobScheduler: Sendable {
             return starting
         }
         for name in starting { launch(name) }
+        cancelStalled(at: clock.now)
     }
 
     private func launch(_ name: String) {
@@ -221,18 +227,6 @@ package final class JobScheduler: Sendable {
         let last = records[definition.name].begun.map(Timestamp.init(microseconds:))
         return definition.schedule.due(
             last: last, began: began, followed: needed(definition), at: clock)
-    }
-
-    private func cancelStalled(_ state: inout State, at now: Timestamp) {
-        for name in names {
-            guard let entry = state.entries[name], entry.isRunning, !entry.isStalled,
-                !entry.definition.kind.rule.isContinuous,
-                now.seconds(since: entry.heard) > Self.stallSeconds
-            else { continue }
-            state.entries[name]?.isStalled = true
-            entry.task?.cancel()
-            logger.error("\(name) told of no progress for \(Int(Self.stallSeconds)) s and is cancelled")
-        }
     }
 
     private func run(_ name: String) async {
@@ -301,7 +295,7 @@ package final class JobScheduler: Sendable {
         guard !isCancelled else { return end(name) }
         let now = surroundings.clock().now
         let isStalled = state.withLock { $0.entries[name]?.isStalled } ?? false
-        let text = isStalled ? "it made no progress for \(Int(Self.stallSeconds)) s" : "\(error)"
+        let text = isStalled ? surroundings.watchdog.reason : "\(error)"
         if records[name].error != text { logger.error("\(name): \(text)") }
         let began = state.withLock { $0.entries[name]?.started } ?? now
         let record = records.change(name) {
@@ -317,6 +311,7 @@ package final class JobScheduler: Sendable {
             entry.retryAt = now.later(Self.retry(after: record.failures))
             state.entries[name] = entry
         }
+        if isStalled { restart(name, at: now) }
         do { if state.withLock({ $0.entries[name]?.definition.isRemembered }) == true { try save() } } catch {
             logger.error("jobs: \(error)")
         }

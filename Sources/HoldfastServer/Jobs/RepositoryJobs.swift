@@ -11,8 +11,8 @@ struct RepositoryJobs: Sendable {
     let store: ObjectStore
     let setting: RepositorySetting
     let findings: RepositoryFindings
-    /// The requests that were answered since it was last asked.
-    let load: @Sendable () -> LatencyCounts
+    /// Makes a reader of how long requests take.
+    let newLoad: @Sendable () -> LatencyReader
     /// A directory of a real file system.
     let scratch: String
 
@@ -49,7 +49,8 @@ struct RepositoryJobs: Sendable {
         // Where a repository was and is no more, its disk is not mounted: a new one would fill another disk.
         let repository = try open(creates: context.record.succeeded == nil)
         defer { repository.close() }
-        let pace = LoadPace(load: load)
+        let load = newLoad()
+        let pace = LoadPace(load: { load.take() })
         let creation = SnapshotCreation(
             store, repository, named: setting.name,
             pace: {

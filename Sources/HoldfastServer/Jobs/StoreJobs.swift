@@ -10,19 +10,28 @@ enum StoreJobs {
 
     static func scheduler(
         _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService, _ logger: Logger,
-        isServing: Bool
+        space: SpaceWatch? = nil, isServing: Bool
     ) -> JobScheduler {
         let inspection = store.inspection
+        var watchdog = JobWatchdog()
+        watchdog.stallSeconds = Double(settings.healing.stallSeconds)
+        watchdog.restarts = settings.healing.store.allows(.jobs)
+        watchdog.restartsPerHour = settings.healing.store.restartsPerHour
+        watchdog.told = { inspection.announceHealing($0, "job \($1)", $2) }
+        var surroundings = JobScheduler.Surroundings(
+            isRepairing: { inspection.pendingRepairs > 0 || inspection.refills.isRunning })
+        surroundings.watchdog = watchdog
         let definitions =
             isServing
-            ? definitions(store, settings, scrub, logger) : told(store, settings, scrub)
+            ? definitions(store, settings, scrub, logger, space) : told(store, settings, scrub)
         return JobScheduler(
             definitions, path: settings.store.stateDirectory + "/jobs.json", isServing: isServing,
-            .init(isRepairing: { inspection.pendingRepairs > 0 || inspection.refills.isRunning }), logger)
+            surroundings, logger)
     }
 
     private static func definitions(
-        _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService, _ logger: Logger
+        _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService, _ logger: Logger,
+        _ space: SpaceWatch?
     ) -> [JobDefinition] {
         // Made at once: reads report damage to it from the first request on.
         let repair = DamageRepair(store)
@@ -43,7 +52,7 @@ enum StoreJobs {
             },
             JobDefinition(.reclaim, .every(reclaimSeconds)) { context in
                 var rounds = 0
-                while try await store.reclaim() {
+                while try await store.reclaim(early: space?.isLow ?? false) {
                     rounds += 1
                     try context.spent(0)
                 }
@@ -68,7 +77,7 @@ enum StoreJobs {
         let findings = RepositoryFindings(store, scrub.openFindings)
         let repositories = settings.repositories.flatMap {
             RepositoryJobs(
-                store: store, setting: $0, findings: findings, load: { scrub.takeLoad() },
+                store: store, setting: $0, findings: findings, newLoad: { scrub.newLoadReader() },
                 scratch: settings.store.stateDirectory
             ).definitions
         }

@@ -8,16 +8,10 @@ import Synchronization
 /// versions that are affected, room on the volumes. It takes no more than a twentieth of a thread's time, however large
 /// the store is.
 final class MetricSampler: Sendable {
-    struct Volume: Sendable {
-        let index: Int
-        let freeBytes: Double
-        let sizeBytes: Double
-    }
-
     struct Sample: Sendable {
         var rows: [(table: String, rows: Int)] = []
         var affected: [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] = [:]
-        var volumes: [Volume] = []
+        var volumes: [VolumeRoom] = []
         var catalogBytes: UInt64 = 0
         let taken: Timestamp
     }
@@ -58,15 +52,7 @@ final class MetricSampler: Sendable {
         var sample = Sample(taken: .now())
         sample.rows = try store.catalogRowCounts()
         sample.affected = try store.affectedCounts()
-        // A disk that hangs is set aside within its deadline, and not asked then.
-        for status in store.volumeStatuses where status.standing == .inService {
-            var room = statvfs()
-            guard statvfs(status.path, &room) == 0 else { continue }
-            sample.volumes.append(
-                Volume(
-                    index: status.index, freeBytes: Double(room.f_bavail) * Double(room.f_frsize),
-                    sizeBytes: Double(room.f_blocks) * Double(room.f_frsize)))
-        }
+        sample.volumes = VolumeRoom.ofVolumes(in: store)
         for suffix in ["", "-wal"] {
             var status = stat()
             if stat(store.catalogPath + suffix, &status) == 0 {

@@ -41,7 +41,7 @@ final class RequestMetrics: Sendable {
     private struct Share {
         /// By ``Operation/index``; the last is of requests that ask for nothing that is known.
         var operations = [Counts?](repeating: nil, count: Operation.allCases.count + 1)
-        /// Since the scrub asked last.
+        /// Of all operations; it only grows (``LatencyReader``).
         var latency = LatencyCounts()
     }
 
@@ -67,18 +67,39 @@ final class RequestMetrics: Sendable {
         if let code = response.errorCode { errors.withLock { $0[code, default: 0] += 1 } }
     }
 
-    /// How long requests took since this was asked last.
-    func takeLatency() -> LatencyCounts {
+    /// How long all requests took so far.
+    var latency: LatencyCounts {
         var all = LatencyCounts()
-        for stripe in stripes {
-            all.add(
-                stripe.share.withLock { share in
-                    guard share.latency.count > 0 else { return LatencyCounts() }
-                    defer { share.latency = LatencyCounts() }
-                    return share.latency
-                })
-        }
+        for stripe in stripes { all.add(stripe.share.withLock { $0.latency }) }
         return all
+    }
+
+    /// Requests and bytes of all operations so far.
+    struct Totals: Sendable {
+        var requests: UInt64 = 0
+        /// Answered with a status of 500 or more.
+        var failures: UInt64 = 0
+        /// Bytes of bodies.
+        var bytesReceived: UInt64 = 0
+        var bytesSent: UInt64 = 0
+    }
+
+    var totals: Totals {
+        var totals = Totals()
+        for stripe in stripes {
+            stripe.share.withLock { share in
+                for counts in share.operations {
+                    guard let counts else { continue }
+                    for (status, count) in counts.statuses {
+                        totals.requests += count
+                        if status >= 500 { totals.failures += count }
+                    }
+                    totals.bytesReceived += counts.bytesReceived
+                    totals.bytesSent += counts.bytesSent
+                }
+            }
+        }
+        return totals
     }
 
     /// What was counted of each operation that somebody asked for.

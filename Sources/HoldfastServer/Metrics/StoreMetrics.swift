@@ -33,6 +33,10 @@ struct StoreMetrics {
         page.histogram(
             "holdfast_commit_duration_seconds",
             "From a batch of changes being taken to its callers being answered.", [([], metrics.seconds)])
+        page.histogram(
+            "holdfast_catalog_hold_seconds",
+            "How long a transaction of the store's own maintenance held the catalog's writer.",
+            [([], metrics.maintenanceHoldSeconds)])
         page.counter(
             "holdfast_commit_failed_batches", "Batches that did not become durable, or not for certain.",
             metrics.failedBatches)

@@ -77,6 +77,7 @@ public struct ServerSettings: Sendable {
 
     public var watching = WatchSettings()
     public var admission = AdmissionSettings()
+    public var healing = HealSettings()
 
     /// Seconds for which a server that is told to stop says so to probes before it takes no more connections.
     public var drainDelaySeconds = 0
@@ -130,6 +131,7 @@ public struct ServerSettings: Sendable {
         var settings = StoreSettings(stateDirectory: directory + "/state", volumePaths: volumePaths)
         settings.historySeconds = UInt64(historyHours) * 3600
         settings.operationDeadline = .seconds(deadlineSeconds)
+        settings.healing = healing.store
         settings.refillBytesPerSecond = refillRate == 0 ? nil : UInt64(refillRate)
         settings.payloadCacheByteCount = admission.cacheBytes
         return settings
@@ -241,6 +243,9 @@ public struct ServerSettings: Sendable {
         case .admission, .readsAtOnce, .writesAtOnce, .listsAtOnce, .adminAtOnce, .queueMilliseconds,
             .bodyMemory, .idleSeconds, .headerSeconds, .minimumRate, .graceSeconds, .cacheBytes:
             if let reason = admission.set(setting, value) { throw fail(reason) }
+        case .healing, .healReturnsPerHour, .healRepairsPerMinute, .healRestartsPerHour, .healFreePercent,
+            .jobStallSeconds:
+            if let reason = healing.set(setting, value) { throw fail(reason) }
         case .bucketsStart:
             guard value == "locked" || value == "open" else {
                 throw fail(
@@ -273,6 +278,12 @@ public enum SettingName: String, CaseIterable, Sendable {
     case refillRate = "refill-rate"
     case incidentFindings = "incident-findings"
     case incidentSeconds = "incident-seconds"
+    case healing
+    case healReturnsPerHour = "heal-returns-per-hour"
+    case healRepairsPerMinute = "heal-repairs-per-minute"
+    case healRestartsPerHour = "heal-restarts-per-hour"
+    case healFreePercent = "heal-free-percent"
+    case jobStallSeconds = "job-stall-seconds"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case requestLog = "request-log"

@@ -87,6 +87,9 @@ extension ServerSettings {
         case .admission, .readsAtOnce, .writesAtOnce, .listsAtOnce, .adminAtOnce, .queueMilliseconds,
             .bodyMemory, .idleSeconds, .headerSeconds, .minimumRate, .graceSeconds, .cacheBytes:
             admission.text(of: name) ?? ""
+        case .healing, .healReturnsPerHour, .healRepairsPerMinute, .healRestartsPerHour, .healFreePercent,
+            .jobStallSeconds:
+            healing.text(of: name) ?? ""
         }
     }
 }

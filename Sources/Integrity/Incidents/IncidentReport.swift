@@ -187,7 +187,11 @@ public struct IncidentReport: Sendable {
         _ incident: IncidentRow, _ scope: IncidentScope = IncidentScope(), prefixDepth: Int = 1
     ) throws -> IncidentTotals {
         var totals = IncidentTotals(prefixDepth: prefixDepth)
-        try forEach(incident, scope) { totals.add($0) }
+        try forEach(incident, scope) {
+            // It may take long: a task that is cancelled needs no totals.
+            try Task.checkCancellation()
+            totals.add($0)
+        }
         let frozen = try frozen(incident)
         if !frozen.isEmpty { totals.replace(by: frozen, scope, try acknowledgements(of: incident)) }
         return totals

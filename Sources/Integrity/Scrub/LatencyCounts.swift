@@ -19,6 +19,16 @@ public struct LatencyCounts: Sendable, Equatable {
         count += other.count
     }
 
+    /// What was counted since an earlier state of the same count.
+    func since(_ earlier: LatencyCounts) -> LatencyCounts {
+        var rest = self
+        rest.count -= earlier.count
+        precondition(rest.count >= 0, "a count of requests only grows")
+        guard rest.count > 0 else { return LatencyCounts() }
+        for index in buckets.indices { rest.buckets[index] &-= earlier.buckets[index] }
+        return rest
+    }
+
     private static func bucket(_ nanoseconds: UInt64) -> Int {
         guard nanoseconds >= 1 << stepBits else { return Int(nanoseconds) }
         let exponent = UInt64.bitWidth - 1 - nanoseconds.leadingZeroBitCount

@@ -85,7 +85,8 @@ extension StoreInspection {
         for finding in findings {
             if let blob = finding.blobID {
                 reportDamage(blob, volume: finding.volume, .missing)
-            } else if finding.code.isOfLog {
+            } else if finding.code.isOfLog, repairAllowance.mends {
+                try await repairAllowance.wait()
                 try await mendFrame(finding)
             }
         }

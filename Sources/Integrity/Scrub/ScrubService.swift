@@ -11,8 +11,8 @@ import Volumes
 public final class ScrubService: Sendable {
     /// What the service takes from the world; replaced in tests.
     public struct Surroundings: Sendable {
-        /// Requests answered since it was asked last.
-        public var load: @Sendable () -> LatencyCounts
+        /// All requests answered so far: a count that only grows.
+        public var requests: @Sendable () -> LatencyCounts
         /// Minutes since midnight, where the machine is.
         public var minute: @Sendable () -> Int
         /// A clock that nobody sets, in seconds.
@@ -20,12 +20,12 @@ public final class ScrubService: Sendable {
         public var sleep: @Sendable (Double) -> Void
 
         public init(
-            load: @escaping @Sendable () -> LatencyCounts,
+            requests: @escaping @Sendable () -> LatencyCounts,
             minute: @escaping @Sendable () -> Int = Self.localMinute,
             uptime: @escaping @Sendable () -> Double = { ProcessInfo.processInfo.systemUptime },
             sleep: @escaping @Sendable (Double) -> Void = { Thread.sleep(forTimeInterval: $0) }
         ) {
-            self.load = load
+            self.requests = requests
             self.minute = minute
             self.uptime = uptime
             self.sleep = sleep
@@ -82,11 +82,12 @@ public final class ScrubService: Sendable {
     public let schedule: ScrubSchedule
     public let openFindings: OpenFindings
     let surroundings: Surroundings
+    private let newRequests: LatencyReader
     let state = Mutex(State())
     private let pausePath: String
 
-    /// Requests that were answered since this, or the scrub, asked last.
-    public func takeLoad() -> LatencyCounts { surroundings.load() }
+    /// Reads how long requests take, from now on, beside the scrub.
+    public func newLoadReader() -> LatencyReader { LatencyReader(surroundings.requests) }
 
     /// - Throws: if the catalog cannot be read.
     public init(_ store: ObjectStore, _ schedule: ScrubSchedule, _ surroundings: Surroundings) throws {
@@ -94,6 +95,7 @@ public final class ScrubService: Sendable {
         inspection = store.inspection
         self.schedule = schedule
         self.surroundings = surroundings
+        newRequests = LatencyReader(surroundings.requests)
         openFindings = OpenFindings(store)
         pausePath = store.inspection.stateDirectory + "/scrub-paused"
         let isPaused = FileManager.default.fileExists(atPath: pausePath)
@@ -278,22 +280,22 @@ public final class ScrubService: Sendable {
 
     private func rest(_ count: Int, since began: Double, _ rate: Double?) {
         let now = surroundings.uptime()
-        let load = surroundings.load()
+        let load = newRequests.take()
         let until = state.withLock { state -> Double in
             state.bytesRead += UInt64(count)
             return state.pacer.spend(count, seconds: max(0, now - began), rate: rate, load: load, at: now)
         }
         wait(until: until)
-        let rested = surroundings.load()
+        let rested = newRequests.take()
         let calm = state.withLock { state in
             state.pacer.rested(rested)
             return state.pacer.calm(at: surroundings.uptime())
         }
         guard let calm, !Task.isCancelled, !isPaused else { return }
         wait(until: surroundings.uptime() + calm.settling)
-        _ = surroundings.load()
+        _ = newRequests.take()
         wait(until: surroundings.uptime() + calm.counting)
-        let seen = surroundings.load()
+        let seen = newRequests.take()
         state.withLock { $0.pacer.calmed(seen) }
     }
 

@@ -26,9 +26,40 @@ public struct StoreHealth: Sendable {
         public let ageSeconds: Double?
     }
 
-    public let isGreen: Bool
-    /// Why it is not; empty if it is.
-    public let reasons: [String]
+    /// What keeps a store from being green.
+    public enum Cause: Sendable, Equatable, CustomStringConvertible {
+        case setAside(volume: Int, reason: String)
+        case filling(volume: Int)
+        case verifying(volume: Int)
+        /// Not all of the volume was verified within the scrub's period.
+        case overdue(volume: Int, since: Timestamp)
+        case notScrubbed
+        case openFindings(Int)
+        case repairing
+        case unconfirmed(since: Timestamp)
+        case unreadable(String)
+
+        public var description: String {
+            switch self {
+            case .setAside(let volume, let reason): "volume \(volume) is set aside: \(reason)"
+            case .filling(let volume): "volume \(volume) is being filled"
+            case .verifying(let volume): "volume \(volume): what was brought to it is not verified"
+            case .overdue(let volume, let since): "volume \(volume) was not verified since \(since)"
+            case .notScrubbed: "nothing is scrubbed: the scrub's period is 0"
+            case .openFindings(1): "a finding is open"
+            case .openFindings(let count): "\(count) findings are open"
+            case .repairing: "a repair is under way"
+            case .unconfirmed(let since): "an upload of \(since) is not confirmed"
+            case .unreadable(let reason): "whether uploads are confirmed cannot be read: \(reason)"
+            }
+        }
+    }
+
+    public var isGreen: Bool { causes.isEmpty }
+    /// Why it is not green; empty if it is.
+    public let causes: [Cause]
+    /// The same, in words.
+    public var reasons: [String] { causes.map(\.description) }
     public let volumes: [Volume]
     public let openFindings: Int
     /// Age of the oldest upload that was not read back; `nil` if there is none.
@@ -49,7 +80,7 @@ extension ScrubService {
         let open = try openFindings.all()
         let now = inspection.now
         let statuses = inspection.statuses
-        var reasons: [String] = []
+        var causes: [StoreHealth.Cause] = []
         var volumes: [StoreHealth.Volume] = []
         for (status, volume) in zip(statuses, try self.volumes()) {
             let state: StoreHealth.VolumeState =
@@ -59,41 +90,36 @@ extension ScrubService {
                 case .inService: unhealed.contains(status.index) ? .verifying : .healed
                 }
             switch state {
-            case .setAside: reasons.append("volume \(status.index) is set aside: \(status.reason ?? "")")
-            case .filling: reasons.append("volume \(status.index) is being filled")
-            case .verifying: reasons.append("volume \(status.index): what was brought to it is not verified")
+            case .setAside: causes.append(.setAside(volume: status.index, reason: status.reason ?? ""))
+            case .filling: causes.append(.filling(volume: status.index))
+            case .verifying: causes.append(.verifying(volume: status.index))
             case .healed: break
             }
             let age = ScrubSchedule.seconds(from: volume.verified, to: now)
             if volume.isInService, let period = schedule.periodSeconds, age > period {
-                reasons.append("volume \(status.index) was not verified since \(volume.verified)")
+                causes.append(.overdue(volume: status.index, since: volume.verified))
             }
             volumes.append(
                 .init(
                     index: status.index, state: state, verified: volume.isInService ? volume.verified : nil,
                     ageSeconds: volume.isInService ? age : nil))
         }
-        if schedule.periodSeconds == nil { reasons.append("nothing is scrubbed: the scrub's period is 0") }
-        if !open.isEmpty {
-            reasons.append(
-                open.count == 1 ? "a finding is open" : "\(open.count) findings are open")
-        }
-        if inspection.pendingRepairs > 0 { reasons.append("a repair is under way") }
+        if schedule.periodSeconds == nil { causes.append(.notScrubbed) }
+        if !open.isEmpty { causes.append(.openFindings(open.count)) }
+        if inspection.pendingRepairs > 0 { causes.append(.repairing) }
         var unconfirmedSeconds: Double?
         do {
             if let since = try unconfirmedSince() {
                 let age = ScrubSchedule.seconds(from: since, to: now)
                 unconfirmedSeconds = age
-                if age > Self.confirmationSeconds {
-                    reasons.append("an upload of \(since) is not confirmed")
-                }
+                if age > Self.confirmationSeconds { causes.append(.unconfirmed(since: since)) }
             }
         } catch let error as LogError {
             // With no volume left there is still something to be said of each.
-            reasons.append("whether uploads are confirmed cannot be read: \(error)")
+            causes.append(.unreadable("\(error)"))
         }
         return StoreHealth(
-            isGreen: reasons.isEmpty, reasons: reasons, volumes: volumes, openFindings: open.count,
+            causes: causes, volumes: volumes, openFindings: open.count,
             unconfirmedSeconds: unconfirmedSeconds)
     }
 

@@ -199,6 +199,14 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     set {_uniqueStorage()._change = .uploadAmended(newValue)}
   }
 
+  public var partsReleased: EventPartsReleased {
+    get {
+      if case .partsReleased(let v)? = _storage._change {return v}
+      return EventPartsReleased()
+    }
+    set {_uniqueStorage()._change = .partsReleased(newValue)}
+  }
+
   public var uploadsConfirmed: EventUploadsConfirmed {
     get {
       if case .uploadsConfirmed(let v)? = _storage._change {return v}
@@ -319,6 +327,14 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     set {_uniqueStorage()._change = .snapshotTaken(newValue)}
   }
 
+  public var healingActed: EventHealingActed {
+    get {
+      if case .healingActed(let v)? = _storage._change {return v}
+      return EventHealingActed()
+    }
+    set {_uniqueStorage()._change = .healingActed(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Change: Equatable, Sendable {
@@ -333,6 +349,7 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     case partPublished(EventPartPublished)
     case uploadAborted(EventUploadAborted)
     case uploadAmended(EventUploadAmended)
+    case partsReleased(EventPartsReleased)
     case uploadsConfirmed(EventUploadsConfirmed)
     case findingRecorded(EventFindingRecorded)
     case replicaRepaired(EventReplicaRepaired)
@@ -348,6 +365,7 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     case reclaimPlanned(EventReclaimPlanned)
     case reclaimed(EventReclaimed)
     case snapshotTaken(EventSnapshotTaken)
+    case healingActed(EventHealingActed)
 
   }
 
@@ -1111,6 +1129,25 @@ public nonisolated struct EventUploadAborted: Sendable {
 
   public var reason: String = String()
 
+  /// The upload is no more, and its parts keep their bytes until PartsReleased: they are many. Without, the parts lose
+  /// their bytes with this event.
+  public var keepsParts: Bool = false
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Parts that an aborted upload left have lost their bytes: those up to a number.
+public nonisolated struct EventPartsReleased: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var uploadID: Data = Data()
+
+  public var throughPart: UInt32 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1680,6 +1717,26 @@ public nonisolated struct EventSnapshotTaken: Sendable {
   public init() {}
 }
 
+/// Something that the store did by itself to heal, or will not do any more, and why: what no other event says. That a volume
+/// was set aside or came back, a replica was repaired or space was given back, has an event of its own.
+public nonisolated struct EventHealingActed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// "hold-volume", "release-volume", "restart-job", "hold-job", "reclaim-early".
+  public var action: String = String()
+
+  /// "volume 2", "job snapshot:nas".
+  public var subject: String = String()
+
+  public var reason: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 /// Written into every blob file, so that a replica says by itself whose it is.
 public nonisolated struct EventBlobDescriptor: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1800,7 +1857,7 @@ nonisolated extension EventChecksumAlgorithm: SwiftProtobuf._ProtoNameProviding 
 
 nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Record"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{3}upload_amended\0\u{4}\u{7}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0\u{4}\u{9}snapshot_taken\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{3}upload_amended\0\u{3}parts_released\0\u{4}\u{6}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0\u{4}\u{9}snapshot_taken\0\u{4}\u{a}healing_acted\0")
 
   fileprivate class _StorageClass {
     var _operationID: Data = Data()
@@ -1983,6 +2040,19 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
           if let v = v {
             if hadOneofValue {try decoder.handleConflictingOneOf()}
             _storage._change = .uploadAmended(v)
+          }
+        }()
+        case 34: try {
+          var v: EventPartsReleased?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .partsReleased(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .partsReleased(v)
           }
         }()
         case 40: try {
@@ -2180,6 +2250,19 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._change = .snapshotTaken(v)
           }
         }()
+        case 80: try {
+          var v: EventHealingActed?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .healingActed(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .healingActed(v)
+          }
+        }()
         default: break
         }
       }
@@ -2246,6 +2329,10 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
         guard case .uploadAmended(let v)? = _storage._change else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
       }()
+      case .partsReleased?: try {
+        guard case .partsReleased(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
+      }()
       case .uploadsConfirmed?: try {
         guard case .uploadsConfirmed(let v)? = _storage._change else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
@@ -2305,6 +2392,10 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .snapshotTaken?: try {
         guard case .snapshotTaken(let v)? = _storage._change else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 70)
+      }()
+      case .healingActed?: try {
+        guard case .healingActed(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 80)
       }()
       case nil: break
       }
@@ -3486,7 +3577,7 @@ nonisolated extension EventPartPublished: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension EventUploadAborted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".UploadAborted"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}upload_id\0\u{1}reason\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bucket\0\u{1}key\0\u{3}upload_id\0\u{1}reason\0\u{3}keeps_parts\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3498,6 +3589,7 @@ nonisolated extension EventUploadAborted: SwiftProtobuf.Message, SwiftProtobuf._
       case 2: try { try decoder.decodeSingularStringField(value: &self.key) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.uploadID) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.keepsParts) }()
       default: break
       }
     }
@@ -3516,6 +3608,9 @@ nonisolated extension EventUploadAborted: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 4)
     }
+    if self.keepsParts != false {
+      try visitor.visitSingularBoolField(value: self.keepsParts, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3524,6 +3619,42 @@ nonisolated extension EventUploadAborted: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.key != rhs.key {return false}
     if lhs.uploadID != rhs.uploadID {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs.keepsParts != rhs.keepsParts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventPartsReleased: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PartsReleased"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}upload_id\0\u{3}through_part\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.uploadID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.throughPart) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.uploadID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.uploadID, fieldNumber: 1)
+    }
+    if self.throughPart != 0 {
+      try visitor.visitSingularUInt32Field(value: self.throughPart, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventPartsReleased, rhs: EventPartsReleased) -> Bool {
+    if lhs.uploadID != rhs.uploadID {return false}
+    if lhs.throughPart != rhs.throughPart {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4509,6 +4640,46 @@ nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.versions != rhs.versions {return false}
     if lhs.versionBytes != rhs.versionBytes {return false}
     if lhs.lostBlobs != rhs.lostBlobs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventHealingActed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HealingActed"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}action\0\u{1}subject\0\u{1}reason\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.action) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.subject) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.action.isEmpty {
+      try visitor.visitSingularStringField(value: self.action, fieldNumber: 1)
+    }
+    if !self.subject.isEmpty {
+      try visitor.visitSingularStringField(value: self.subject, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventHealingActed, rhs: EventHealingActed) -> Bool {
+    if lhs.action != rhs.action {return false}
+    if lhs.subject != rhs.subject {return false}
+    if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

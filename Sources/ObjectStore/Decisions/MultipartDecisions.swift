@@ -40,6 +40,9 @@ enum MultipartDecisions {
         change.bucket = bucket.rawValue
         change.key = key.rawValue
         change.uploadID = Data(id.bytes)
+        // What many parts refer to is let go a few at a time afterwards (``Reclaimer``).
+        change.keepsParts =
+            try view.parts(of: id, after: 0, limit: Reclaimer.planCount + 1).count > Reclaimer.planCount
         return .append(.uploadAborted(change)) { _, _ in }
     }
 

@@ -31,6 +31,8 @@ final class Engine: Sendable {
     let rescue = ReadRescue()
     let counts = IntegrityCounts()
     let refills: Refills
+    let returns: VolumeReturns
+    let repairAllowance: RepairAllowance
     private let damage = Mutex<(@Sendable (BlobID, Int, BlobFlaw) -> Void)?>(nil)
     private let undecipherable = Mutex<(@Sendable (ObjectVersion, String) -> Void)?>(nil)
 
@@ -47,6 +49,8 @@ final class Engine: Sendable {
         readBuffers = BufferPool(bufferSize: 1024 * 1024, limit: 32)
         refills = Refills(
             bytesPerSecond: settings.refillBytesPerSecond, clock: environment.clock, sleep: environment.sleep)
+        returns = VolumeReturns(settings.healing, clock: environment.clock)
+        repairAllowance = RepairAllowance(settings.healing, clock: environment.clock)
         background = environment.makeLane("background", 1, 256)
         repairs = environment.makeLane("repairs", 1, 256)
         let cores = max(2, ProcessInfo.processInfo.activeProcessorCount)

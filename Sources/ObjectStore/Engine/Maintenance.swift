@@ -76,8 +76,8 @@ final class Maintenance: Sendable {
         // A log that is opened again must not change under a volume that is caught up with it.
         if engine.ledger.log.brokenReason != nil, returning.withLock({ $0.isEmpty }) { revive() }
         if onThreads, engine.ledger.log.brokenReason != nil { return }
-        for (index, _) in engine.volumes.setAside
-        where returning.withLock({ $0.insert(index).inserted }) {
+        for (index, reason) in engine.volumes.setAside
+        where mayReturn(index, reason) && returning.withLock({ $0.insert(index).inserted }) {
             guard onThreads else {
                 bringBack(index)
                 continue
@@ -92,9 +92,23 @@ final class Maintenance: Sendable {
         }
     }
 
+    private func mayReturn(_ index: Int, _ reason: String) -> Bool {
+        switch engine.returns.judge(index, reason: reason) {
+        case .go: return true
+        case .held: return false
+        case .hold(let held):
+            engine.volumes.note(index, reason: held)
+            engine.announceHealing("hold-volume", "volume \(index)", held)
+            return false
+        }
+    }
+
     private func bringBack(_ index: Int) {
         defer { returning.withLock { _ = $0.remove(index) } }
-        do { try VolumeReturn(engine: engine).run(index) } catch VolumeError.empty(let path) {
+        do {
+            try VolumeReturn(engine: engine).run(index)
+            engine.returns.noteReturn(index)
+        } catch VolumeError.empty(let path) {
             refill(index, path)
         } catch {
             engine.volumes.note(index, reason: "\(error)")

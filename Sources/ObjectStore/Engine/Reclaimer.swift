@@ -11,19 +11,30 @@ import Volumes
 /// An event says what is about to go before any of it goes, so a replica that is missing afterwards is
 /// explained; a second event says that it is gone. What a process that ended had planned is carried out by the
 /// next one.
+///
+/// Each event is one transaction of the catalog, which nobody else can write meanwhile: so no event names more than
+/// ``planCount``, and what is more is more events. A segment that loses a hundred thousand payloads is planned in two hundred
+/// of them, is written afresh once, and is told of in two hundred again.
 final class Reclaimer: Sendable {
-    /// Blobs or payloads that one plan names at most.
-    private static let planCount = 512
+    /// Blobs, payloads or parts that one event names at most: their rows are a few milliseconds' work.
+    static let planCount = 512
     /// A segment is written afresh when this part of it is dead payloads: 1 in so many bytes.
     private static let segmentShare = 4
+    /// The same, where a volume is nearly full.
+    private static let earlySegmentShare = 32
 
     private let engine: Engine
+    private let share: Int
 
-    init(_ engine: Engine) { self.engine = engine }
+    init(_ engine: Engine, early: Bool = false) {
+        self.engine = engine
+        share = early ? Self.earlySegmentShare : Self.segmentShare
+    }
 
     /// One round.
     /// - Returns: whether there may be more to do at once.
     func run() async throws -> Bool {
+        if try await releaseParts() { return true }
         let unfinished = try engine.ledger.catalog.read {
             (try $0.reclaimingBlobs(limit: Self.planCount), try $0.reclaimingPayloads())
         }
@@ -40,7 +51,37 @@ final class Reclaimer: Sendable {
         }
         let payloads = try payloadsWorthDropping(diedBefore: pin.next, limit)
         guard !blobs.isEmpty || !payloads.isEmpty else { return false }
-        try await plan(blobs.map(\.id), payloads)
+        for part in Self.parts(blobs.map(\.id), payloads) { try await plan(part.blobs, part.payloads) }
+        return true
+    }
+
+    /// What one event names each.
+    private static func parts<Blob>(
+        _ blobs: [Blob], _ payloads: [SequenceNumber]
+    ) -> [(blobs: ArraySlice<Blob>, payloads: ArraySlice<SequenceNumber>)] {
+        let blobParts = stride(from: 0, to: blobs.count, by: planCount).map {
+            (blobs[$0..<min($0 + planCount, blobs.count)], payloads[..<0])
+        }
+        let payloadParts = stride(from: 0, to: payloads.count, by: planCount).map {
+            (blobs[..<0], payloads[$0..<min($0 + planCount, payloads.count)])
+        }
+        return blobParts + payloadParts
+    }
+
+    /// Takes some of the parts of an upload that was aborted and had too many for one event.
+    /// - Returns: whether there were any.
+    private func releaseParts() async throws -> Bool {
+        guard
+            let (id, last) = try engine.ledger.catalog.read({
+                try $0.abortedParts(limit: Self.planCount)
+            })
+        else { return false }
+        var change = EventPartsReleased()
+        change.uploadID = Data(id.bytes)
+        change.throughPart = UInt32(last)
+        let event = change
+        _ = try await engine.ledger.commit(
+            Proposal(actor: .holdfast) { _ in .append(.partsReleased(event)) { _, _ in } })
         return true
     }
 
@@ -56,7 +97,7 @@ final class Reclaimer: Sendable {
             guard let segment = engine.ledger.log.sealedSegment(of: dead[index].sequence) else { return [] }
             let run = dead[index...].prefix { $0.sequence <= segment.last }
             let byteCount = run.reduce(0) { $0 + $1.length }
-            if byteCount * Self.segmentShare >= engine.settings.segmentByteCount {
+            if byteCount * share >= engine.settings.segmentByteCount {
                 return run.prefix(100_000).map(\.sequence)
             }
             index += run.count
@@ -67,7 +108,7 @@ final class Reclaimer: Sendable {
     /// Gives up blobs that nothing refers to, whether or not history sees them.
     func giveUp(_ blobs: [BlobID]) async throws {
         for start in stride(from: 0, to: blobs.count, by: Self.planCount) {
-            try await plan(Array(blobs[start..<min(start + Self.planCount, blobs.count)]), [])
+            try await plan(blobs[start..<min(start + Self.planCount, blobs.count)], [])
             let planned = try engine.ledger.catalog.read {
                 (try $0.reclaimingBlobs(limit: 2 * Self.planCount), try $0.reclaimingPayloads())
             }
@@ -75,7 +116,8 @@ final class Reclaimer: Sendable {
         }
     }
 
-    private func plan(_ blobs: [BlobID], _ payloads: [SequenceNumber]) async throws {
+    private func plan(_ blobs: ArraySlice<BlobID>, _ payloads: ArraySlice<SequenceNumber>) async throws {
+        precondition(blobs.count + payloads.count <= Self.planCount, "one event names no more")
         _ = try await engine.ledger.commit(
             Proposal(actor: .holdfast) { view in
                 var change = EventReclaimPlanned()
@@ -89,17 +131,25 @@ final class Reclaimer: Sendable {
 
     private func carryOut(blobs: [BlobRow], payloads: [SequenceNumber]) async throws {
         var cleaned: Set<Int> = []
-        var change = EventReclaimed()
-        change.blobIds = blobs.map { Data($0.id.bytes) }
-        change.payloadSequences = payloads.map(\.rawValue)
-        change.bytes = blobs.reduce(0) { $0 + $1.length }
-        for _ in 0..<ObjectStore.preparationLimit {
-            for handle in engine.volumes.inService where !cleaned.contains(handle.index) {
-                try await clean(handle, blobs, payloads)
-                cleaned.insert(handle.index)
+        for part in Self.parts(blobs, payloads) {
+            var change = EventReclaimed()
+            change.blobIds = part.blobs.map { Data($0.id.bytes) }
+            change.payloadSequences = part.payloads.map(\.rawValue)
+            change.bytes = part.blobs.reduce(0) { $0 + $1.length }
+            try await record(change) { [engine] in
+                for handle in engine.volumes.inService where !cleaned.contains(handle.index) {
+                    try await clean(handle, blobs, payloads)
+                    cleaned.insert(handle.index)
+                }
+                return cleaned
             }
-            let event = change
-            let ready = cleaned
+        }
+    }
+
+    /// - Parameter clean: cleans every volume in service that is not clean yet, and tells which are.
+    private func record(_ event: EventReclaimed, clean: () async throws -> Set<Int>) async throws {
+        for _ in 0..<ObjectStore.preparationLimit {
+            let ready = try await clean()
             do {
                 _ = try await engine.ledger.commit(
                     Proposal(actor: .holdfast, preparedVolumes: { ready }) { _ in

@@ -29,6 +29,7 @@ struct VolumeReplacement {
         let event = change
         _ = try await engine.ledger.commit(
             Proposal(actor: .holdfast) { _ in .append(.volumeReplaced(event)) { _, _ in } })
+        engine.returns.release(index)
         return identity.volumeID
     }
 }

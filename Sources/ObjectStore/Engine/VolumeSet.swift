@@ -101,10 +101,10 @@ final class VolumeSet: Sendable {
         serving.store(number, ordering: .releasing)
     }
 
-    var setAside: [(index: Int, path: String)] {
+    var setAside: [(index: Int, reason: String)] {
         places.withLock { places in
             places.enumerated().compactMap { offset, place in
-                if case .setAside = place.standing { (offset + 1, place.path) } else { nil }
+                if case .setAside(let reason) = place.standing { (offset + 1, reason) } else { nil }
             }
         }
     }

@@ -157,8 +157,16 @@ final class CommitLoop: Sendable {
         try writer.begin()
         var staged: [any PendingChange] = []
         var unchanged: [any PendingChange] = []
+        /// Spent on what no request asked for; `nil` if there was nothing of that kind.
+        var maintenance: Duration?
         do {
             for change in changes {
+                let start = ContinuousClock.now
+                defer {
+                    if change.isMaintenance {
+                        maintenance = (maintenance ?? .zero) + (ContinuousClock.now - start)
+                    }
+                }
                 if try decide(change, writer, inService: inService) {
                     staged.append(change)
                 } else {
@@ -185,7 +193,9 @@ final class CommitLoop: Sendable {
             throw StoreError.outcomeUnknown(reason)
         }
         do {
+            let start = ContinuousClock.now
             try writer.commit()
+            if let spent = maintenance { metrics.maintenanceHeld(spent + (ContinuousClock.now - start)) }
         } catch {
             catalogIsBehind.withLock { $0 = true }
             throw StoreError.outcomeUnknown("the log has it and the catalog did not commit: \(error)")

@@ -6,6 +6,8 @@ import Synchronization
 protocol PendingChange: Sendable {
     var payload: [UInt8] { get }
     var payloadByteCount: Int { get }
+    /// The store asks for it, and no request.
+    var isMaintenance: Bool { get }
     /// - Returns: the event to append, or `nil` if nothing has to change.
     /// - Throws: why the change is refused.
     func decide(_ view: any LedgerView, inService: Set<Int>) throws -> EventRecord?
@@ -35,6 +37,7 @@ final class PendingProposal<Outcome: Sendable>: PendingChange, @unchecked Sendab
 
     var payload: [UInt8] { proposal.payload }
     var payloadByteCount: Int { proposal.payload.count }
+    var isMaintenance: Bool { proposal.actor.id == Actor.holdfast.id }
 
     func decide(_ view: any LedgerView, inService: Set<Int>) throws -> EventRecord? {
         if let prepared = proposal.preparedVolumes?() {

@@ -37,7 +37,7 @@ package struct IncidentPage: IncidentDocument {
             explanation: "These files were deleted before they were repaired."),
     ]
 
-    private static let style = """
+    private static let style: HTML = """
         body{font:16px/1.5 system-ui,sans-serif;color:#1b1f24;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
         h1{font-size:1.6rem;line-height:1.25;margin:0 0 .5rem}h2{font-size:1.2rem;margin:2rem 0 .25rem}
         p{margin:.5rem 0}.meta{color:#57606a}
@@ -56,15 +56,15 @@ package struct IncidentPage: IncidentDocument {
         let all = content.totals.all
         let owner = content.totals.owners.keys.map(\.name).sorted().joined(separator: ", ")
         let title = "Your files and incident \(content.incident.id)"
-        var lines = [
+        var lines: [HTML] = [
             "<!DOCTYPE html>", "<html lang=\"en\">", "<head>", "<meta charset=\"utf-8\">",
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">",
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-            "<title>\(Self.escaped(title))</title>", "<style>\(Self.style)</style>", "</head>", "<body>",
+            "<title>\(title)</title>", "<style>\(Self.style)</style>", "</head>", "<body>",
             "<h1>What happened to your files</h1>",
-            "<p class=\"meta\">For \(Self.escaped(owner)). Incident \(content.incident.id), as of \(Self.moment(content.made)).</p>",
-            "<p>\(Self.escaped(story(content.incident)))</p>",
-            "<p>It concerns \(Self.files(all.versions)) of yours, \(Self.size(all.bytes)) together. \(Self.escaped(verdict(content)))</p>",
+            "<p class=\"meta\">For \(owner). Incident \(content.incident.id), as of \(PageText.moment(content.made)).</p>",
+            "<p>\(story(content.incident))</p>",
+            "<p>It concerns \(Self.files(all.versions)) of yours, \(PageText.size(all.bytes)) together. \(verdict(content))</p>",
             "<ul class=\"totals\">",
         ]
         for section in sections {
@@ -72,20 +72,20 @@ package struct IncidentPage: IncidentDocument {
             guard count > 0 else { continue }
             let isBad = section.states.contains(where: \.isGone)
             lines.append(
-                "<li\(isBad ? " class=\"bad\"" : "")><b>\(count)</b>\(Self.escaped(section.title))</li>")
+                "<li\(isBad ? " class=\"bad\"" as HTML : "")><b>\(count)</b>\(section.title)</li>")
         }
         lines.append("</ul>")
-        return lines
+        return lines.map(\.text)
     }
 
     private func story(_ incident: IncidentRow) -> String {
-        let moment = Self.moment(incident.opened)
+        let moment = PageText.moment(incident.opened)
         return switch incident.cause {
         case .volume:
             "On \(moment) one of the disks on which we keep copies of your files failed or was out of reach. We keep every file on several disks."
         case .findings:
             "On \(moment) our checks found several damaged copies of files. We keep every file on several disks, and check them all the time."
-        case .operator: "On \(moment) we began to look into a problem: \(incident.reason.printable)."
+        case .operator: "On \(moment) we began to look into a problem: \(incident.reason)."
         case .unspecified, .UNRECOGNIZED: "Our checks found single damaged copies of files."
         }
     }
@@ -109,19 +109,22 @@ package struct IncidentPage: IncidentDocument {
 
     func open(_ section: IncidentSection, count: Int, _ content: IncidentContent) -> [String] {
         guard count > 0 else { return [] }
-        return [
-            "<h2>\(Self.escaped(section.title)) (\(count))</h2>",
-            "<p>\(Self.escaped(section.explanation))</p>",
+        let lines: [HTML] = [
+            "<h2>\(section.title) (\(count))</h2>",
+            "<p>\(section.explanation)</p>",
             "<table><thead><tr><th>File</th><th class=\"size\">Size</th><th class=\"what\">\(Self.column(section))</th></tr></thead><tbody>",
         ]
+        return lines.map(\.text)
     }
 
     func row(_ line: AffectedLine, number: Int, _ section: IncidentSection) -> String? {
         if section.states.contains(.repaired), number >= Self.goodLimit { return nil }
-        let version = line.version.nullVersion ? "" : "<br><small>version \(line.wireVersionID)</small>"
-        let name = Self.escaped("\(line.version.bucket)/\(line.version.key)".printable)
-        return
-            "<tr><td><bdi>\(name)</bdi>\(version)</td><td class=\"size\">\(Self.size(line.version.size))</td><td class=\"what\">\(Self.escaped(what(line).printable))</td></tr>"
+        let version: HTML =
+            line.version.nullVersion ? "" : "<br><small>version \(line.wireVersionID)</small>"
+        let name = "\(line.version.bucket)/\(line.version.key)"
+        let row: HTML =
+            "<tr><td><bdi>\(name)</bdi>\(version)</td><td class=\"size\">\(PageText.size(line.version.size))</td><td class=\"what\">\(what(line))</td></tr>"
+        return row.text
     }
 
     private static func column(_ section: IncidentSection) -> String {
@@ -146,10 +149,11 @@ package struct IncidentPage: IncidentDocument {
 
     func close(_ section: IncidentSection, count: Int) -> [String] {
         guard count > 0 else { return [] }
-        let more =
-            section.states.contains(.repaired) && count > Self.goodLimit
-            ? ["<p>and \(Self.files(count - Self.goodLimit)) more.</p>"] : []
-        return ["</tbody></table>"] + more
+        var lines: [HTML] = ["</tbody></table>"]
+        if section.states.contains(.repaired), count > Self.goodLimit {
+            lines.append("<p>and \(Self.files(count - Self.goodLimit)) more.</p>")
+        }
+        return lines.map(\.text)
     }
 
     func foot() -> [String] {
@@ -163,39 +167,5 @@ package struct IncidentPage: IncidentDocument {
         section.states.reduce(0) { $0 + (group.states[$1] ?? 0) }
     }
 
-    /// "2026-01-31 12:00 UTC".
-    private static func moment(_ time: Timestamp) -> String {
-        let text = time.description
-        return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5)) UTC"
-    }
-
     private static func files(_ count: Int) -> String { counted(count, "file") }
-
-    private static func size(_ bytes: UInt64) -> String {
-        guard bytes >= 1000 else { return "\(bytes) B" }
-        var value = Double(bytes)
-        var unit = 0
-        let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
-        while value >= 999.5, unit < units.count - 1 {
-            value /= 1000
-            unit += 1
-        }
-        let tenths = (value * 10).rounded() / 10
-        return value < 10 ? "\(tenths) \(units[unit])" : "\(Int(value.rounded())) \(units[unit])"
-    }
-
-    package static func escaped(_ text: String) -> String {
-        var escaped = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": escaped += "&amp;"
-            case "<": escaped += "&lt;"
-            case ">": escaped += "&gt;"
-            case "\"": escaped += "&quot;"
-            case "'": escaped += "&#39;"
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return escaped
-    }
 }

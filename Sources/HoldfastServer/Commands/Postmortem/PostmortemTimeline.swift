@@ -98,6 +98,8 @@ package struct PostmortemTimeline {
             ]
         case .snapshotTaken(let change):
             return [(.done, "snapshot \(change.snapshot) was taken into \(change.repository)", 1)]
+        case .healingActed(let change):
+            return [(.done, "\(change.subject): \(change.action): \(change.reason)", 1)]
         case .volumeReplaced(let change): return [(.done, "volume \(change.volume) was replaced", 1)]
         case .findingRecorded(let change):
             return [(.seen, "\(Self.name(change.finding)) on volume \(change.finding.volume)", 1)]
