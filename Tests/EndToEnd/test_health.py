@@ -187,7 +187,7 @@ def test_a_second_sigterm_waits_for_nobody_and_closes_the_store(tmp_path, slow_p
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
         slow.go_on.set()
-        server.process = None
+        server.process, server.flags = None, ()
         server.start()
         assert server.fsck("--deep")[::2] == ([], 0)
 
