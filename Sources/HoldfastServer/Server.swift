@@ -15,7 +15,8 @@ public final class Server: Sendable {
     private let store: ObjectStore
     private let group: MultiThreadedEventLoopGroup
     private let workers: WorkerPool
-    /// Of the admin listener: probes are answered while every other thread waits for a disk.
+    /// Threads of the admin listener and socket alone: probes are answered while every other thread is busy.
+    private let adminGroup: MultiThreadedEventLoopGroup
     private let adminWorkers: WorkerPool
     private let listener: HTTPListener
     private let admin: HTTPListener
@@ -30,10 +31,11 @@ public final class Server: Sendable {
     private let isDraining: DrainFlag
 
     private init(
-        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, adminWorkers: WorkerPool,
-        listener: HTTPListener, admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping,
-        sinks: SinkFollowing, accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?,
-        takeover: TakeoverSocket, listeners: Listeners, isDraining: DrainFlag
+        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool,
+        adminGroup: MultiThreadedEventLoopGroup, adminWorkers: WorkerPool, listener: HTTPListener,
+        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
+        accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?, takeover: TakeoverSocket,
+        listeners: Listeners, isDraining: DrainFlag
     ) {
         self.listeners = listeners
         self.takeover = takeover
@@ -42,6 +44,7 @@ public final class Server: Sendable {
         self.store = store
         self.group = group
         self.workers = workers
+        self.adminGroup = adminGroup
         self.adminWorkers = adminWorkers
         self.listener = listener
         self.admin = admin
@@ -76,6 +79,7 @@ public final class Server: Sendable {
         store.startMaintenance()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let workers = WorkerPool(threads: settings.workers)
+        let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let adminWorkers = WorkerPool(threads: 2)
         let admission = AdmissionControl(settings.admission, domains: settings.domains) { delay, body in
             _ = group.any().scheduleTask(in: delay, body)
@@ -138,12 +142,12 @@ public final class Server: Sendable {
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(
-                listeners.admin, group: group,
+                listeners.admin, group: adminGroup,
                 ListenerContext(
                     responder: status, workers: adminWorkers, connectionLimit: 64,
                     patience: settings.admission.patience))
             let socket = try await AdminSocket.bind(
-                path: AdminSocket.path(settings.store.stateDirectory), group: group,
+                path: AdminSocket.path(settings.store.stateDirectory), group: adminGroup,
                 runner: CommandRunner(
                     store: store, keys: keys, masterKeys: masterKeys, s3: s3, scrub: scrub, jobs: jobs,
                     repositories: settings.repositories, sinks: sinks, isStopped: false),
@@ -153,7 +157,8 @@ public final class Server: Sendable {
             )
             traces?.start()
             return Server(
-                store: store, group: group, workers: workers, adminWorkers: adminWorkers, listener: listener,
+                store: store, group: group, workers: workers, adminGroup: adminGroup,
+                adminWorkers: adminWorkers, listener: listener,
                 admin: admin, socket: socket,
                 housekeeping: Housekeeping(
                     store, settings, masterKeys, jobs, sampler, incidents, throughput, space, logger),
@@ -165,6 +170,7 @@ public final class Server: Sendable {
         } catch {
             store.close()
             try await group.shutdownGracefully()
+            try await adminGroup.shutdownGracefully()
             workers.stop()
             adminWorkers.stop()
             throw error
@@ -189,6 +195,7 @@ public final class Server: Sendable {
         await housekeeping.wait()
         await sinks.wait()
         try await group.shutdownGracefully()
+        try await adminGroup.shutdownGracefully()
         workers.stop()
         adminWorkers.stop()
     }
