@@ -186,7 +186,7 @@ let package = Package(
             dependencies: [
                 "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport",
                 "Volumes",
-                logging, nioCore,
+                logging, nioCore, nioHTTP1,
             ],
             swiftSettings: strict),
     ]

@@ -27,6 +27,9 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "The bucket; it is made if it is not there.") var bucket = "bench"
     @Option(help: "What keys begin with. (default: new with each run)") var prefix: String?
     @Option(help: "The server's process, to tell its processor time and memory.") var serverPid: Int32?
+    @Option(help: "Send so many requests a second, whether or not the server keeps up (an open loop).")
+    var rate: Double?
+    @Flag(help: "With --rate: be silent on a connection for as long as Retry-After says.") var polite = false
     @Flag(help: "Sign UNSIGNED-PAYLOAD in place of the body's SHA-256.") var unsigned = false
     @Flag(help: "The objects to get or list are there: an earlier run put them under this --prefix.")
     var prepared = false
@@ -54,10 +57,28 @@ struct LoadCommand: ParsableCommand {
             case .get: .get(size: size, keys: keys)
             case .list: .list(page: 1000, keys: keys)
             }
+        if let rate {
+            return try flood(target, load, prefix: prefix, rate: rate)
+        }
         let measured = try target.measure(
             load, bucket: bucket, prefix: prefix, connections: connections, seconds: seconds)
         print(json ? try measured.json() : measured.text)
         guard measured.failures == 0 else { throw ExitCode(1) }
+    }
+
+    /// Refusals are what it is about, so that they are no failure; what it prints is JSON always.
+    private func flood(
+        _ target: LoadTarget, _ load: LoadOperation, prefix: String, rate: Double
+    ) throws {
+        guard rate > 0 else { throw ValidationError("--rate is above 0") }
+        let before = try target.process?.cpuSeconds()
+        let result = try target.flood(
+            load, bucket: bucket, prefix: prefix, connections: connections, seconds: seconds, rate: rate,
+            isPolite: polite)
+        var server: Double?
+        if let before, let after = try target.process?.cpuSeconds() { server = after - before }
+        print(try result.json(serverSeconds: server))
+        guard result.failures == 0 else { throw ExitCode(1) }
     }
 
     private func credentials() throws -> RequestSigner.Credentials {

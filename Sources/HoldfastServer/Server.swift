@@ -17,6 +17,8 @@ public final class Server: Sendable {
     private let store: ObjectStore
     private let group: MultiThreadedEventLoopGroup
     private let workers: WorkerPool
+    /// Of the admin listener: probes are answered while every other thread waits for a disk.
+    private let adminWorkers: WorkerPool
     private let listener: HTTPListener
     private let admin: HTTPListener
     private let socket: AdminSocket
@@ -27,14 +29,16 @@ public final class Server: Sendable {
     private let traces: TraceExporter?
 
     private init(
-        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, listener: HTTPListener,
-        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
+        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, adminWorkers: WorkerPool,
+        listener: HTTPListener, admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping,
+        sinks: SinkFollowing,
         accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?
     ) {
         self.traces = traces
         self.store = store
         self.group = group
         self.workers = workers
+        self.adminWorkers = adminWorkers
         self.listener = listener
         self.admin = admin
         self.socket = socket
@@ -68,6 +72,10 @@ public final class Server: Sendable {
         store.startMaintenance()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let workers = WorkerPool(threads: settings.workers)
+        let adminWorkers = WorkerPool(threads: 2)
+        let admission = AdmissionControl(settings.admission, domains: settings.domains) { delay, body in
+            _ = group.any().scheduleTask(in: delay, body)
+        }
         var s3 = S3Settings()
         s3.region = settings.region
         s3.domains = settings.domains
@@ -100,16 +108,21 @@ public final class Server: Sendable {
                     responder: S3Responder(
                         service: service, metrics: metrics,
                         log: RequestLog(logger, settings.watching.requestLog), tracer: tracer),
-                    workers: workers, connectionLimit: settings.connectionLimit, tls: tls))
+                    workers: workers, connectionLimit: settings.connectionLimit, tls: tls,
+                    admission: admission,
+                    patience: settings.admission.patience))
             let sampler = MetricSampler(store, logger)
             let status = StatusResponder(
                 store: store, metrics: metrics, scrub: scrub, sampler: sampler, tracer: tracer,
                 traces: traces, workers: workers, jobs: jobs, sinks: sinks,
+                admission: admission, connectionCounts: listener.counts,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.bind(
                 host: settings.admin.host, port: settings.admin.port, group: group,
-                ListenerContext(responder: status, workers: workers, connectionLimit: 64))
+                ListenerContext(
+                    responder: status, workers: adminWorkers, connectionLimit: 64,
+                    patience: settings.admission.patience))
             let socket = try await AdminSocket.bind(
                 path: AdminSocket.path(settings.store.stateDirectory), group: group,
                 runner: CommandRunner(
@@ -118,8 +131,8 @@ public final class Server: Sendable {
                 logger: logger)
             traces?.start()
             return Server(
-                store: store, group: group, workers: workers, listener: listener, admin: admin,
-                socket: socket,
+                store: store, group: group, workers: workers, adminWorkers: adminWorkers, listener: listener,
+                admin: admin, socket: socket,
                 housekeeping: Housekeeping(store, settings, masterKeys, jobs, sampler, logger),
                 sinks: SinkFollowing(sinks, logger),
                 accessLogs: AccessLogDelivery(
@@ -129,6 +142,7 @@ public final class Server: Sendable {
             store.close()
             try await group.shutdownGracefully()
             workers.stop()
+            adminWorkers.stop()
             throw error
         }
     }
@@ -148,5 +162,6 @@ public final class Server: Sendable {
         await sinks.wait()
         try await group.shutdownGracefully()
         workers.stop()
+        adminWorkers.stop()
     }
 }

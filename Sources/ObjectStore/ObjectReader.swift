@@ -26,6 +26,8 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     /// body is begun that cannot be ended.
     private var mustProve = false
     private let dataKey: SecretKey?
+    /// Whether bytes that were read and verified before are as good; they are not where the volumes are what is asked for.
+    private let takesCached: Bool
     /// A blob was found good nowhere, and mended for this very read: not twice.
     private var wasRescued = false
 
@@ -42,6 +44,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         lacksKey = version.record.hasEncryption && dataKey == nil
         self.dataKey = dataKey
         mustProve = engine.board.isGone(version.sequence)
+        takesCached = !mustProve
         if let dataKey, version.record.hasEncryption, !range.isEmpty {
             deciphering = DecipheringReader(version, range: range, dataKey: dataKey, engine: engine)
         }
@@ -60,6 +63,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         pin = engine.readPins.pin(version.sequence)
         lacksKey = false
         dataKey = nil
+        takesCached = false
     }
 
     deinit { engine.readPins.unpin(pin) }
@@ -110,7 +114,7 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
         if let payload {
             bytes = payload
         } else {
-            bytes = try await fetch(version.carrier(of: current))
+            bytes = try await payload(version.carrier(of: current))
             guard bytes.count == Int(current.length) else {
                 throw StoreError.lost(
                     version,
@@ -124,6 +128,19 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
             room.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + room.count]))
         }
         return room.count
+    }
+
+    /// From memory, or else from a volume.
+    private func payload(_ sequence: SequenceNumber) async throws -> [UInt8] {
+        guard takesCached, let cache = engine.payloadCache else { return try await fetch(sequence) }
+        let name = PayloadCache.Name(bucket: version.record.bucket, key: version.key)
+        switch cache.payload(of: sequence, name) {
+        case .found(let bytes): return bytes
+        case .missing(let isWanted):
+            let bytes = try await fetch(sequence)
+            if isWanted { cache.insert(bytes, of: sequence, name) }
+            return bytes
+        }
     }
 
     private func fetch(_ sequence: SequenceNumber) async throws -> [UInt8] {

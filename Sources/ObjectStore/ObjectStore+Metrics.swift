@@ -7,6 +7,8 @@ extension ObjectStore {
     public var commitMetrics: CommitMetrics { engine.ledger.metrics }
     public var logTimings: LogTimings { engine.ledger.log.timings }
     public var integrityCounts: IntegrityCounts { engine.counts }
+    /// `nil` for a store that keeps no payloads in memory.
+    public var payloadCacheCounts: PayloadCache.Counts? { engine.payloadCache?.counts }
     public var catalogPath: String { engine.settings.catalogPath }
 
     /// Looks at every row of some tables: takes as long as the catalog is large.

@@ -23,6 +23,8 @@ public struct StoreSettings: Sendable {
     public var cutsLogAfter: SequenceNumber?
     /// Buffers of 1 MiB that all large uploads share.
     public var uploadBufferCount = 64
+    /// Memory for payloads that are read again and again; 0 for none.
+    public var payloadCacheByteCount = 0
     /// Connections that read the catalog.
     public var catalogReaders = 6
 

@@ -91,6 +91,18 @@ import Testing
         ("connections", ["1", "100000"], ["0", "100001", "x"]),
         ("log-level", ["debug", "error"], ["loud", "", "DEBUG"]),
         ("access-log-seconds", ["1", "86400"], ["0", "86401", "x"]),
+        ("admission", ["adaptive", "fixed", "off"], ["", "on", "Fixed"]),
+        ("reads-at-once", ["1", "100000"], ["0", "100001", "x"]),
+        ("writes-at-once", ["1", "100000"], ["0", "100001", "x"]),
+        ("lists-at-once", ["1", "100000"], ["0", "100001", "x"]),
+        ("admin-at-once", ["1", "100000"], ["0", "100001", "x"]),
+        ("queue-milliseconds", ["0", "60000"], ["-1", "60001", "x"]),
+        ("body-memory", ["1048576", "1099511627776"], ["0", "1048575", "x"]),
+        ("idle-seconds", ["1", "86400"], ["0", "86401", "x"]),
+        ("header-seconds", ["1", "3600"], ["0", "3601", "x"]),
+        ("minimum-rate", ["1", "1000000000"], ["0", "x"]),
+        ("grace-seconds", ["1", "3600"], ["0", "3601", "x"]),
+        ("cache-bytes", ["0", "1099511627776"], ["-1", "x"]),
     ])
     func eachBadValueIsRefusedNamingTheSettingAndWhereItStands(name: String, good: [String], bad: [String])
         throws

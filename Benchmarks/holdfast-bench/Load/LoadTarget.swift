@@ -57,6 +57,16 @@ struct LoadTarget: Sendable {
         return MeasuredLoad(result, serverSeconds: server, peakMebibytes: try process?.peakMebibytes())
     }
 
+    /// As ``measure(_:bucket:prefix:connections:seconds:requestLimit:)``, at a rate of its own.
+    func flood(
+        _ operation: LoadOperation, bucket: String, prefix: String, connections: Int, seconds: Double,
+        rate: Double, isPolite: Bool
+    ) throws -> FloodResult {
+        var plan = plan(operation, bucket, prefix, connections)
+        plan.seconds = seconds
+        return try FloodGenerator(plan: plan, rate: rate, isPolite: isPolite).run()
+    }
+
     private func plan(
         _ operation: LoadOperation, _ bucket: String, _ prefix: String, _ connections: Int
     ) -> LoadPlan {

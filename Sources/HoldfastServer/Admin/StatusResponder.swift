@@ -17,6 +17,9 @@ struct StatusResponder: HTTPResponder {
     let workers: WorkerPool
     let jobs: JobScheduler
     let sinks: Sinks
+    /// `nil` where everybody is let in.
+    let admission: AdmissionControl?
+    let connectionCounts: ConnectionCounts
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
 
@@ -120,6 +123,7 @@ struct StatusResponder: HTTPResponder {
             tracer?.dropped ?? 0)
         page.gauge(
             "holdfast_trace_queue_depth", "Spans that wait to be sent.", Double(tracer?.waiting ?? 0))
+        addAdmission(to: &page)
         StoreMetrics(store: store, scrub: scrub, sampler: sampler).add(to: &page)
         addJobs(to: &page)
         addSinks(to: &page)

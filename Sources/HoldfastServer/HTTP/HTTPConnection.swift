@@ -15,35 +15,46 @@ final class HTTPConnection: ChannelInboundHandler {
     /// Bytes of a refused request that are read and dropped, so that the client gets to read the answer.
     private static let discardLimit = 64 * 1024 * 1024
 
-    private enum State {
+    enum State {
         case idle
         /// A request is worked at.
         case busy(IncomingBody, isStarted: Bool, isReceived: Bool)
         /// It is answered, and the rest of its body is dropped.
         case discarding(byteCount: Int)
+        /// The last answer is out and the server's side closed; what the client still sends is dropped until it closes its own.
+        case lingering(byteCount: Int)
         case closed
     }
 
-    private let listener: ListenerContext
-    private var state = State.idle
-    private var head: HTTPRequestHead?
-    private var isReading = false
+    let listener: ListenerContext
+    var state = State.idle
+    private(set) var head: HTTPRequestHead?
+    private(set) var isReading = false
     private var tlsVersion: String?
+    /// In admission's queue: HTTPConnection+Admission.swift.
+    var waitingTurn: WaitingTurn?
+    /// Nothing is read for a while: the client was refused.
+    var isHeld = false
+    var holdsNext = false
+    /// How the client is doing: HTTPConnection+Patience.swift.
+    var watch = ConnectionWatch()
 
     init(_ listener: ListenerContext) { self.listener = listener }
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
+        beginWatch(context)
         read(context)
     }
 
-    private func read(_ context: ChannelHandlerContext) {
-        guard !isReading else { return }
+    func read(_ context: ChannelHandlerContext) {
+        guard !isReading, !isHeld else { return }
         isReading = true
         context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        watch.sawPart = true
         switch unwrapInboundIn(data) {
         case .head(let head): begin(head, context)
         case .body(let buffer): receive(buffer, context)
@@ -53,6 +64,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         self.head = head
+        watch.beginsRequest()
         let channel = context.channel
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let body = IncomingBody(
@@ -70,11 +82,15 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private func receive(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
+        watch.received += buffer.readableBytes
         switch state {
         case .busy(let body, _, _): body.push(buffer)
         case .discarding(let count):
             guard count + buffer.readableBytes <= Self.discardLimit else { return close(context) }
             state = .discarding(byteCount: count + buffer.readableBytes)
+        case .lingering(let count):
+            guard count + buffer.readableBytes <= Self.discardLimit else { return close(context) }
+            state = .lingering(byteCount: count + buffer.readableBytes)
         case .idle, .closed: break
         }
     }
@@ -85,10 +101,17 @@ final class HTTPConnection: ChannelInboundHandler {
             body.end()
             state = .busy(body, isStarted: isStarted, isReceived: true)
         case .discarding:
-            state = .idle
+            becomeIdle(context)
             context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        case .idle, .closed: break
+        case .idle, .lingering, .closed: break
         }
+    }
+
+    /// A request is over, and another may come.
+    private func becomeIdle(_ context: ChannelHandlerContext) {
+        state = .idle
+        watch.endsRequest()
+        if holdsNext { hold(context) }
     }
 
     /// A read has brought what it could: a request is begun here and not at its head, so that a small body is
@@ -99,24 +122,30 @@ final class HTTPConnection: ChannelInboundHandler {
         case .busy(let body, let isStarted, let isReceived):
             if !isStarted {
                 state = .busy(body, isStarted: true, isReceived: isReceived)
-                start(body, context)
+                askForAdmission(body, context)
             }
-            if !isReceived, body.wantsMore() { read(context) }
-        case .idle, .discarding: read(context)
+            // It may be answered already.
+            if case .busy = state, !isReceived, waitingTurn == nil, body.wantsMore() { read(context) }
+        case .idle:
+            watch.endsRead()
+            read(context)
+        case .discarding, .lingering: read(context)
         case .closed: break
         }
+        watch.sawPart = false
         context.fireChannelReadComplete()
     }
 
-    private func start(_ body: IncomingBody, _ context: ChannelHandlerContext) {
+    /// Hands a request that was let in to a worker. It was counted among the listener's requests.
+    func start(_ body: IncomingBody, _ permit: AdmissionPermit?, _ context: ChannelHandlerContext) {
         guard let head else { preconditionFailure("a request begins with its head") }
+        body.isWorkedAt(under: permit)
         let writer = ResponseWriter(
             channel: context.channel, connection: NIOLoopBound(self, eventLoop: context.eventLoop),
             context: NIOLoopBound(context, eventLoop: context.eventLoop), tlsVersion: tlsVersion)
         let listener = listener
-        listener.requests.wrappingAdd(1, ordering: .relaxed)
         Task(executorPreference: listener.workers) {
-            await listener.answer(head, body, writer)
+            await listener.answer(head, body, writer, permit)
             listener.requests.wrappingSubtract(1, ordering: .relaxed)
         }
     }
@@ -124,7 +153,14 @@ final class HTTPConnection: ChannelInboundHandler {
     // MARK: Answering, on the event loop
 
     func write(_ part: HTTPServerResponsePart, _ context: ChannelHandlerContext) {
+        if case .body(.byteBuffer(let bytes)) = part { watch.sent += bytes.readableBytes }
         context.write(wrapOutboundOut(part), promise: nil)
+    }
+
+    /// - Returns: what ends when the connection has taken the bytes.
+    func send(_ piece: ByteBuffer, _ context: ChannelHandlerContext) -> EventLoopFuture<Void> {
+        watch.sent += piece.readableBytes
+        return context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(piece))))
     }
 
     /// Whether the connection can take another request behind this one's answer.
@@ -133,7 +169,7 @@ final class HTTPConnection: ChannelInboundHandler {
         guard case .busy(let body, _, _) = state else { return false }
         // What comes behind these is no HTTP to the parser, which reads no more of it.
         guard head.method != .CONNECT, !head.headers.contains(name: "upgrade") else { return false }
-        return !body.wasNotAskedFor
+        return !body.wasNotAskedFor && !watch.isGivenUp
     }
 
     /// The response is written but for its end.
@@ -142,7 +178,9 @@ final class HTTPConnection: ChannelInboundHandler {
         guard goesOn else {
             let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
-                bound.value.0.close(bound.value.1)
+                let (connection, context) = bound.value
+                // Closed while bytes of the client are on their way, it would be reset, maybe before the answer is read.
+                if isReceived { connection.close(context) } else { connection.linger(context) }
             }
             return
         }
@@ -152,16 +190,22 @@ final class HTTPConnection: ChannelInboundHandler {
             context.flush()
             return read(context)
         }
-        state = .idle
+        becomeIdle(context)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         read(context)
     }
 
     func close(_ context: ChannelHandlerContext) {
         if case .closed = state { return }
+        end()
+        context.close(promise: nil)
+    }
+
+    private func end() {
         if case .busy(let body, _, false) = state { body.fail(Self.incomplete) }
         state = .closed
-        context.close(promise: nil)
+        endWaiting()
+        watch.end()
     }
 
     private static let incomplete = S3Error(
@@ -170,20 +214,11 @@ final class HTTPConnection: ChannelInboundHandler {
     // MARK: Ends
 
     func channelInactive(context: ChannelHandlerContext) {
-        if case .busy(let body, _, false) = state { body.fail(Self.incomplete) }
-        state = .closed
+        end()
         context.fireChannelInactive()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // A client that is silent while it is its turn, in the middle of a request or between two.
-        if event is IdleStateHandler.IdleStateEvent {
-            switch state {
-            case .busy(_, _, true), .closed: break
-            case .busy(_, _, false), .idle, .discarding: close(context)
-            }
-            return
-        }
         if let event = event as? ChannelEvent, event == .inputClosed {
             if case .busy(_, _, true) = state { return }
             return close(context)

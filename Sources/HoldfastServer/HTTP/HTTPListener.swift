@@ -23,25 +23,39 @@ final class ListenerContext: Sendable {
     let responder: any HTTPResponder
     let workers: WorkerPool
     let buffers = ResponseBuffers()
-    let connectionLimit: Int
+    let room: ConnectionRoom
     /// `nil` for a listener without TLS.
     let tls: TLSCertificates?
-    let connections = Atomic<Int>(0)
+    /// `nil` for a listener that refuses nobody.
+    let admission: AdmissionControl?
+    let patience: ClientPatience.Limits
+    let counts = ConnectionCounts()
     let requests = Atomic<Int>(0)
     let isStopping = Atomic<Bool>(false)
     private let date = ReadMostly<(second: UInt64, text: String)>((0, ""))
 
     init(
-        responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int, tls: TLSCertificates? = nil
+        responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int, tls: TLSCertificates? = nil,
+        admission: AdmissionControl? = nil, patience: ClientPatience.Limits
     ) {
         self.responder = responder
         self.workers = workers
-        self.connectionLimit = connectionLimit
+        room = ConnectionRoom(limit: connectionLimit)
         self.tls = tls
+        self.admission = admission
+        self.patience = patience
     }
 
-    func answer(_ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter) async {
+    /// - Parameter permit: given back when all is done; `nil` where nobody has to be let in.
+    func answer(
+        _ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter, _ permit: AdmissionPermit?
+    ) async {
         var exchange = Exchange(writer)
+        var since: NIODeadline?
+        var wasForeign = false
+        defer {
+            permit?.end(since: since, bytesSent: Int(exchange.bytesSent), wasForeign: wasForeign)
+        }
         guard let request = HTTPRequest(head, scheme: tls == nil ? "http" : "https") else {
             let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
             return writer.send(.init(version: .http1_1, status: .badRequest, headers: headers), nil)
@@ -52,6 +66,10 @@ final class ListenerContext: Sendable {
                 channel.remoteAddress?.ipAddress
             })
         if response.access != nil || response.watch != nil { exchange.answers() }
+        if let permit {
+            since = workBegan(permit, body, response)
+            wasForeign = response.isForForger
+        }
         defer {
             exchange.bytesReceived = body.receivedByteCount
             exchange.end()
@@ -66,6 +84,7 @@ final class ListenerContext: Sendable {
             try await fill(&piece, from: reader)
         } catch {
             step?.fail(error)
+            since = nil
             response = responder.failure(error, request, replacing: response)
             return send(response, writer, &exchange)
         }
@@ -73,7 +92,17 @@ final class ListenerContext: Sendable {
         // Of a large body the rest is read while it is sent, at the client's pace: the step is its first piece.
         step?.end()
         if reader.remaining == 0 { return writer.send(self.head(of: response, bodyCount: nil), piece) }
+        permit?.finishWork(keeps: RequestOutline.answerByteCount, since: since)
+        since = nil
         await stream(response, &piece, reader, writer, &exchange)
+    }
+
+    /// Since when a request's answer was the server's to make; `nil` where how long that took says nothing.
+    private func workBegan(
+        _ permit: AdmissionPermit, _ body: IncomingBody, _ response: ServiceResponse
+    ) -> NIODeadline? {
+        guard response.status.code < 400, let received = body.ended else { return nil }
+        return max(permit.since, received)
     }
 
     private func send(_ response: ServiceResponse, _ writer: ResponseWriter, _ exchange: inout Exchange) {
@@ -130,7 +159,7 @@ final class ListenerContext: Sendable {
             version: .http1_1, status: .init(statusCode: response.status.code), headers: headers)
     }
 
-    private func dateText() -> String {
+    func dateText() -> String {
         let now = Timestamp.now()
         let known = date.read { $0 }
         if known.second == now.seconds { return known.text }
@@ -184,9 +213,6 @@ final class HTTPListener: Sendable {
     private let channel: any Channel
     private let children: ChildChannels
 
-    /// Seconds of silence after which a client whose turn it is has its connection closed.
-    private static let idleSeconds: Int64 = 60
-
     private init(_ context: ListenerContext, _ channel: any Channel, _ children: ChildChannels) {
         self.context = context
         self.channel = channel
@@ -194,7 +220,8 @@ final class HTTPListener: Sendable {
     }
 
     var address: SocketAddress? { channel.localAddress }
-    var connectionCount: Int { context.connections.load(ordering: .relaxed) }
+    var connectionCount: Int { context.room.count }
+    var counts: ConnectionCounts { context.counts }
     var requestsInFlight: Int { context.requests.load(ordering: .relaxed) }
 
     /// Why nobody can be listened to at an address.
@@ -210,7 +237,7 @@ final class HTTPListener: Sendable {
     ) async throws -> HTTPListener {
         let children = ChildChannels()
         let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.autoRead, value: false)
@@ -218,18 +245,25 @@ final class HTTPListener: Sendable {
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 256 * 1024)
             )
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptGate(context.room))
+                }
+            }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let count = context.connections.wrappingAdd(1, ordering: .relaxed).newValue
+                    let isServed = context.room.enter()
                     channel.closeFuture.whenComplete { _ in
-                        context.connections.wrappingSubtract(1, ordering: .relaxed)
+                        if context.room.leave() { channel.parent?.read() }
                         children.remove(channel)
                     }
-                    guard count <= context.connectionLimit else { throw TooManyConnections() }
                     children.add(channel)
                     let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(Self.idleSeconds)))
                     try context.tls?.configure(pipeline)
+                    guard isServed else {
+                        context.counts.refuse()
+                        return try pipeline.addHandler(RefusedConnection())
+                    }
                     // Values of headers were validated when they became fields.
                     try pipeline.configureHTTPServerPipeline(
                         withErrorHandling: true, withOutboundHeaderValidation: false)
@@ -244,8 +278,6 @@ final class HTTPListener: Sendable {
             throw AddressFailure(address: .init(host: host, port: port), reason: reason)
         }
     }
-
-    private struct TooManyConnections: Error {}
 
     /// Takes no more connections, lets the requests under way end until the deadline, and closes.
     func stop(deadline: Duration) async throws {

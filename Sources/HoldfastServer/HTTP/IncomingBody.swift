@@ -24,12 +24,21 @@ package final class IncomingBody: RequestBody {
         /// Of all that came in.
         var received: UInt64 = 0
         var isEnded = false
+        /// When its end came.
+        var ended: NIODeadline?
         var failure: S3Error?
         var waiter: CheckedContinuation<ByteBuffer?, any Error>?
         /// The connection waits to be told that there is room.
         var isPaused = false
         /// The client waits for "100 Continue".
         var awaitsContinue: Bool
+        /// What its request is worked at under.
+        var permit: AdmissionPermit?
+
+        mutating func takeWaiter() -> Waiter? {
+            defer { waiter = nil }
+            return waiter.map { Waiter(continuation: $0, permit: permit) }
+        }
 
         mutating func take() -> ByteBuffer? {
             guard first < buffers.count else { return nil }
@@ -96,7 +105,8 @@ package final class IncomingBody: RequestBody {
     }
 
     private func wait() async throws -> ByteBuffer? {
-        try await withCheckedThrowingContinuation { continuation in
+        let permit = state.withLock { $0.permit }
+        return try await withCheckedThrowingContinuation { continuation in
             // What came since is there already.
             let outcome = state.withLock { state -> (Result<ByteBuffer?, any Error>, Bool)? in
                 if let buffer = state.take() {
@@ -109,7 +119,11 @@ package final class IncomingBody: RequestBody {
                 state.waiter = continuation
                 return nil
             }
-            guard let (result, isToResume) = outcome else { return }
+            // It may be woken before this: then the permit hears of the end of the pause first, which comes to the same.
+            guard let (result, isToResume) = outcome else {
+                permit?.pause()
+                return
+            }
             if isToResume { resume() }
             continuation.resume(with: result)
         }
@@ -118,36 +132,49 @@ package final class IncomingBody: RequestBody {
     // MARK: The connection's side
 
     package func push(_ buffer: ByteBuffer) {
-        let waiter = state.withLock { state -> CheckedContinuation<ByteBuffer?, any Error>? in
+        let waiter = state.withLock { state -> Waiter? in
             state.received += UInt64(buffer.readableBytes)
-            if let waiter = state.waiter {
-                state.waiter = nil
-                return waiter
-            }
+            if let waiter = state.takeWaiter() { return waiter }
             state.buffers.append(buffer)
             state.byteCount += buffer.readableBytes
             return nil
         }
-        waiter?.resume(returning: buffer)
+        waiter?.wake(.success(buffer))
     }
 
     package func end() {
         let waiter = state.withLock { state in
             state.isEnded = true
-            defer { state.waiter = nil }
-            return state.waiter
+            state.ended = .now()
+            return state.takeWaiter()
         }
-        waiter?.resume(returning: nil)
+        waiter?.wake(.success(nil))
     }
 
     package func fail(_ error: S3Error) {
         let waiter = state.withLock { state in
             state.failure = error
-            defer { state.waiter = nil }
-            return state.waiter
+            return state.takeWaiter()
         }
-        waiter?.resume(throwing: error)
+        waiter?.wake(.failure(error))
     }
+
+    /// The task that waits, and what it waits under.
+    private struct Waiter {
+        let continuation: CheckedContinuation<ByteBuffer?, any Error>
+        let permit: AdmissionPermit?
+
+        func wake(_ result: Result<ByteBuffer?, any Error>) {
+            permit?.resume()
+            continuation.resume(with: result)
+        }
+    }
+
+    /// The request is let in: while its task waits for bytes, others may be worked at.
+    func isWorkedAt(under permit: AdmissionPermit?) { state.withLock { $0.permit = permit } }
+
+    /// When the client had sent all; `nil` if it has not.
+    var ended: NIODeadline? { state.withLock { $0.ended } }
 
     /// Whether the connection may read on now; if not, it is told when it may.
     package func wantsMore() -> Bool {

@@ -33,7 +33,7 @@ struct ResponseWriter: Sendable {
 
     /// Returns when the connection has taken the bytes.
     func send(_ piece: ByteBuffer) async throws {
-        try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(piece))).get()
+        try await channel.eventLoop.flatSubmit { connection.value.send(piece, context.value) }.get()
     }
 
     func finish(goesOn: Bool) {

@@ -72,6 +72,7 @@ public struct ServerSettings: Sendable {
     public var incidentSeconds = 600
 
     public var watching = WatchSettings()
+    public var admission = AdmissionSettings()
 
     public init(directory: String) {
         self.directory = directory
@@ -118,6 +119,7 @@ public struct ServerSettings: Sendable {
         settings.historySeconds = UInt64(historyHours) * 3600
         settings.operationDeadline = .seconds(deadlineSeconds)
         settings.refillBytesPerSecond = refillRate == 0 ? nil : UInt64(refillRate)
+        settings.payloadCacheByteCount = admission.cacheBytes
         return settings
     }
 
@@ -134,6 +136,7 @@ public struct ServerSettings: Sendable {
         settings.users = try UserSetting.users(file)
         settings.sinks = try SinkSetting.sinks(file)
         settings.repositories = try RepositorySetting.repositories(file, directory: settings.directory)
+        settings.admission.rates = try RateLimitSettings.load(file)
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }
             try settings.set(name.rawValue, value, source: name.environmentName)
@@ -242,6 +245,10 @@ public struct ServerSettings: Sendable {
             logLevel = level
         case .logFormat, .requestLog, .traceEndpoint, .traceRatio:
             if let reason = watching.set(setting, value) { throw fail(reason) }
+        case .admission, .readsAtOnce, .writesAtOnce, .listsAtOnce, .adminAtOnce, .queueMilliseconds,
+            .bodyMemory,
+            .idleSeconds, .headerSeconds, .minimumRate, .graceSeconds, .cacheBytes:
+            if let reason = admission.set(setting, value) { throw fail(reason) }
         case .bucketsStart:
             guard value == "locked" || value == "open" else {
                 throw fail(
@@ -284,6 +291,18 @@ public enum SettingName: String, CaseIterable, Sendable {
     case customerKeysOverHTTP = "sse-c-over-http"
     case defaultEncryption = "default-encryption"
     case testStore = "test-store"
+    case admission
+    case readsAtOnce = "reads-at-once"
+    case writesAtOnce = "writes-at-once"
+    case listsAtOnce = "lists-at-once"
+    case adminAtOnce = "admin-at-once"
+    case queueMilliseconds = "queue-milliseconds"
+    case bodyMemory = "body-memory"
+    case idleSeconds = "idle-seconds"
+    case headerSeconds = "header-seconds"
+    case minimumRate = "minimum-rate"
+    case graceSeconds = "grace-seconds"
+    case cacheBytes = "cache-bytes"
 
     public var environmentName: String {
         "HOLDFAST_" + rawValue.uppercased().replacingOccurrences(of: "-", with: "_")
@@ -327,7 +346,8 @@ enum SettingsFile {
             throw SettingError(setting: "all of them", source: path, reason: "cannot be read: \(error)")
         }
         return try members.filter {
-            ![UserSetting.name, SinkSetting.name, RepositorySetting.member].contains($0.key)
+            ![UserSetting.name, SinkSetting.name, RepositorySetting.member, RateLimitSettings.member]
+                .contains($0.key)
         }.sorted {
             $0.key < $1.key
         }.map {

@@ -24,6 +24,8 @@ final class Engine: Sendable {
     /// Blobs that uploads of this process are writing: their files are no leftovers.
     let blobsBeingWritten = Mutex<Set<BlobID>>([])
     let readPins = ReadPins()
+    /// `nil` if nothing is kept in memory.
+    let payloadCache: PayloadCache?
     /// How far uploads are confirmed, and which versions are not as they should be.
     let board = IntegrityBoard()
     let rescue = ReadRescue()
@@ -56,8 +58,12 @@ final class Engine: Sendable {
                 environment.makeLane("sha256-\(number)", 1, capacity)
             )
         }
+        payloadCache =
+            settings.payloadCacheByteCount > 0
+            ? PayloadCache(byteLimit: settings.payloadCacheByteCount) : nil
         ledger = EmbeddedLedger(
-            log: log, catalog: catalog, volumes: volumes, lane: environment.makeLane("commit", 1, 4))
+            log: log, catalog: catalog, volumes: volumes, lane: environment.makeLane("commit", 1, 4),
+            cache: payloadCache)
     }
 
     var clock: @Sendable () -> Timestamp { environment.clock }

@@ -42,16 +42,19 @@ final class CommitLoop: Sendable {
     private let catalog: Catalog
     private let volumes: VolumeSet
     private let lane: any Lane
+    /// Told of what is decided.
+    private let cache: PayloadCache?
     private let state = Mutex(State())
     private let drained = DispatchSemaphore(value: 0)
     /// Set when the catalog lags behind the log; owned by the commit thread.
     private let catalogIsBehind = Mutex(false)
 
-    init(log: EventLog, catalog: Catalog, volumes: VolumeSet, lane: any Lane) {
+    init(log: EventLog, catalog: Catalog, volumes: VolumeSet, lane: any Lane, cache: PayloadCache? = nil) {
         self.log = log
         self.catalog = catalog
         self.volumes = volumes
         self.lane = lane
+        self.cache = cache
     }
 
     /// - Returns: whether the item was taken; it is not when the queue is full or the store closes.
@@ -203,6 +206,8 @@ final class CommitLoop: Sendable {
                 sequence: event.sequence, epoch: event.epoch, time: event.time, chain: event.chain,
                 record: record, payloadLength: change.payloadByteCount))
         change.staged(event.sequence, event.time)
+        // Though it may come to nothing: that costs a read, and nothing else.
+        cache?.follow(record)
         return true
     }
 

@@ -10,10 +10,10 @@ final class EmbeddedLedger: Ledger {
     let catalog: Catalog
     private let loop: CommitLoop
 
-    init(log: EventLog, catalog: Catalog, volumes: VolumeSet, lane: any Lane) {
+    init(log: EventLog, catalog: Catalog, volumes: VolumeSet, lane: any Lane, cache: PayloadCache?) {
         self.log = log
         self.catalog = catalog
-        loop = CommitLoop(log: log, catalog: catalog, volumes: volumes, lane: lane)
+        loop = CommitLoop(log: log, catalog: catalog, volumes: volumes, lane: lane, cache: cache)
     }
 
     func commit<Outcome: Sendable>(_ proposal: Proposal<Outcome>) async throws -> Committed<Outcome> {

@@ -103,7 +103,7 @@ package enum Operation: String, Sendable, CaseIterable {
     ]
 
     /// Whether a query item selects a feature.
-    static func isSubresource(_ item: String) -> Bool { subresources.contains(item) }
+    package static func isSubresource(_ item: String) -> Bool { subresources.contains(item) }
 
     /// What a subresource of a bucket comes to, by method.
     private static let bucketRoutes: [String: [HTTPRequest.Method: Operation]] = [

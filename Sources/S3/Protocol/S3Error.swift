@@ -84,6 +84,8 @@ public struct S3ErrorCode: Sendable, Hashable {
     static let operationAborted = S3ErrorCode("OperationAborted", 409)
     static let preconditionFailed = S3ErrorCode("PreconditionFailed", 412)
     static let notModified = S3ErrorCode("NotModified", 304)
+    /// Not 408: Amazon S3 sends it so, and clients know it by the code and this status (botocore's `_retry.json`).
+    public static let requestTimeout = S3ErrorCode("RequestTimeout", 400)
     static let requestTimeTooSkewed = S3ErrorCode("RequestTimeTooSkewed", 403)
     static let serviceUnavailable = S3ErrorCode("ServiceUnavailable", 503)
     static let signatureDoesNotMatch = S3ErrorCode("SignatureDoesNotMatch", 403)

@@ -36,6 +36,14 @@ public struct ServiceResponse: Sendable {
     /// The S3 API's name of what was asked for: for logs and metrics.
     public var operation: String { kind?.rawValue ?? Operation.unknownName }
 
+    /// Whether the request was not from whom it claimed to be from, or too old to tell.
+    package var isForForger: Bool { errorCode.map { Self.forgeries.contains($0) } ?? false }
+
+    private static let forgeries: Set<String> = [
+        S3ErrorCode.signatureDoesNotMatch.name, S3ErrorCode.invalidAccessKeyID.name,
+        S3ErrorCode.requestTimeTooSkewed.name,
+    ]
+
     /// An XML document.
     init(_ status: HTTPResponse.Status = .ok, xml: XMLWriter) {
         self.init(status, headers: [.contentType: "application/xml"], body: .bytes(xml.bytes))
