@@ -31,7 +31,6 @@ import Testing
         (.PUT, "/bucket?lifecycle", .admin, "bucket"), (.OPTIONS, "/bucket/key", .read, "bucket"),
         (.GET, "/b%75cket/key", .read, "bucket"), (.GET, "http://host/bucket/key", .read, "bucket"),
         (.GET, "", .list, ""), (.GET, "?", .list, ""), (.GET, "*", .list, ""), (.GET, "/%", .list, ""),
-        (.GET, "http://", .list, ""),
     ])
     func aRequestIsOfTheClassOfItsWork(
         method: HTTPMethod, uri: String, kind: RequestClass, bucket: String

@@ -55,13 +55,14 @@ struct FloodGenerator {
                     continue
                 }
                 free.removeFirst()
-                let head = heads[result.sent % heads.count]
+                let number = result.sent
+                let head = heads[number % heads.count]
                 result.sent += 1
                 busy += 1
                 clients[index].isBusy = true
                 polled[index].fd = clients[index].connection.descriptor
                 advance(&clients[index], &polled[index], &result) {
-                    try $0.begin(result.sent, head: head, body: plan.body.bytes)
+                    try $0.begin(number, head: head, body: plan.body.bytes)
                 }
                 if !clients[index].isBusy {
                     busy -= 1

@@ -56,11 +56,15 @@ struct Refusal: Sendable {
 
     // MARK: Whole answers, for connections that get no further
 
+    private static let headOfConnection =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\n"
+        + "Content-Length: \(document.readableBytes)\r\nRetry-After: \(usualWait)\r\n"
+        + "Server: Holdfast\r\nConnection: close\r\n\r\n"
+    private static let ofConnection = ByteBuffer(string: headOfConnection + String(buffer: document))
+    private static let ofConnectionToHead = ByteBuffer(string: headOfConnection)
+
     /// To a connection more than there may be.
-    static let ofConnection = ByteBuffer(
-        string: "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\n"
-            + "Content-Length: \(document.readableBytes)\r\nRetry-After: \(usualWait)\r\n"
-            + "Server: Holdfast\r\nConnection: close\r\n\r\n" + String(buffer: document))
+    static func ofConnection(isHead: Bool) -> ByteBuffer { isHead ? ofConnectionToHead : ofConnection }
 
     /// To a client whose request does not come to the end of its head.
     ///

@@ -25,7 +25,8 @@ final class RefusedConnection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isAnswered else { return }
         isAnswered = true
-        context.writeAndFlush(wrapOutboundOut(Refusal.ofConnection), promise: nil)
+        let isHead = unwrapInboundIn(data).readableBytesView.starts(with: "HEAD ".utf8)
+        context.writeAndFlush(wrapOutboundOut(Refusal.ofConnection(isHead: isHead)), promise: nil)
         context.close(mode: .output, promise: nil)
     }
 

@@ -92,7 +92,10 @@ package struct RequestOutline: Sendable {
     }
 
     private static func bucket(ofHost host: String, _ domains: [String]) -> String? {
-        let name = host.prefix { $0 != ":" }.lowercased()
+        let end = host.utf8.firstIndex(of: UInt8(ascii: ":")) ?? host.endIndex
+        let length = host.utf8.distance(from: host.startIndex, to: end)
+        guard domains.contains(where: { $0.utf8.count < length }) else { return nil }
+        let name = host[..<end].lowercased()
         // One domain may stand below another: the longest counts.
         let domain = domains.filter { name.hasSuffix($0) && (name == $0 || name.hasSuffix("." + $0)) }
             .max { $0.utf8.count < $1.utf8.count }

@@ -43,7 +43,7 @@ extension HTTPConnection {
         }
         waitingTurn = nil
         obey(verdict, body, context)
-        if case .busy(_, _, false) = state, body.wantsMore() { read(context) }
+        readOn(context)
     }
 
     private func obey(
@@ -75,7 +75,8 @@ extension HTTPConnection {
         context.eventLoop.scheduleTask(in: Self.holdTime) {
             let (connection, context) = bound.value
             connection.isHeld = false
-            if case .idle = connection.state { connection.read(context) }
+            connection.askIfBegun(context)
+            connection.readOn(context)
         }
     }
 

@@ -118,22 +118,30 @@ final class HTTPConnection: ChannelInboundHandler {
     /// there when its task asks for it.
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
+        if case .idle = state { watch.endsRead() }
+        watch.sawPart = false
+        askIfBegun(context)
+        readOn(context)
+        context.fireChannelReadComplete()
+    }
+
+    /// Whoever was refused has to wait with what was sent behind it, too: else a thousand requests in one piece would be refused
+    /// one within the other.
+    func askIfBegun(_ context: ChannelHandlerContext) {
+        guard !isHeld, case .busy(let body, isStarted: false, let isReceived) = state else { return }
+        state = .busy(body, isStarted: true, isReceived: isReceived)
+        askForAdmission(body, context)
+    }
+
+    /// Reads, if what comes next is wanted now.
+    func readOn(_ context: ChannelHandlerContext) {
         switch state {
         case .busy(let body, let isStarted, let isReceived):
-            if !isStarted {
-                state = .busy(body, isStarted: true, isReceived: isReceived)
-                askForAdmission(body, context)
-            }
-            // It may be answered already.
-            if case .busy = state, !isReceived, waitingTurn == nil, body.wantsMore() { read(context) }
-        case .idle:
-            watch.endsRead()
+            guard isStarted, !isReceived, waitingTurn == nil, body.wantsMore() else { return }
             read(context)
-        case .discarding, .lingering: read(context)
+        case .idle, .discarding, .lingering: read(context)
         case .closed: break
         }
-        watch.sawPart = false
-        context.fireChannelReadComplete()
     }
 
     /// Hands a request that was let in to a worker. It was counted among the listener's requests.
