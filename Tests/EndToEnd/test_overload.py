@@ -211,7 +211,7 @@ def test_requests_beyond_their_rate_are_told_when_to_come_again(start, tmp_path,
     assert set(codes) == {200, 503}
     # A refused connection is read from again after a fifth of a second, in which one more is allowed: some get through.
     assert codes.count(503) > 10
-    assert metrics(server)["holdfast_admission_refused_requests_total", "read", reason] == codes.count(503)
+    assert metrics(server)["holdfast_admission_refused_requests_total", reason, "read"] == codes.count(503)
     # Another key, or another bucket, is not concerned.
     if reason == "key-rate":
         _, access, secret = server.user("other")
