@@ -17,7 +17,8 @@ public final class Server: Sendable {
     private let store: ObjectStore
     private let group: MultiThreadedEventLoopGroup
     private let workers: WorkerPool
-    /// Of the admin listener: probes are answered while every other thread waits for a disk.
+    /// Threads of the admin listener and socket alone: probes are answered while every other thread is busy.
+    private let adminGroup: MultiThreadedEventLoopGroup
     private let adminWorkers: WorkerPool
     private let listener: HTTPListener
     private let admin: HTTPListener
@@ -29,15 +30,16 @@ public final class Server: Sendable {
     private let traces: TraceExporter?
 
     private init(
-        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool, adminWorkers: WorkerPool,
-        listener: HTTPListener, admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping,
-        sinks: SinkFollowing,
+        store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool,
+        adminGroup: MultiThreadedEventLoopGroup, adminWorkers: WorkerPool, listener: HTTPListener,
+        admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
         accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?
     ) {
         self.traces = traces
         self.store = store
         self.group = group
         self.workers = workers
+        self.adminGroup = adminGroup
         self.adminWorkers = adminWorkers
         self.listener = listener
         self.admin = admin
@@ -72,6 +74,7 @@ public final class Server: Sendable {
         store.startMaintenance()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let workers = WorkerPool(threads: settings.workers)
+        let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let adminWorkers = WorkerPool(threads: 2)
         let admission = AdmissionControl(settings.admission, domains: settings.domains) { delay, body in
             _ = group.any().scheduleTask(in: delay, body)
@@ -119,19 +122,20 @@ public final class Server: Sendable {
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.bind(
-                host: settings.admin.host, port: settings.admin.port, group: group,
+                host: settings.admin.host, port: settings.admin.port, group: adminGroup,
                 ListenerContext(
                     responder: status, workers: adminWorkers, connectionLimit: 64,
                     patience: settings.admission.patience))
             let socket = try await AdminSocket.bind(
-                path: AdminSocket.path(settings.store.stateDirectory), group: group,
+                path: AdminSocket.path(settings.store.stateDirectory), group: adminGroup,
                 runner: CommandRunner(
                     store: store, keys: keys, masterKeys: masterKeys, scrub: scrub, jobs: jobs,
                     repositories: settings.repositories, sinks: sinks, isStopped: false),
                 logger: logger)
             traces?.start()
             return Server(
-                store: store, group: group, workers: workers, adminWorkers: adminWorkers, listener: listener,
+                store: store, group: group, workers: workers, adminGroup: adminGroup,
+                adminWorkers: adminWorkers, listener: listener,
                 admin: admin, socket: socket,
                 housekeeping: Housekeeping(store, settings, masterKeys, jobs, sampler, logger),
                 sinks: SinkFollowing(sinks, logger),
@@ -141,6 +145,7 @@ public final class Server: Sendable {
         } catch {
             store.close()
             try await group.shutdownGracefully()
+            try await adminGroup.shutdownGracefully()
             workers.stop()
             adminWorkers.stop()
             throw error
@@ -161,6 +166,7 @@ public final class Server: Sendable {
         await housekeeping.wait()
         await sinks.wait()
         try await group.shutdownGracefully()
+        try await adminGroup.shutdownGracefully()
         workers.stop()
         adminWorkers.stop()
     }
