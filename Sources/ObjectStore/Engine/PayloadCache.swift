@@ -94,7 +94,9 @@ public final class PayloadCache: Sendable {
                 return .found(entry.bytes)
             }
             shard.counts.misses += 1
-            let mark = UInt32(truncatingIfNeeded: (name.hash ^ sequence.rawValue) | 1)
+            // Spread, so that two versions in a row have different marks.
+            let spread = sequence.rawValue &* 0x9E37_79B9_7F4A_7C15
+            let mark = UInt32(truncatingIfNeeded: (name.hash ^ spread) >> 16)
             let place = Int((name.hash >> 32) & UInt64(Self.seenCount - 1))
             let isSecond = shard.seen[place] == mark
             shard.seen[place] = mark
