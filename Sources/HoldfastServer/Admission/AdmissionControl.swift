@@ -4,7 +4,7 @@ import NIOHTTP1
 import Synchronization
 
 /// Decides of each request of a listener whether it is taken on now, in a moment, or not: after its head was read and before
-/// anything is done for it. Any thread may call it; it takes well under a microsecond.
+/// anything is done for it. Any thread may call it; it holds one lock for as long as it takes to count.
 final class AdmissionControl: Sendable {
     /// Told what became of a request that waits, on any thread.
     typealias Waiter = @Sendable (Verdict) -> Void
