@@ -66,6 +66,25 @@ import Testing
         stage.store.close()
     }
 
+    @Test func aVolumeThatKeepsLeavingComesBackLessAndLessOften() async throws {
+        let stage = try await started { $0.returnsPerHour = 20 }
+        for _ in 0..<4 {
+            try await fail(stage)
+            stage.store.maintain()
+            #expect(stage.standings == [.inService, .inService, .inService])
+        }
+        for seconds in [1, 2, 4, 8] as [UInt64] {
+            try await fail(stage)
+            stage.store.maintain()
+            #expect(stage.standings == [.inService, .setAside, .inService])
+            stage.fixture.advance(seconds: seconds)
+            stage.store.maintain()
+            #expect(stage.standings == [.inService, .inService, .inService])
+        }
+        #expect(try actions(stage) == [])
+        stage.store.close()
+    }
+
     @Test func oneVolumeThatFlapsDoesNotHoldAnother() async throws {
         let stage = try await started { $0.returnsPerHour = 1 }
         try await fail(stage)

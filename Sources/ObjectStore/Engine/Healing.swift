@@ -69,10 +69,17 @@ package struct ActionWindow: Sendable {
 }
 
 /// Which volumes may come back by themselves: one that keeps leaving stays aside until somebody has looked at it, for each
-/// return costs reads of the others, and each leaving the requests that were under way.
+/// return costs reads of the others, and each leaving the requests that were under way. The first few returns are at once,
+/// those after them less and less often: a volume that is full, or a cable that is loose, may be well again in a minute.
 final class VolumeReturns: Sendable {
+    /// Returns within an hour that wait for nothing.
+    private static let promptCount = 3
+    private static let longestWait: UInt64 = 300
+
     private struct Place {
         var returns: ActionWindow
+        /// It is not brought back before.
+        var next = Timestamp(microseconds: 0)
         /// Why it stays aside.
         var held: String?
         /// Somebody wants it back, whatever the rules say.
@@ -98,6 +105,8 @@ final class VolumeReturns: Sendable {
         /// It stays aside, and this is the moment from which on it does: somebody is to be told.
         case hold(reason: String)
         case held
+        /// It was back a moment ago, and not for the first time.
+        case later
     }
 
     /// Asked before a volume that is set aside is brought back.
@@ -115,7 +124,7 @@ final class VolumeReturns: Sendable {
             } else if place.returns.isFull(at: now) {
                 why = "it came back \(place.returns.count(at: now)) times within an hour"
             } else {
-                return .go
+                return now < place.next ? .later : .go
             }
             let held = "\(reason); \(why): it stays aside until 'holdfast volume return'"
             place.held = held
@@ -125,9 +134,16 @@ final class VolumeReturns: Sendable {
 
     func noteReturn(_ index: Int) {
         let now = clock()
-        places.withLock {
-            $0[index]?.returns.note(now)
-            $0[index]?.isWanted = false
+        places.withLock { places in
+            guard var place = places[index] else { return }
+            place.returns.note(now)
+            place.isWanted = false
+            let excess = place.returns.count(at: now) - Self.promptCount
+            if excess > 0 {
+                let seconds = min(Self.longestWait, UInt64(1) << UInt64(min(excess - 1, 10)))
+                place.next = Timestamp(microseconds: now.microseconds + seconds * 1_000_000)
+            }
+            places[index] = place
         }
     }
 

@@ -95,7 +95,7 @@ final class Maintenance: Sendable {
     private func mayReturn(_ index: Int, _ reason: String) -> Bool {
         switch engine.returns.judge(index, reason: reason) {
         case .go: return true
-        case .held: return false
+        case .held, .later: return false
         case .hold(let held):
             engine.volumes.note(index, reason: held)
             engine.announceHealing("hold-volume", "volume \(index)", held)
