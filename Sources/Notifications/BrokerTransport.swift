@@ -19,12 +19,13 @@ package final class BrokerTransport: SinkTransport {
     private let broker: any Broker
     private let deadlineSeconds: Int
     private let lane: ThreadLane
+    private let clock: @Sendable () -> ContinuousClock.Instant
     private let held = Held()
 
     /// `@unchecked Sendable`: only work on the lane, which has one thread, touches it.
     private final class Held: @unchecked Sendable {
         var connection: (any BrokerConnection)?
-        var used = ContinuousClock.now
+        var used: ContinuousClock.Instant?
         /// Of what is sent again: ids of messages that the broker has.
         var confirmed: Set<String> = []
 
@@ -34,9 +35,14 @@ package final class BrokerTransport: SinkTransport {
         }
     }
 
-    package init(name: String, _ broker: any Broker, deadlineSeconds: Int) {
+    /// - Parameter clock: by which a connection has been quiet.
+    package init(
+        name: String, _ broker: any Broker, deadlineSeconds: Int,
+        clock: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
         self.broker = broker
         self.deadlineSeconds = deadlineSeconds
+        self.clock = clock
         // A sink delivers one thing at a time; closing is the other that may be asked.
         lane = ThreadLane(name: "sink-\(name)", threads: 1, capacity: 2)
     }
@@ -68,7 +74,7 @@ package final class BrokerTransport: SinkTransport {
     }
 
     private func publish(_ delivery: Delivery, _ attempt: BrokerAttempt) -> DeliveryOutcome {
-        if ContinuousClock.now - held.used > .seconds(Self.idleSeconds) { held.drop() }
+        if let used = held.used, clock() - used > .seconds(Self.idleSeconds) { held.drop() }
         do throws(BrokerFailure) {
             let connection = try connection(attempt)
             let ids = Set(delivery.records.map(delivery.id(of:)))
@@ -78,7 +84,7 @@ package final class BrokerTransport: SinkTransport {
                 if !left.isEmpty { try connection.publish(left, attempt, confirmed: &held.confirmed) }
             }
             held.confirmed = []
-            held.used = .now
+            held.used = clock()
             return .delivered
         } catch {
             held.drop()

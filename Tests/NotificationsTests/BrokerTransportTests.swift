@@ -47,7 +47,7 @@ private final class ScriptedBroker: Broker {
     }
 }
 
-@Suite struct BrokerTransportTests {
+@Suite final class BrokerTransportTests: Sendable {
     private let broker = ScriptedBroker()
 
     private func delivery(_ places: [String?]) -> Delivery {
@@ -61,8 +61,10 @@ private final class ScriptedBroker: Broker {
         return delivery
     }
 
+    private let now = Mutex(ContinuousClock.now)
+
     private func transport(seconds: Int = 5) -> BrokerTransport {
-        BrokerTransport(name: "test", broker, deadlineSeconds: seconds)
+        BrokerTransport(name: "test", broker, deadlineSeconds: seconds) { [self] in now.withLock { $0 } }
     }
 
     @Test func noKeyIsTwiceInARunSoThatEachKeyStaysInOrder() async {
@@ -123,6 +125,19 @@ private final class ScriptedBroker: Broker {
         #expect(broker.state.withLock { $0.closed } == 2)
         await transport.close()
         #expect(broker.state.withLock { $0.closed } == 3)
+    }
+
+    @Test func aConnectionThatWasQuietForLongIsMadeAnew() async {
+        let transport = transport()
+        _ = await transport.deliver(delivery(["b/a"]))
+        now.withLock { $0 += .seconds(29) }
+        _ = await transport.deliver(delivery(["b/a"]))
+        #expect(broker.state.withLock { $0.connections } == 1)
+        now.withLock { $0 += .seconds(31) }
+        _ = await transport.deliver(delivery(["b/a"]))
+        #expect(broker.state.withLock { $0.connections } == 2)
+        #expect(broker.state.withLock { $0.closed } == 1)
+        await transport.close()
     }
 
     @Test func whatIsNotConfirmedBeforeTheDeadlineHasFailed() async {

@@ -105,7 +105,7 @@ import Testing
     /// It could say anything: the user is denied everything, and the store opens for all others.
     @Test func aStoredPolicyThatCannotBeReadDeniesItsUserAlone() throws {
         let keys = #"""
-            {"format": 2, "keys": [
+            {"format": 3, "keys": [
               {"accessKey": "ALICESKEY", "created": "", "isRoot": false, "secretKey": "secret-a", "user": "alice"},
               {"accessKey": "BOBSKEY", "created": "", "isRoot": false, "secretKey": "secret-b", "user": "bob"}],
             "users": [
