@@ -63,10 +63,15 @@ final class TakeoverSocket: Sendable {
         thread.start()
     }
 
-    /// Takes no more requests; the thread ends, and closes the socket.
+    /// Takes no more requests; the thread ends, and closes the socket. Called while the store's lock is held: the name is
+    /// nobody else's yet.
     func stop() {
         // The number is another file's as soon as it is closed.
         isOpen.withLock { if $0 { shutdown(descriptor, Int32(SHUT_RDWR)) } }
+        do throws(FileSystemError) { try RealFileSystem().remove(path) } catch {
+            guard error.code != ENOENT else { return }
+            logger.warning("\(error)")
+        }
     }
 
     private func run() {
