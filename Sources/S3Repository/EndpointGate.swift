@@ -52,9 +52,10 @@ package final class EndpointGate: Sendable {
         self.chance = chance
     }
 
-    /// The gate of a place, the same for as long as the process runs. Places come from settings and commands.
+    /// The gate of a place, the same for as long as the process runs. Places come from settings and commands. Whoever
+    /// trusts other authorities is another: what fails for want of one says nothing of those who have it.
     package static func of(_ location: S3Location) -> EndpointGate {
-        let name = "\(location.endpoint)/\(location.bucket)"
+        let name = "\(location.endpoint)/\(location.bucket) \(location.authoritiesPath ?? "")"
         return gates.withLock { gates in
             if let gate = gates[name] { return gate }
             let gate = EndpointGate()
