@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import threading
+import time
 
 import urllib3.exceptions
 from botocore.exceptions import BotoCoreError, ClientError
@@ -91,6 +92,7 @@ class Worker:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] != 503 or not left:
                     raise
                 self.retries += 1
+                time.sleep(self.load.pause)
             except BotoCoreError as error:
                 raise Gone from error
 
@@ -229,9 +231,9 @@ class Worker:
 
 
 class Load:
-    def __init__(self, server, seed, workers=4, tries=1):
-        """`tries`: how often a request is sent that is answered with a 503."""
-        self.server, self.seed, self.tries = server, seed, tries
+    def __init__(self, server, seed, workers=4, tries=1, pause=0):
+        """`tries`: how often a request is sent that is answered with a 503, with so many seconds in between."""
+        self.server, self.seed, self.tries, self.pause = server, seed, tries, pause
         self.stopping, self.may_end = threading.Event(), threading.Event()
         client = server.client()
         for bucket in (PLAIN, VERSIONED):

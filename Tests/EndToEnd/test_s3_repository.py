@@ -287,8 +287,8 @@ def test_locks_are_renewed_when_too_few_days_are_left(server, place, proxied):
     then = int((now.timestamp() - 365 * 86400) * 1e6)
     place.client.put_object(Bucket=place.bucket, Key="of/store/snapshots/retained", Body=b"%d 30\n" % then)
     # Locks are set to the second.
-    second = int(time.time())
-    wait_until(lambda: int(time.time()) > second, what="the next second")
+    began = int(time.time())
+    wait_until(lambda: int(time.time()) > began, what="the next second")
     create(server, place.at(aged.port, retain_days=20), "five")
     fifth = needed(locks(place))
     assert all(fifth[name] > until for name, until in third.items()), "too few days were left"
