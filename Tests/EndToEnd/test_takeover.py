@@ -154,7 +154,7 @@ def is_draining(server):
             probe.settimeout(5)
             probe.connect(str(server.directory / "state/takeover.sock"))
             return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, FileNotFoundError):
         return True
 
 
