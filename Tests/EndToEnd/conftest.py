@@ -16,6 +16,11 @@ from wire import Wire  # noqa: E402
 numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items):
+    """The soak first: it takes ten minutes, and the other files run beside it."""
+    items.sort(key=lambda item: item.path.name != "test_soak.py")
+
+
 @pytest.fixture
 def server(tmp_path):
     """A server on an empty directory, for one test."""

@@ -25,9 +25,9 @@ def test_continue_is_said_when_the_body_is_wanted(wire, s3, bucket):
 
 
 @pytest.mark.parametrize("path, options, status, code", [
-    ("/{b}/k", dict(signer=Signer(secret="wrong")), 403, "SignatureDoesNotMatch"),
-    ("/{b}/k", dict(signer=Signer(access="NOBODY")), 403, "InvalidAccessKeyId"),
-    ("/{b}/k", dict(signer=Signer(region="mars-1")), 400, "AuthorizationHeaderMalformed"),
+    ("/{b}/k", dict(signer=lambda: Signer(secret="wrong")), 403, "SignatureDoesNotMatch"),
+    ("/{b}/k", dict(signer=lambda: Signer(access="NOBODY")), 403, "InvalidAccessKeyId"),
+    ("/{b}/k", dict(signer=lambda: Signer(region="mars-1")), 400, "AuthorizationHeaderMalformed"),
     ("/no-such-bucket/k", {}, 404, "NoSuchBucket"),
     ("/{b}/" + "k" * 1025, {}, 400, "KeyTooLongError"),
     ("/{b}/k", dict(headers={"Content-MD5": "nonsense"}), 400, "InvalidDigest"),
@@ -67,11 +67,11 @@ def test_a_client_that_does_not_wait_for_the_answer(wire, s3, bucket):
 CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
 FAILING = {
-    "a wrong secret": ("PUT", "/{b}/k", dict(body=b"x" * 5000, signer=Signer(secret="wrong"))),
-    "a wrong secret, a large body": ("PUT", "/{b}/k", dict(body=b"x" * 3_000_000, signer=Signer(secret="wrong"))),
-    "nobody's key": ("GET", "/{b}/k", dict(signer=Signer(access="NOBODY"))),
-    "a wrong region": ("PUT", "/{b}/k", dict(body=b"x", signer=Signer(region="mars-1"))),
-    "an old clock": ("PUT", "/{b}/k", dict(body=b"x", signer=Signer(time=now() - datetime.timedelta(hours=1)))),
+    "a wrong secret": ("PUT", "/{b}/k", dict(body=b"x" * 5000, signer=lambda: Signer(secret="wrong"))),
+    "a wrong secret, a large body": ("PUT", "/{b}/k", dict(body=b"x" * 3_000_000, signer=lambda: Signer(secret="wrong"))),
+    "nobody's key": ("GET", "/{b}/k", dict(signer=lambda: Signer(access="NOBODY"))),
+    "a wrong region": ("PUT", "/{b}/k", dict(body=b"x", signer=lambda: Signer(region="mars-1"))),
+    "an old clock": ("PUT", "/{b}/k", dict(body=b"x", signer=lambda: Signer(time=now() - datetime.timedelta(hours=1)))),
     "another hash": ("PUT", "/{b}/k", dict(body=b"x", payload=sha256(b"y"))),
     "a bad hash": ("PUT", "/{b}/k", dict(body=b"x", payload="nonsense")),
     "a bad MD5": ("PUT", "/{b}/k", dict(body=b"x", headers={"Content-MD5": "nonsense"})),

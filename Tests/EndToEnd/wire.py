@@ -71,8 +71,9 @@ class Wire:
         return Answer(status, headers, body)
 
     def request(self, method, path, body=b"", query=(), headers=None, signer=None, payload=None, length=None):
-        """The bytes of a signed request. `length` is announced in place of the body's own."""
-        signer = signer or Signer()
+        """The bytes of a signed request. `length` is announced in place of the body's own; `signer` makes the signer,
+        whose time is the moment at which it is made."""
+        signer = (signer or Signer)()
         payload = payload or sha256(body)
         sent = {"Host": self.host, "x-amz-date": signer.time, "x-amz-content-sha256": payload, **(headers or {})}
         authorization = signer.sign(method, path, query, sent, payload)
