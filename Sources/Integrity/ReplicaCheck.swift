@@ -55,8 +55,8 @@ public struct ReplicaCheck: Sendable {
             try count(finding, &summary, report)
         }
         for volume in volumes { try await checkIncoming(volume, &summary, report) }
-        // Each volume is read on threads of its own, two so that one reads while the other computes digests: the
-        // check takes as long as the slowest disk does, or the cores.
+        // Two threads for each volume, so that one reads while the other computes digests: the check takes as long as
+        // the slowest disk does, or the cores.
         var orphans: [StrangeFile] = []
         let lanes = volumes.map { inspection.makeLane("check-\($0.index)", threads: 2) }
         defer { for lane in lanes { lane.finish() } }
@@ -92,22 +92,42 @@ public struct ReplicaCheck: Sendable {
         _ rows: [BlobRow], _ volumes: [(volume: any Volume, lane: any Lane)],
         _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
-        let isDeep = options.isDeep
         for start in stride(from: 0, to: rows.count, by: Self.batchCount) {
             let wave = rows[start..<min(start + Self.batchCount, rows.count)]
-            let jobs = wave.map { row in
-                volumes.map { volume, lane in
-                    BackgroundJob(on: lane) {
-                        volume.verify(row.id, length: row.length, sha256: row.sha256, deep: isDeep)
-                    }
-                }
-            }
+            let proven = options.isDeep ? try await proven(wave, volumes) : []
+            let jobs = wave.map { proven.contains($0.id) ? nil : verifications(of: $0, volumes) }
             for (row, jobs) in zip(wave, jobs) {
                 var replicas: [(volume: any Volume, flaws: [BlobFlaw])] = []
-                for ((volume, _), job) in zip(volumes, jobs) {
-                    replicas.append((volume, try await job.value()))
+                for (index, (volume, _)) in volumes.enumerated() {
+                    replicas.append((volume, try await jobs?[index].value() ?? []))
                 }
                 try await check(row, replicas, &summary, report)
+            }
+        }
+    }
+
+    /// Blobs whose replicas are good on all volumes, every byte of them read. The others are verified one by one.
+    private func proven(
+        _ rows: ArraySlice<BlobRow>, _ volumes: [(volume: any Volume, lane: any Lane)]
+    ) async throws -> Set<BlobID> {
+        guard !volumes.isEmpty else { return [] }
+        let replicas = volumes.map(\.volume)
+        let jobs = zip(rows, rows.indices).map { row, index in
+            BackgroundJob(on: volumes[index % volumes.count].lane) {
+                ReplicaComparison.areGood(row.id, length: row.length, sha256: row.sha256, on: replicas)
+            }
+        }
+        var proven = Set<BlobID>()
+        for (row, job) in zip(rows, jobs) where try await job.value() { proven.insert(row.id) }
+        return proven
+    }
+
+    private func verifications(
+        of row: BlobRow, _ volumes: [(volume: any Volume, lane: any Lane)]
+    ) -> [BackgroundJob<[BlobFlaw]>] {
+        volumes.map { volume, lane in
+            BackgroundJob(on: lane) { [isDeep = options.isDeep] in
+                volume.verify(row.id, length: row.length, sha256: row.sha256, deep: isDeep)
             }
         }
     }

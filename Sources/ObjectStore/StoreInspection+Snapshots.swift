@@ -19,21 +19,55 @@ extension StoreInspection {
         return try await body()
     }
 
-    /// Brings a blob to a volume that is none of the store's, from the good blocks of those that are.
-    /// - Parameter deep: whether all of what is there already is read, and not its trailer alone.
-    /// - Parameter pace: told of each run of bytes that is copied; may wait before the next, or throw.
-    /// - Returns: bytes written; `nil` if it is there already.
+    /// Brings a blob to a volume that is none of the store's, from the good blocks of those that are, durably.
+    /// - Returns: bytes written; `nil` if it is there already, which is read to its last byte.
     /// - Throws: ``BlobFlaw`` if no volume has a good replica of some block.
     package func export(
-        _ id: BlobID, length: UInt64, sha256: [UInt8], to target: any Volume, deep: Bool = false,
-        pace: (@Sendable (Int) throws -> Void)? = nil
+        _ id: BlobID, length: UInt64, sha256: [UInt8], to target: any Volume
     ) throws -> UInt64? {
-        let flaws = target.verify(id, length: length, sha256: sha256, deep: deep)
-        guard !flaws.isEmpty else { return nil }
-        let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-        return try BlobCopier(sources: volumes, copied: pace).copy(
-            id, content: BlobContent(length: length, sha256: sha256), to: target, replacing: reason
+        let content = BlobContent(length: length, sha256: sha256)
+        let place = Place(of: id, content, on: target, depth: .whole)
+        if case .good = place { return nil }
+        return try BlobCopier(sources: volumes).copy(
+            id, content: content, to: target, replacing: place.displacing
         ).bytes
+    }
+
+    /// Writes a blob to a volume that is none of the store's, from the good blocks of those that are, without making it
+    /// durable or giving it its name.
+    /// - Parameter pace: told of each run of bytes that is copied; may wait before the next, or throw.
+    /// - Returns: `nil` if it is there already, as far as its trailer says.
+    /// - Throws: ``BlobFlaw`` if no volume has a good replica of some block.
+    package func stageExport(
+        _ id: BlobID, length: UInt64, sha256: [UInt8], to target: any Volume,
+        pace: @escaping @Sendable (Int) throws -> Void
+    ) throws -> StagedCopy? {
+        let content = BlobContent(length: length, sha256: sha256)
+        let place = Place(of: id, content, on: target, depth: .trailer)
+        if case .good = place { return nil }
+        return try BlobCopier(sources: volumes, copied: pace).stage(
+            id, content: content, to: target, replacing: place.displacing)
+    }
+}
+
+/// What stands where a copy is to be.
+private enum Place {
+    case good
+    case empty
+    case damaged(String)
+
+    init(of id: BlobID, _ content: BlobContent, on target: any Volume, depth: VerificationDepth) {
+        let flaws = target.verify(id, length: content.length, sha256: content.sha256, depth: depth)
+        switch flaws {
+        case []: self = .good
+        case [.missing]: self = .empty
+        default: self = .damaged(flaws.map(\.description).joined(separator: "; "))
+        }
+    }
+
+    /// Why it goes to quarantine.
+    var displacing: String? {
+        if case .damaged(let reason) = self { reason } else { nil }
     }
 }
 

@@ -5,23 +5,18 @@ import ObjectStore
 import Synchronization
 import Volumes
 
-/// Copies blobs to a repository, several at a time: each waits for three syncs, which others use.
+/// Copies blobs to a repository, many at a time.
+///
+/// Each step is done for all of a batch before the next: bytes written, files synced, names given, names synced. What the
+/// first sync of a step makes durable is durable for the others too, whose syncs then cost little.
 ///
 /// Synchronous: the caller waits until what it asked for is done.
 final class BlobCopies: Sendable {
-    /// More wait for the same disk.
+    /// More wait for the same disk, or, where the repository is an endpoint, for its answers.
     private static let threadCount = 4
-    /// So many wait at once: fewer than the lane takes.
-    private static let batchCount = 512
-
-    /// What became of one.
-    private enum Outcome: Sendable {
-        case copied(UInt64)
-        case present
-        /// No volume has it good.
-        case lost
-        case failed(any Error)
-    }
+    /// A batch ends with so many blobs or bytes: so many files are open and have no name yet.
+    private static let batchCount = 128
+    private static let batchByteCount: UInt64 = 128 << 20
 
     /// What copying some blobs came to.
     struct Report: Sendable {
@@ -56,25 +51,71 @@ final class BlobCopies: Sendable {
     /// - Throws: what kept one from being written. That the store has one good nowhere is counted, and throws nothing.
     func copy(_ rows: [BlobRow]) throws -> Report {
         var report = Report()
-        for start in stride(from: 0, to: rows.count, by: Self.batchCount) {
-            report += try copyBatch(rows[start..<min(start + Self.batchCount, rows.count)])
+        var batch: [BlobRow] = []
+        var byteCount: UInt64 = 0
+        for row in rows {
+            batch.append(row)
+            byteCount += row.length
+            guard batch.count == Self.batchCount || byteCount >= Self.batchByteCount else { continue }
+            report += try copyBatch(batch)
+            batch = []
+            byteCount = 0
         }
+        report += try copyBatch(batch)
         return report
     }
 
-    private func copyBatch(_ rows: ArraySlice<BlobRow>) throws -> Report {
-        let results = Mutex<[(id: BlobID, outcome: Outcome)]>([])
-        let isCutOff = Atomic(false)
+    private func copyBatch(_ rows: [BlobRow]) throws -> Report {
+        let staged = Mutex<[StagedCopy]>([])
+        do {
+            try each(rows) { [self] row in
+                guard let copy = try stage(row) else { return }
+                staged.withLock { $0.append(copy) }
+            }
+            try publish(staged.withLock { $0 })
+        } catch {
+            // What cannot be taken away now is a leftover, which the next snapshot clears.
+            for copy in staged.withLock({ $0 }) { try? copy.sink.abort() }
+            throw error
+        }
+        return staged.withLock { Report(blobs: $0.count, bytes: $0.reduce(0) { $0 + $1.bytes }) }
+    }
+
+    /// - Returns: `nil` if there is nothing to copy, or the repository has it.
+    private func stage(_ row: BlobRow) throws -> StagedCopy? {
+        do {
+            let copy = try inspection.stageExport(
+                row.id, length: row.length, sha256: row.sha256, to: target, pace: pace)
+            lostBlobs.withLock { _ = $0.remove(row.id) }
+            return copy
+        } catch is BlobFlaw {
+            lostBlobs.withLock { _ = $0.insert(row.id) }
+            return nil
+        }
+    }
+
+    private func publish(_ copies: [StagedCopy]) throws {
+        guard !copies.isEmpty else { return }
+        try each(copies) { try $0.sink.sync() }
+        try target.syncIncoming()
+        try each(copies) { try $0.sink.link() }
+        try each(copies) { [target] in try target.syncNames(of: [$0.id]) }
+        try each(copies) { [target] in try target.settle($0.id) }
+    }
+
+    /// Runs `body` for each on the lane's threads, and waits for all. After a failure no other is begun.
+    /// - Throws: the first failure.
+    private func each<Item: Sendable>(
+        _ items: [Item], _ body: @escaping @Sendable (Item) throws -> Void
+    ) throws {
+        let failure = Mutex<(any Error)?>(nil)
         let group = DispatchGroup()
-        for row in rows {
+        for item in items {
             group.enter()
             let isAccepted = lane.submit {
-                if !isCutOff.load(ordering: .relaxed) {
-                    let outcome = self.copy(row)
-                    if case .failed = outcome { isCutOff.store(true, ordering: .relaxed) }
-                    results.withLock { $0.append((row.id, outcome)) }
-                }
-                group.leave()
+                defer { group.leave() }
+                guard failure.withLock({ $0 == nil }) else { return }
+                do { try body(item) } catch { failure.withLock { $0 = $0 ?? error } }
             }
             guard isAccepted else {
                 group.leave()
@@ -83,26 +124,6 @@ final class BlobCopies: Sendable {
             }
         }
         group.wait()
-        var report = Report()
-        for (id, outcome) in results.withLock({ $0 }) {
-            switch outcome {
-            case .failed(let error): throw error
-            case .lost: lostBlobs.withLock { _ = $0.insert(id) }
-            case .present: lostBlobs.withLock { _ = $0.remove(id) }
-            case .copied(let count):
-                lostBlobs.withLock { _ = $0.remove(id) }
-                report.blobs += 1
-                report.bytes += count
-            }
-        }
-        return report
-    }
-
-    private func copy(_ row: BlobRow) -> Outcome {
-        do {
-            let count = try inspection.export(
-                row.id, length: row.length, sha256: row.sha256, to: target, pace: pace)
-            return count.map { .copied($0) } ?? .present
-        } catch is BlobFlaw { return .lost } catch { return .failed(error) }
+        if let error = failure.withLock({ $0 }) { throw error }
     }
 }

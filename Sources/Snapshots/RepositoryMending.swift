@@ -78,7 +78,7 @@ public struct RepositoryMending: Sendable {
         }
         do {
             let count = try inspection.export(
-                id, length: row.length, sha256: row.sha256, to: repository.volume, deep: true)
+                id, length: row.length, sha256: row.sha256, to: repository.volume)
             return count.map { Outcome(path: path, byteCount: $0, reason: nil) }
         } catch let flaw as BlobFlaw {
             return Outcome(path: path, byteCount: 0, reason: "no volume of the store has it good: \(flaw)")

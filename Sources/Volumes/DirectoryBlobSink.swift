@@ -47,6 +47,14 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
     }
 
     func finish(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws {
+        try complete(tail: tail, trailer: trailer)
+        try sync()
+        try volume.syncIncoming()
+        try link()
+        try volume.syncNames(of: [id])
+    }
+
+    func complete(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws {
         precondition(!isFinished, "a blob is finished once")
         precondition(offset + UInt64(tail.count) == trailer.length, "the trailer counts the bytes written")
         let rest = try BlobFormat.encode(trailer, id: id, volume: volume.index)
@@ -58,14 +66,19 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
         }
         try file.write(UnsafeRawBufferPointer(buffer.bytes), at: offset)
         if try file.size() != offset + UInt64(size) { try file.truncate(to: offset + UInt64(size)) }
-        // Stable before it has its name: a name in blobs/ never stands for bytes that a crash may take back.
-        try file.sync()
-        file.close()
-        try link()
         isFinished = true
     }
 
-    private func link() throws {
+    /// Stable before it has its name: a name in blobs/ never stands for bytes that a crash may take back.
+    func sync() throws {
+        precondition(isFinished, "what is synced is complete")
+        try file.sync()
+        file.close()
+    }
+
+    /// The name in incoming/ is durable before the other can be: a crash must not leave a blob that no event names and
+    /// nothing tells of. And the name in blobs/ is before the event: DESIGN invariants 1 and 2.
+    func link() throws {
         let fileSystem = volume.fileSystem
         let path = volume.directory + "/" + volume.path(of: id)
         let branch = parent(of: path)
@@ -76,13 +89,8 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
             guard let replacing else { throw VolumeError.blobExists(path: path) }
             displaced = try volume.quarantine(volume.path(of: id), reason: replacing)
         }
-        // The name in incoming/ durable before the other can be: a crash must not leave a blob that no event
-        // names and nothing tells of.
-        try fileSystem.syncDirectory(volume.directory + "/incoming")
         try fileSystem.link(volume.incomingPath(id), to: path)
         isLinked = true
-        // The name in blobs/ durable before the event: DESIGN invariants 1 and 2.
-        try fileSystem.syncDirectory(branch)
         volume.forget(id)
     }
 

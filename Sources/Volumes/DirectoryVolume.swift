@@ -128,6 +128,14 @@ public final class DirectoryVolume: Volume {
         try DirectoryBlobSink(id, expectedLength: expectedLength, replacing: replacing, volume: self)
     }
 
+    public func syncIncoming() throws { try fileSystem.syncDirectory(directory + "/incoming") }
+
+    public func syncNames(of ids: [BlobID]) throws {
+        for branch in Set(ids.map { parent(of: directory + "/" + path(of: $0)) }).sorted() {
+            try fileSystem.syncDirectory(branch)
+        }
+    }
+
     public func settle(_ id: BlobID) throws { try removeIfPresent(incomingPath(id)) }
 
     public func keep(_ id: BlobID) throws {
@@ -265,22 +273,32 @@ public final class DirectoryVolume: Volume {
         _ id: BlobID, length: UInt64, sha256: [UInt8], depth: VerificationDepth
     ) -> [BlobFlaw] {
         do throws(BlobFlaw) {
-            let (file, info) = try openFile(id, length: length, options: [])
-            guard info.sha256 == sha256 else {
-                return [.wrongContent("its SHA-256 is \(info.sha256.hexadecimal), not \(sha256.hexadecimal)")]
-            }
+            let info = try info(of: id, length: length)
+            if let flaw = contentFlaw(info, sha256) { return [flaw] }
             // It is read all the same: the bytes are those of the blob.
             let place = isOwn(info.descriptor) ? [] : [placeFlaw(info.descriptor)]
             if depth == .trailer { return place }
-            file.close()
-            return try place
-                + BlobScan.run(
-                    fileSystem: fileSystem, path: directory + "/" + path(of: id), info: info,
-                    digests: depth == .whole)
+            return try place + BlobScan.run(reader(of: info), digests: depth == .whole)
         } catch {
             openBlobs.forget(id)
             return [error]
         }
+    }
+
+    public func openReplica(_ id: BlobID, length: UInt64, sha256: [UInt8]) throws(BlobFlaw) -> OpenReplica {
+        let info = try info(of: id, length: length)
+        if let flaw = contentFlaw(info, sha256) { throw flaw }
+        guard isOwn(info.descriptor) else { throw placeFlaw(info.descriptor) }
+        return try reader(of: info)
+    }
+
+    private func reader(of info: BlobInfo) throws(BlobFlaw) -> OpenReplica {
+        try OpenReplica(fileSystem: fileSystem, path: directory + "/" + path(of: info.id), info: info)
+    }
+
+    private func contentFlaw(_ info: BlobInfo, _ sha256: [UInt8]) -> BlobFlaw? {
+        guard info.sha256 != sha256 else { return nil }
+        return .wrongContent("its SHA-256 is \(info.sha256.hexadecimal), not \(sha256.hexadecimal)")
     }
 
     // MARK: Scanning

@@ -23,7 +23,17 @@ public protocol BlobSink: AnyObject, Sendable {
     /// Appends the rest of the data, of any count, and the trailer. When it returns, the blob is durable
     /// under its name; the name in `incoming/` stays until ``Volume/settle(_:)``.
     func finish(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws
-    /// Removes all that was written, also after ``finish(tail:trailer:)``.
+
+    // The steps of it, for who finishes many blobs at once: their syncs then share what each costs alone.
+
+    /// Appends the rest and the trailer. Nothing is durable yet, and the blob has no name but that in `incoming/`.
+    func complete(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws
+    /// Makes the complete file durable.
+    func sync() throws
+    /// Gives the blob its name, which is durable once ``Volume/syncNames(of:)`` returns. Before it, the file was synced,
+    /// and then ``Volume/syncIncoming()`` called.
+    func link() throws
+    /// Removes all that was written, also after ``link()``.
     func abort() throws
     /// Where the replica that stood under the name before went, relative to the volume; `nil` if none did.
     var displaced: String? { get }
@@ -60,6 +70,10 @@ public protocol Volume: Sendable {
     ///   the new one is complete;
     ///   without one, it is an error that it is there.
     func beginBlob(_ id: BlobID, expectedLength: UInt64?, replacing: String?) throws -> any BlobSink
+    /// Makes the names in `incoming/` durable.
+    func syncIncoming() throws
+    /// Makes the names of blobs durable.
+    func syncNames(of ids: [BlobID]) throws
     /// The blob's event is in the log: the name in `incoming/` goes. Not synced: a name that a crash brings
     /// back names a blob that the catalog knows.
     func settle(_ id: BlobID) throws
@@ -89,6 +103,9 @@ public protocol Volume: Sendable {
     func identify(_ relativePath: String) throws(BlobFlaw) -> BlobInfo
     /// Every flaw that shows. None if the replica is good as far as `depth` goes.
     func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], depth: VerificationDepth) -> [BlobFlaw]
+    /// Opens a replica whose trailer is that of the blob, to read all of it.
+    /// - Throws: the ``BlobFlaw`` that shows already.
+    func openReplica(_ id: BlobID, length: UInt64, sha256: [UInt8]) throws(BlobFlaw) -> OpenReplica
     /// What stands among the blobs, those whose ids lie behind one and up to another; without them, from the first and to
     /// the last. A file that is no blob's is told of once in listings that follow one another.
     func listBlobs(after: BlobID?, through last: BlobID?) throws -> [BlobListItem]

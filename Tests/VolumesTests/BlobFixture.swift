@@ -61,14 +61,18 @@ struct BlobFixture {
     ) throws {
         let sink = try volume.beginBlob(id, expectedLength: UInt64(data.count), replacing: replacing)
         do {
-            try send(data, to: sink, id: id, storeID: storeID)
+            try Self.send(data, to: sink, id: id, storeID: storeID)
         } catch {
             try sink.abort()
             throw error
         }
     }
 
-    func send(
+    static func write(_ data: [UInt8], to volume: DirectoryVolume) throws {
+        try send(data, to: volume.beginBlob(id, expectedLength: UInt64(data.count), replacing: nil))
+    }
+
+    static func send(
         _ data: [UInt8], to sink: any BlobSink, id: BlobID = id, storeID: StoreID = identity.storeID
     ) throws {
         let page = FileSystemAlignment.bytes

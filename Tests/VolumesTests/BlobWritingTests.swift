@@ -79,7 +79,7 @@ import Volumes
         try begun.abort()
         #expect(try files(fixture.disk).isEmpty)
         let finished = try fixture.volume.beginBlob(BlobFixture.id, expectedLength: nil, replacing: nil)
-        try fixture.send(data, to: finished)
+        try BlobFixture.send(data, to: finished)
         try finished.abort()
         #expect(try files(fixture.disk).isEmpty)
         #expect(fixture.flaws(data) == [.missing])
@@ -153,7 +153,7 @@ import Volumes
             #expect(throws: FileSystemError.self) {
                 let sink = try fixture.volume.beginBlob(
                     BlobFixture.id, expectedLength: expected, replacing: nil)
-                do { try fixture.send(data, to: sink) } catch {
+                do { try BlobFixture.send(data, to: sink) } catch {
                     try sink.abort()
                     throw error
                 }

@@ -12,6 +12,14 @@ package struct CopyReport: Sendable {
     package let quarantined: String
 }
 
+/// A copy whose bytes are all written, and that has no name yet.
+package struct StagedCopy: Sendable {
+    package let id: BlobID
+    package let sink: any BlobSink
+    package let bytes: UInt64
+    let source: String
+}
+
 /// Writes a blob to a volume from a sibling's replica, every block verified on the way and the whole against
 /// its SHA-256. Synchronous: runs on a thread that may wait for disks.
 struct BlobCopier: Sendable {
@@ -36,17 +44,36 @@ struct BlobCopier: Sendable {
         _ id: BlobID, content: BlobContent? = nil, to target: any Volume, replacing: String?,
         settles: Bool = true, owner: () throws -> EventBlobDescriptor? = { nil }
     ) throws -> CopyReport {
+        let staged = try stage(id, content: content, to: target, replacing: replacing, owner: owner)
+        do {
+            try staged.sink.sync()
+            try target.syncIncoming()
+            try staged.sink.link()
+            try target.syncNames(of: [id])
+        } catch {
+            try staged.sink.abort()
+            throw error
+        }
+        if settles { try target.settle(id) }
+        return CopyReport(
+            bytes: staged.bytes, source: staged.source, quarantined: staged.sink.displaced ?? "")
+    }
+
+    /// Writes all of the copy, which has its name in `incoming/` then and is not durable.
+    func stage(
+        _ id: BlobID, content: BlobContent? = nil, to target: any Volume, replacing: String?,
+        owner: () throws -> EventBlobDescriptor? = { nil }
+    ) throws -> StagedCopy {
         do {
             let (info, sources) = try proven(id, content)
-            return try write(
-                id, info, to: target, replacing: replacing, settles: settles, ProvenBlocks(info, sources))
+            return try write(id, info, to: target, replacing: replacing, ProvenBlocks(info, sources))
         } catch let flaw as BlobFlaw {
             guard let content, let blocks = composed(id, content) else { throw flaw }
             guard let descriptor = try blocks.composition.descriptor ?? owner() else { throw flaw }
             let info = BlobInfo(
                 id: id, length: content.length, sha256: content.sha256, descriptor: descriptor,
                 blockChecksums: [])
-            return try write(id, info, to: target, replacing: replacing, settles: settles, blocks)
+            return try write(id, info, to: target, replacing: replacing, blocks)
         }
     }
 
@@ -95,9 +122,8 @@ struct BlobCopier: Sendable {
     }
 
     private func write(
-        _ id: BlobID, _ info: BlobInfo, to target: any Volume, replacing: String?, settles: Bool,
-        _ blocks: some BlockSource
-    ) throws -> CopyReport {
+        _ id: BlobID, _ info: BlobInfo, to target: any Volume, replacing: String?, _ blocks: some BlockSource
+    ) throws -> StagedCopy {
         let sink = try target.beginBlob(id, expectedLength: info.length, replacing: replacing)
         do {
             try fill(sink, with: info, from: blocks)
@@ -105,9 +131,8 @@ struct BlobCopier: Sendable {
             try sink.abort()
             throw error
         }
-        if settles { try target.settle(id) }
-        return CopyReport(
-            bytes: info.length, source: SourceText.list(blocks.origins), quarantined: sink.displaced ?? "")
+        return StagedCopy(
+            id: id, sink: sink, bytes: info.length, source: SourceText.list(blocks.origins))
     }
 
     private func fill(_ sink: any BlobSink, with info: BlobInfo, from blocks: some BlockSource) throws {
@@ -132,7 +157,7 @@ struct BlobCopier: Sendable {
         }
         guard sha256.finalize() == info.sha256 else { throw BlobFlaw.wrongSHA256 }
         let rest = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[tail])
-        try sink.finish(
+        try sink.complete(
             tail: rest,
             trailer: BlobTrailer(
                 length: info.length, blockChecksums: checksums, sha256: info.sha256,
