@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""How much requests feel what the server does by itself: the same load, again and again, with and without it.
+
+Requests come at a steady rate, a part of what the server can do, as applications send them: at the peak any p99 is the length
+of a queue. Each pair is one stretch at rest and one beside the work, in turn, so that what else the machine does is in both.
+"chance" is the same ratio between neighbouring stretches at rest: what would be told if nothing was done.
+"""
+
+import contextlib
+import subprocess
+import threading
+import time
+
+from stage import Stage, arguments, median
+
+RATES = {"get": 0.5, "put": 0.5}
+
+
+def fill(stage, gigabytes):
+    """Objects of 8 MiB, so that reading them takes a while."""
+    wanted, size, put = gigabytes << 30, 8 << 20, 0
+    while put < wanted:
+        result = stage.load("put", "--size", size, "--connections", 4, "--seconds", 5, "--bucket", "large", "--prefix", f"{put}-")
+        put += result["requests"] * size
+
+
+class Again(contextlib.AbstractContextManager):
+    """Does something again and again, until it is left."""
+
+    def __init__(self, body):
+        self.body, self.count, self.failures = body, 0, []
+
+    def __enter__(self):
+        self.end = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        return self
+
+    def run(self):
+        while not self.end.is_set():
+            try:
+                self.body(self.count)
+                self.count += 1
+            except BaseException as error:
+                self.failures.append(error)
+                return
+
+    def __exit__(self, *_):
+        self.end.set()
+        self.thread.join()
+        if self.failures:
+            raise self.failures[0]
+
+
+class Work:
+    """What may be done beside the load, begun and ended for each stretch."""
+
+    def __init__(self, stage):
+        self.stage, self.number = stage, 0
+
+    def command(self, *words):
+        self.stage.command(*words)
+
+    @contextlib.contextmanager
+    def scrub(self):
+        self.command("scrub", "start", self.stage.store)
+        yield
+        self.command("scrub", "pause", self.stage.store)
+
+    def snapshot(self, _=0):
+        """Each into a repository of its own: a first copy, of everything."""
+        self.number += 1
+        repository = self.stage.directory / f"repository-{self.number}"
+        self.command("snapshot", "create", self.stage.store, "--to", repository)
+        subprocess.run(["rm", "-r", repository], check=True)
+
+    @contextlib.contextmanager
+    def snapshots(self):
+        with Again(self.snapshot):
+            yield
+
+    @contextlib.contextmanager
+    def checks(self):
+        with Again(lambda _: self.command("fsck", self.stage.store)):
+            yield
+
+    @contextlib.contextmanager
+    def everything(self):
+        """The scrub, snapshots, checks, and each job that can be asked to run."""
+        def jobs(number):
+            for name in ("lifecycle", "reclaim"):
+                self.command("jobs", "run", self.stage.store, name)
+            time.sleep(0.5)
+
+        with self.scrub(), self.snapshots(), self.checks(), Again(jobs):
+            yield
+
+
+def measure(stage, work, operation, options):
+    flags = ["--size", 4096]
+    if operation == "get":
+        flags += ["--prepared", "--prefix", "get-", "--keys", 1000]
+    peak = stage.load(operation, *flags, "--connections", 16, "--seconds", 4)["requestsPerSecond"]
+    rate = peak * RATES[operation]
+
+    def stretch():
+        return stage.load(operation, *flags, "--connections", options.connections, "--seconds", options.seconds,
+                          "--rate", rate)["percentile99Milliseconds"]
+
+    with work():
+        stage.load(operation, *flags, "--connections", options.connections, "--seconds", options.settle, "--rate", rate)
+    calm, busy = [], []
+    for _ in range(options.pairs):
+        calm.append(stretch())
+        with work():
+            busy.append(stretch())
+    ratios = [b / c for b, c in zip(busy, calm)]
+    chance = [b / a for a, b in zip(calm, calm[1:])]
+    each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"| {work.__name__} | {operation} 4 KiB, {rate:,.0f}/s of {peak:,.0f} | {median(calm):.2f} | {median(busy):.2f} | "
+          f"{median(busy) / median(calm):.2f} | {median(ratios):.2f} ({each}) | {min(chance):.2f} to {max(chance):.2f} |", flush=True)
+
+
+def main():
+    parser = arguments(__doc__)
+    parser.add_argument("--gigabytes", type=int, default=2, help="of large objects, on each volume")
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=8, help="of each stretch")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--settle", type=float, default=20, help="seconds of load in which the loop finds its share")
+    parser.add_argument("--work", default="scrub,snapshots,everything", help="comma-separated, of scrub, snapshots, checks, everything")
+    parser.add_argument("--operations", default="get,put")
+    options = parser.parse_args()
+    with Stage(options) as stage:
+        fill(stage, options.gigabytes)
+        stage.load("get", "--size", 4096, "--connections", 16, "--seconds", 1, "--prefix", "get-", "--keys", 1000)
+        stage.command("scrub", "pause", stage.store)
+        print("| beside | load | p99 ms at rest | p99 ms beside | ratio of medians | ratio of pairs, median (each) | chance |")
+        print("|" + " --- |" * 7)
+        for name in options.work.split(","):
+            for operation in options.operations.split(","):
+                measure(stage, getattr(Work(stage), name), operation, options)
+
+
+main()
