@@ -17,25 +17,27 @@ struct CatalogCheck {
     let isDeep: Bool
 
     /// What the catalog in use has otherwise than the log says.
-    struct Comparison: Sendable {
-        let differences: [RowDifference]
-        /// The second catalog, where something differs.
-        let second: Catalog?
-        /// What SQLite itself finds wrong with the file, in which case nothing was compared.
-        let damage: String?
+    enum Comparison: Sendable {
+        case same
+        /// Rows that differ, and the second catalog.
+        case different([RowDifference], Catalog)
+        /// What SQLite itself finds wrong with the file: nothing was compared.
+        case damaged(String)
+
+        var isSame: Bool { if case .same = self { true } else { false } }
     }
 
     /// Takes as long as the log is, or what was added to it since the last check: for a thread of its own.
     func compare() throws -> Comparison {
         if let error = try inspection.catalog.integrityErrors().first {
-            return Comparison(differences: [], second: nil, damage: error)
+            return .damaged(error)
         }
         let kept = KeptCatalog(inspection)
         if !isDeep, let earlier = try kept.take() {
             do {
-                if try compare(with: earlier).differences.isEmpty {
+                if try compare(with: earlier).isSame {
                     try kept.keep(earlier)
-                    return Comparison(differences: [], second: nil, damage: nil)
+                    return .same
                 }
             } catch {
                 // If it is not the copy's fault, the whole computation below meets it too, and tells.
@@ -43,13 +45,12 @@ struct CatalogCheck {
             kept.remove(earlier)
         }
         let path = kept.newPath()
-        var comparison: Comparison
+        let comparison: Comparison
         do { comparison = try compare(with: path) } catch {
             kept.remove(path)
             throw error
         }
-        if comparison.differences.isEmpty {
-            comparison = Comparison(differences: [], second: nil, damage: nil)
+        if comparison.isSame {
             try kept.keep(path)
         } else {
             // The second catalog has no name from here on, and goes with its last connection.
@@ -68,26 +69,24 @@ struct CatalogCheck {
                 try CatalogComparison.run(reader, against: expected) { differences.append($0) }
             }
         }
-        guard differences.isEmpty else {
-            return Comparison(differences: differences, second: second, damage: nil)
-        }
-        return Comparison(differences: [], second: nil, damage: nil)
+        return differences.isEmpty ? .same : .different(differences, second)
     }
 
     /// - Returns: what differs, mended if that was asked for; and the blobs that the log has and the catalog had
     ///   not, whose files are no orphans.
     func findings(_ comparison: Comparison) async throws -> (findings: [Finding], forgotten: Set<BlobID>) {
-        if let damage = comparison.damage {
-            return (
-                [
-                    finding(
-                        .damagedCatalog, "SQLite finds the catalog damaged: \(damage)",
-                        repair: "holdfast rebuild-catalog")
-                ], []
-            )
+        switch comparison {
+        case .same: return ([], [])
+        case .damaged(let reason):
+            let evidence = "SQLite finds the catalog damaged: \(reason)"
+            return ([finding(.damagedCatalog, evidence, repair: "holdfast rebuild-catalog")], [])
+        case .different(let differences, let second): return try await findings(differences, second)
         }
-        let differences = comparison.differences
-        guard let second = comparison.second else { return ([], []) }
+    }
+
+    private func findings(
+        _ differences: [RowDifference], _ second: Catalog
+    ) async throws -> (findings: [Finding], forgotten: Set<BlobID>) {
         let forgotten = Set(
             differences.filter { $0.table == "blobs" && $0.found == nil }.compactMap { BlobID($0.key) })
         var findings = differences.map { difference in

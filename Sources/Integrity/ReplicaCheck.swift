@@ -233,7 +233,7 @@ public struct ReplicaCheck: Sendable {
         if inspection.isBeingWritten(id) || known.contains(id) { return false }
         if try volume.incoming().blobs.contains(id) { return false }
         if try inspection.catalog.read({ try $0.blob(id) }) != nil { return false }
-        return try volume.listBlobs(firstByte: UInt8(id.high >> 56)).contains(.blob(id))
+        return try volume.hasFile(of: id)
     }
 
     private func checkIncoming(

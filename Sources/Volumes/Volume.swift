@@ -139,6 +139,12 @@ extension Volume {
         verify(id, length: length, sha256: sha256, depth: deep ? .whole : .trailer)
     }
 
+    /// Whether a file stands under a blob's name, whatever is in it.
+    public func hasFile(of id: BlobID) throws -> Bool {
+        let before = id.low > 0 ? BlobID(high: id.high, low: id.low - 1) : nil
+        return try listBlobs(after: before, through: id).contains(.blob(id))
+    }
+
     /// The blobs whose ids begin with a byte.
     public func listBlobs(firstByte: UInt8) throws -> [BlobListItem] {
         let low = UInt64(firstByte) << 56

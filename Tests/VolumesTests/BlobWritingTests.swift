@@ -44,6 +44,8 @@ import Volumes
                 .foreign("blobs/3f/a9/notes.txt"), .foreign("blobs/3f/file"),
             ])
         #expect(try fixture.volume.listBlobs(firstByte: 0x40).isEmpty)
+        #expect(try fixture.volume.hasFile(of: BlobFixture.id))
+        #expect(try !fixture.volume.hasFile(of: BlobID(high: BlobFixture.id.high, low: BlobFixture.id.low + 1)))
     }
 
     @Test func listingsThatFollowOneAnotherTellEverythingOnce() throws {
