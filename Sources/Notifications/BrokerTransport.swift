@@ -44,7 +44,7 @@ package final class BrokerTransport: SinkTransport {
         self.deadlineSeconds = deadlineSeconds
         self.clock = clock
         // A sink delivers one thing at a time; closing is the other that may be asked.
-        lane = ThreadLane(name: "sink-\(name)", threads: 1, capacity: 2)
+        lane = ThreadLane(LaneShape("sink-\(name)", capacity: 2))
     }
 
     package var kind: String { broker.kind }

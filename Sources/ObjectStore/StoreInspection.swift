@@ -19,9 +19,10 @@ package struct StoreInspection: Sendable {
         engine.blobsBeingWritten.withLock { $0.contains(id) }
     }
 
-    /// Threads for a check, ended by whoever asked for them.
+    /// Threads for a check or a copy, which have time; ended by whoever asked for them.
     package func makeLane(_ name: String, threads: Int = 1) -> any Lane {
-        engine.environment.makeLane(name, threads, 1024)
+        engine.environment.makeLane(
+            LaneShape(name, threads: threads, capacity: 1024, niceness: LaneShape.leisurely))
     }
 
     /// Returns when what was queued for a volume's writer before is done.

@@ -45,14 +45,13 @@ public struct StoreSettings: Sendable {
 public struct StoreEnvironment: Sendable {
     public var fileSystem: any FileSystem
     public var clock: @Sendable () -> Timestamp
-    /// Makes a lane of so many threads with so long a queue.
-    public var makeLane: @Sendable (_ name: String, _ threads: Int, _ capacity: Int) -> any Lane
+    public var makeLane: @Sendable (LaneShape) -> any Lane
     /// Lets the calling thread wait for so many seconds.
     public var sleep: @Sendable (Double) -> Void = { Thread.sleep(forTimeInterval: $0) }
 
     public init(
         fileSystem: any FileSystem, clock: @escaping @Sendable () -> Timestamp,
-        makeLane: @escaping @Sendable (_ name: String, _ threads: Int, _ capacity: Int) -> any Lane
+        makeLane: @escaping @Sendable (LaneShape) -> any Lane
     ) {
         self.fileSystem = fileSystem
         self.clock = clock
@@ -62,5 +61,5 @@ public struct StoreEnvironment: Sendable {
     /// The machine's file system, clock and threads.
     public static let real = StoreEnvironment(
         fileSystem: RealFileSystem(), clock: { .now() },
-        makeLane: { ThreadLane(name: $0, threads: $1, capacity: $2) })
+        makeLane: { ThreadLane($0) })
 }

@@ -13,6 +13,28 @@ public protocol Lane: Sendable {
     func finish()
 }
 
+/// What a lane is to be like.
+public struct LaneShape: Sendable {
+    /// How much the threads of those who have time yield: of processors that are busy they get a tenth of what another
+    /// thread does.
+    public static let leisurely: Int32 = 10
+
+    public var name: String
+    /// 1 keeps what is submitted in order.
+    public var threads: Int
+    /// Items that may wait.
+    public var capacity: Int
+    /// How much the threads yield to others when the processors are busy; 0 to 19.
+    public var niceness: Int32
+
+    public init(_ name: String, threads: Int = 1, capacity: Int, niceness: Int32 = 0) {
+        self.name = name
+        self.threads = threads
+        self.capacity = capacity
+        self.niceness = niceness
+    }
+}
+
 extension Lane {
     /// Runs `work` on the lane and returns what it returns.
     /// - Throws: ``LaneRefused`` if the queue is full, else what `work` throws.

@@ -18,18 +18,17 @@ public final class ThreadLane: Lane {
     private let available = DispatchSemaphore(value: 0)
     private let threadCount: Int
 
-    /// - Parameters:
-    ///   - threads: 1 keeps what is submitted in order.
-    ///   - capacity: items that may wait.
-    public init(name: String, threads: Int, capacity: Int) {
-        precondition(threads > 0 && capacity > 0, "a lane has a thread and room for an item")
-        self.name = name
-        self.capacity = capacity
-        threadCount = threads
-        for number in 0..<threads {
+    public init(_ shape: LaneShape) {
+        precondition(
+            shape.threads > 0 && shape.capacity > 0, "a lane has a thread and room for an item")
+        name = shape.name
+        capacity = shape.capacity
+        threadCount = shape.threads
+        for number in 0..<shape.threads {
             // The threads own the lane until it is finished.
             let thread = Thread { [self] in
-                nameCurrentThread(threads == 1 ? name : "\(name)-\(number + 1)")
+                nameCurrentThread(shape.threads == 1 ? name : "\(name)-\(number + 1)")
+                if shape.niceness > 0 { lowerCurrentThread(shape.niceness) }
                 run()
             }
             thread.stackSize = 1 << 20

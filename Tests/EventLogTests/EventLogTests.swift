@@ -143,7 +143,7 @@ import Volumes
     @Test func aMirrorThatStallsIsLateAndTheOthersGoOn() throws {
         var fixture = try LogFixture.created()
         fixture.deadline = .milliseconds(50)
-        let lane = ThreadLane(name: "stalled", threads: 1, capacity: 64)
+        let lane = ThreadLane(LaneShape("stalled", capacity: 64))
         fixture.lane = { $0 == 3 ? lane as any Lane : InlineLane() }
         let (log, _) = try fixture.open()
         let stall = Stall()

@@ -204,7 +204,7 @@ private final class Writers: Sendable {
         }
         let disk = SimulatedFileSystem()
         var environment = fixture.environment(disk)
-        environment.makeLane = { ThreadLane(name: $0, threads: $1, capacity: $2) }
+        environment.makeLane = { ThreadLane($0) }
         try ObjectStore.create(fixture.settings, environment)
         let store = try await ObjectStore.open(fixture.settings, environment)
         defer { store.close() }

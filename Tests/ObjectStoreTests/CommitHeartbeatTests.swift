@@ -11,7 +11,7 @@ import Volumes
         let fixture = try StoreFixture { $0.operationDeadline = .seconds(60) }
         let disk = SimulatedFileSystem()
         var environment = fixture.environment(disk)
-        environment.makeLane = { ThreadLane(name: $0, threads: $1, capacity: $2) }
+        environment.makeLane = { ThreadLane($0) }
         try ObjectStore.create(fixture.settings, environment)
         let store = try await ObjectStore.open(fixture.settings, environment)
         let bucket = try bucketName("bucket")

@@ -14,7 +14,7 @@ import Volumes
         let fixture = try StoreFixture { $0.catalogReaders = 4 }
         let disk = SimulatedFileSystem()
         var environment = fixture.environment(disk)
-        environment.makeLane = { ThreadLane(name: $0, threads: $1, capacity: $2) }
+        environment.makeLane = { ThreadLane($0) }
         try ObjectStore.create(fixture.settings, environment)
         let store = try await ObjectStore.open(fixture.settings, environment)
         let bucket = try bucketName("bucket")
@@ -81,9 +81,7 @@ import Volumes
         let disk = SimulatedFileSystem()
         let last = ClosingLane()
         var environment = fixture.environment(disk)
-        environment.makeLane = { name, threads, capacity in
-            name == "log-3" ? last as any Lane : ThreadLane(name: name, threads: threads, capacity: capacity)
-        }
+        environment.makeLane = { $0.name == "log-3" ? last as any Lane : ThreadLane($0) }
         try ObjectStore.create(fixture.settings, environment)
         let store = try await ObjectStore.open(fixture.settings, environment)
         let bucket = try bucketName("bucket")

@@ -37,7 +37,7 @@ package final class StoreFixture: Sendable {
                         $0 += 1
                         return $0
                     })
-            }, makeLane: { _, _, _ in InlineLane() })
+            }, makeLane: { _ in InlineLane() })
     }
 
     /// Lets time pass.

@@ -171,7 +171,7 @@ import Volumes
         let file = try create("/f")
         let stall = Stall()
         fileSystem.inject(Fault(.stall(stall), on: [.sync]))
-        let lane = ThreadLane(name: "disk", threads: 1, capacity: 4)
+        let lane = ThreadLane(LaneShape("disk", capacity: 4))
         let result = Mutex<Result<Void, any Error>?>(nil)
         #expect(
             lane.submit {

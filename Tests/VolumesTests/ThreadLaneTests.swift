@@ -6,7 +6,7 @@ import Volumes
 /// Threads behind a bounded queue.
 @Suite struct ThreadLaneTests {
     @Test func aLaneOfOneThreadKeepsTheOrder() async throws {
-        let lane = ThreadLane(name: "writer", threads: 1, capacity: 2001)
+        let lane = ThreadLane(LaneShape("writer", capacity: 2001))
         let seen = Mutex<[Int]>([])
         for number in 0..<2000 { #expect(lane.submit { seen.withLock { $0.append(number) } }) }
         let last = DispatchSemaphore(value: 0)
@@ -17,7 +17,7 @@ import Volumes
     }
 
     @Test func finishLetsQueuedWorkRunAndRefusesMore() {
-        let lane = ThreadLane(name: "writer", threads: 3, capacity: 100)
+        let lane = ThreadLane(LaneShape("writer", threads: 3, capacity: 100))
         let done = DispatchSemaphore(value: 0)
         for _ in 0..<100 { #expect(lane.submit { done.signal() }) }
         lane.finish()
@@ -27,7 +27,7 @@ import Volumes
     }
 
     @Test func aFullQueueRefuses() async throws {
-        let lane = ThreadLane(name: "writer", threads: 1, capacity: 2)
+        let lane = ThreadLane(LaneShape("writer", capacity: 2))
         let (gate, started) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         #expect(
             lane.submit {
@@ -44,7 +44,7 @@ import Volumes
     }
 
     @Test func severalThreadsWorkAtOnce() {
-        let lane = ThreadLane(name: "reader", threads: 4, capacity: 8)
+        let lane = ThreadLane(LaneShape("reader", threads: 4, capacity: 8))
         let (arrived, gate) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         for _ in 0..<4 {
             #expect(
@@ -60,7 +60,7 @@ import Volumes
     }
 
     @Test func workReturnsItsValueOrItsError() async throws {
-        let lane = ThreadLane(name: "reader", threads: 1, capacity: 8)
+        let lane = ThreadLane(LaneShape("reader", capacity: 8))
         #expect(try await lane.run { 42 } == 42)
         await #expect(throws: VolumeError.self) {
             try await lane.run { throw VolumeError.missing(path: "/v") }
@@ -69,7 +69,7 @@ import Volumes
     }
 
     @Test func aLaneThatIsFinishedFromWithinDoesNotWaitForItself() async throws {
-        let lane = ThreadLane(name: "reader", threads: 1, capacity: 8)
+        let lane = ThreadLane(LaneShape("reader", capacity: 8))
         try await lane.run { lane.finish() }
         #expect(!lane.submit {})
     }

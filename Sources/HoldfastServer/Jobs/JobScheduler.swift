@@ -88,7 +88,7 @@ package final class JobScheduler: Sendable {
     let names: [String]
     let began: Timestamp
     private let threads: WorkerPool?
-    /// Of the scrub, which has all the time there is: what requests need of the processors they get first.
+    /// Of those that have time: what requests need of the processors they get first.
     private let leisure: WorkerPool?
 
     /// - Parameters:
@@ -111,8 +111,10 @@ package final class JobScheduler: Sendable {
         }
         state = Mutex(State(entries: entries))
         // One for each job, and one that decides.
-        threads = isServing ? WorkerPool(threads: definitions.count + 1) : nil
-        leisure = isServing ? WorkerPool(threads: 1, niceness: 10) : nil
+        let leisurely = definitions.filter { $0.kind.rule.isLeisurely }.count
+        threads = isServing ? WorkerPool(threads: definitions.count - leisurely + 1) : nil
+        leisure =
+            isServing ? WorkerPool(threads: max(1, leisurely), niceness: LaneShape.leisurely) : nil
     }
 
     package var isServing: Bool { threads != nil }
@@ -176,8 +178,8 @@ package final class JobScheduler: Sendable {
             preconditionFailure("jobs run where there are threads for them")
         }
         state.withLock { state in
-            let isScrub = state.entries[name]?.definition.kind == .scrub
-            let task = Task(executorPreference: isScrub ? leisure : threads) { await self.run(name) }
+            let isLeisurely = state.entries[name]?.definition.kind.rule.isLeisurely ?? false
+            let task = Task(executorPreference: isLeisurely ? leisure : threads) { await self.run(name) }
             state.entries[name]?.task = task
             if state.isCancelled { task.cancel() }
         }

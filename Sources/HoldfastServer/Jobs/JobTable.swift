@@ -16,6 +16,9 @@ package enum JobKind: String, Sendable, CaseIterable, Codable {
         package var isPausable = true
         /// Of two that wait for the same, the one with the greater number goes first.
         package var priority: Int
+
+        /// Its threads take of the processors what requests leave: what can wait for repairs can wait for these.
+        package var isLeisurely: Bool { yieldsToRepairs }
     }
 
     package var rule: Rule {

@@ -51,22 +51,23 @@ final class Engine: Sendable {
             bytesPerSecond: settings.refillBytesPerSecond, clock: environment.clock, sleep: environment.sleep)
         returns = VolumeReturns(settings.healing, clock: environment.clock)
         repairAllowance = RepairAllowance(settings.healing, clock: environment.clock)
-        background = environment.makeLane("background", 1, 256)
-        repairs = environment.makeLane("repairs", 1, 256)
+        background = environment.makeLane(LaneShape("background", capacity: 256))
+        repairs = environment.makeLane(LaneShape("repairs", capacity: 256))
         let cores = max(2, ProcessInfo.processInfo.activeProcessorCount)
         // A queue holds every buffer of the pool, so that it is never full.
         let capacity = settings.uploadBufferCount + 1
         digestPairs = (0..<cores / 2).map { number in
             (
-                environment.makeLane("md5-\(number)", 1, capacity),
-                environment.makeLane("sha256-\(number)", 1, capacity)
+                environment.makeLane(LaneShape("md5-\(number)", capacity: capacity)),
+                environment.makeLane(LaneShape("sha256-\(number)", capacity: capacity))
             )
         }
         payloadCache =
             settings.payloadCacheByteCount > 0
             ? PayloadCache(byteLimit: settings.payloadCacheByteCount) : nil
         ledger = EmbeddedLedger(
-            log: log, catalog: catalog, volumes: volumes, lane: environment.makeLane("commit", 1, 4),
+            log: log, catalog: catalog, volumes: volumes,
+            lane: environment.makeLane(LaneShape("commit", capacity: 4)),
             cache: payloadCache)
     }
 

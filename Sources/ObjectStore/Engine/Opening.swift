@@ -130,9 +130,9 @@ enum Opening {
 
     static func handle(_ volume: DirectoryVolume, _ environment: StoreEnvironment) -> VolumeHandle {
         VolumeHandle(
-            volume: volume, log: environment.makeLane("log-\(volume.index)", 1, 64),
-            writer: environment.makeLane("writer-\(volume.index)", 1, 1024),
-            reader: environment.makeLane("reader-\(volume.index)", 2, 1024))
+            volume: volume, log: environment.makeLane(LaneShape("log-\(volume.index)", capacity: 64)),
+            writer: environment.makeLane(LaneShape("writer-\(volume.index)", capacity: 1024)),
+            reader: environment.makeLane(LaneShape("reader-\(volume.index)", threads: 2, capacity: 1024)))
     }
 
     /// Opens the directory of a volume that was set aside.
