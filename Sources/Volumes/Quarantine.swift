@@ -93,7 +93,7 @@ extension DirectoryVolume {
     private func digest(_ path: String) throws(FileSystemError) -> String {
         let file = try fileSystem.open(path, [], permissions: 0)
         defer { file.close() }
-        let buffer = AlignedBuffer(capacity: BlobScan.chunkByteCount)
+        let buffer = AlignedBuffer(capacity: OpenReplica.chunkByteCount)
         var sha256 = SHA256()
         var offset: UInt64 = 0
         while true {
