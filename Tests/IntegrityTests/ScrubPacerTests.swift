@@ -98,8 +98,8 @@ import Testing
         #expect(pacer.calm(at: 300) == nil)
     }
 
-    /// A disk whose requests take longer the more of the time the scrub reads: the loop ends where a tenth is felt.
-    @Test func theLoopSettlesWhereATenthIsFelt() {
+    /// A disk whose requests take longer the more of the time the scrub reads: the loop ends below where a tenth is felt.
+    @Test func theLoopSettlesBelowWhereATenthIsFelt() {
         var governor = LoadGovernor()
         var shares: [Double] = []
         for _ in 0..<400 {

@@ -1,18 +1,19 @@
 import Foundation
 
 /// Keeps the scrub from being felt: compares how long requests take in stretches in which it reads, a part of the time, with
-/// stretches in which it does not at all, and gives it less of the time when the p99 of the ones is more than a tenth above
-/// that of the others. Pure: it is told what was measured.
+/// stretches in which it does not at all, and gives it less of the time when the p99 of the ones is more than a twentieth
+/// above that of the others: so what is felt, which must not be more than a tenth, stays below. Pure: it is told what was
+/// measured.
 ///
 /// A p99 of a few hundred requests is a matter of chance: two of the same load differ by more than a tenth as often as not,
 /// and a loop that believes each gives way until nothing is read. So thousands are compared, and what is counted is how many
-/// requests took longer than a tenth above the calm p99: one in a hundred at most if nothing is felt. It gives way only where
+/// requests took longer than a twentieth above the calm p99: one in a hundred at most if nothing is felt. It gives way only where
 /// there are more of them than chance explains, and takes more only where there are fewer.
 ///
 /// The share falls by half and rises by little, so that it settles below what is felt. It never reaches all of the
 /// time: without rests there would be nothing to compare with.
 public struct LoadGovernor: Sendable, Equatable {
-    static let tolerance = 1.1
+    static let tolerance = 1.05
     static let shares = 0.01...0.8
     /// Requests on either side that make a comparison.
     static let sampleCount = 2000
