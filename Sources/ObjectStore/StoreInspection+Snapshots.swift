@@ -45,7 +45,11 @@ extension StoreInspection {
         let content = BlobContent(length: length, sha256: sha256)
         let place = Place(of: id, content, on: target, depth: .trailer)
         if case .good = place { return nil }
-        return try BlobCopier(sources: volumes, copied: pace).stage(
+        // Each volume gives a part of the blobs.
+        let volumes = volumes
+        let turn = volumes.isEmpty ? 0 : Int(id.low % UInt64(volumes.count))
+        let sources = Array(volumes[turn...] + volumes[..<turn])
+        return try BlobCopier(sources: sources, copied: pace).stage(
             id, content: content, to: target, replacing: place.displacing)
     }
 }

@@ -12,8 +12,9 @@ import Volumes
 ///
 /// Synchronous: the caller waits until what it asked for is done.
 final class BlobCopies: Sendable {
-    /// More wait for the same disk, or, where the repository is an endpoint, for its answers.
-    private static let threadCount = 4
+    /// They wait for the same disk most of the time, or, where the repository is an endpoint, for its answers. Syncs that
+    /// wait at the same time are one to the disk.
+    private static let threadCount = 16
     /// A batch ends with so many blobs or bytes: so many files are open and have no name yet.
     private static let batchCount = 128
     private static let batchByteCount: UInt64 = 128 << 20

@@ -5,14 +5,14 @@ import Model
 /// A replica opened to be read from its first byte to its last, past the page cache where the file system can: what is
 /// proved is the device, not memory.
 public final class OpenReplica {
-    static let chunkByteCount = 1024 * 1024
+    package static let chunkByteCount = 1024 * 1024
     /// For those who read at the same time, as many as there usually are: see ``BufferPool``.
     private static let buffers = BufferPool(bufferSize: chunkByteCount, limit: 18)
 
     public let info: BlobInfo
     private let file: any File
-    private let buffer: AlignedBuffer
-    private let isPooled: Bool
+    private var buffer: AlignedBuffer?
+    private var isPooled = false
     private var offset: UInt64 = 0
 
     /// - Throws: ``BlobFlaw/unreadable(_:)``.
@@ -21,26 +21,37 @@ public final class OpenReplica {
         file = try BlobFormat.unreadable { () throws(FileSystemError) in
             try fileSystem.open(path, .direct, permissions: 0)
         }
-        let pooled = Self.buffers.tryTake()
-        isPooled = pooled != nil
-        buffer = pooled ?? AlignedBuffer(capacity: Self.chunkByteCount)
     }
 
     deinit {
         file.close()
-        if isPooled { Self.buffers.give(buffer) }
+        if let buffer, isPooled { Self.buffers.give(buffer) }
     }
 
     /// The bytes that follow, a whole number of blocks unless they are the last; `nil` behind the last. They are there
     /// until the next call.
     /// - Throws: ``BlobFlaw/truncated(expected:found:)``, ``BlobFlaw/unreadable(_:)``.
     func next() throws(BlobFlaw) -> (bytes: UnsafeRawBufferPointer, firstBlock: Int)? {
+        if buffer == nil {
+            let pooled = Self.buffers.tryTake()
+            isPooled = pooled != nil
+            buffer = pooled ?? AlignedBuffer(capacity: Self.chunkByteCount)
+        }
+        guard let buffer else { preconditionFailure("a buffer was taken") }
+        return try next(into: buffer.bytes)
+    }
+
+    /// As ``next()``, into memory that the caller has: aligned, and of ``chunkByteCount`` bytes.
+    package func next(
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(BlobFlaw) -> (bytes: UnsafeRawBufferPointer, firstBlock: Int)? {
+        precondition(buffer.count == Self.chunkByteCount, "the memory takes what is read at once")
         guard offset < info.length else { return nil }
         let wanted = Int(min(UInt64(Self.chunkByteCount), info.length - offset))
         // A direct read takes whole pages; the trailer behind the data makes up the last one.
         let page = FileSystemAlignment.bytes
         let aligned = (wanted + page - 1) / page * page
-        let room = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[0..<aligned])
+        let room = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<aligned])
         let start = offset
         let count = try BlobFormat.unreadable { () throws(FileSystemError) in
             try file.read(into: room, at: start)
@@ -54,7 +65,7 @@ public final class OpenReplica {
     }
 
     /// The blocks of a run that differ from the block table.
-    func corruptBlocks(in bytes: UnsafeRawBufferPointer, from first: Int) -> [BlobFlaw] {
+    package func corruptBlocks(in bytes: UnsafeRawBufferPointer, from first: Int) -> [BlobFlaw] {
         stride(from: 0, to: bytes.count, by: Limits.blockSize).compactMap { start in
             let end = min(start + Limits.blockSize, bytes.count)
             let found = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))

@@ -23,7 +23,7 @@ package struct StagedCopy: Sendable {
 /// Writes a blob to a volume from a sibling's replica, every block verified on the way and the whole against
 /// its SHA-256. Synchronous: runs on a thread that may wait for disks.
 struct BlobCopier: Sendable {
-    static let chunkBlocks = 16
+    static let chunkBlocks = OpenReplica.chunkByteCount / Limits.blockSize
 
     /// Volumes to read from.
     let sources: [any Volume]
@@ -177,16 +177,21 @@ private final class ProvenBlocks: BlockSource {
     private let info: BlobInfo
     private let sources: [any Volume]
     private var used: Set<Int> = []
+    /// The first source's, read from its beginning past the page cache, which requests need, for as long as it is good.
+    private var replica: OpenReplica?
 
     init(_ info: BlobInfo, _ sources: [any Volume]) {
         self.info = info
         self.sources = sources
+        // Where it cannot be opened so, what is wrong is met again when it is read.
+        replica = try? sources.first?.openReplica(info.id, length: info.length, sha256: info.sha256)
     }
 
     var origins: [String] { used.sorted().map { "volume \($0)" } }
 
     /// Whole blocks from the first source that has them good, block by block where none has all.
     func read(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        if let count = readOn(blocks, into: buffer) { return count }
         var flaw: any Error = BlobFlaw.missing
         for source in sources {
             do {
@@ -202,6 +207,18 @@ private final class ProvenBlocks: BlockSource {
             count += try read(block..<block + 1, into: rest)
         }
         return count
+    }
+    /// The blocks that follow in the first source, if all that came before were good and these are.
+    private func readOn(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
+        guard let replica, let source = sources.first else { return nil }
+        guard let (bytes, first) = try? replica.next(into: buffer), first == blocks.lowerBound,
+            replica.corruptBlocks(in: bytes, from: first).isEmpty
+        else {
+            self.replica = nil
+            return nil
+        }
+        used.insert(source.index)
+        return bytes.count
     }
 }
 
