@@ -45,7 +45,8 @@ import Volumes
             ])
         #expect(try fixture.volume.listBlobs(firstByte: 0x40).isEmpty)
         #expect(try fixture.volume.hasFile(of: BlobFixture.id))
-        #expect(try !fixture.volume.hasFile(of: BlobID(high: BlobFixture.id.high, low: BlobFixture.id.low + 1)))
+        #expect(
+            try !fixture.volume.hasFile(of: BlobID(high: BlobFixture.id.high, low: BlobFixture.id.low + 1)))
     }
 
     @Test func listingsThatFollowOneAnotherTellEverythingOnce() throws {
