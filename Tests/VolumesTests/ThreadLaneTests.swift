@@ -26,6 +26,14 @@ import Volumes
         lane.finish()
     }
 
+    @Test func threadsThatHaveTimeYieldMore() async throws {
+        let lane = ThreadLane(LaneShape("check", capacity: 1, niceness: LaneShape.leisurely))
+        defer { lane.finish() }
+        // Of the thread that asks, on Linux.
+        let found = try await lane.run { getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) }
+        #expect(found == LaneShape.leisurely)
+    }
+
     @Test func aFullQueueRefuses() async throws {
         let lane = ThreadLane(LaneShape("writer", capacity: 2))
         let (gate, started) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
