@@ -58,9 +58,11 @@ package struct AdmissionGate<Waiter: Sendable>: Sendable {
         return oldest
     }
 
-    /// Takes out whose turn it is, if their bytes fit.
-    mutating func popNext(at now: NIODeadline, fits: (Int) -> Bool) -> Waiting? {
-        guard let next = isOverloaded ? queue.last : queue.first, fits(next.byteCount) else { return nil }
+    /// Takes out whose turn it is, if their bytes fit into `room`.
+    mutating func popNext(at now: NIODeadline, room: Int) -> Waiting? {
+        guard let next = isOverloaded ? queue.last : queue.first,
+            next.byteCount == 0 || next.byteCount <= room
+        else { return nil }
         if isOverloaded { queue.removeLast() } else { queue.removeFirst() }
         notice(now - next.since, at: now)
         endsIfEmpty()
