@@ -162,7 +162,8 @@ package struct AdmissionGates<Waiter: Sendable>: Sendable {
                 outcomes.append(Outcome(waiter: late.waiter, answer: .refused(reason)))
             }
             // A number and no closure over `self`, which would make each change of the queue a copy of it.
-            while gates[place].hasRoom, let next = gates[place].popNext(at: now, room: byteLimit - bytesHeld) {
+            while gates[place].hasRoom, let next = gates[place].popNext(at: now, room: byteLimit - bytesHeld)
+            {
                 queued -= 1
                 counts[place].waitSeconds.add(Double((now - next.since).nanoseconds) / 1e9)
                 let admitted = admit(kind, next.byteCount, at: now)
