@@ -3,7 +3,7 @@ import Foundation
 import Model
 
 /// A replica opened to be read from its first byte to its last, past the page cache where the file system can: what is
-/// proved is the device, not memory.
+/// proved is the device, not memory, and what requests have in memory stays there.
 public final class OpenReplica {
     package static let chunkByteCount = 1024 * 1024
     /// For those who read at the same time, as many as there usually are: see ``BufferPool``.
@@ -11,13 +11,18 @@ public final class OpenReplica {
 
     public let info: BlobInfo
     private let file: any File
+    /// To be read as far as it is in memory; `nil` for what the device has.
+    private let cached: (any File)?
     private var buffer: AlignedBuffer?
     private var isPooled = false
     private var offset: UInt64 = 0
 
     /// - Throws: ``BlobFlaw/unreadable(_:)``.
-    init(fileSystem: any FileSystem, path: String, info: BlobInfo) throws(BlobFlaw) {
+    init(
+        fileSystem: any FileSystem, path: String, info: BlobInfo, cached: (any File)? = nil
+    ) throws(BlobFlaw) {
         self.info = info
+        self.cached = cached
         file = try BlobFormat.unreadable { () throws(FileSystemError) in
             try fileSystem.open(path, .direct, permissions: 0)
         }
@@ -25,6 +30,7 @@ public final class OpenReplica {
 
     deinit {
         file.close()
+        cached?.close()
         if let buffer, isPooled { Self.buffers.give(buffer) }
     }
 
@@ -54,7 +60,9 @@ public final class OpenReplica {
         let room = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<aligned])
         let start = offset
         let count = try BlobFormat.unreadable { () throws(FileSystemError) in
-            try file.read(into: room, at: start)
+            try cached?.readIfCached(
+                into: UnsafeMutableRawBufferPointer(rebasing: room[0..<wanted]), at: start)
+                ?? file.read(into: room, at: start)
         }
         guard count >= wanted else {
             throw .truncated(expected: info.length, found: start + UInt64(count))
@@ -104,7 +112,8 @@ public enum ReplicaComparison {
         do throws(BlobFlaw) {
             var replicas: [OpenReplica] = []
             for volume in volumes {
-                replicas.append(try volume.openReplica(id, length: length, sha256: sha256))
+                replicas.append(
+                    try volume.openReplica(id, length: length, sha256: sha256, mayBeCached: false))
             }
             return try areGood(replicas)
         } catch {

@@ -285,15 +285,18 @@ public final class DirectoryVolume: Volume {
         }
     }
 
-    public func openReplica(_ id: BlobID, length: UInt64, sha256: [UInt8]) throws(BlobFlaw) -> OpenReplica {
-        let info = try info(of: id, length: length)
+    public func openReplica(
+        _ id: BlobID, length: UInt64, sha256: [UInt8], mayBeCached: Bool
+    ) throws(BlobFlaw) -> OpenReplica {
+        let (file, info) = try openFile(id, length: length, options: [])
         if let flaw = contentFlaw(info, sha256) { throw flaw }
         guard isOwn(info.descriptor) else { throw placeFlaw(info.descriptor) }
-        return try reader(of: info)
+        return try reader(of: info, cached: mayBeCached ? file : nil)
     }
 
-    private func reader(of info: BlobInfo) throws(BlobFlaw) -> OpenReplica {
-        try OpenReplica(fileSystem: fileSystem, path: directory + "/" + path(of: info.id), info: info)
+    private func reader(of info: BlobInfo, cached: (any File)? = nil) throws(BlobFlaw) -> OpenReplica {
+        try OpenReplica(
+            fileSystem: fileSystem, path: directory + "/" + path(of: info.id), info: info, cached: cached)
     }
 
     private func contentFlaw(_ info: BlobInfo, _ sha256: [UInt8]) -> BlobFlaw? {

@@ -104,8 +104,11 @@ public protocol Volume: Sendable {
     /// Every flaw that shows. None if the replica is good as far as `depth` goes.
     func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], depth: VerificationDepth) -> [BlobFlaw]
     /// Opens a replica whose trailer is that of the blob, to read all of it.
+    /// - Parameter mayBeCached: whether what is in memory is as good as what the device has.
     /// - Throws: the ``BlobFlaw`` that shows already.
-    func openReplica(_ id: BlobID, length: UInt64, sha256: [UInt8]) throws(BlobFlaw) -> OpenReplica
+    func openReplica(
+        _ id: BlobID, length: UInt64, sha256: [UInt8], mayBeCached: Bool
+    ) throws(BlobFlaw) -> OpenReplica
     /// What stands among the blobs, those whose ids lie behind one and up to another; without them, from the first and to
     /// the last. A file that is no blob's is told of once in listings that follow one another.
     func listBlobs(after: BlobID?, through last: BlobID?) throws -> [BlobListItem]

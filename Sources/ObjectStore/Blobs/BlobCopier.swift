@@ -64,6 +64,11 @@ struct BlobCopier: Sendable {
         _ id: BlobID, content: BlobContent? = nil, to target: any Volume, replacing: String?,
         owner: () throws -> EventBlobDescriptor? = { nil }
     ) throws -> StagedCopy {
+        if let content, let source = sources.first,
+            let staged = try copy(id, content, from: source, to: target, replacing: replacing)
+        {
+            return staged
+        }
         do {
             let (info, sources) = try proven(id, content)
             return try write(id, info, to: target, replacing: replacing, ProvenBlocks(info, sources))
@@ -74,6 +79,22 @@ struct BlobCopier: Sendable {
                 id: id, length: content.length, sha256: content.sha256, descriptor: descriptor,
                 blockChecksums: [])
             return try write(id, info, to: target, replacing: replacing, blocks)
+        }
+    }
+
+    /// As it is nearly always: one replica is good from its first byte to its last, and no other is looked at.
+    /// - Returns: `nil` if it is not.
+    private func copy(
+        _ id: BlobID, _ content: BlobContent, from source: any Volume, to target: any Volume,
+        replacing: String?
+    ) throws -> StagedCopy? {
+        do {
+            let replica = try source.openReplica(
+                id, length: content.length, sha256: content.sha256, mayBeCached: true)
+            let blocks = ReplicaBlocks(replica, origin: "volume \(source.index)")
+            return try write(id, replica.info, to: target, replacing: replacing, blocks)
+        } catch is BlobFlaw {
+            return nil  // what is wrong is met again, block by block
         }
     }
 
@@ -135,8 +156,13 @@ struct BlobCopier: Sendable {
             id: id, sink: sink, bytes: info.length, source: SourceText.list(blocks.origins))
     }
 
+    /// For those who copy at the same time: see ``BufferPool``.
+    private static let buffers = BufferPool(bufferSize: chunkBlocks * Limits.blockSize, limit: 16)
+
     private func fill(_ sink: any BlobSink, with info: BlobInfo, from blocks: some BlockSource) throws {
-        let buffer = AlignedBuffer(capacity: Self.chunkBlocks * Limits.blockSize)
+        let pooled = Self.buffers.tryTake()
+        defer { if let pooled { Self.buffers.give(pooled) } }
+        let buffer = pooled ?? AlignedBuffer(capacity: Self.buffers.bufferSize)
         let total = BlockMath.count(info.length)
         var sha256 = SHA256()
         var checksums: [UInt32] = []
@@ -177,21 +203,16 @@ private final class ProvenBlocks: BlockSource {
     private let info: BlobInfo
     private let sources: [any Volume]
     private var used: Set<Int> = []
-    /// The first source's, read from its beginning past the page cache, which requests need, for as long as it is good.
-    private var replica: OpenReplica?
 
     init(_ info: BlobInfo, _ sources: [any Volume]) {
         self.info = info
         self.sources = sources
-        // Where it cannot be opened so, what is wrong is met again when it is read.
-        replica = try? sources.first?.openReplica(info.id, length: info.length, sha256: info.sha256)
     }
 
     var origins: [String] { used.sorted().map { "volume \($0)" } }
 
     /// Whole blocks from the first source that has them good, block by block where none has all.
     func read(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
-        if let count = readOn(blocks, into: buffer) { return count }
         var flaw: any Error = BlobFlaw.missing
         for source in sources {
             do {
@@ -208,16 +229,23 @@ private final class ProvenBlocks: BlockSource {
         }
         return count
     }
-    /// The blocks that follow in the first source, if all that came before were good and these are.
-    private func readOn(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
-        guard let replica, let source = sources.first else { return nil }
-        guard let (bytes, first) = try? replica.next(into: buffer), first == blocks.lowerBound,
-            replica.corruptBlocks(in: bytes, from: first).isEmpty
-        else {
-            self.replica = nil
-            return nil
+}
+
+/// The blocks of one replica, in order.
+private final class ReplicaBlocks: BlockSource {
+    let origins: [String]
+    private let replica: OpenReplica
+
+    init(_ replica: OpenReplica, origin: String) {
+        self.replica = replica
+        origins = [origin]
+    }
+
+    func read(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        guard let (bytes, first) = try replica.next(into: buffer), first == blocks.lowerBound else {
+            preconditionFailure("the blocks of a replica are read in order")
         }
-        used.insert(source.index)
+        if let flaw = replica.corruptBlocks(in: bytes, from: first).first { throw flaw }
         return bytes.count
     }
 }
