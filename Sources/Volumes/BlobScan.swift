@@ -60,9 +60,9 @@ public final class OpenReplica {
         let room = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<aligned])
         let start = offset
         let count = try BlobFormat.unreadable { () throws(FileSystemError) in
-            try cached?.readIfCached(
-                into: UnsafeMutableRawBufferPointer(rebasing: room[0..<wanted]), at: start)
-                ?? file.read(into: room, at: start)
+            let wantedRoom = UnsafeMutableRawBufferPointer(rebasing: room[0..<wanted])
+            if let count = try cached?.readIfCached(into: wantedRoom, at: start) { return count }
+            return try file.read(into: room, at: start)
         }
         guard count >= wanted else {
             throw .truncated(expected: info.length, found: start + UInt64(count))
