@@ -70,14 +70,15 @@ class Work:
     def snapshot(self, _=0):
         """Each into a repository of its own: a first copy, of everything."""
         self.number += 1
-        repository = self.stage.directory / f"repository-{self.number}"
-        self.command("snapshot", "create", self.stage.store, "--to", repository)
-        subprocess.run(["rm", "-r", repository], check=True)
+        self.command("snapshot", "create", self.stage.store, "--to", self.stage.directory / f"repository-{self.number}")
 
     @contextlib.contextmanager
     def snapshots(self):
         with Again(self.snapshot):
             yield
+        for repository in self.stage.directory.glob("repository-*"):
+            subprocess.run(["rm", "-r", repository], check=True)
+        subprocess.run(["sync"], check=True)
 
     @contextlib.contextmanager
     def checks(self):

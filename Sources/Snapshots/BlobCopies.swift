@@ -15,6 +15,12 @@ final class BlobCopies: Sendable {
     /// They wait for the same disk most of the time, or, where the repository is an endpoint, for its answers. Syncs that
     /// wait at the same time are one to the disk.
     private static let threadCount = 16
+    /// So many work while whoever paces the copy keeps it waiting: what is under way when it is to rest has to be little.
+    private static let pacedCount = 2
+    /// With so many steps in a row that were not kept waiting, nobody is there to feel it.
+    private static let calmCount = 64
+    /// A step was kept waiting.
+    private static let wait = Duration.milliseconds(2)
     /// A batch ends with so many blobs or bytes: so many files are open and have no name yet.
     private static let batchCount = 128
     private static let batchByteCount: UInt64 = 128 << 20
@@ -34,6 +40,8 @@ final class BlobCopies: Sendable {
     private let target: any Volume
     private let pace: SnapshotPace
     private let lane: any Lane
+    private let calm = Atomic(0)
+    private let narrow = DispatchSemaphore(value: pacedCount)
     /// Blobs that the snapshot needs and that no volume has good, nor the repository.
     private let lostBlobs = Mutex<Set<BlobID>>([])
 
@@ -86,7 +94,7 @@ final class BlobCopies: Sendable {
     private func stage(_ row: BlobRow) throws -> StagedCopy? {
         do {
             let copy = try inspection.stageExport(
-                row.id, length: row.length, sha256: row.sha256, to: target, pace: pace)
+                row.id, length: row.length, sha256: row.sha256, to: target, pace: { [self] in try spent($0) })
             lostBlobs.withLock { _ = $0.remove(row.id) }
             return copy
         } catch is BlobFlaw {
@@ -97,11 +105,29 @@ final class BlobCopies: Sendable {
 
     private func publish(_ copies: [StagedCopy]) throws {
         guard !copies.isEmpty else { return }
-        try each(copies) { try $0.sink.sync() }
+        try step(copies) { try $0.sink.sync() }
         try target.syncIncoming()
-        try each(copies) { try $0.sink.link() }
-        try each(copies) { [target] in try target.syncNames(of: [$0.id]) }
-        try each(copies) { [target] in try target.settle($0.id) }
+        try step(copies) { try $0.sink.link() }
+        try step(copies) { [target] in try target.syncNames(of: [$0.id]) }
+        try step(copies) { [target] in try target.settle($0.id) }
+    }
+
+    private func step(_ copies: [StagedCopy], _ body: @escaping @Sendable (StagedCopy) throws -> Void) throws
+    {
+        try each(copies) { [self] in
+            try body($0)
+            try spent(0)
+        }
+    }
+
+    private func spent(_ byteCount: Int) throws {
+        let start = ContinuousClock.now
+        try pace(byteCount)
+        if ContinuousClock.now - start < Self.wait {
+            calm.add(1, ordering: .relaxed)
+        } else {
+            calm.store(0, ordering: .relaxed)
+        }
     }
 
     /// Runs `body` for each on the lane's threads, and waits for all. After a failure no other is begun.
@@ -113,8 +139,13 @@ final class BlobCopies: Sendable {
         let group = DispatchGroup()
         for item in items {
             group.enter()
-            let isAccepted = lane.submit {
-                defer { group.leave() }
+            let isAccepted = lane.submit { [self] in
+                let isNarrow = calm.load(ordering: .relaxed) < Self.calmCount
+                if isNarrow { narrow.wait() }
+                defer {
+                    if isNarrow { narrow.signal() }
+                    group.leave()
+                }
                 guard failure.withLock({ $0 == nil }) else { return }
                 do { try body(item) } catch { failure.withLock { $0 = $0 ?? error } }
             }
