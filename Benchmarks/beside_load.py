@@ -13,7 +13,7 @@ import time
 
 from stage import Stage, arguments, median
 
-RATES = {"get": 0.5, "put": 0.5}
+PART_OF_PEAK = 0.5
 
 
 def fill(stage, gigabytes):
@@ -102,7 +102,7 @@ def measure(stage, work, operation, options):
     if operation == "get":
         flags += ["--prepared", "--prefix", "get-", "--keys", 1000]
     peak = stage.load(operation, *flags, "--connections", 16, "--seconds", 4)["requestsPerSecond"]
-    rate = peak * RATES[operation]
+    rate = peak * PART_OF_PEAK
 
     def stretch():
         return stage.load(operation, *flags, "--connections", options.connections, "--seconds", options.seconds,
