@@ -12,6 +12,9 @@ public struct CatchUpReport: Sendable {
 }
 
 extension EventLog {
+    /// Events that ``catchUp(_:before:)`` gives at once, at most.
+    private static let catchUpCount = 256
+
     /// Brings a mirror up to the committed head, from those in service, on the caller's thread.
     ///
     /// The mirror's last segments are compared with the log; the segment in which it leaves the log, and
@@ -20,10 +23,9 @@ extension EventLog {
     ///
     /// Called again under the commit thread's exclusion it adds what was appended meanwhile; then
     /// ``putInService(_:)``.
-    /// - Parameter before: called for each event that the mirror does not hold, before it is written there:
-    ///   so that a volume whose log has
-    ///   an event has the event's blobs.
-    public func catchUp(_ mirror: LogMirror, before: (LoggedEvent) throws -> Void) throws -> CatchUpReport {
+    /// - Parameter before: called with events that the mirror does not hold, some at a time and in order, before they are
+    ///   written there: so that a volume whose log has an event has the event's blobs.
+    public func catchUp(_ mirror: LogMirror, before: ([LoggedEvent]) throws -> Void) throws -> CatchUpReport {
         var report = CatchUpReport()
         if let active = mirror.active, let added = try extend(mirror, active, before) { return added }
         let head = head
@@ -37,9 +39,7 @@ extension EventLog {
                 index + 1 < places.count ? places[index + 1].first.rawValue - 1 : head.sequence.rawValue
             let held = try heldThrough(mirror, place)
             if last > held.rawValue {
-                try forEachFrame(from: held.next, limit: Int(last - held.rawValue)) { frame, bytes in
-                    try before(try frame.event(bytes))
-                }
+                try forEachBatch(from: held.next, limit: Int(last - held.rawValue), before)
                 report.events += last - held.rawValue
             }
             report.bytes += try rewrite(
@@ -63,7 +63,7 @@ extension EventLog {
     /// Adds the frames that were committed since the last call to the mirror's fresh active segment; `nil` if
     /// the log has begun another one.
     private func extend(
-        _ mirror: LogMirror, _ active: LogMirror.Active, _ before: (LoggedEvent) throws -> Void
+        _ mirror: LogMirror, _ active: LogMirror.Active, _ before: ([LoggedEvent]) throws -> Void
     ) throws -> CatchUpReport? {
         let (head, first, end, offsets) = state.withLock { state in
             (state.head, state.segments.last?.first, state.end, state.offsets)
@@ -74,8 +74,7 @@ extension EventLog {
         let from = SequenceNumber(active.first.rawValue + UInt64(index))
         var bytes: [UInt8] = []
         let count = head.sequence.rawValue - from.rawValue + 1
-        try forEachFrame(from: from, limit: Int(count)) { frame, raw in
-            try before(try frame.event(raw))
+        try forEachBatch(from: from, limit: Int(count), before) { frame, raw in
             bytes.append(contentsOf: raw.prefix(frame.byteCount))
         }
         try active.file.write(bytes, at: active.end)
@@ -84,6 +83,22 @@ extension EventLog {
         grown.end += UInt64(bytes.count)
         mirror.setActive(grown)
         return CatchUpReport(events: count, bytes: UInt64(bytes.count))
+    }
+
+    /// Reads events and gives them on, ``catchUpCount`` at a time.
+    private func forEachBatch(
+        from first: SequenceNumber, limit: Int, _ body: ([LoggedEvent]) throws -> Void,
+        frame: (Frame, UnsafeRawBufferPointer) throws -> Void = { _, _ in }
+    ) throws {
+        var batch: [LoggedEvent] = []
+        try forEachFrame(from: first, limit: limit) {
+            batch.append(try $0.event($1))
+            try frame($0, $1)
+            guard batch.count == Self.catchUpCount else { return }
+            try body(batch)
+            batch = []
+        }
+        if !batch.isEmpty { try body(batch) }
     }
 
     /// The first segment that the mirror does not have sealed as the log has it. The active one is always in

@@ -41,11 +41,13 @@ public final class CompletionVerifier: Sendable {
 
     /// Confirms what is published until the task is cancelled.
     /// - Throws: why a round could not be finished; the next run begins where it began.
-    public func run() async throws {
+    public func run(_ pulse: @escaping JobPulse = { _ in }) async throws {
         while !Task.isCancelled {
+            pulse(.worked)
             // Taken first: what is published while this round finds nothing wakes the next one.
             let head = store.head.sequence
-            if try await confirm() { continue }
+            if try await confirm(pulse) { continue }
+            pulse(.waits)
             await store.waitForEvents(after: max(seen.withLock { $0 }, head))
         }
     }
@@ -53,7 +55,7 @@ public final class CompletionVerifier: Sendable {
     /// Verifies and confirms the next events, if something was published.
     /// - Returns: whether there was anything to confirm.
     @discardableResult
-    public func confirm() async throws -> Bool {
+    public func confirm(_ pulse: @escaping JobPulse = { _ in }) async throws -> Bool {
         let confirmed = try store.confirmedThrough()
         let from = max(confirmed, seen.withLock { $0 }).next
         let events = try inspection.log.events(from: from, limit: Self.batchCount)
@@ -71,7 +73,8 @@ public final class CompletionVerifier: Sendable {
         change.bytes = published.reduce(0) { $0 + $1.publishedByteCount }
         var findings: [Finding] = []
         for volume in volumes {
-            let (exceptions, found) = try await verify(published, from: from, through: last, on: volume)
+            let (exceptions, found) = try await verify(
+                published, from: from, through: last, on: volume, pulse)
             // A volume that left service while it was read says nothing, good or bad.
             guard inspection.isInService(volume.index) else { continue }
             change.volumes.append(UInt32(volume.index))
@@ -89,7 +92,8 @@ public final class CompletionVerifier: Sendable {
     }
 
     private func verify(
-        _ published: [LoggedEvent], from: SequenceNumber, through: SequenceNumber, on volume: any Volume
+        _ published: [LoggedEvent], from: SequenceNumber, through: SequenceNumber, on volume: any Volume,
+        _ pulse: JobPulse
     ) async throws -> ([EventConfirmationException], [Finding]) {
         var exceptions: [EventConfirmationException] = []
         var findings: [Finding] = []
@@ -100,7 +104,7 @@ public final class CompletionVerifier: Sendable {
             exception.reason = reason
             exceptions.append(exception)
         }
-        for flaw in badFrames(from: from, through: through, on: volume) {
+        for flaw in badFrames(from: from, through: through, on: volume, pulse) {
             let segment = flaw.isOfSegment ? inspection.log.segmentEvents(of: flaw.sequence) : nil
             let range = segment ?? flaw.sequence...flaw.sequence
             let events = published.filter { range.contains($0.sequence) }
@@ -116,7 +120,7 @@ public final class CompletionVerifier: Sendable {
                 var began = ContinuousClock.now
                 // A large replica is read in pieces, and rests between them.
                 let flaws = ScanPace.run { _ in
-                    self.rest(since: &began, behind: from)
+                    self.rest(since: &began, behind: from, pulse)
                 } _: {
                     volume.verify(id, length: piece.length, sha256: Array(piece.sha256), depth: .blocks)
                 }
@@ -139,7 +143,7 @@ public final class CompletionVerifier: Sendable {
 
     /// From the device where the file system can: what was written is in memory still, and proves nothing.
     private func badFrames(
-        from: SequenceNumber, through: SequenceNumber, on volume: any Volume
+        from: SequenceNumber, through: SequenceNumber, on volume: any Volume, _ pulse: JobPulse
     ) -> [EventLog.MirrorFlaw] {
         var bad: [EventLog.MirrorFlaw] = []
         var next = from
@@ -149,13 +153,16 @@ public final class CompletionVerifier: Sendable {
         {
             bad += scan.bad
             next = scan.through.next
-            rest(since: &began, behind: from)
+            rest(since: &began, behind: from, pulse)
         }
         return bad
     }
 
     /// Waits as long as the reading since `began` asks for, and begins anew.
-    private func rest(since began: inout ContinuousClock.Instant, behind sequence: SequenceNumber) {
+    private func rest(
+        since began: inout ContinuousClock.Instant, behind sequence: SequenceNumber, _ pulse: JobPulse
+    ) {
+        pulse(.worked)
         let (seconds, attoseconds) = (ContinuousClock.now - began).components
         let head = inspection.log.head.sequence.rawValue
         let pause = pacer.rest(

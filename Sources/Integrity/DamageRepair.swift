@@ -26,11 +26,16 @@ public final class DamageRepair: Sendable {
     private static let queueCount = 1024
 
     private let inspection: StoreInspection
-    private let queued = Mutex<Set<Suspect>>([])
+    private struct Queue {
+        var suspects: [Suspect] = []
+        var queued: Set<Suspect> = []
+        /// Wakes the run that waits for more.
+        var wake: AsyncStream<Void>.Continuation?
+    }
+
+    private let queue = Mutex(Queue())
     /// Versions that an event has named.
     private let named = Mutex<Set<UndecipherableVersion>>([])
-    private let suspects: AsyncStream<Suspect>
-    private let continuation: AsyncStream<Suspect>.Continuation
     private let lost: LostVersions
     private let open: OpenFindings
 
@@ -38,7 +43,6 @@ public final class DamageRepair: Sendable {
         inspection = store.inspection
         open = OpenFindings(store)
         lost = LostVersions(store.inspection)
-        (suspects, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.queueCount))
         inspection.onDamage { [weak self] blob, _ in self?.note(.blob(blob)) }
         inspection.onDamagedFrame { [weak self] in self?.note(.frame($0, volume: $1)) }
         inspection.onRecovery { [weak self] version in
@@ -55,20 +59,43 @@ public final class DamageRepair: Sendable {
     }
 
     private func note(_ suspect: Suspect) {
-        guard queued.withLock({ $0.insert(suspect).inserted }) else { return }
-        if case .enqueued = continuation.yield(suspect) { return }
-        queued.withLock { _ = $0.remove(suspect) }
+        let wake = queue.withLock { queue -> AsyncStream<Void>.Continuation? in
+            guard queue.suspects.count < Self.queueCount, queue.queued.insert(suspect).inserted else {
+                return nil
+            }
+            queue.suspects.append(suspect)
+            return queue.wake
+        }
+        wake?.yield()
     }
 
-    /// Mends what is reported until the task is cancelled.
+    private func next() -> Suspect? {
+        queue.withLock { queue in
+            guard !queue.suspects.isEmpty else { return nil }
+            let suspect = queue.suspects.removeFirst()
+            queue.queued.remove(suspect)
+            return suspect
+        }
+    }
+
+    /// Mends what is reported until the task is cancelled; a later run goes on with the rest.
     /// - Parameter failed: told what could not be mended, and why.
-    public func run(failed: @escaping @Sendable (String) -> Void) async {
-        for await suspect in suspects {
-            queued.withLock { _ = $0.remove(suspect) }
-            if case .undecipherable(let version) = suspect {
-                failed("\(version.finding.bucket)/\(version.finding.key): \(version.finding.evidence)")
+    public func run(
+        _ pulse: JobPulse = { _ in }, failed: @escaping @Sendable (String) -> Void
+    ) async {
+        let (wakes, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        queue.withLock { $0.wake = wake }
+        // What was reported before it could be woken.
+        wake.yield()
+        for await _ in wakes {
+            while !Task.isCancelled, let suspect = next() {
+                pulse(.worked)
+                if case .undecipherable(let version) = suspect {
+                    failed("\(version.finding.bucket)/\(version.finding.key): \(version.finding.evidence)")
+                }
+                do { try await mend(suspect) } catch { failed("\(Self.name(suspect)): \(error)") }
             }
-            do { try await mend(suspect) } catch { failed("\(Self.name(suspect)): \(error)") }
+            pulse(.waits)
         }
     }
 

@@ -222,13 +222,13 @@ public final class ObjectReader: @unchecked Sendable {  // every property belong
     ) async throws -> Int {
         var failure = ReadFailure()
         for handle in handles {
-            let shared = SharedBuffer(await engine.readBuffers.take(), of: engine.readBuffers)
+            let shared = await engine.readBuffers.borrow()
             do {
                 let count = try await WatchedJob.run(on: handle.reader, watch: engine.watch) {
                     try handle.volume.readBlocks(
-                        id, length: length, blocks: blocks, into: shared.buffer.bytes)
+                        id, length: length, blocks: blocks, into: shared.bytes)
                 }
-                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: shared.buffer.bytes[0..<count]))
+                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: shared.bytes[0..<count]))
                 return count
             } catch let flaw as BlobFlaw {
                 engine.report(id, volume: handle.index, flaw)

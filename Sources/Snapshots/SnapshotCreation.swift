@@ -76,7 +76,7 @@ public struct SnapshotCreation: Sendable {
     ) async throws -> Report {
         let copies = BlobCopies(inspection, to: repository.volume, pace)
         defer { copies.finish() }
-        var blobs = BlobCopies.Report()
+        var blobs = CopyBatch.Report()
         let start = repository.log.head.sequence.rawValue
         let total = max(1, position.sequence.rawValue - min(start, position.sequence.rawValue))
         let copied = try repository.log.extend(from: inspection.log, through: position.sequence) { events in

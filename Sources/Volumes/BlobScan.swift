@@ -7,14 +7,13 @@ import Model
 public final class OpenReplica {
     package static let chunkByteCount = 1024 * 1024
     /// For those who read at the same time, as many as there usually are: see ``BufferPool``.
-    private static let buffers = BufferPool(bufferSize: chunkByteCount, limit: 18)
+    package static let buffers = BufferPool(bufferSize: chunkByteCount, limit: 18)
 
     public let info: BlobInfo
     private let file: any File
     /// To be read as far as it is in memory; `nil` for what the device has.
     private let cached: (any File)?
-    private var buffer: AlignedBuffer?
-    private var isPooled = false
+    private var buffer: LentBuffer?
     private var offset: UInt64 = 0
 
     /// - Throws: ``BlobFlaw/unreadable(_:)``.
@@ -31,19 +30,14 @@ public final class OpenReplica {
     deinit {
         file.close()
         cached?.close()
-        if let buffer, isPooled { Self.buffers.give(buffer) }
     }
 
     /// The bytes that follow, a whole number of blocks unless they are the last; `nil` behind the last. They are there
     /// until the next call.
     /// - Throws: ``BlobFlaw/truncated(expected:found:)``, ``BlobFlaw/unreadable(_:)``.
     func next() throws(BlobFlaw) -> (bytes: UnsafeRawBufferPointer, firstBlock: Int)? {
-        if buffer == nil {
-            let pooled = Self.buffers.tryTake()
-            isPooled = pooled != nil
-            buffer = pooled ?? AlignedBuffer(capacity: Self.chunkByteCount)
-        }
-        guard let buffer else { preconditionFailure("a buffer was taken") }
+        let buffer = buffer ?? Self.buffers.lend()
+        self.buffer = buffer
         return try next(into: buffer.bytes)
     }
 

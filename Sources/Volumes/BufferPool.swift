@@ -53,6 +53,15 @@ public final class BufferPool: Sendable {
 
     public func tryTake() -> AlignedBuffer? { state.withLock { take(&$0) } }
 
+    /// A buffer that gives itself back, when one is free: see ``take()``.
+    public func borrow() async -> LentBuffer { LentBuffer(await take(), of: self) }
+
+    /// A buffer of the pool, or where none is free one of its own: for those who are usually few, and must not wait.
+    public func lend() -> LentBuffer {
+        let pooled = tryTake()
+        return LentBuffer(pooled ?? AlignedBuffer(capacity: bufferSize), of: pooled == nil ? nil : self)
+    }
+
     private func take(_ state: inout State) -> AlignedBuffer? {
         if let buffer = state.free.popLast() { return buffer }
         guard state.made < limit else { return nil }
@@ -77,4 +86,21 @@ public final class BufferPool: Sendable {
 
     /// Buffers in use.
     public var inUse: Int { state.withLock { $0.made - $0.free.count } }
+}
+
+/// A buffer that several threads may read: each volume's writer and the digests. It goes back to its pool, if it has one,
+/// when the last of them lets go of it, which for a volume that hangs may be long after the upload has ended.
+public final class LentBuffer: Sendable {
+    private let buffer: AlignedBuffer
+    private let pool: BufferPool?
+
+    fileprivate init(_ buffer: AlignedBuffer, of pool: BufferPool?) {
+        self.buffer = buffer
+        self.pool = pool
+    }
+
+    deinit { pool?.give(buffer) }
+
+    /// To be used as long as the lent buffer is held.
+    public var bytes: UnsafeMutableRawBufferPointer { buffer.bytes }
 }

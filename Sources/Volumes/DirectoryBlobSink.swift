@@ -48,10 +48,7 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
 
     func finish(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws {
         try complete(tail: tail, trailer: trailer)
-        try sync()
-        try volume.syncIncoming()
-        try link()
-        try volume.syncNames(of: [id])
+        try volume.publish(self, as: id)
     }
 
     func complete(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws {

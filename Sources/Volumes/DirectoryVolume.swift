@@ -130,16 +130,14 @@ public final class DirectoryVolume: Volume {
 
     public func syncIncoming() throws { try fileSystem.syncDirectory(directory + "/incoming") }
 
-    public func syncNames(of ids: [BlobID]) throws {
-        for branch in Set(ids.map { parent(of: directory + "/" + path(of: $0)) }).sorted() {
-            try fileSystem.syncDirectory(branch)
-        }
+    public func syncName(of id: BlobID) throws {
+        try fileSystem.syncDirectory(parent(of: directory + "/" + path(of: id)))
     }
 
     public func settle(_ id: BlobID) throws { try removeIfPresent(incomingPath(id)) }
 
     public func keep(_ id: BlobID) throws {
-        try syncBranch(of: id)
+        try syncNameIfAny(of: id)
         try settle(id)
     }
 
@@ -158,13 +156,13 @@ public final class DirectoryVolume: Volume {
         // blob. Synced also if the name was gone: whoever removed it may have failed before the sync, and a crash
         // would bring back a blob that nothing tells of.
         try removeIfPresent(directory + "/" + path(of: id))
-        try syncBranch(of: id)
+        try syncNameIfAny(of: id)
         try removeIfPresent(incomingPath(id))
     }
 
-    /// Makes durable what names the directory of a blob has, and has no more.
-    private func syncBranch(of id: BlobID) throws {
-        do { try fileSystem.syncDirectory(parent(of: directory + "/" + path(of: id))) } catch {
+    /// Makes durable what became of a blob's name, where it may never have had one.
+    private func syncNameIfAny(of id: BlobID) throws {
+        do { try syncName(of: id) } catch let error as FileSystemError {
             guard error.code == ENOENT else { throw error }  // no blob ever had a name there
         }
     }

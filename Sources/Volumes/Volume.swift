@@ -30,7 +30,7 @@ public protocol BlobSink: AnyObject, Sendable {
     func complete(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws
     /// Makes the complete file durable.
     func sync() throws
-    /// Gives the blob its name, which is durable once ``Volume/syncNames(of:)`` returns. Before it, the file was synced,
+    /// Gives the blob its name, which is durable once ``Volume/syncName(of:)`` returns. Before it, the file was synced,
     /// and then ``Volume/syncIncoming()`` called.
     func link() throws
     /// Removes all that was written, also after ``link()``.
@@ -72,8 +72,8 @@ public protocol Volume: Sendable {
     func beginBlob(_ id: BlobID, expectedLength: UInt64?, replacing: String?) throws -> any BlobSink
     /// Makes the names in `incoming/` durable.
     func syncIncoming() throws
-    /// Makes the names of blobs durable.
-    func syncNames(of ids: [BlobID]) throws
+    /// Makes the name of a blob durable.
+    func syncName(of id: BlobID) throws
     /// The blob's event is in the log: the name in `incoming/` goes. Not synced: a name that a crash brings
     /// back names a blob that the catalog knows.
     func settle(_ id: BlobID) throws
@@ -137,6 +137,14 @@ public protocol Volume: Sendable {
 }
 
 extension Volume {
+    /// Makes a complete blob durable, with its name. The name in `incoming/` stays until ``settle(_:)``.
+    public func publish(_ sink: any BlobSink, as id: BlobID) throws {
+        try sink.sync()
+        try syncIncoming()
+        try sink.link()
+        try syncName(of: id)
+    }
+
     /// - Parameter deep: everything, and not only presence and trailer.
     public func verify(_ id: BlobID, length: UInt64, sha256: [UInt8], deep: Bool) -> [BlobFlaw] {
         verify(id, length: length, sha256: sha256, depth: deep ? .whole : .trailer)

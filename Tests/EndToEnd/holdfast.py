@@ -113,6 +113,13 @@ class Server:
     def blobs(self, number):
         return sorted(p for p in (self.volume(number) / "blobs").rglob("*") if p.is_file())
 
+    def wait_alike(self):
+        """Every volume has the same replicas; what is reclaimed at the moment goes from one after the other."""
+        def alike():
+            one, two, three = ({path.name for path in self.blobs(n)} for n in (1, 2, 3))
+            return one == two == three
+        wait_until(alike, seconds=120, what="the same replicas on every volume")
+
     # Commands on the directory, whether or not the server runs.
 
     def command(self, *arguments, check=None):

@@ -159,8 +159,7 @@ class Soak:
             assert hashlib.sha256(body).digest() == hashlib.sha256(kept_body(n)).digest(), f"k{n}"
         assert self.server.fsck("--deep")[::2] == ([], 0)
         self.server.command("log", "verify", check=0)
-        replicas = [{path.name for path in self.server.blobs(n)} for n in (1, 2, 3)]
-        assert replicas[0] == replicas[1] == replicas[2]
+        self.server.wait_alike()
         assert not self.server.incoming()
         left = [p.name for p in (self.server.directory / "state").iterdir() if p.name.startswith(("check-", "snapshot-"))]
         assert not left

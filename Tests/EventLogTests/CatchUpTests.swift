@@ -34,7 +34,7 @@ import Volumes
         let (fixture, log) = try lagging(segments: segments)
         let mirror = fixture.mirror(3)
         var brought: [String] = []
-        let report = try log.catchUp(mirror) { brought.append($0.record.name) }
+        let report = try log.catchUp(mirror) { brought += $0.map(\.record.name) }
         #expect(brought == Array(try log.names().dropFirst(2)))
         #expect(report.events == UInt64(brought.count))
         #expect(report.bytes > 0)
@@ -51,7 +51,7 @@ import Volumes
         try log.append("meanwhile")
         #expect(throws: LogError.self) { try log.putInService(mirror) }
         var brought: [String] = []
-        #expect(try log.catchUp(mirror) { brought.append($0.record.name) }.events == 1)
+        #expect(try log.catchUp(mirror) { brought += $0.map(\.record.name) }.events == 1)
         #expect(brought == ["meanwhile"])
         #expect(try log.catchUp(mirror) { _ in }.events == 0)
         try log.putInService(mirror)

@@ -47,6 +47,32 @@ import Volumes
         #expect(try await store.get(stage.bucket, "k") == bytes)
     }
 
+    @Test func aRunAfterOneThatWasCancelledMendsWhatIsReportedThenAndWasMeanwhile() async throws {
+        let stage = try await StartedStore()
+        let store = stage.store
+        defer { store.close() }
+        let repair = DamageRepair(store)
+        let first = Task { await repair.run { Issue.record("\($0)") } }
+        first.cancel()
+        await first.value
+        for key in ["one", "two"] {
+            let put = try await store.put(stage.bucket, key, [UInt8](repeating: 1, count: 100_000))
+            let id = try #require(BlobID(bytes: put.value.record.pieces[0].blobID))
+            let path = try #require(
+                try stage.disk.files(below: "/volume-3/blobs").first { $0.hasSuffix("\(id)") })
+            try stage.disk.corrupt(path, at: 70_000)
+            store.inspection.reportDamage(id, volume: 3, .missing)
+        }
+        let second = Task { await repair.run { Issue.record("\($0)") } }
+        var mended: Set<String> = []
+        _ = try await event(of: store) { change in
+            if case .replicaRepaired(let change) = change { mended.insert(change.finding.key) }
+            return mended == ["one", "two"]
+        }
+        second.cancel()
+        await second.value
+    }
+
     @Test func aReportOfAReplicaThatIsGoodChangesNothing() async throws {
         let stage = try await StartedStore()
         let store = stage.store

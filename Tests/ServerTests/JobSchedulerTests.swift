@@ -319,6 +319,34 @@ import Testing
         await end(scheduler)
     }
 
+    @Test func aJobThatNeverEndsHangsWhereItWorksAndNotWhereItWaits() async throws {
+        let gate = Gate()
+        let ticked = Gate()
+        let scheduler = try scheduler([
+            JobDefinition(.confirm, .continuous) { context in
+                for beat in [JobBeat.waits, .worked] {
+                    context.pulse(beat)
+                    gate.enter()
+                    await ticked.wait()
+                    ticked.close()
+                }
+                return JobOutcome("")
+            }
+        ]) { $0.stallSeconds = 100 }
+        scheduler.tick()
+        try await eventually("its waiting") { gate.runs == 1 }
+        world.pass(100_000)
+        scheduler.tick()
+        #expect(try status(scheduler, "confirm").waitingFor?.contains("it hangs") != true)
+        ticked.open()
+        try await eventually("its work") { gate.runs == 2 }
+        world.pass(101)
+        try await settle(scheduler, "confirm", runs: 1)
+        #expect(try status(scheduler, "confirm").runs.failed == 1)
+        #expect(world.told == ["restart-job confirm"])
+        await end(scheduler)
+    }
+
     @Test func whatJobsDidIsKnownToTheNextServer() async throws {
         let job = JobDefinition(.snapshot, repository: "nas", .every(3600)) { _ in JobOutcome("taken") }
         let first = try scheduler([job])

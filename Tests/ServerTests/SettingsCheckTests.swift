@@ -59,6 +59,16 @@ import Testing
         #expect(error?.description.split(separator: "\n").count == 2)
     }
 
+    @Test func aDirectoryWhoseSocketsWouldHaveTooLongAPathIsNamed() {
+        let long = directory + "/" + String(repeating: "d", count: 107)
+        let problems = SettingsCheck(directory: long, environment: [:], flags: []).problems
+        #expect(problems.map(\.setting) == ["directory"])
+        #expect(problems.first?.problem.contains("the socket \(long)/state/takeover.sock has ") == true)
+        let short = "/tmp/" + String(repeating: "d", count: 107 - "/tmp//state/takeover.sock".count)
+        #expect(SettingsCheck(directory: short, environment: [:], flags: []).isGood)
+        #expect(!SettingsCheck(directory: short + "d", environment: [:], flags: []).isGood)
+    }
+
     /// What Kubernetes and others put beside a service is none of ours, unless it looks like a slip.
     @Test func variablesOfOthersAreLeftAlone() throws {
         let others = [

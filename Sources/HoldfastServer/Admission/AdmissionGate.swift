@@ -58,10 +58,12 @@ package struct AdmissionGate<Waiter: Sendable>: Sendable {
         return oldest
     }
 
+    static func fits(_ byteCount: Int, _ room: Int) -> Bool { byteCount == 0 || byteCount <= room }
+
     /// Takes out whose turn it is, if their bytes fit into `room`.
     mutating func popNext(at now: NIODeadline, room: Int) -> Waiting? {
         guard let next = isOverloaded ? queue.last : queue.first,
-            next.byteCount == 0 || next.byteCount <= room
+            Self.fits(next.byteCount, room)
         else { return nil }
         if isOverloaded { queue.removeLast() } else { queue.removeFirst() }
         notice(now - next.since, at: now)

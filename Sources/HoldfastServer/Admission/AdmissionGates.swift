@@ -81,7 +81,9 @@ package struct AdmissionGates<Waiter: Sendable>: Sendable {
         }
     }
 
-    private func fits(_ byteCount: Int) -> Bool { byteCount == 0 || bytesHeld + byteCount <= byteLimit }
+    private func fits(_ byteCount: Int) -> Bool {
+        AdmissionGate<Waiter>.fits(byteCount, byteLimit - bytesHeld)
+    }
 
     /// - Parameter waiter: made only for a request that has to wait.
     package mutating func ask(

@@ -80,6 +80,8 @@ package struct JobDefinition: Sendable {
 package final class JobContext: Sendable {
     /// What earlier runs came to.
     package let record: JobRecord
+    /// For a continuous job, whose progress has no end to be told by.
+    package let pulse: JobPulse
     private let gate: @Sendable (_ byteCount: Int) throws -> Void
     private let tell: @Sendable (Double) -> Void
     private let note: @Sendable (String) -> Void
@@ -87,9 +89,10 @@ package final class JobContext: Sendable {
     init(
         record: JobRecord, gate: @escaping @Sendable (Int) throws -> Void,
         tell: @escaping @Sendable (Double) -> Void,
-        note: @escaping @Sendable (String) -> Void
+        note: @escaping @Sendable (String) -> Void, pulse: @escaping JobPulse
     ) {
         self.record = record
+        self.pulse = pulse
         self.gate = gate
         self.tell = tell
         self.note = note

@@ -59,6 +59,8 @@ package final class JobScheduler: Sendable {
         /// What a run in the middle waits for.
         var heldUp: String?
         var isStalled = false
+        /// A continuous run has nothing to do.
+        var isIdle = false
         /// Runs that hung and were cancelled.
         var restarts: ActionWindow
         var retryAt: Timestamp?
@@ -245,6 +247,13 @@ package final class JobScheduler: Sendable {
             note: { [self] text in
                 if records[name].error != text { logger.error("\(name): \(text)") }
                 records.change(name) { $0.error = text }
+            },
+            pulse: { [self] beat in
+                let now = surroundings.clock().now
+                state.withLock {
+                    $0.entries[name]?.isIdle = beat == .waits
+                    $0.entries[name]?.heard = now
+                }
             })
         do { try ended(name, await definition.body(context)) } catch let stop as JobStopped {
             end(name)
@@ -335,6 +344,7 @@ extension JobScheduler.Entry {
         isForced = isAsked || isForced
         isAsked = false
         isStalled = false
+        isIdle = false
         started = now
         heard = now
         progress = nil

@@ -26,8 +26,9 @@ extension JobScheduler {
         let watchdog = surroundings.watchdog
         let hanging = state.withLock { state in
             names.filter { name in
-                guard let entry = state.entries[name], entry.isRunning, !entry.isStalled,
-                    !entry.definition.kind.rule.isContinuous,
+                // One that paces itself may rest for as long as it likes.
+                guard let entry = state.entries[name], entry.isRunning, !entry.isStalled, !entry.isIdle,
+                    entry.definition.control == nil,
                     now.seconds(since: entry.heard) > watchdog.stallSeconds
                 else { return false }
                 state.entries[name]?.isStalled = true

@@ -38,16 +38,16 @@ enum StoreJobs {
         let verifier = CompletionVerifier(store, VerifierPacer(share: Double(settings.verifyShare) / 100))
         let incidents = IncidentFollower(store, settings.incidents)
         var definitions: [JobDefinition] = [
-            JobDefinition(.confirm, .continuous) { _ in
-                try await verifier.run()
+            JobDefinition(.confirm, .continuous) { context in
+                try await verifier.run(context.pulse)
                 return JobOutcome("")
             },
             JobDefinition(.repair, .continuous) { context in
-                await repair.run { context.failed($0) }
+                await repair.run(context.pulse) { context.failed($0) }
                 return JobOutcome("")
             },
-            JobDefinition(.incidents, .continuous) { _ in
-                try await incidents.run()
+            JobDefinition(.incidents, .continuous) { context in
+                try await incidents.run(context.pulse)
                 return JobOutcome("")
             },
             JobDefinition(.reclaim, .every(reclaimSeconds)) { context in

@@ -154,6 +154,9 @@ func onThread<Value: Sendable>(_ name: String, _ body: @escaping @Sendable () th
     }
 }
 
+/// Bytes that the path of a Unix socket may have: unix(7).
+let unixPathLimit = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
+
 /// The address of a Unix socket.
 /// - Returns: `nil` if the path is longer than such an address takes.
 func withUnixAddress<Value>(
@@ -162,7 +165,7 @@ func withUnixAddress<Value>(
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let isSet = withUnsafeMutableBytes(of: &address.sun_path) { room in
-        guard path.utf8.count < room.count else { return false }
+        guard path.utf8.count <= unixPathLimit else { return false }
         room.copyBytes(from: path.utf8)
         return true
     }

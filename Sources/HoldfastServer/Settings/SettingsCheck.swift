@@ -37,6 +37,7 @@ public struct SettingsCheck: Sendable {
         self.settings = settings
         for problem in problems { note(problem) }
         checkAddresses()
+        checkSockets()
         checkFiles(environment)
         for user in settings.users {
             noting(UserSetting.name, file) { try user.check() }
@@ -64,6 +65,20 @@ public struct SettingsCheck: Sendable {
                 setting: SettingName.admin.rawValue, source: settings.origins[.admin] ?? "default",
                 reason: "is \(settings.admin), which is where S3 clients connect: it takes a port of its own")
         )
+    }
+
+    /// The path of a Unix socket may be long, and not as long as others.
+    private mutating func checkSockets() {
+        let state = settings.store.stateDirectory
+        let paths = [AdminSocket.path(state), TakeoverSocket.path(state)]
+        guard let path = paths.max(by: { $0.utf8.count < $1.utf8.count }), path.utf8.count > unixPathLimit
+        else { return }
+        note(
+            SettingError(
+                setting: "directory", source: "command line",
+                reason:
+                    "is too long by \(path.utf8.count - unixPathLimit) bytes: the socket \(path) has \(path.utf8.count), and the path of a socket may have \(unixPathLimit); a shorter path, a symbolic link to it too, will do"
+            ))
     }
 
     /// The files of secrets, each read as a start reads it.

@@ -46,8 +46,9 @@ public final class IncidentFollower: Sendable {
 
     /// Follows the log until the task is cancelled.
     /// - Throws: why a round could not be finished; the next run begins where it began.
-    public func run() async throws {
+    public func run(_ pulse: @escaping JobPulse = { _ in }) async throws {
         while !Task.isCancelled {
+            pulse(.worked)
             // Of the catalog, which comes after the log: what is committed while this round looks wakes the next.
             let position = try inspection.catalog.read { try $0.position().sequence }
             let isMore = try await round()
@@ -58,6 +59,7 @@ public final class IncidentFollower: Sendable {
                 if hasOpen.withLock({ $0 }) {
                     try await Task.sleep(for: Self.openPause)
                 } else {
+                    pulse(.waits)
                     await store.waitForEvents(after: position)
                 }
             } catch { return }  // cancelled

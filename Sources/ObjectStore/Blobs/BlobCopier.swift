@@ -46,10 +46,7 @@ struct BlobCopier: Sendable {
     ) throws -> CopyReport {
         let staged = try stage(id, content: content, to: target, replacing: replacing, owner: owner)
         do {
-            try staged.sink.sync()
-            try target.syncIncoming()
-            try staged.sink.link()
-            try target.syncNames(of: [id])
+            try target.publish(staged.sink, as: id)
         } catch {
             try staged.sink.abort()
             throw error
@@ -156,13 +153,9 @@ struct BlobCopier: Sendable {
             id: id, sink: sink, bytes: info.length, source: SourceText.list(blocks.origins))
     }
 
-    /// For those who copy at the same time: see ``BufferPool``.
-    private static let buffers = BufferPool(bufferSize: chunkBlocks * Limits.blockSize, limit: 16)
-
     private func fill(_ sink: any BlobSink, with info: BlobInfo, from blocks: some BlockSource) throws {
-        let pooled = Self.buffers.tryTake()
-        defer { if let pooled { Self.buffers.give(pooled) } }
-        let buffer = pooled ?? AlignedBuffer(capacity: Self.buffers.bufferSize)
+        let buffer = OpenReplica.buffers.lend()
+        defer { withExtendedLifetime(buffer) {} }
         let total = BlockMath.count(info.length)
         var sha256 = SHA256()
         var checksums: [UInt32] = []

@@ -24,7 +24,7 @@ final class BlobUpload: @unchecked Sendable {
     private let keySalt: [UInt8]?
     private let digests: UploadDigests
     private let slots = Slots(limit: buffersInFlight)
-    private var current: SharedBuffer?
+    private var current: LentBuffer?
     private var filled = 0
     private(set) var length: UInt64 = 0
 
@@ -47,16 +47,16 @@ final class BlobUpload: @unchecked Sendable {
         var offset = 0
         while offset < bytes.count {
             let shared = try await currentBuffer()
-            let count = min(bytes.count - offset, shared.buffer.capacity - filled)
+            let count = min(bytes.count - offset, shared.bytes.count - filled)
             bytes.withUnsafeBytes { source in
                 let room = UnsafeMutableRawBufferPointer(
-                    rebasing: shared.buffer.bytes[filled..<filled + count])
+                    rebasing: shared.bytes[filled..<filled + count])
                 room.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<offset + count]))
             }
             filled += count
             length += UInt64(count)
             offset += count
-            if filled == shared.buffer.capacity { try await send(shared, count: filled, aligned: filled) }
+            if filled == shared.bytes.count { try await send(shared, count: filled, aligned: filled) }
         }
     }
 
@@ -90,17 +90,17 @@ final class BlobUpload: @unchecked Sendable {
         engine.blobsBeingWritten.withLock { _ = $0.remove(id) }
     }
 
-    private func currentBuffer() async throws -> SharedBuffer {
+    private func currentBuffer() async throws -> LentBuffer {
         if let current { return current }
         try requireQuorum()
-        let shared = SharedBuffer(await engine.uploadBuffers.take(), of: engine.uploadBuffers)
+        let shared = await engine.uploadBuffers.borrow()
         current = shared
         filled = 0
         return shared
     }
 
     /// Hands `count` bytes to the digests and the first `aligned` of them to the volumes.
-    private func send(_ shared: SharedBuffer, count: Int, aligned: Int) async throws {
+    private func send(_ shared: LentBuffer, count: Int, aligned: Int) async throws {
         await slots.take()
         current = nil
         let slots = slots

@@ -2,20 +2,6 @@ import Model
 import Synchronization
 import Volumes
 
-/// A filled buffer that several threads read: each volume's writer and the digests. It goes back to the pool
-/// when the last of them lets go of it, which for a volume that hangs may be long after the upload has ended.
-final class SharedBuffer: Sendable {
-    let buffer: AlignedBuffer
-    private let pool: BufferPool
-
-    init(_ buffer: AlignedBuffer, of pool: BufferPool) {
-        self.buffer = buffer
-        self.pool = pool
-    }
-
-    deinit { pool.give(buffer) }
-}
-
 /// One blob on its way to every volume that was in service when it began.
 ///
 /// Each volume's calls run in order on its own writer thread; none waits for another volume. A volume that
@@ -50,10 +36,10 @@ final class ReplicatedBlob: Sendable {
 
     /// Appends bytes `range` of the buffer: a multiple of the alignment. `done` is called once for each
     /// volume, on any thread.
-    func append(_ shared: SharedBuffer, _ range: Range<Int>, done: @escaping @Sendable () -> Void) {
+    func append(_ shared: LentBuffer, _ range: Range<Int>, done: @escaping @Sendable () -> Void) {
         for replica in replicas {
             replica.perform(watch) { sink in
-                try sink.append(UnsafeRawBufferPointer(rebasing: shared.buffer.bytes[range]))
+                try sink.append(UnsafeRawBufferPointer(rebasing: shared.bytes[range]))
             } ended: {
                 done()
             }
@@ -64,11 +50,11 @@ final class ReplicatedBlob: Sendable {
 
     /// Writes the rest of the bytes and the trailer, and makes the blob durable under its name on each
     /// volume.
-    func finish(_ shared: SharedBuffer?, _ range: Range<Int>, trailer: BlobTrailer) async {
+    func finish(_ shared: LentBuffer?, _ range: Range<Int>, trailer: BlobTrailer) async {
         await each { replica, ended in
             replica.perform(watch) { sink in
                 let tail =
-                    shared.map { UnsafeRawBufferPointer(rebasing: $0.buffer.bytes[range]) }
+                    shared.map { UnsafeRawBufferPointer(rebasing: $0.bytes[range]) }
                     ?? UnsafeRawBufferPointer(start: nil, count: 0)
                 try sink.finish(tail: tail, trailer: trailer)
             } ended: {

@@ -41,13 +41,13 @@ final class UploadDigests: Sendable {
     }
 
     /// - Precondition: every update but the last has a whole number of blocks.
-    func update(_ shared: SharedBuffer, _ range: Range<Int>, done: @escaping @Sendable () -> Void) {
+    func update(_ shared: LentBuffer, _ range: Range<Int>, done: @escaping @Sendable () -> Void) {
         perform(lanes.0) { [self] in
-            md5.withLock { $0.update(UnsafeRawBufferPointer(rebasing: shared.buffer.bytes[range])) }
+            md5.withLock { $0.update(UnsafeRawBufferPointer(rebasing: shared.bytes[range])) }
             done()
         }
         perform(lanes.1) { [self] in
-            let bytes = UnsafeRawBufferPointer(rebasing: shared.buffer.bytes[range])
+            let bytes = UnsafeRawBufferPointer(rebasing: shared.bytes[range])
             content.withLock { content in
                 content.sha256.update(bytes)
                 content.client?.update(bytes)

@@ -72,15 +72,18 @@ enum Opening {
                     recovery.lagging.contains(handle.index)
                 {
                     let others = opened.filter { $0.index != handle.index }.map(\.volume)
+                    let missed = missedBlobs(
+                        of: handle.volume, catalog, BlobCopier(sources: others), environment)
+                    defer { missed.lane.finish() }
                     try log.consulting(mirrors) {
-                        _ = try log.catchUp(lagging) {
-                            if brought.last?.volume != handle.index {
+                        _ = try log.catchUp(lagging) { events in
+                            if let first = events.first?.sequence, brought.last?.volume != handle.index {
                                 if opened.count - recovery.lagging.count >= Limits.writeQuorum {
-                                    try refuseIfMuchIsMissing(from: $0.sequence, log, catalog)
+                                    try refuseIfMuchIsMissing(from: first, log, catalog)
                                 }
-                                brought.append((handle.index, $0.sequence))
+                                brought.append((handle.index, first))
                             }
-                            try bring($0, to: handle.volume, catalog, BlobCopier(sources: others))
+                            try missed.bring(events)
                         }
                     }
                     try log.putInService(lagging)
@@ -126,6 +129,15 @@ enum Opening {
         LogMirror(
             fileSystem: fileSystem, directory: directory + "/log", quarantine: directory + "/quarantine",
             index: index, lane: lane)
+    }
+
+    /// - Returns: what brings a volume up to date. Who asked for it finishes its lane.
+    static func missedBlobs(
+        of volume: any Volume, _ catalog: Catalog, _ copier: BlobCopier, _ environment: StoreEnvironment
+    ) -> MissedBlobs {
+        let shape = LaneShape("return-\(volume.index)", threads: MissedBlobs.threadCount, capacity: 1024)
+        return MissedBlobs(
+            volume: volume, catalog: catalog, copier: copier, lane: environment.makeLane(shape))
     }
 
     static func handle(_ volume: DirectoryVolume, _ environment: StoreEnvironment) -> VolumeHandle {
@@ -281,38 +293,5 @@ enum Opening {
             }
         }
         return removed
-    }
-
-    /// Does for a volume that missed `event` what the event says of blobs: copies those that are still
-    /// needed, removes those that are gone.
-    static func bring(
-        _ event: LoggedEvent, to volume: any Volume, _ catalog: Catalog, _ copier: BlobCopier
-    ) throws {
-        var wanted: [EventPiece] = []
-        switch event.record.change {
-        case .versionPublished(let change): wanted = change.pieces
-        case .partPublished(let change): wanted = [change.piece]
-        case .reclaimed(let change):
-            for bytes in change.blobIds {
-                if let id = BlobID(bytes: bytes), try catalog.read({ try $0.blob(id) }) == nil {
-                    try volume.removeBlob(id)
-                }
-            }
-        default: break
-        }
-        for piece in wanted {
-            guard let id = BlobID(bytes: piece.blobID), let row = try catalog.read({ try $0.blob(id) }),
-                !row.isReclaiming
-            else { continue }
-            let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
-            if flaws.isEmpty { continue }
-            let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-            do {
-                try copier.copy(id, content: BlobContent(row), to: volume, replacing: reason)
-            } catch is BlobFlaw {
-                // No volume in service has it good. What is lost keeps no volume away; it is found when what was brought
-                // is read back.
-            }
-        }
     }
 }

@@ -2,6 +2,7 @@ import Catalog
 import EventLog
 import Foundation
 import Model
+import Synchronization
 import Volumes
 
 /// Brings a volume that was set aside back to good standing, from the log alone.
@@ -40,44 +41,52 @@ struct VolumeReturn {
         defer { engine.refills.end(index) }
         do {
             _ = try Opening.clearIncoming(volume, ledger.catalog)
-            let copier = BlobCopier(sources: engine.volumes.inService.map(\.volume))
-            var paced = copier
-            paced.copied = { [refills = engine.refills] count in
+            var copier = BlobCopier(sources: engine.volumes.inService.map(\.volume))
+            let isPaced = Atomic(true)
+            copier.copied = { [refills = engine.refills] count in
                 refills.change(index) { $0.underWay += UInt64(count) }
-                try refills.pace(index, count)
+                if isPaced.load(ordering: .relaxed) { try refills.pace(index, count) }
             }
-            try bringEndangered(to: volume, paced)
+            let missed = Opening.missedBlobs(of: volume, ledger.catalog, copier, engine.environment)
+            defer { missed.lane.finish() }
+            // A replica that is there before its event is no harm; that the log does not have its event yet, it may wait
+            // for. These have the fewest others.
+            try missed.bring(EndangeredBlobs(catalog: ledger.catalog).find(except: index))
             engine.refills.change(index) { $0.underWay = 0 }
             var reclaimed: [SequenceNumber] = []
-            var isPaced = true
-            let bringEvent: (LoggedEvent) throws -> Void = { event in
-                try meet(event, index)
-                try Opening.bring(event, to: volume, ledger.catalog, isPaced ? paced : copier)
-                if isPaced { try engine.refills.pace(index, event.payloadLength) }
-                engine.refills.change(index) { $0.finish(event) }
-                if case .reclaimed(let change) = event.record.change {
-                    reclaimed += change.payloadSequences.map { SequenceNumber($0) }
+            let bringEvents: ([LoggedEvent]) throws -> Void = { events in
+                if let first = events.first { try meet(first, index) }
+                try missed.bring(events)
+                for event in events {
+                    if isPaced.load(ordering: .relaxed) {
+                        try engine.refills.pace(index, event.payloadLength)
+                    }
+                    engine.refills.change(index) { $0.finish(event) }
+                    if case .reclaimed(let change) = event.record.change {
+                        reclaimed += change.payloadSequences.map { SequenceNumber($0) }
+                    }
                 }
             }
             // An event may be damaged on every mirror that is left: this one may have it, or another that is out.
             let witnesses = [mirror] + engine.volumes.setAside.compactMap { witness($0.index) }
             var behind = ledger.log.head.sequence
             var report = try ledger.log.consulting(witnesses) {
-                try ledger.log.catchUp(mirror, before: bringEvent)
+                try ledger.log.catchUp(mirror, before: bringEvents)
             }
             // What is committed meanwhile is brought as well, until what is left is little: nothing is committed
             // while the rest is brought. A rate that is slower than the writes never gets there, and is let go.
             for round in 1..<Self.roundLimit
             where ledger.log.head.sequence.rawValue - behind.rawValue > Self.restCount {
-                isPaced = round < Self.pacedRoundLimit
+                isPaced.store(round < Self.pacedRoundLimit, ordering: .relaxed)
                 behind = ledger.log.head.sequence
                 let added = try ledger.log.consulting(witnesses) {
-                    try ledger.log.catchUp(mirror, before: bringEvent)
+                    try ledger.log.catchUp(mirror, before: bringEvents)
                 }
                 report.events += added.events
                 report.bytes += added.bytes
             }
-            let last = try ledger.log.consulting(witnesses) { try finish(handle, mirror, copier) }
+            isPaced.store(false, ordering: .relaxed)
+            let last = try ledger.log.consulting(witnesses) { try finish(handle, mirror, missed) }
             report.events += last.events
             report.bytes += last.bytes
             // Copied segments came without these; the volume's own still have them.
@@ -100,14 +109,12 @@ struct VolumeReturn {
         return Opening.mirror(at: path, index: index, fileSystem, lane: InlineLane())
     }
 
-    private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ copier: BlobCopier) throws
+    private func finish(_ handle: VolumeHandle, _ mirror: LogMirror, _ missed: MissedBlobs) throws
         -> CatchUpReport
     {
         let engine = engine
         return try engine.onCommitThread {
-            let report = try engine.ledger.log.catchUp(mirror) {
-                try Opening.bring($0, to: handle.volume, engine.ledger.catalog, copier)
-            }
+            let report = try engine.ledger.log.catchUp(mirror, before: missed.bring)
             try engine.ledger.log.putInService(mirror)
             engine.volumes.place(handle, inService: true)
             return report
@@ -123,22 +130,6 @@ struct VolumeReturn {
             engine.refills.change(index) {
                 $0.events = head.rawValue + 1 - event.sequence.rawValue
                 $0.bytes = totals.bytes
-            }
-        }
-    }
-
-    /// Blobs that another volume has no good replica of are brought before all others: they have the fewest. A
-    /// replica that is there before its event is no harm; that the log does not have its event yet, it may wait for.
-    private func bringEndangered(to volume: any Volume, _ copier: BlobCopier) throws {
-        for id in try EndangeredBlobs(catalog: engine.ledger.catalog).find(except: volume.index) {
-            guard let row = try engine.ledger.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
-                continue
-            }
-            let flaws = volume.verify(id, length: row.length, sha256: row.sha256, deep: false)
-            if flaws.isEmpty { continue }
-            let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
-            do { try copier.copy(id, to: volume, replacing: reason) } catch is BlobFlaw {
-                // Nobody has it whole: the event that names it will say so, after the others are brought.
             }
         }
     }

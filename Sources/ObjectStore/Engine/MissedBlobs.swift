@@ -1,0 +1,57 @@
+import Catalog
+import EventLog
+import Model
+import Synchronization
+import Volumes
+
+/// Does for a volume what events that it missed say of blobs: copies those that are still needed, removes those that
+/// are gone.
+struct MissedBlobs {
+    /// Threads that copy: they wait for the volume's disk most of the time.
+    static let threadCount = 8
+
+    let volume: any Volume
+    let catalog: Catalog
+    let copier: BlobCopier
+    let lane: any Lane
+
+    /// - Throws: what the volume's directory throws. That a blob is good nowhere throws nothing.
+    func bring(_ events: [LoggedEvent]) throws {
+        var wanted: [BlobID] = []
+        for event in events {
+            switch event.record.change {
+            case .versionPublished(let change):
+                wanted += change.pieces.compactMap { BlobID(bytes: $0.blobID) }
+            case .partPublished(let change): wanted += [BlobID(bytes: change.piece.blobID)].compactMap(\.self)
+            case .reclaimed(let change):
+                for id in change.blobIds.compactMap({ BlobID(bytes: $0) })
+                where try catalog.read({ try $0.blob(id) }) == nil {
+                    try volume.removeBlob(id)
+                }
+            default: break
+            }
+        }
+        try bring(wanted)
+    }
+
+    /// Copies those of the blobs that are still needed and that the volume does not have good.
+    func bring(_ ids: [BlobID]) throws {
+        var known: Set<BlobID> = []
+        let rows = try ids.filter { known.insert($0).inserted }.compactMap { id in
+            try catalog.read { try $0.blob(id) }
+        }
+        _ = try CopyBatch(to: volume, lane: lane).copy(rows.filter { !$0.isReclaiming }, length: \.length) {
+            [volume, copier] row in
+            let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, deep: false)
+            if flaws.isEmpty { return nil }
+            let reason = flaws == [.missing] ? nil : flaws.map(\.description).joined(separator: "; ")
+            do {
+                return try copier.stage(row.id, content: BlobContent(row), to: volume, replacing: reason)
+            } catch is BlobFlaw {
+                // No volume in service has it good. What is lost keeps no volume away; it is found when what was brought
+                // is read back.
+                return nil
+            }
+        }
+    }
+}
