@@ -93,7 +93,7 @@ public final class CompletionVerifier: Sendable {
 
     private func verify(
         _ published: [LoggedEvent], from: SequenceNumber, through: SequenceNumber, on volume: any Volume,
-        _ pulse: JobPulse
+        _ pulse: @escaping JobPulse
     ) async throws -> ([EventConfirmationException], [Finding]) {
         var exceptions: [EventConfirmationException] = []
         var findings: [Finding] = []

@@ -81,8 +81,8 @@ def under_load(server, volume, fail, mend, reason):
     assert load.retries <= len(load.workers), "only what was in flight may have been refused"
     print(f"{load.acknowledged} changes acknowledged, {load.retries} requests sent again")
     load.prove(whole=True)
-    changes = [name for event in server.log() for name in event["event"] if name.startswith("volume")]
-    assert changes[0] == "volumeSetAside" and changes[-1] == "volumeReturned"
+    changes = [(name, change) for event in server.log() for name, change in event["event"].items() if name.startswith("volume")]
+    assert changes[0][0] == "volumeSetAside" and changes[-1][0] == "volumeReturned", changes
     assert server.fsck("--deep")[::2] == ([], 0)
     server.command("log", "verify", check=0)
     server.wait_alike()
