@@ -14,6 +14,7 @@ import time
 from stage import Stage, arguments, median
 
 PART_OF_PEAK = 0.5
+REPOSITORY = "kept"
 
 
 def fill(stage, gigabytes):
@@ -87,13 +88,13 @@ class Work:
 
     @contextlib.contextmanager
     def everything(self):
-        """The scrub, snapshots, checks, and each job that can be asked to run."""
+        """All that the server does by itself: the scrub, and each other job as soon as it has ended."""
         def jobs(number):
-            for name in ("lifecycle", "reclaim"):
+            for name in ("lifecycle", "reclaim", *(f"{kind}:{REPOSITORY}" for kind in ("snapshot", "verify", "drill", "prune"))):
                 self.command("jobs", "run", self.stage.store, name)
             time.sleep(0.5)
 
-        with self.scrub(), self.snapshots(), self.checks(), Again(jobs):
+        with self.scrub(), Again(jobs):
             yield
 
 
@@ -132,7 +133,11 @@ def main():
     parser.add_argument("--work", default="scrub,snapshots,everything", help="comma-separated, of scrub, snapshots, checks, everything")
     parser.add_argument("--operations", default="get,put")
     options = parser.parse_args()
-    with Stage(options) as stage:
+    def settings(directory):
+        return {"repositories": {REPOSITORY: {"directory": str(directory / REPOSITORY), "keep-last": 2, "drill-sample": 20,
+                                              "verify-percent": 100}}}
+
+    with Stage(options, settings=settings) as stage:
         fill(stage, options.gigabytes)
         stage.load("get", "--size", 4096, "--connections", 16, "--seconds", 1, "--prefix", "get-", "--keys", 1000)
         stage.command("scrub", "pause", stage.store)

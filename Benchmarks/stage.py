@@ -26,15 +26,20 @@ def arguments(description):
 class Stage:
     """A new store, served while the context is open."""
 
-    def __init__(self, options, *flags):
+    def __init__(self, options, *flags, settings=None):
+        """`settings` are called with the directory of it all, and give what stands in the store's file of settings."""
         self.options = options
         self.flags = flags
+        self.settings = settings
 
     def __enter__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-bench-", dir=self.options.directory))
         self.store = self.directory / "store"
         self.process = None
         try:
+            if self.settings:
+                self.store.mkdir()
+                (self.store / "holdfast.json").write_text(json.dumps(self.settings(self.directory)))
             self.start()
         except BaseException:
             shutil.rmtree(self.directory)

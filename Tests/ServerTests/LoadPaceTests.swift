@@ -64,6 +64,25 @@ import Testing
         #expect(world.run(pace, seconds: 60) < 0.05)
     }
 
+    /// What was answered before it began is neither: it would be taken for what its copying did.
+    @Test func whatIsAnsweredWhileNobodyCopiesCountsForNothing() {
+        let world = World(copying: 2_000_000, resting: 2_000_000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 60)
+        let share = world.run(pace, seconds: 10)
+        for _ in 0..<50 {
+            // Slow for its own reasons, each time for as long as nothing is copied.
+            world.state.withLock {
+                $0.copying = 900_000_000
+                $0.now += 3600
+            }
+            pace.spent(1)
+            world.state.withLock { $0.copying = 2_000_000 }
+            _ = world.run(pace, seconds: 1)
+        }
+        #expect(world.run(pace, seconds: 10) > share - 0.15)
+    }
+
     @Test func itTakesMostOfTheTimeWhileTheyDoNot() {
         let world = World(copying: 2_000_000, resting: 2_000_000)
         let pace = world.pace()

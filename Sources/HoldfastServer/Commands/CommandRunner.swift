@@ -249,13 +249,13 @@ public struct CommandRunner: Sendable {
         _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
         let known = repositories.first { $0.place == path }
-        let load = scrub.newLoadReader()
-        let pace = LoadPace { load.take() }
         let report = try await jobs.asGuest(.snapshot, repository: known?.name) {
             let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
             defer { repository.close() }
-            return try await SnapshotCreation(store, repository, named: known?.name, pace: { pace.spent($0) })
-                .run(name: name) { output.progress($0) }
+            return try await SnapshotCreation(
+                store, repository, named: known?.name, pace: { [jobs] in jobs.pace($0) }
+            )
+            .run(name: name) { output.progress($0) }
         }
         let line = SnapshotReports.CreationLine(report)
         try output.line(line, json: json, line.text)

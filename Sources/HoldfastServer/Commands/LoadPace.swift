@@ -2,17 +2,20 @@ import Foundation
 import Integrity
 import Synchronization
 
-/// Keeps a snapshot from being felt: it copies for a while and rests for a while, by the same loop as the scrub, and
-/// without rests while nobody asks for anything.
+/// Keeps what has time from being felt: it copies for a while and rests for a while, by the same loop as the scrub, and
+/// without rests while nobody asks for anything. Those who share one rest together: they are felt together.
 package final class LoadPace: Sendable {
     /// A time of copying, in seconds: many requests are answered in it, and none waits for long.
     private static let stretch = 0.025
     /// Seconds it rests at once, at most.
     private static let longestRest = 1.0
+    /// Nobody copied for so many seconds: what was answered in them tells of neither.
+    private static let silence = 3.0
 
     private struct State {
         var governor = LoadGovernor()
         var copyingSince: Double
+        var heard: Double
         var restingUntil = 0.0
         /// The rest is over when somebody has counted the requests that were answered in it.
         var isResting = false
@@ -35,13 +38,20 @@ package final class LoadPace: Sendable {
         self.load = load
         self.uptime = uptime
         self.wait = wait
-        state = Mutex(State(copyingSince: uptime()))
+        let now = uptime()
+        state = Mutex(State(copyingSince: now, heard: now))
     }
 
     /// Told of bytes that were copied, by whichever thread copied them: may keep it waiting.
     package func spent(_ byteCount: Int) {
         let now = uptime()
         let rest = state.withLock { state -> Double in
+            if now - state.heard > Self.silence {
+                _ = load()
+                state.isResting = false
+                state.copyingSince = now
+            }
+            state.heard = now
             if !state.isResting { begin(&state, at: now) }
             return state.isResting ? max(0, state.restingUntil - now) : 0
         }

@@ -15,13 +15,20 @@ extension JobScheduler {
         var count = byteCount
         while true {
             switch verdict(name, count) {
-            case .go: return
+            case .go:
+                if state.withLock({ $0.entries[name]?.definition.kind.rule.isLeisurely }) == true {
+                    surroundings.pace(byteCount)
+                }
+                return
             case .stop(let error): throw error
             case .wait(let seconds, _): surroundings.sleep(min(seconds, Self.longestNap))
             }
             count = 0
         }
     }
+
+    /// As ``JobContext/spent(_:)`` of those that have time, for what a command does.
+    package func pace(_ byteCount: Int) { surroundings.pace(byteCount) }
 
     private func verdict(_ name: String, _ byteCount: Int) -> Verdict {
         // One in this thread's task: a run that hangs is cancelled, and so is every run when the server stops.

@@ -11,8 +11,6 @@ struct RepositoryJobs: Sendable {
     let store: ObjectStore
     let setting: RepositorySetting
     let findings: RepositoryFindings
-    /// Makes a reader of how long requests take.
-    let newLoad: @Sendable () -> LatencyReader
     /// A directory of a real file system.
     let scratch: String
 
@@ -49,14 +47,8 @@ struct RepositoryJobs: Sendable {
         // Where a repository was and is no more, its disk is not mounted: a new one would fill another disk.
         let repository = try open(creates: context.record.succeeded == nil)
         defer { repository.close() }
-        let load = newLoad()
-        let pace = LoadPace(load: { load.take() })
         let creation = SnapshotCreation(
-            store, repository, named: setting.name,
-            pace: {
-                try context.spent($0)
-                pace.spent($0)
-            })
+            store, repository, named: setting.name, pace: { try context.spent($0) })
         let report = try await creation.run { context.progress($0) }
         return JobOutcome(SnapshotReports.CreationLine(report).text)
     }

@@ -21,6 +21,9 @@ enum StoreJobs {
         var surroundings = JobScheduler.Surroundings(
             isRepairing: { inspection.pendingRepairs > 0 || inspection.refills.isRunning })
         surroundings.watchdog = watchdog
+        let load = scrub.newLoadReader()
+        let pace = LoadPace { load.take() }
+        surroundings.pace = { pace.spent($0) }
         let definitions =
             isServing
             ? definitions(store, settings, scrub, logger, space) : told(store, settings, scrub)
@@ -77,8 +80,7 @@ enum StoreJobs {
         let findings = RepositoryFindings(store, scrub.openFindings)
         let repositories = settings.repositories.flatMap {
             RepositoryJobs(
-                store: store, setting: $0, findings: findings, newLoad: { scrub.newLoadReader() },
-                scratch: settings.store.stateDirectory
+                store: store, setting: $0, findings: findings, scratch: settings.store.stateDirectory
             ).definitions
         }
         var definitions: [JobDefinition] = [
