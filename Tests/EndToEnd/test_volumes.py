@@ -14,7 +14,8 @@ MEGABYTE = 1 << 20
 
 
 class Mount:
-    """A file system of its own for one volume; its disk can be taken out and put back."""
+    """A file system of its own for one volume; its disk can be taken out and put back. It has room for what a fast machine writes
+    while a slow one brings the volume back: a volume that is full stays away."""
 
     def __init__(self, place, kind, megabytes, directory):
         place.mkdir(parents=True)
@@ -136,7 +137,7 @@ def test_a_file_in_place_of_a_volume(store):
 
 def test_a_full_volume(store, mounted):
     place = store.volume(3)
-    mounted(place, "tmpfs", 400)
+    mounted(place, "tmpfs", 1500)
     store.start()
     ballast = place / "lost+found"
 
@@ -149,14 +150,14 @@ def test_a_full_volume(store, mounted):
 
 
 def test_a_disk_that_is_taken_out_and_put_back(store, mounted):
-    mount = mounted(store.volume(1), "ext4", 600)
+    mount = mounted(store.volume(1), "ext4", 4000)
     store.start()
     # The mount point is an empty directory now, which must not be taken for a volume that was emptied.
     under_load(store, 1, mount.unmount, mount.mount, "is empty: mount its disk")
 
 
 def test_a_disk_whose_file_system_gave_up(store, mounted):
-    mount = mounted(store.volume(2), "ext4", 600)
+    mount = mounted(store.volume(2), "ext4", 4000)
     store.start()
     load = Load(store, seed(), tries=3)
     with load:
