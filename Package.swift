@@ -23,6 +23,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Tests run once and are compiled each time: they are not optimised, what they test is.
+let tested: [SwiftSetting] = strict + [.unsafeFlags(["-Onone"])]
+
 /// Set by `Scripts/fuzz`: libFuzzer's runtime, which `holdfast-fuzz` is then linked with.
 let fuzzer = Context.environment["HOLDFAST_FUZZ"]
 let instrumented: [SwiftSetting] =
@@ -172,55 +175,55 @@ let package = Package(
             swiftSettings: strict + (fuzzer == nil ? [] : [.define("HOLDFAST_LIBFUZZER")]),
             linkerSettings: fuzzer.map { [.unsafeFlags([$0]), .linkedLibrary("stdc++")] } ?? []),
         .testTarget(
-            name: "FuzzTests", dependencies: ["FuzzEntries", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
-        .testTarget(name: "DigestsTests", dependencies: ["Digests"], swiftSettings: strict),
+            name: "FuzzTests", dependencies: ["FuzzEntries", "TestSupport"], swiftSettings: tested),
+        .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: tested),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests"], swiftSettings: tested),
         .testTarget(
-            name: "EncryptionTests", dependencies: ["Encryption", "TestSupport"], swiftSettings: strict),
+            name: "EncryptionTests", dependencies: ["Encryption", "TestSupport"], swiftSettings: tested),
         .testTarget(
-            name: "VolumesTests", dependencies: ["Volumes", "TestSupport"], swiftSettings: strict),
+            name: "VolumesTests", dependencies: ["Volumes", "TestSupport"], swiftSettings: tested),
         .testTarget(
-            name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: strict),
+            name: "EventLogTests", dependencies: ["EventLog", "TestSupport"], swiftSettings: tested),
         .testTarget(
             name: "FormatsTests",
             dependencies: [
                 "EventLog", "Catalog", "Encryption", "HoldfastServer", "S3", "TestSupport", grdb, logging,
                 protobuf,
             ],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
             name: "CatalogTests",
             dependencies: ["Catalog", "Model", "TestSupport", grdb, sqlite, protobuf],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
             name: "ObjectStoreTests",
             dependencies: ["Encryption", "Integrity", "ObjectStore", "TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
-            name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: strict
+            name: "IntegrityTests", dependencies: ["Integrity", "TestSupport"], swiftSettings: tested
         ),
         .testTarget(
             name: "SnapshotsTests",
             dependencies: ["Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes"],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
             name: "S3RepositoryTests", dependencies: ["Model", "S3Repository", "TestSupport"],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
             name: "ImportingTests",
             dependencies: [
                 "Catalog", "Importing", "Integrity", "Model", "ObjectStore", "S3", "S3Repository",
                 "TestSupport", "Volumes",
             ],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
             name: "NotificationsTests",
             dependencies: ["Model", "Notifications", "ObjectStore", "TestSupport", "Volumes"],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
             name: "S3Tests",
             dependencies: ["S3", "Digests", "Encryption", "Model", "ObjectStore", "TestSupport", httpTypes],
-            swiftSettings: strict),
+            swiftSettings: tested),
         .testTarget(
             name: "ServerTests",
             dependencies: [
@@ -228,6 +231,6 @@ let package = Package(
                 "Volumes",
                 logging, nioCore, nioHTTP1,
             ],
-            swiftSettings: strict),
+            swiftSettings: tested),
     ]
 )
