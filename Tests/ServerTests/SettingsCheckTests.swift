@@ -63,7 +63,7 @@ import Testing
         let long = directory + "/" + String(repeating: "d", count: 107)
         let problems = SettingsCheck(directory: long, environment: [:], flags: []).problems
         #expect(problems.map(\.setting) == ["directory"])
-        #expect(problems.first?.problem.contains("the socket \(long)/state/takeover.sock has ") == true)
+        #expect(problems.first?.problem.contains("the socket \(long)/state/holdfast.sock has ") == true)
         let short = "/tmp/" + String(repeating: "d", count: 107 - "/tmp//state/takeover.sock".count)
         #expect(SettingsCheck(directory: short, environment: [:], flags: []).isGood)
         #expect(!SettingsCheck(directory: short + "d", environment: [:], flags: []).isGood)
