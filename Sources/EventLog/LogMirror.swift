@@ -45,6 +45,13 @@ public final class LogMirror: Sendable {
         var unready: FileSystemError?
         var open: [SequenceNumber: SegmentFile] = [:]
         var order: [SequenceNumber] = []
+        /// How often some segment's name was given to another file, or taken away.
+        var renamings: UInt64 = 0
+
+        mutating func forget(_ first: SequenceNumber) {
+            open.removeValue(forKey: first)
+            order.removeAll { $0 == first }
+        }
     }
 
     private let state = Mutex(State())
@@ -230,10 +237,13 @@ public final class LogMirror: Sendable {
 
     /// A sealed segment, kept open for the next reader.
     func sealed(_ first: SequenceNumber) throws(SegmentFlaw) -> SegmentFile {
-        if let file = state.withLock({ $0.open[first] }) { return file }
+        let (known, before) = state.withLock { ($0.open[first], $0.renamings) }
+        if let known { return known }
         let file = try SegmentFile.open(path(first), fileSystem: fileSystem)
         guard file.seal != nil else { throw .notSealed }
         state.withLock { state in
+            // It may be the file that had the name before.
+            guard state.renamings == before else { return }
             state.open[first] = file
             state.order.append(first)
             if state.order.count > Self.openLimit {
@@ -243,10 +253,28 @@ public final class LogMirror: Sendable {
         return file
     }
 
-    func forgetSealed(_ first: SequenceNumber) {
-        state.withLock { state in
-            state.open.removeValue(forKey: first)
-            state.order.removeAll { $0 == first }
+    func forgetSealed(_ first: SequenceNumber) { state.withLock { $0.forget(first) } }
+
+    /// What `look` finds at a segment, by its table and its bytes: looked at once more as long as some segment was
+    /// renamed meanwhile, for then the two may be of different files.
+    func steadily<Found>(
+        isGood: (Found) -> Bool, _ look: () throws -> Found
+    ) rethrows -> Found {
+        while true {
+            let before = state.withLock { $0.renamings }
+            let found = try look()
+            if isGood(found) || state.withLock({ $0.renamings == before }) { return found }
+        }
+    }
+
+    /// Renames a segment's file, or another to it, so that no reader finds one file by the name and another open.
+    private func rename(
+        _ path: String, to newPath: String, of first: SequenceNumber
+    ) throws(FileSystemError) {
+        try state.withLock { state throws(FileSystemError) in
+            try fileSystem.rename(path, to: newPath)
+            state.forget(first)
+            state.renamings += 1
         }
     }
 
@@ -281,9 +309,8 @@ public final class LogMirror: Sendable {
             }
         }
         try file.sync()
-        try fileSystem.rename(beside, to: path(first))
+        try rename(beside, to: path(first), of: first)
         try fileSystem.syncDirectory(directory)
-        forgetSealed(first)
         return file
     }
 
@@ -324,9 +351,8 @@ public final class LogMirror: Sendable {
             time: Timestamp.now().description, size: try fileSystem.status(of: self.path(first))?.size,
             sha256: sha256, unreadable: unreadable)
         try fileSystem.replaceFile(path + ".json", with: try note.encoded())
-        try fileSystem.rename(self.path(first), to: path)
+        try rename(self.path(first), to: path, of: first)
         try fileSystem.syncDirectory(quarantineDirectory)
         try fileSystem.syncDirectory(directory)
-        forgetSealed(first)
     }
 }

@@ -157,7 +157,8 @@ extension EventLog {
         for mirror in mirrors {
             let segment = "\(mirror.index)/\(span.segment.first)"
             guard !skipped.contains(segment),
-                let flaw = compare(mirror, one, frame, pastCache: pastCache)
+                let flaw = mirror.steadily(
+                    isGood: { $0 == nil }, { compare(mirror, one, frame, pastCache: pastCache) })
             else { continue }
             flaws.append(flaw)
             if flaw.isOfSegment { skipped.insert(segment) }

@@ -33,6 +33,37 @@ import Volumes
         #expect(try again.isProved())
     }
 
+    /// The table of one file says nothing of the bytes of another.
+    @Test func whoReadsASegmentWhileItIsWrittenAfreshFindsNothingWrong() async throws {
+        let fixture = try LogFixture.created()
+        let (log, _) = try fixture.start()
+        try log.fill(segments: 8)
+        let head = log.head.sequence
+        let isOver = Atomic(false)
+        let dropping = Task.detached {
+            defer { isOver.store(true, ordering: .releasing) }
+            for sequence in 2..<head.rawValue {
+                for mirror in 1...3 {
+                    try log.dropPayloads(of: [SequenceNumber(sequence)], mirror: mirror)
+                }
+            }
+        }
+        var flaws: [EventLog.MirrorFlaw] = []
+        while !isOver.load(ordering: .acquiring) {
+            var position = LogPosition.start
+            flaws += try log.compareMirrors(through: head, after: &position, pastCache: true)
+            for mirror in 1...3 {
+                var next = SequenceNumber(1)
+                while next <= head, let scan = log.scanFrames(from: next, through: head, mirror: mirror) {
+                    flaws += scan.bad
+                    next = scan.through.next
+                }
+            }
+        }
+        try await dropping.value
+        #expect(flaws.isEmpty, "\(flaws)")
+    }
+
     @Test func aMirrorThatStillHasThePayloadIsNoDivergedOne() throws {
         let (_, log) = try log()
         try log.dropPayloads(of: [SequenceNumber(2)], mirror: 1)
