@@ -42,6 +42,20 @@ import Testing
         #expect(check.refusal?.description.split(separator: "\n").count == 6)
     }
 
+    @Test func everyUserSinkAndRepositoryThatMakesNoSenseIsTold() throws {
+        let check = try check(
+            #"""
+            {"users": [{"name": "a"}, {"name": "b", "access-key": "ACCESSKEYOFB", "secret-key": "secret of b of 16"}, {"nme": "c"}],
+             "sinks": [{"name": "one", "webhook": "http://127.0.0.1:1/", "evnts": []},
+                       {"name": "two", "webhook": "http://127.0.0.1:1/"}, {"name": "no name"}],
+             "repositories": {"nas": {"directory": ""}, "good": {"directory": "/nas"}, "other": {"s3": "x"}}}
+            """#)
+        #expect(
+            check.problems.map(\.setting).sorted() == [
+                "repositories", "repositories", "sinks", "sinks", "users", "users",
+            ])
+    }
+
     @Test(arguments: [
         ("lisn", "listen"), ("log_level", "log-level"), ("TLS-KEYS", "tls-key"), ("wrokers", "workers"),
     ])

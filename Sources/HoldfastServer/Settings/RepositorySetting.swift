@@ -33,7 +33,7 @@ public struct RepositorySetting: Sendable, Equatable {
         guard let repositories = found as? [String: [String: Any]] else {
             throw bad("is no object of objects, such as {\"nas\": {\"directory\": \"/mnt/nas/holdfast\"}}")
         }
-        return try repositories.sorted { $0.key < $1.key }.map { name, values in
+        return try SettingError.map(repositories.sorted { $0.key < $1.key }) { name, values in
             do { return try RepositorySetting(name, values, base: directory) } catch let error as Refusal {
                 throw bad("has a repository '\(name)' \(error.reason)")
             }

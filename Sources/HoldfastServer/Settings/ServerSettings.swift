@@ -21,6 +21,31 @@ public struct SettingError: Error, CustomStringConvertible {
     public var description: String {
         (["setting '\(setting)' (\(source)) \(reason)"] + others.map(\.description)).joined(separator: "\n")
     }
+
+    /// This one and the others, each alone.
+    var each: [SettingError] {
+        var alone = self
+        alone.others = []
+        return [alone] + others
+    }
+
+    init?(_ errors: [SettingError]) {
+        guard var first = errors.first else { return nil }
+        first.others = Array(errors.dropFirst())
+        self = first
+    }
+
+    /// What `make` makes of each item.
+    /// - Throws: ``SettingError`` of all the items that make no sense, else what `make` throws.
+    static func map<Item, Value>(_ items: [Item], _ make: (Item) throws -> Value) throws -> [Value] {
+        var values: [Value] = []
+        var errors: [SettingError] = []
+        for item in items {
+            do { values.append(try make(item)) } catch let error as SettingError { errors += error.each }
+        }
+        if let error = SettingError(errors) { throw error }
+        return values
+    }
 }
 
 /// Everything about a server that can be set: by a flag, or else by the environment, or else in the settings
@@ -145,10 +170,7 @@ public struct ServerSettings: Sendable {
         directory: String, environment: [String: String], flags: [(name: String, value: String)]
     ) throws -> ServerSettings {
         let found = read(directory: directory, environment: environment, flags: flags)
-        if var first = found.problems.first {
-            first.others = Array(found.problems.dropFirst())
-            throw first
-        }
+        if let error = SettingError(found.problems) { throw error }
         return found.settings
     }
 

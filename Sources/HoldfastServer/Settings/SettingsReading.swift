@@ -11,7 +11,7 @@ extension ServerSettings {
         var problems: [SettingError] = []
         let file = settings.directory + "/" + fileName
         func noting(_ name: String, _ source: String, _ body: () throws -> Void) {
-            do { try body() } catch let error as SettingError { problems.append(error) } catch {
+            do { try body() } catch let error as SettingError { problems += error.each } catch {
                 problems.append(
                     SettingError(setting: name, source: source, reason: "cannot be read: \(error)"))
             }

@@ -24,7 +24,7 @@ public struct SinkSetting: Sendable, Equatable {
         }
         guard let member = try SettingsFile.member(Self.name, of: path) else { return [] }
         guard let list = member as? [[String: Any]] else { throw bad("is no list of objects") }
-        let sinks = try list.map {
+        let sinks = try SettingError.map(list) {
             try SinkSetting(SinkMembers($0, file: path, environment: environment))
         }
         if let twice = Dictionary(grouping: sinks, by: \.name).first(where: { $0.value.count > 1 }) {

@@ -65,7 +65,7 @@ public struct UserSetting: Sendable, Equatable {
         }
         guard let member = try SettingsFile.member(Self.name, of: path) else { return [] }
         guard let list = member as? [[String: Any]] else { throw bad("is no list of objects") }
-        return try list.map { user in
+        return try SettingError.map(list) { user in
             let known: Set = [
                 "name", "display-name", "access-key", "secret-key", "policies", "canonical-id",
             ]
