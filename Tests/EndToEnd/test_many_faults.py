@@ -65,7 +65,7 @@ def test_a_check_in_a_loop_under_load_finds_every_fault_and_no_other(tmp_path):
             fill(server, f"still-{batch}", 15, number, large=0.7)
         wait_confirmed(server)
         planted, seen, checks = [], set(), 0
-        load = Load(server, number, workers=64, tries=20)
+        load = Load(server, number, workers=64, tries=300, pause=0.1)
         with load:
             begun = time.monotonic()
             wait_until(lambda: load.has_failed or load.acknowledged > 200, what="load")
