@@ -45,8 +45,10 @@ public final class LogMirror: Sendable {
         var unready: FileSystemError?
         var open: [SequenceNumber: SegmentFile] = [:]
         var order: [SequenceNumber] = []
-        /// How often some segment's name was given to another file, or taken away.
+        /// Grows when some segment's name is about to be given to another file, or taken away, and again when it was.
         var renamings: UInt64 = 0
+        /// Segments that are being renamed.
+        var renaming = 0
 
         mutating func forget(_ first: SequenceNumber) {
             open.removeValue(forKey: first)
@@ -106,10 +108,10 @@ public final class LogMirror: Sendable {
     /// is back under another mirror: from here on it stops before it changes another file or a name.
     func retire() { isRetired.store(true, ordering: .sequentiallyConsistent) }
 
-    private func requireDuty() throws(FileSystemError) {
+    private func requireDuty(_ operation: String = "append") throws(FileSystemError) {
         guard isRetired.load(ordering: .sequentiallyConsistent) else { return }
         throw FileSystemError(
-            operation: "append", path: directory, code: ECANCELED, detail: "the volume has left the log")
+            operation: operation, path: directory, code: ECANCELED, detail: "the volume has left the log")
     }
 
     /// Appends and makes durable. On an error the mirror must not be appended to again: what the file holds
@@ -255,27 +257,45 @@ public final class LogMirror: Sendable {
 
     func forgetSealed(_ first: SequenceNumber) { state.withLock { $0.forget(first) } }
 
+    private static let lookLimit = 200
+    private static let lookPause = 0.005
+
     /// What `look` finds at a segment, by its table and its bytes: looked at once more as long as some segment was
-    /// renamed meanwhile, for then the two may be of different files.
+    /// renamed meanwhile, for then the two may be of different files. After a second of that, as a disk that hangs makes it,
+    /// what it found last.
     func steadily<Found>(
         isGood: (Found) -> Bool, _ look: () throws -> Found
     ) rethrows -> Found {
+        var looks = 1
         while true {
-            let before = state.withLock { $0.renamings }
+            let before = state.withLock { ($0.renamings, $0.renaming) }
             let found = try look()
-            if isGood(found) || state.withLock({ $0.renamings == before }) { return found }
+            if isGood(found) || looks == Self.lookLimit { return found }
+            let now = state.withLock { ($0.renamings, $0.renaming) }
+            if before == now, now.1 == 0 { return found }
+            looks += 1
+            if now.1 > 0 { Thread.sleep(forTimeInterval: Self.lookPause) }
         }
     }
 
-    /// Renames a segment's file, or another to it, so that no reader finds one file by the name and another open.
+    /// Renames a segment's file, or another to it, so that no reader keeps the one that had the name before.
     private func rename(
         _ path: String, to newPath: String, of first: SequenceNumber
     ) throws(FileSystemError) {
-        try state.withLock { state throws(FileSystemError) in
-            try fileSystem.rename(path, to: newPath)
-            state.forget(first)
+        try requireDuty("rename")
+        // A rename may hang; whoever wants the lock must not.
+        state.withLock { state in
+            state.renaming += 1
             state.renamings += 1
         }
+        defer {
+            state.withLock { state in
+                state.forget(first)
+                state.renamings += 1
+                state.renaming -= 1
+            }
+        }
+        try fileSystem.rename(path, to: newPath)
     }
 
     func closeFiles() {

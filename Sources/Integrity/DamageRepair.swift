@@ -34,6 +34,8 @@ public final class DamageRepair: Sendable {
     }
 
     private let queue = Mutex(Queue())
+    /// Told by the run under way of each step.
+    private let pulse = Mutex<JobPulse>({ _ in })
     /// Versions that an event has named.
     private let named = Mutex<Set<UndecipherableVersion>>([])
     private let lost: LostVersions
@@ -81,8 +83,9 @@ public final class DamageRepair: Sendable {
     /// Mends what is reported until the task is cancelled; a later run goes on with the rest.
     /// - Parameter failed: told what could not be mended, and why.
     public func run(
-        _ pulse: JobPulse = { _ in }, failed: @escaping @Sendable (String) -> Void
+        _ pulse: @escaping JobPulse = { _ in }, failed: @escaping @Sendable (String) -> Void
     ) async {
+        self.pulse.withLock { $0 = pulse }
         let (wakes, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         queue.withLock { $0.wake = wake }
         // What was reported before it could be woken.
@@ -93,11 +96,15 @@ public final class DamageRepair: Sendable {
                 if case .undecipherable(let version) = suspect {
                     failed("\(version.finding.bucket)/\(version.finding.key): \(version.finding.evidence)")
                 }
-                do { try await mend(suspect) } catch { failed("\(Self.name(suspect)): \(error)") }
+                do { try await mend(suspect) } catch is CancellationError { note(suspect) } catch {
+                    failed("\(Self.name(suspect)): \(error)")
+                }
             }
             pulse(.waits)
         }
     }
+
+    private func step() { pulse.withLock { $0 }(.worked) }
 
     private static func name(_ suspect: Suspect) -> String {
         switch suspect {
@@ -162,7 +169,11 @@ public final class DamageRepair: Sendable {
     }
 
     private func mend(_ row: BlobRow, on volume: any Volume, isAwaited: Bool) async throws {
-        let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
+        let flaws = ScanPace.run { _ in
+            self.step()
+        } _: {
+            volume.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
+        }
         guard let flaw = flaws.first else { return }
         var finding = Finding(
             try inspection.classify(flaw, row, on: volume), volume: volume.index,
@@ -173,7 +184,7 @@ public final class DamageRepair: Sendable {
         finding.blobID = row.id
         if !isAwaited {
             guard inspection.repairAllowance.mends else { return try await note(finding) }
-            try await inspection.repairAllowance.wait()
+            try await inspection.repairAllowance.wait(step)
         }
         guard
             let report = try await inspection.restoreReplica(
@@ -195,7 +206,7 @@ public final class DamageRepair: Sendable {
             (finding.bucket, finding.key, finding.versionID) = event.subject
         }
         guard inspection.repairAllowance.mends else { return try await note(finding) }
-        try await inspection.repairAllowance.wait()
+        try await inspection.repairAllowance.wait(step)
         let place = try await inspection.repairLog(sequence, on: index)
         finding.isRepaired = true
         try await inspection.recordRepair(finding, source: "volume \(source)", quarantined: place)

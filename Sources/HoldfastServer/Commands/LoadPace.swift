@@ -10,7 +10,7 @@ package final class LoadPace: Sendable {
     /// Seconds it rests at once, at most.
     private static let longestRest = 1.0
     /// Nobody copied for so many seconds: what was answered in them tells of neither.
-    private static let silence = 3.0
+    private static let silence = 10.0
 
     private struct State {
         var governor = LoadGovernor()

@@ -32,7 +32,7 @@ public struct HealSettings: Sendable {
         case .healRepairsPerMinute: return number(1...1_000_000) { store.repairsPerMinute = $0 }
         case .healRestartsPerHour: return number(1...60) { store.restartsPerHour = $0 }
         case .healFreePercent: return number(0...99) { store.freePercent = $0 }
-        case .jobStallSeconds: return number(1...604_800) { stallSeconds = $0 }
+        case .jobStallSeconds: return number(60...604_800) { stallSeconds = $0 }
         default: preconditionFailure("\(setting.rawValue) is about something else")
         }
     }

@@ -82,7 +82,8 @@ package struct CopyBatch: Sendable {
             if !copies.isEmpty { try publish(copies) }
             return copies
         } catch {
-            // What cannot be taken away now is a leftover in incoming/, which who opens the volume next clears.
+            // What cannot be taken away now is a leftover in incoming/: the next opening of the volume clears it, or the next
+            // snapshot in a repository.
             for copy in staged.withLock({ $0 }) { try? copy.sink.abort() }
             throw error
         }

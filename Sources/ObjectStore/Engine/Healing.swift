@@ -190,9 +190,11 @@ package final class RepairAllowance: Sendable {
     }
 
     /// Returns when another repair may be made.
+    /// - Parameter waits: told again and again meanwhile.
     /// - Throws: `CancellationError`.
-    package func wait() async throws {
+    package func wait(_ waits: () -> Void = {}) async throws {
         while let next = take() {
+            waits()
             let now = clock()
             let left = Double(next.microseconds - min(next.microseconds, now.microseconds)) / 1_000_000
             try await Task.sleep(for: .seconds(min(max(left, 0.01), 1)))

@@ -14,9 +14,16 @@ struct MissedBlobs {
     let catalog: Catalog
     let copier: BlobCopier
     let lane: any Lane
+    let sleep: @Sendable (Double) -> Void
+    /// How often it is looked whether the catalog has come as far as the events.
+    var patience = 400
+    private static let pause = 0.005
 
-    /// - Throws: what the volume's directory throws. That a blob is good nowhere throws nothing.
+    /// - Throws: what the volume's directory throws; ``StoreError/busy(_:)`` if the catalog, which says what is needed, stays
+    ///   behind the events. That a blob is good nowhere throws nothing.
     func bring(_ events: [LoggedEvent]) throws {
+        guard let last = events.last?.sequence else { return }
+        try awaitCatalog(last)
         var wanted: [BlobID] = []
         for event in events {
             switch event.record.change {
@@ -32,6 +39,18 @@ struct MissedBlobs {
             }
         }
         try bring(wanted)
+    }
+
+    /// The catalog follows the log by a moment.
+    private func awaitCatalog(_ sequence: SequenceNumber) throws {
+        var looks = 0
+        while try catalog.read({ try $0.position() }).sequence < sequence {
+            guard looks < patience else {
+                throw StoreError.busy("the catalog, which is being brought up to the log,")
+            }
+            looks += 1
+            sleep(Self.pause)
+        }
     }
 
     /// Copies those of the blobs that are still needed and that the volume does not have good.

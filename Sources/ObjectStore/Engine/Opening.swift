@@ -137,7 +137,8 @@ enum Opening {
     ) -> MissedBlobs {
         let shape = LaneShape("return-\(volume.index)", threads: MissedBlobs.threadCount, capacity: 1024)
         return MissedBlobs(
-            volume: volume, catalog: catalog, copier: copier, lane: environment.makeLane(shape))
+            volume: volume, catalog: catalog, copier: copier, lane: environment.makeLane(shape),
+            sleep: environment.sleep)
     }
 
     static func handle(_ volume: DirectoryVolume, _ environment: StoreEnvironment) -> VolumeHandle {

@@ -11,7 +11,7 @@ public struct RefillProgress: Sendable {
     /// Bytes of the blobs that those events brought.
     public var bytes: UInt64 = 0
     public var bytesDone: UInt64 = 0
-    /// Bytes of the blob that is being copied.
+    /// Bytes of blobs that were copied, and whose events are not there yet.
     var underWay: UInt64 = 0
 
     init(started: Timestamp) { self.started = started }

@@ -66,6 +66,7 @@ struct VolumeReturn {
                         reclaimed += change.payloadSequences.map { SequenceNumber($0) }
                     }
                 }
+                engine.refills.change(index) { $0.underWay = 0 }
             }
             // An event may be damaged on every mirror that is left: this one may have it, or another that is out.
             let witnesses = [mirror] + engine.volumes.setAside.compactMap { witness($0.index) }
@@ -113,7 +114,10 @@ struct VolumeReturn {
         -> CatchUpReport
     {
         let engine = engine
-        return try engine.onCommitThread {
+        // Nothing is committed meanwhile, to the catalog either.
+        var missed = missed
+        missed.patience = 0
+        return try engine.onCommitThread { [missed] in
             let report = try engine.ledger.log.catchUp(mirror, before: missed.bring)
             try engine.ledger.log.putInService(mirror)
             engine.volumes.place(handle, inService: true)
@@ -149,14 +153,15 @@ struct VolumeReturn {
 extension RefillProgress {
     /// An event of the missing ones is there, with its blobs.
     fileprivate mutating func finish(_ event: LoggedEvent) {
+        let byteCount: UInt64 =
+            switch event.record.change {
+            case .versionPublished(let change) where change.copiedFrom.isEmpty && change.uploadID.isEmpty:
+                change.pieces.filter { !$0.blobID.isEmpty }.reduce(0) { $0 + $1.length }
+            case .partPublished(let change) where !change.piece.blobID.isEmpty: change.piece.length
+            default: 0
+            }
         eventsDone += 1
-        underWay = 0
-        switch event.record.change {
-        case .versionPublished(let change) where change.copiedFrom.isEmpty && change.uploadID.isEmpty:
-            bytesDone += change.pieces.filter { !$0.blobID.isEmpty }.reduce(0) { $0 + $1.length }
-        case .partPublished(let change) where !change.piece.blobID.isEmpty:
-            bytesDone += change.piece.length
-        default: break
-        }
+        bytesDone += byteCount
+        underWay -= min(underWay, byteCount)
     }
 }
