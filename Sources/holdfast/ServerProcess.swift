@@ -12,7 +12,9 @@ struct ServerProcess {
     private static let lockPatienceAfterFailure = Duration.seconds(10)
     /// How long connections go on being accepted in a takeover, each answer saying that it is the last: time for those that
     /// clients keep to come to their next request.
-    private static let takeoverDelay = Duration.milliseconds(600)
+    private static let takeoverDelay = Duration.milliseconds(2100)
+    /// On a machine that has too much to do, a client that is busy may be silent for longer than one that is idle elsewhere.
+    private static let takeoverSilence = Duration.seconds(2)
 
     private let settings: ServerSettings
     private let environment: [String: String]
@@ -76,7 +78,9 @@ struct ServerProcess {
                 return try await server.stop(drain)
             }
             logger.notice("\(handover.release) takes over")
-            let drain = Drain(delay: Self.takeoverDelay, deadline: .seconds(settings.drainSeconds))
+            let drain = Drain(
+                delay: Self.takeoverDelay, deadline: .seconds(settings.drainSeconds),
+                silence: Self.takeoverSilence)
             signals.hurry(drain)
             try await server.stop(drain, isHandedOver: true)
             if await isServed(by: handover) { return }

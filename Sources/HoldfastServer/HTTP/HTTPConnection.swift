@@ -43,11 +43,8 @@ final class HTTPConnection: ChannelInboundHandler {
     /// How the client is doing: HTTPConnection+Patience.swift.
     var watch = ConnectionWatch()
 
-    /// How long a connection of a listener that stops may be silent. A client may be sending its next request just as the
-    /// connection is closed, and would have no answer: who is silent for so long hardly is. Each request that does come is
-    /// answered, with `Connection: close`.
-    private static let silence = TimeAmount.milliseconds(500)
-    /// The same for one that is new: a handshake and a first request come first.
+    /// How long a connection of a listener that stops may be silent that is new: a handshake and a first request come first.
+    /// See ``Drain/silence`` for the others.
     private static let silenceAtFirst = TimeAmount.seconds(2)
 
     init(_ listener: ListenerContext) { self.listener = listener }
@@ -61,9 +58,12 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// Closes an idle connection of a listener that stops, unless a request comes in time.
     private func endIfIdle(_ context: ChannelHandlerContext) {
-        guard case .idle = state, idleEnd == nil, listener.isStopping.load(ordering: .relaxed) else { return }
+        guard case .idle = state, idleEnd == nil, listener.isStopping.load(ordering: .acquiring) else {
+            return
+        }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        idleEnd = context.eventLoop.scheduleTask(in: watch.isUnused ? Self.silenceAtFirst : Self.silence) {
+        let silence = TimeAmount.nanoseconds(listener.silence.load(ordering: .relaxed))
+        idleEnd = context.eventLoop.scheduleTask(in: watch.isUnused ? Self.silenceAtFirst : silence) {
             bound.value.0.close(bound.value.1)
         }
     }

@@ -32,6 +32,8 @@ final class ListenerContext: Sendable {
     let counts = ConnectionCounts()
     let requests = Atomic<Int>(0)
     let isStopping = Atomic<Bool>(false)
+    /// See ``Drain/silence``; in nanoseconds, set before it is stopping.
+    let silence = Atomic<Int64>(0)
     let isAccepting = Atomic<Bool>(true)
     private let date = ReadMostly<(second: UInt64, text: String)>((0, ""))
 
@@ -279,7 +281,8 @@ final class HTTPListener: Sendable {
     /// - Parameter keepsSocket: whoever connects afterwards waits for the next one who accepts from it, and is refused
     ///   otherwise.
     func stop(_ drain: Drain, keepsSocket: Bool) async throws {
-        context.isStopping.store(true, ordering: .relaxed)
+        context.silence.store(TimeAmount(drain.silence).nanoseconds, ordering: .relaxed)
+        context.isStopping.store(true, ordering: .releasing)
         for child in children.all { child.pipeline.fireUserInboundEventTriggered(ListenerStops()) }
         await drain.wait(atMost: drain.delay)
         try await stopAccepting()

@@ -8,14 +8,20 @@ public final class Drain: Sendable {
 
     let delay: Duration
     let deadline: Duration
+    /// How long a connection may be silent. A client may be sending its next request just as the connection is closed, and
+    /// would have no answer: who is silent for so long hardly is. Each request that does come is answered, with
+    /// `Connection: close`.
+    let silence: Duration
     private let hurries = Atomic<Bool>(false)
 
     /// - Parameters:
     ///   - delay: readiness is false, requests are answered, and nobody is turned away.
     ///   - deadline: from then on, for the requests that are under way.
-    public init(delay: Duration, deadline: Duration) {
+    ///   - silence: of a connection that has been used, before it is closed.
+    public init(delay: Duration, deadline: Duration, silence: Duration = .milliseconds(500)) {
         self.delay = delay
         self.deadline = deadline
+        self.silence = silence
     }
 
     /// Nothing is waited for any more: what is under way is cut off, and the store closed as it should be.
