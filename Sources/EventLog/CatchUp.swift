@@ -13,7 +13,7 @@ public struct CatchUpReport: Sendable {
 
 extension EventLog {
     /// Events that ``catchUp(_:before:)`` gives at once, at most.
-    package static let catchUpCount = 64
+    private static let catchUpCount = 64
 
     /// Brings a mirror up to the committed head, from those in service, on the caller's thread.
     ///

@@ -1,5 +1,4 @@
 import Catalog
-import EventLog
 import Foundation
 import Integrity
 import Model
@@ -261,7 +260,7 @@ private struct IncidentStage {
 
     /// How many large objects have their replica on volume 2, counted in its directory.
     @Test func theTotalsOfALostVolumeAreTheTruthWhileItIsFilled() async throws {
-        let stage = try await IncidentStage(objects: 150, inline: 4)
+        let stage = try await IncidentStage(objects: 10, inline: 4)
         let fixture = stage.stage.fixture
         let disk = stage.stage.disk
         stage.store.close()
@@ -283,7 +282,7 @@ private struct IncidentStage {
         try await follower.followToEnd()
         let row = try #require(try IncidentReport(store).incidents().first)
         #expect(row.cause == .volume && row.volume == 2)
-        #expect(try IncidentStage.words(IncidentReport(store).totals(row).all) == ["detected": 154])
+        #expect(try IncidentStage.words(IncidentReport(store).totals(row).all) == ["detected": 14])
         _ = try await store.replaceVolume(2)
         let seen = Mutex<[(there: Int, repaired: Int, all: Int)]>([])
         hook.withLock {
@@ -298,14 +297,13 @@ private struct IncidentStage {
         let counts = seen.withLock { $0 }
         #expect(counts.count > 10)
         for count in counts {
-            // They come some at a time, and count when their events are passed.
-            #expect(count.all == 154 && count.repaired <= count.there, "\(count)")
-            #expect(count.there - count.repaired <= EventLog.catchUpCount, "\(count)")
+            // One more may be there than its event is passed.
+            #expect(count.all == 14 && (count.there - 1...count.there).contains(count.repaired), "\(count)")
         }
-        #expect(Set(counts.map(\.repaired)).count >= 3)
+        #expect(Set(counts.map(\.repaired)).count > 5)
         #expect(store.volumeStatuses.allSatisfy { $0.standing == .inService })
         try await store.put(stage.stage.bucket, "later", [UInt8](repeating: 1, count: IncidentStage.size))
-        #expect(try IncidentStage.words(IncidentReport(store).totals(row).all) == ["repaired": 154])
+        #expect(try IncidentStage.words(IncidentReport(store).totals(row).all) == ["repaired": 14])
         try await follower.followToEnd()
         #expect(try IncidentReport(store).incident(row.id).isOpen, "nobody has read it back")
         var healed = EventScrubAdvanced()
@@ -314,7 +312,7 @@ private struct IncidentStage {
         _ = try await store.inspection.record(.scrubAdvanced(healed))
         try await follower.followToEnd()
         let closed = try IncidentReport(store).incident(row.id)
-        #expect(!closed.isOpen && closed.outcome == "154 repaired")
+        #expect(!closed.isOpen && closed.outcome == "14 repaired")
     }
 
     @Test func anEpochThatBeginsWithoutAVolumeOpensItsIncident() async throws {

@@ -57,6 +57,9 @@ package final class Refills: Sendable {
         self.sleep = sleep
     }
 
+    /// Whether there is a rate that filling a volume keeps to.
+    var isBounded: Bool { bytesPerSecond != nil }
+
     package func progress(of index: Int) -> RefillProgress? { state.withLock { $0.running[index] } }
     package var isRunning: Bool { state.withLock { !$0.running.isEmpty } }
 

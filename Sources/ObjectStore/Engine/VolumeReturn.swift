@@ -54,8 +54,7 @@ struct VolumeReturn {
             try missed.bring(EndangeredBlobs(catalog: ledger.catalog).find(except: index))
             engine.refills.change(index) { $0.underWay = 0 }
             var reclaimed: [SequenceNumber] = []
-            let bringEvents: ([LoggedEvent]) throws -> Void = { events in
-                if let first = events.first { try meet(first, index) }
+            func bringTogether(_ events: [LoggedEvent]) throws {
                 try missed.bring(events)
                 for event in events {
                     if isPaced.load(ordering: .relaxed) {
@@ -67,6 +66,15 @@ struct VolumeReturn {
                     }
                 }
                 engine.refills.change(index) { $0.underWay = 0 }
+            }
+            let bringEvents: ([LoggedEvent]) throws -> Void = { events in
+                if let first = events.first { try meet(first, index) }
+                if engine.refills.isBounded, isPaced.load(ordering: .relaxed) {
+                    // It takes as long as it is to: whoever watches sees each version counted as it comes.
+                    for event in events { try bringTogether([event]) }
+                } else {
+                    try bringTogether(events)
+                }
             }
             // An event may be damaged on every mirror that is left: this one may have it, or another that is out.
             let witnesses = [mirror] + engine.volumes.setAside.compactMap { witness($0.index) }
