@@ -59,19 +59,17 @@ class Work:
     def __init__(self, stage):
         self.stage, self.number = stage, 0
 
-    def command(self, *words):
-        self.stage.command(*words)
-
     @contextlib.contextmanager
     def scrub(self):
-        self.command("scrub", "start", self.stage.store)
+        self.stage.ask({"scrub": {"_0": {"start": {}}, "json": False}})
         yield
-        self.command("scrub", "pause", self.stage.store)
+        self.stage.ask({"scrub": {"_0": {"pause": {}}, "json": False}})
 
     def snapshot(self, _=0):
         """Each into a repository of its own: a first copy, of everything."""
         self.number += 1
-        self.command("snapshot", "create", self.stage.store, "--to", self.stage.directory / f"repository-{self.number}")
+        repository = self.stage.directory / f"repository-{self.number}"
+        self.stage.ask({"createSnapshot": {"repository": str(repository), "json": False}})
 
     @contextlib.contextmanager
     def snapshots(self):
@@ -83,7 +81,7 @@ class Work:
 
     @contextlib.contextmanager
     def checks(self):
-        with Again(lambda _: self.command("fsck", self.stage.store)):
+        with Again(lambda _: self.stage.ask({"fsck": {"deep": False, "repair": False, "json": False}})):
             yield
 
     @contextlib.contextmanager
@@ -91,7 +89,7 @@ class Work:
         """All that the server does by itself: the scrub, and each other job as soon as it has ended."""
         def jobs(number):
             for name in ("lifecycle", "reclaim", *(f"{kind}:{REPOSITORY}" for kind in ("snapshot", "verify", "drill", "prune"))):
-                self.command("jobs", "run", self.stage.store, name)
+                self.stage.ask({"jobs": {"_0": {"run": {"_0": name}}, "json": False}})
             time.sleep(0.5)
 
         with self.scrub(), Again(jobs):

@@ -100,7 +100,7 @@ public final class Server: Sendable {
             try UserSetting.create(settings.users, keys, in: store)
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
-                store, settings.scrubSchedule, .init(requests: { metrics.latency }))
+                store, settings.scrubSchedule, .init(pace: LoadPace { metrics.latency }))
             let space = SpaceWatch(
                 percent: settings.healing.store.freePercent, isAllowed: settings.healing.store.allows(.space))
             let jobs = StoreJobs.scheduler(store, settings, scrub, logger, space: space, isServing: true)

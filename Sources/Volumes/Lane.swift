@@ -15,9 +15,9 @@ public protocol Lane: Sendable {
 
 /// What a lane is to be like.
 public struct LaneShape: Sendable {
-    /// How much the threads of those who have time yield: of processors that are busy they get a tenth of what another
+    /// How much the threads of those who have time yield: of processors that are busy they get a sixtieth of what another
     /// thread does.
-    public static let leisurely: Int32 = 10
+    public static let leisurely: Int32 = 19
 
     public var name: String
     /// 1 keeps what is submitted in order.

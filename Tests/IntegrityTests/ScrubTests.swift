@@ -25,8 +25,9 @@ private final class ScrubStage: Sendable {
         return try ScrubService(
             store, ScrubSchedule(periodSeconds: period),
             .init(
-                requests: { LatencyCounts() }, minute: { 0 }, uptime: { clock.now },
-                sleep: { clock.advance($0) }))
+                pace: LoadPace(
+                    requests: { LatencyCounts() }, uptime: { clock.now }, sleep: { clock.advance($0) }),
+                minute: { 0 }, uptime: { clock.now }, sleep: { clock.advance($0) }))
     }
 
     /// Rounds until there is nothing to do.

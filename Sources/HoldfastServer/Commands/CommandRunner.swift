@@ -49,7 +49,7 @@ public struct CommandRunner: Sendable {
     public init(
         stopped store: ObjectStore, keys: KeyStore, masterKeys: MasterKeyStore, settings: ServerSettings
     ) throws {
-        let scrub = try ScrubService(store, settings.scrubSchedule, .init(requests: { LatencyCounts() }))
+        let scrub = try ScrubService(store, settings.scrubSchedule, .init(pace: LoadPace { LatencyCounts() }))
         self.init(
             store: store, keys: keys, masterKeys: masterKeys,
             s3: settings.protocolSettings(masterKeys), scrub: scrub,
@@ -253,7 +253,7 @@ public struct CommandRunner: Sendable {
             let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
             defer { repository.close() }
             return try await SnapshotCreation(
-                store, repository, named: known?.name, pace: { [jobs] in jobs.pace($0) }
+                store, repository, named: known?.name, pace: { [jobs] _ in jobs.pace() }
             )
             .run(name: name) { output.progress($0) }
         }

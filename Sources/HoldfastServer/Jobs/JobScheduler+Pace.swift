@@ -13,22 +13,26 @@ extension JobScheduler {
     /// Returns when a run that has read or written so many bytes may go on. Blocks its thread.
     func pass(_ name: String, _ byteCount: Int) throws {
         var count = byteCount
+        var idle = 0.0
         while true {
             switch verdict(name, count) {
             case .go:
                 if state.withLock({ $0.entries[name]?.definition.kind.rule.isLeisurely }) == true {
-                    surroundings.pace(byteCount)
+                    surroundings.pace(idle)
                 }
                 return
             case .stop(let error): throw error
-            case .wait(let seconds, _): surroundings.sleep(min(seconds, Self.longestNap))
+            case .wait(let seconds, _):
+                let nap = min(seconds, Self.longestNap)
+                surroundings.sleep(nap)
+                idle += nap
             }
             count = 0
         }
     }
 
     /// As ``JobContext/spent(_:)`` of those that have time, for what a command does.
-    package func pace(_ byteCount: Int) { surroundings.pace(byteCount) }
+    package func pace() { surroundings.pace(0) }
 
     private func verdict(_ name: String, _ byteCount: Int) -> Verdict {
         // One in this thread's task: a run that hangs is cancelled, and so is every run when the server stops.

@@ -20,8 +20,9 @@ package final class JobScheduler: Sendable {
         /// Blocks the thread, in seconds.
         package var sleep: @Sendable (Double) -> Void
         package var watchdog = JobWatchdog()
-        /// Told of the bytes of all that has time; may keep it waiting.
-        package var pace: @Sendable (_ byteCount: Int) -> Void = { _ in }
+        /// Asked by all that has time after each piece, with the seconds in which it had to wait for something else: may keep
+        /// it waiting.
+        package var pace: @Sendable (_ idle: Double) -> Void = { _ in }
 
         package init(
             clock: @escaping @Sendable () -> JobSchedule.Clock = Self.localClock,

@@ -146,7 +146,8 @@ struct StoreMetrics {
     private func scrubbing(_ page: inout MetricPage) {
         page.counter("holdfast_scrub_read_bytes", "Bytes that this process has read back.", scrub.bytesRead)
         page.gauge(
-            "holdfast_scrub_share_ratio", "Part of the time in which the scrub may read.", scrub.share)
+            "holdfast_scrub_share_ratio",
+            "Part of the time in which the scrub, and jobs that have time, may work.", scrub.pace.share)
         page.gauge("holdfast_scrub_paused", "1 if the scrub is paused.", scrub.isPaused ? 1 : 0)
         page.gauge(
             "holdfast_scrub_done_ratio", "Part of what the scrub does now that is done.",

@@ -11,8 +11,8 @@ import Volumes
 public final class ScrubService: Sendable {
     /// What the service takes from the world; replaced in tests.
     public struct Surroundings: Sendable {
-        /// All requests answered so far: a count that only grows.
-        public var requests: @Sendable () -> LatencyCounts
+        /// Shared with whatever else has time.
+        public var pace: LoadPace
         /// Minutes since midnight, where the machine is.
         public var minute: @Sendable () -> Int
         /// A clock that nobody sets, in seconds.
@@ -20,12 +20,12 @@ public final class ScrubService: Sendable {
         public var sleep: @Sendable (Double) -> Void
 
         public init(
-            requests: @escaping @Sendable () -> LatencyCounts,
+            pace: LoadPace,
             minute: @escaping @Sendable () -> Int = Self.localMinute,
             uptime: @escaping @Sendable () -> Double = { ProcessInfo.processInfo.systemUptime },
             sleep: @escaping @Sendable (Double) -> Void = { Thread.sleep(forTimeInterval: $0) }
         ) {
-            self.requests = requests
+            self.pace = pace
             self.minute = minute
             self.uptime = uptime
             self.sleep = sleep
@@ -52,6 +52,8 @@ public final class ScrubService: Sendable {
         var asked: Set<Int> = []
         var activity: Activity?
         var pacer = ScrubPacer()
+        /// When it was last told to go on.
+        var toldAt: Double?
         var bytesRead: UInt64 = 0
         var retry = Retry()
         /// What was brought to a volume and found bad is read again less and less often, too.
@@ -82,12 +84,10 @@ public final class ScrubService: Sendable {
     public let schedule: ScrubSchedule
     public let openFindings: OpenFindings
     let surroundings: Surroundings
-    private let newRequests: LatencyReader
     let state = Mutex(State())
     private let pausePath: String
 
-    /// Reads how long requests take, from now on, beside the scrub.
-    public func newLoadReader() -> LatencyReader { LatencyReader(surroundings.requests) }
+    public var pace: LoadPace { surroundings.pace }
 
     /// - Throws: if the catalog cannot be read.
     public init(_ store: ObjectStore, _ schedule: ScrubSchedule, _ surroundings: Surroundings) throws {
@@ -95,7 +95,6 @@ public final class ScrubService: Sendable {
         inspection = store.inspection
         self.schedule = schedule
         self.surroundings = surroundings
-        newRequests = LatencyReader(surroundings.requests)
         openFindings = OpenFindings(store)
         pausePath = store.inspection.stateDirectory + "/scrub-paused"
         let isPaused = FileManager.default.fileExists(atPath: pausePath)
@@ -141,8 +140,6 @@ public final class ScrubService: Sendable {
     public var isPaused: Bool { state.withLock { $0.isPaused } }
     public var activity: Activity? { state.withLock { $0.activity } }
     public var bytesRead: UInt64 { state.withLock { $0.bytesRead } }
-    /// Of the time, the part in which it may read, as requests allow.
-    public var share: Double { state.withLock { $0.pacer.governor.share } }
 
     // MARK: Running
 
@@ -280,23 +277,14 @@ public final class ScrubService: Sendable {
 
     private func rest(_ count: Int, since began: Double, _ rate: Double?) {
         let now = surroundings.uptime()
-        let load = newRequests.take()
-        let until = state.withLock { state -> Double in
+        let (until, toldAt) = state.withLock { state in
             state.bytesRead += UInt64(count)
-            return state.pacer.spend(count, seconds: max(0, now - began), rate: rate, load: load, at: now)
+            return (state.pacer.spend(count, seconds: max(0, now - began), rate: rate, at: now), state.toldAt)
         }
+        pace.pass(idle: toldAt.map { max(0, began - $0) } ?? 0) { [self] in Task.isCancelled || isPaused }
+        let told = surroundings.uptime()
+        state.withLock { $0.toldAt = told }
         wait(until: until)
-        let rested = newRequests.take()
-        let calm = state.withLock { state in
-            state.pacer.rested(rested)
-            return state.pacer.calm(at: surroundings.uptime())
-        }
-        guard let calm, !Task.isCancelled, !isPaused else { return }
-        wait(until: surroundings.uptime() + calm.settling)
-        _ = newRequests.take()
-        wait(until: surroundings.uptime() + calm.counting)
-        let seen = newRequests.take()
-        state.withLock { $0.pacer.calmed(seen) }
     }
 
     private func wait(until end: Double) {

@@ -1,7 +1,6 @@
 import Catalog
 import EventLog
 import Model
-import Synchronization
 import Volumes
 
 /// Does for a volume what events that it missed say of blobs: copies those that are still needed, removes those that

@@ -1,12 +1,12 @@
 import Foundation
 
-/// Keeps the scrub from being felt: compares how long requests take in stretches in which it reads, a part of the time, with
-/// stretches in which it does not at all, and gives it less of the time when the p99 of the ones is more than a twentieth
-/// above that of the others: so what is felt, which must not be more than a tenth, stays below. Pure: it is told what was
-/// measured.
+/// Keeps the scrub and jobs from being felt: compares how long requests take in stretches in which they work, a part of the
+/// time, with stretches in which they do not at all, and gives them less of the time when the p99 of the ones is more than a
+/// twentieth above that of the others: so what is felt, which must not be more than a tenth, stays below. Pure: it is told what
+/// was measured.
 ///
 /// A p99 of a few hundred requests is a matter of chance: two of the same load differ by more than a tenth as often as not,
-/// and a loop that believes each gives way until nothing is read. So thousands are compared, and what is counted is how many
+/// and a loop that believes each gives way until nothing is done. So thousands are compared, and what is counted is how many
 /// requests took longer than a twentieth above the calm p99: one in a hundred at most if nothing is felt. It gives way only where
 /// there are more of them than chance explains, and takes more only where there are fewer.
 ///
@@ -22,32 +22,27 @@ public struct LoadGovernor: Sendable, Equatable {
     /// Standard deviations that chance does not explain: once in fifty times it does.
     static let significance = 2.0
 
-    /// Of the time, the part in which the scrub may read.
+    /// Of the time, the part in which there may be work.
     public private(set) var share = 0.25
-    private var reading = LatencyCounts()
+    private var working = LatencyCounts()
     private var resting = LatencyCounts()
 
     public init() {}
 
     /// Whether requests were seen with which the calm has to be compared.
-    var needsCalm: Bool { reading.count > 0 }
+    var needsCalm: Bool { working.count > 0 }
 
-    /// Requests that were answered in a stretch in which the scrub read a part of the time, or not at all.
-    public mutating func observe(_ counts: LatencyCounts, whileReading: Bool) {
-        guard counts.count > 0 else {
-            // Nobody is there to feel it.
-            if whileReading { grow() }
-            return
-        }
-        if whileReading { reading.add(counts) } else { resting.add(counts) }
-        guard reading.count >= Self.sampleCount, resting.count >= Self.sampleCount,
+    /// Requests that were answered in a stretch in which there was work a part of the time, or none at all.
+    public mutating func observe(_ counts: LatencyCounts, whileWorking: Bool) {
+        if whileWorking { working.add(counts) } else { resting.add(counts) }
+        guard working.count >= Self.sampleCount, resting.count >= Self.sampleCount,
             let calm = resting.quantile(0.99)
         else { return }
-        let (number, others) = (Double(reading.count), Double(resting.count))
+        let (number, others) = (Double(working.count), Double(resting.count))
         let expected = number / 100
         // The calm p99 is known from a sample, too.
         let deviation = (expected * (1 + number / others)).squareRoot()
-        let excess = (reading.count(above: calm * Self.tolerance) - expected) / deviation
+        let excess = (working.count(above: calm * Self.tolerance) - expected) / deviation
         if excess > Self.significance {
             share = max(Self.shares.lowerBound, share / 2)
         } else if excess <= 0 {
@@ -55,12 +50,15 @@ public struct LoadGovernor: Sendable, Equatable {
         } else if resting.count < Self.sampleCount * Self.patience {
             return
         }
-        reading = LatencyCounts()
+        working = LatencyCounts()
         resting = LatencyCounts()
     }
 
+    /// Nobody is there to feel it.
+    mutating func nobodyAsks() { grow() }
+
     private mutating func grow() { share = min(Self.shares.upperBound, share * 1.1) }
 
-    /// How long to rest after having read for so long.
-    public func rest(afterReading seconds: Double) -> Double { seconds * (1 / share - 1) }
+    /// How long to rest after having worked for so long.
+    public func rest(afterWorking seconds: Double) -> Double { seconds * (1 / share - 1) }
 }

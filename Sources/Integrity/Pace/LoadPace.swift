@@ -1,0 +1,155 @@
+import Foundation
+import Synchronization
+
+/// Keeps what has time from being felt: the scrub, snapshots and whatever else a server does by itself work for a while and
+/// rest for a while, and do without rests while nobody asks for anything. All share one pace, and rest together: they are felt
+/// together.
+///
+/// After some seconds of work and rests in which requests came, nothing is done for half a second, to see how long requests take
+/// then; ``LoadGovernor`` compares the two, and says what part of the time is left for work.
+public final class LoadPace: Sendable {
+    /// A time of work, in seconds: many requests are answered in it, and none waits for long.
+    static let stretch = 0.025
+    /// Seconds of work and rests after which it is calm for a while, if requests came.
+    static let busySeconds = 2.0
+    static let calmSeconds = 0.5
+    /// Requests that began while something was done end within this, mostly: they say nothing of the calm.
+    static let settlingSeconds = 0.05
+    /// No request for so many seconds: nobody is there.
+    static let absence = 1.0
+    /// Nobody worked for so many seconds: what was answered in them tells of neither.
+    private static let silence = 10.0
+    /// Seconds it rests at once, at most.
+    private static let longestRest = 10.0
+    /// How often who waits looks whether it is still to wait, in seconds.
+    private static let longestNap = 0.25
+
+    private enum Phase {
+        case working
+        case resting
+        case settling
+        case calm
+    }
+
+    private struct State {
+        var governor = LoadGovernor()
+        var phase = Phase.working
+        /// The phase's end, if it is none of work.
+        var until = 0.0
+        /// Since when there is work without a rest; what was idle in between is added to it.
+        var workingSince: Double
+        /// Seconds in which those who work had to wait for something else, since the last rest.
+        var idle = 0.0
+        var busySince: Double
+        /// When somebody who works was here last.
+        var heard: Double
+        /// When a request was answered last.
+        var answered = -Double.infinity
+    }
+
+    private let newRequests: LatencyReader
+    private let uptime: @Sendable () -> Double
+    private let sleep: @Sendable (Double) -> Void
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - requests: all requests answered so far: a count that only grows.
+    ///   - uptime: seconds, by a clock that nobody sets.
+    ///   - sleep: for so many seconds.
+    public init(
+        requests: @escaping @Sendable () -> LatencyCounts,
+        uptime: @escaping @Sendable () -> Double = { ProcessInfo.processInfo.systemUptime },
+        sleep: @escaping @Sendable (Double) -> Void = { Thread.sleep(forTimeInterval: $0) }
+    ) {
+        newRequests = LatencyReader(requests)
+        self.uptime = uptime
+        self.sleep = sleep
+        let now = uptime()
+        state = Mutex(State(workingSince: now, busySince: now, heard: now))
+    }
+
+    /// Of the time, the part in which there may be work, as requests allow.
+    public var share: Double { state.withLock { $0.governor.share } }
+
+    /// Returns when whoever did a piece of work may go on. Blocks its thread.
+    /// - Parameters:
+    ///   - idle: of the seconds since it was here last, those in which it had to wait for something else.
+    ///   - isOver: whether it waits no longer; asked now and then.
+    public func pass(idle: Double = 0, isOver: @Sendable () -> Bool = { Task.isCancelled }) {
+        let now = uptime()
+        state.withLock { note(&$0, idle: idle, at: now) }
+        while !isOver() {
+            let now = uptime()
+            guard let end = state.withLock({ advance(&$0, at: now) }) else { return }
+            sleep(min(end - now, Self.longestNap))
+        }
+    }
+
+    private func note(_ state: inout State, idle: Double, at now: Double) {
+        if now - state.heard > Self.silence {
+            _ = newRequests.take()
+            if state.phase == .working {
+                (state.workingSince, state.busySince, state.idle) = (now, now, 0)
+            }
+        }
+        // Others may have worked while this one had to wait.
+        let unused = min(idle, now - state.heard)
+        if state.phase == .working, unused > 0 {
+            state.workingSince += unused
+            state.idle += unused
+        }
+        state.heard = now
+    }
+
+    /// Goes from phase to phase as time passes.
+    /// - Returns: until when there is to be no work; `nil` if there may be.
+    private func advance(_ state: inout State, at now: Double) -> Double? {
+        while true {
+            if state.phase == .working {
+                let seconds = now - state.workingSince
+                guard seconds >= Self.stretch else { return nil }
+                observe(&state, at: now)
+                let isAlone = now - state.answered > Self.absence
+                if isAlone { state.governor.nobodyAsks() }
+                let rest =
+                    isAlone
+                    ? 0 : min(Self.longestRest, state.governor.rest(afterWorking: seconds) - state.idle)
+                (state.workingSince, state.idle) = (now, 0)
+                guard rest > 0 else { return nil }
+                (state.phase, state.until) = (.resting, now + rest)
+            }
+            guard now >= state.until else { return state.until }
+            switch state.phase {
+            case .working: preconditionFailure("work has no end of its own")
+            case .resting:
+                observe(&state, at: now)
+                if state.governor.needsCalm, now - state.busySince >= Self.busySeconds {
+                    (state.phase, state.until) = (.settling, now + Self.settlingSeconds)
+                } else {
+                    begin(&state, at: now)
+                    return nil
+                }
+            case .settling:
+                _ = newRequests.take()
+                (state.phase, state.until) = (.calm, now + Self.calmSeconds)
+            case .calm:
+                state.governor.observe(newRequests.take(), whileWorking: false)
+                state.busySince = now
+                begin(&state, at: now)
+                return nil
+            }
+        }
+    }
+
+    private func begin(_ state: inout State, at now: Double) {
+        (state.phase, state.workingSince, state.idle) = (.working, now, 0)
+    }
+
+    /// What was answered in a rest felt what was done before it.
+    private func observe(_ state: inout State, at now: Double) {
+        let answered = newRequests.take()
+        guard answered.count > 0 else { return }
+        state.answered = now
+        state.governor.observe(answered, whileWorking: true)
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import Integrity
+import Synchronization
+import Testing
+
+@Suite struct LoadPaceTests {
+    /// Time passes when the pace waits, and when the test says so; requests are answered as it passes.
+    private final class World: Sendable {
+        struct State {
+            var now = 100.0
+            var waited = 0.0
+            var requests = LatencyCounts()
+            /// In a second.
+            var rate: Double
+            /// Seconds that requests take a tenth longer for after work.
+            var echo = 0.0
+            var lastWork = -1.0
+            /// Nanoseconds that requests take while there is work, and after the echo of it.
+            var busy: UInt64
+            var calm: UInt64
+
+            mutating func pass(_ seconds: Double, isWork: Bool) {
+                let before = Int(now * rate)
+                now += seconds
+                if isWork { lastWork = now }
+                let each = isWork || now - lastWork < echo ? busy : calm
+                for _ in before..<Int(now * rate) { requests.add(nanoseconds: each) }
+            }
+        }
+        let state: Mutex<State>
+
+        init(rate: Double, busy: UInt64 = 2_000_000, calm: UInt64 = 2_000_000, echo: Double = 0) {
+            state = Mutex(State(rate: rate, echo: echo, busy: busy, calm: calm))
+        }
+
+        func pace() -> LoadPace {
+            LoadPace(
+                requests: { [self] in state.withLock { $0.requests } },
+                uptime: { [self] in state.withLock { $0.now } },
+                sleep: { [self] seconds in
+                    state.withLock {
+                        $0.pass(seconds, isWork: false)
+                        $0.waited += seconds
+                    }
+                })
+        }
+
+        /// Works, and has to wait for something else after each piece.
+        /// - Returns: the part of the time in which it was not kept waiting by the pace.
+        func run(_ pace: LoadPace, seconds: Double, idle: Double = 0) -> Double {
+            let start = state.withLock { $0 }
+            while state.withLock({ $0.now }) < start.now + seconds {
+                state.withLock {
+                    $0.pass(0.005, isWork: true)
+                    if idle > 0 { $0.pass(idle, isWork: false) }
+                }
+                pace.pass(idle: idle)
+            }
+            let end = state.withLock { $0 }
+            return 1 - (end.waited - start.waited) / (end.now - start.now)
+        }
+    }
+
+    @Test func nobodyIsWaitedForWhereNobodyAsks() {
+        let world = World(rate: 0)
+        #expect(world.run(world.pace(), seconds: 10) == 1)
+    }
+
+    @Test func itTakesLittleOfTheTimeWhileRequestsFeelIt() {
+        let world = World(rate: 4000, busy: 5_000_000, calm: 2_000_000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 60)
+        #expect(world.run(pace, seconds: 60) < 0.05)
+        #expect(pace.share < 0.05)
+    }
+
+    /// A hundred requests in a second feel it as thousands do: that none comes in some stretch of 25 ms proves nothing.
+    @Test func itGivesWayToFewRequestsToo() {
+        let world = World(rate: 100, busy: 50_000_000, calm: 20_000_000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 600)
+        #expect(world.run(pace, seconds: 60) < 0.15)
+    }
+
+    /// What was begun beside work and ends after it is no sign of how it is without.
+    @Test func whatEndsShortlyAfterWorkDoesNotCountAsCalm() {
+        let world = World(rate: 4000, busy: 5_000_000, calm: 2_000_000, echo: 0.03)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 120)
+        #expect(pace.share < 0.05)
+    }
+
+    /// What was answered before it began is neither: it would be taken for what its work did.
+    @Test func whatIsAnsweredWhileNobodyWorksCountsForNothing() {
+        let world = World(rate: 4000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 60)
+        let share = world.run(pace, seconds: 10)
+        for _ in 0..<50 {
+            // Slow for its own reasons, each time for as long as nothing is done.
+            world.state.withLock {
+                for _ in 0..<1000 { $0.requests.add(nanoseconds: 900_000_000) }
+                $0.now += 3600
+            }
+            pace.pass()
+            _ = world.run(pace, seconds: 1)
+        }
+        #expect(world.run(pace, seconds: 10) > share - 0.15)
+    }
+
+    @Test func itTakesMostOfTheTimeWhileTheyDoNot() {
+        let world = World(rate: 4000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 200)
+        // A quarter goes by in looking how it is without.
+        #expect(world.run(pace, seconds: 60) > 0.5)
+        #expect(pace.share > 0.7)
+    }
+
+    /// Where it is held up by something else for longer than it would rest, it does not rest besides.
+    @Test func whatItHadToWaitForElsewhereIsRestEnough() {
+        let world = World(rate: 4000, busy: 2_000_000, calm: 2_000_000)
+        let pace = world.pace()
+        let part = world.run(pace, seconds: 60, idle: 0.1)
+        // But for looking how it is without.
+        #expect(part > 0.75, "\(part)")
+    }
+
+    @Test func whoIsStoppedDoesNotWait() {
+        let world = World(rate: 4000)
+        let pace = world.pace()
+        for _ in 0..<1000 {
+            world.state.withLock { $0.pass(0.005, isWork: true) }
+            pace.pass(isOver: { true })
+        }
+        #expect(world.state.withLock { $0.waited } == 0)
+    }
+}
