@@ -54,7 +54,7 @@ import Testing
                     $0.pass(0.005, isWork: true)
                     if idle > 0 { $0.pass(idle, isWork: false) }
                 }
-                pace.pass(idle: idle)
+                pace.pass(worked: 0.005)
             }
             let end = state.withLock { $0 }
             return 1 - (end.waited - start.waited) / (end.now - start.now)
@@ -102,7 +102,7 @@ import Testing
                 for _ in 0..<1000 { $0.requests.add(nanoseconds: 900_000_000) }
                 $0.now += 3600
             }
-            pace.pass()
+            pace.pass(worked: 0)
             _ = world.run(pace, seconds: 1)
         }
         #expect(world.run(pace, seconds: 10) > share - 0.15)

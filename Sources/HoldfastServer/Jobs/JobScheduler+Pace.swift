@@ -13,26 +13,34 @@ extension JobScheduler {
     /// Returns when a run that has read or written so many bytes may go on. Blocks its thread.
     func pass(_ name: String, _ byteCount: Int) throws {
         var count = byteCount
-        var idle = 0.0
+        let worked = worked(name)
         while true {
             switch verdict(name, count) {
             case .go:
                 if state.withLock({ $0.entries[name]?.definition.kind.rule.isLeisurely }) == true {
-                    surroundings.pace(idle)
+                    surroundings.pace(worked)
                 }
                 return
             case .stop(let error): throw error
             case .wait(let seconds, _):
-                let nap = min(seconds, Self.longestNap)
-                surroundings.sleep(nap)
-                idle += nap
+                surroundings.sleep(min(seconds, Self.longestNap))
             }
             count = 0
         }
     }
 
+    /// Seconds since the run was here last, or began.
+    private func worked(_ name: String) -> Double? {
+        let now = surroundings.clock().now
+        return state.withLock { state in
+            guard let last = state.entries[name]?.passed else { return nil }
+            state.entries[name]?.passed = now
+            return max(0, now.seconds(since: last))
+        }
+    }
+
     /// As ``JobContext/spent(_:)`` of those that have time, for what a command does.
-    package func pace() { surroundings.pace(0) }
+    package func pace() { surroundings.pace(nil) }
 
     private func verdict(_ name: String, _ byteCount: Int) -> Verdict {
         // One in this thread's task: a run that hangs is cancelled, and so is every run when the server stops.

@@ -20,9 +20,8 @@ package final class JobScheduler: Sendable {
         /// Blocks the thread, in seconds.
         package var sleep: @Sendable (Double) -> Void
         package var watchdog = JobWatchdog()
-        /// Asked by all that has time after each piece, with the seconds in which it had to wait for something else: may keep
-        /// it waiting.
-        package var pace: @Sendable (_ idle: Double) -> Void = { _ in }
+        /// Asked by all that has time after each piece, with the seconds that it took if they are known: may keep it waiting.
+        package var pace: @Sendable (_ worked: Double?) -> Void = { _ in }
 
         package init(
             clock: @escaping @Sendable () -> JobSchedule.Clock = Self.localClock,
@@ -58,6 +57,8 @@ package final class JobScheduler: Sendable {
         var started = Timestamp(microseconds: 0)
         /// When the run told something last.
         var heard = Timestamp(microseconds: 0)
+        /// When it asked last whether it may go on, or began.
+        var passed = Timestamp(microseconds: 0)
         var progress: Double?
         /// What a run in the middle waits for.
         var heldUp: String?
@@ -350,6 +351,7 @@ extension JobScheduler.Entry {
         isIdle = false
         started = now
         heard = now
+        passed = now
         progress = nil
         paidUntil = nil
         nextAt = nil

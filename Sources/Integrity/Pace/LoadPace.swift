@@ -18,7 +18,7 @@ public final class LoadPace: Sendable {
     /// No request for so many seconds: nobody is there.
     static let absence = 1.0
     /// Nobody worked for so many seconds: what was answered in them tells of neither.
-    private static let silence = 10.0
+    private static let silence = 1.0
     /// Seconds it rests at once, at most.
     private static let longestRest = 10.0
     /// How often who waits looks whether it is still to wait, in seconds.
@@ -36,9 +36,9 @@ public final class LoadPace: Sendable {
         var phase = Phase.working
         /// The phase's end, if it is none of work.
         var until = 0.0
-        /// Since when there is work without a rest; what was idle in between is added to it.
+        /// Since when there is work without a rest; seconds in which nobody worked are added to it.
         var workingSince: Double
-        /// Seconds in which those who work had to wait for something else, since the last rest.
+        /// Those seconds since the last rest.
         var idle = 0.0
         var busySince: Double
         /// When somebody who works was here last.
@@ -73,11 +73,11 @@ public final class LoadPace: Sendable {
 
     /// Returns when whoever did a piece of work may go on. Blocks its thread.
     /// - Parameters:
-    ///   - idle: of the seconds since it was here last, those in which it had to wait for something else.
+    ///   - worked: the seconds that it took; `nil` for all since somebody was here last, if that is not long ago.
     ///   - isOver: whether it waits no longer; asked now and then.
-    public func pass(idle: Double = 0, isOver: @Sendable () -> Bool = { Task.isCancelled }) {
+    public func pass(worked: Double? = nil, isOver: @Sendable () -> Bool = { Task.isCancelled }) {
         let now = uptime()
-        state.withLock { note(&$0, idle: idle, at: now) }
+        state.withLock { note(&$0, worked, at: now) }
         while !isOver() {
             let now = uptime()
             guard let end = state.withLock({ advance(&$0, at: now) }) else { return }
@@ -85,20 +85,20 @@ public final class LoadPace: Sendable {
         }
     }
 
-    private func note(_ state: inout State, idle: Double, at now: Double) {
-        if now - state.heard > Self.silence {
-            _ = newRequests.take()
-            if state.phase == .working {
-                (state.workingSince, state.busySince, state.idle) = (now, now, 0)
-            }
-        }
-        // Others may have worked while this one had to wait.
-        let unused = min(idle, now - state.heard)
-        if state.phase == .working, unused > 0 {
-            state.workingSince += unused
-            state.idle += unused
-        }
+    /// What was neither worked nor kept waiting here counts as rest.
+    private func note(_ state: inout State, _ worked: Double?, at now: Double) {
+        let passed = now - state.heard
         state.heard = now
+        let gap = worked.map { max(0, passed - $0) } ?? (passed > Self.silence ? passed : 0)
+        guard gap > 0 else { return }
+        if gap > Self.silence {
+            _ = newRequests.take()
+            state.busySince += gap
+        }
+        if state.phase == .working {
+            state.workingSince += gap
+            state.idle += gap
+        }
     }
 
     /// Goes from phase to phase as time passes.

@@ -52,8 +52,6 @@ public final class ScrubService: Sendable {
         var asked: Set<Int> = []
         var activity: Activity?
         var pacer = ScrubPacer()
-        /// When it was last told to go on.
-        var toldAt: Double?
         var bytesRead: UInt64 = 0
         var retry = Retry()
         /// What was brought to a volume and found bad is read again less and less often, too.
@@ -277,13 +275,12 @@ public final class ScrubService: Sendable {
 
     private func rest(_ count: Int, since began: Double, _ rate: Double?) {
         let now = surroundings.uptime()
-        let (until, toldAt) = state.withLock { state in
+        let worked = max(0, now - began)
+        let until = state.withLock { state in
             state.bytesRead += UInt64(count)
-            return (state.pacer.spend(count, seconds: max(0, now - began), rate: rate, at: now), state.toldAt)
+            return state.pacer.spend(count, seconds: worked, rate: rate, at: now)
         }
-        pace.pass(idle: toldAt.map { max(0, began - $0) } ?? 0) { [self] in Task.isCancelled || isPaused }
-        let told = surroundings.uptime()
-        state.withLock { $0.toldAt = told }
+        pace.pass(worked: worked) { [self] in Task.isCancelled || isPaused }
         wait(until: until)
     }
 
