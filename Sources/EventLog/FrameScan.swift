@@ -20,7 +20,12 @@ extension EventLog {
         guard first <= last, let mirror = mirrors().first(where: { $0.index == index }),
             let span = span(from: first, limit: Int(last.rawValue - first.rawValue + 1))
         else { return nil }
-        let scan = mirror.steadily(at: span.segment.first, isGood: \.bad.isEmpty) { self.scan(span, mirror) }
+        var scan = mirror.steadily(isGood: \.bad.isEmpty) { self.scan(span, mirror) }
+        if !scan.bad.isEmpty {
+            // By its name, as the next opening finds it: who else may have replaced the file is judged by what is there.
+            mirror.forgetSealed(span.segment.first)
+            scan = mirror.steadily(isGood: \.bad.isEmpty) { self.scan(span, mirror) }
+        }
         // A mirror that left service meanwhile is brought back whole: nothing it holds now counts.
         return isInService(mirror) ? scan : nil
     }

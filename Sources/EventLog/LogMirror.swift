@@ -260,11 +260,11 @@ public final class LogMirror: Sendable {
     private static let lookLimit = 200
     private static let lookPause = 0.005
 
-    /// What `look` finds at a segment, by its table and its bytes: looked at once more by its name, as the next opening finds
-    /// it, and as long as some segment was renamed meanwhile, for then the two may be of different files. After a second of
-    /// that, as a disk that hangs makes it, what it found last.
+    /// What `look` finds at a segment, by its table and its bytes: looked at once more as long as some segment was
+    /// renamed meanwhile, for then the two may be of different files. After a second of that, as a disk that hangs makes it,
+    /// what it found last.
     func steadily<Found>(
-        at first: SequenceNumber, isGood: (Found) -> Bool, _ look: () throws -> Found
+        isGood: (Found) -> Bool, _ look: () throws -> Found
     ) rethrows -> Found {
         var looks = 1
         while true {
@@ -272,9 +272,8 @@ public final class LogMirror: Sendable {
             let found = try look()
             if isGood(found) || looks == Self.lookLimit { return found }
             let now = state.withLock { ($0.renamings, $0.renaming) }
-            if looks > 1, before == now, now.1 == 0 { return found }
+            if before == now, now.1 == 0 { return found }
             looks += 1
-            forgetSealed(first)
             if now.1 > 0 { Thread.sleep(forTimeInterval: Self.lookPause) }
         }
     }

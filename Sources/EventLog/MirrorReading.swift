@@ -158,8 +158,7 @@ extension EventLog {
             let segment = "\(mirror.index)/\(span.segment.first)"
             guard !skipped.contains(segment),
                 let flaw = mirror.steadily(
-                    at: span.segment.first, isGood: { $0 == nil },
-                    { compare(mirror, one, frame, pastCache: pastCache) })
+                    isGood: { $0 == nil }, { compare(mirror, one, frame, pastCache: pastCache) })
             else { continue }
             flaws.append(flaw)
             if flaw.isOfSegment { skipped.insert(segment) }
