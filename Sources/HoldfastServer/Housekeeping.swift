@@ -10,6 +10,9 @@ final class Housekeeping: Sendable {
     private let jobs: JobScheduler
     private let threads: WorkerPool
     private let tasks: [Task<Void, Never>]
+    private let logger: Logger
+    /// How long jobs are waited for that were told to end: who takes over waits as long.
+    private static let grace = Duration.seconds(10)
 
     init(
         _ store: ObjectStore, _ settings: ServerSettings, _ masterKeys: MasterKeyStore, _ jobs: JobScheduler,
@@ -19,6 +22,7 @@ final class Housekeeping: Sendable {
         let threads = WorkerPool(threads: 6)
         self.threads = threads
         self.jobs = jobs
+        self.logger = logger
         do { try StoreJobs.clearScratch(settings.store.stateDirectory) } catch {
             logger.warning("clearing the state directory: \(error)")
         }
@@ -35,15 +39,25 @@ final class Housekeeping: Sendable {
         jobs.start()
     }
 
+    /// What has time makes an end of it, while requests are still answered.
+    func endLeisure() { jobs.endLeisure() }
+
     func cancel() {
         for task in tasks { task.cancel() }
         jobs.cancel()
     }
 
-    /// Returns when everything has ended; after ``cancel()`` and the closing of the store.
+    /// Returns when everything has ended, after ``cancel()`` and the closing of the store; or after a while, for a step of a job
+    /// may hang in a mount that does not answer.
     func wait() async {
-        for task in tasks { await task.value }
-        await jobs.wait()
+        let hasEnded = await Grace.wait(atMost: Self.grace) { [tasks] in
+            for task in tasks { await task.value }
+        }
+        let hanging = await jobs.wait(atMost: Self.grace)
         threads.stop()
+        if !hasEnded { logger.warning("left behind, for it hangs: a look at the volumes or the catalog") }
+        if !hanging.isEmpty {
+            logger.warning("left behind, for a step hangs: \(hanging.joined(separator: ", "))")
+        }
     }
 }

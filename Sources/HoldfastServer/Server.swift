@@ -182,6 +182,7 @@ public final class Server: Sendable {
     ///   ready to the end.
     public func stop(_ drain: Drain, isHandedOver: Bool = false) async throws {
         if !isHandedOver { isDraining.set() }
+        housekeeping.endLeisure()
         takeover.stop()
         try await listener.stop(drain, keepsSocket: isHandedOver)
         try await admin.stop(Drain(delay: .zero, deadline: .seconds(1)), keepsSocket: isHandedOver)

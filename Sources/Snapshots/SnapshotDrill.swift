@@ -20,10 +20,13 @@ public struct SnapshotDrill {
         public var snapshot: String
         public var objects = 0
         public var bytes: UInt64 = 0
+        /// Of the objects, those for which scratch had no room: their bytes were compared as they came.
+        public var unwritten = 0
         public var failures: [Failure] = []
     }
 
     private static let step = 1024 * 1024
+    private static let reservedPart: UInt64 = 10
 
     private let repository: Repository
     private let scratch: String
@@ -57,7 +60,7 @@ public struct SnapshotDrill {
         var report = Report(snapshot: manifest.name)
         for version in try sample(snapshot.catalog, count, using: &generator) {
             do {
-                try restore(version, from: source)
+                if try !restore(version, from: source) { report.unwritten += 1 }
                 report.bytes += version.size
             } catch let ended as Ended {
                 throw ended.reason
@@ -102,44 +105,82 @@ public struct SnapshotDrill {
         }
     }
 
-    private func restore(_ version: ObjectVersion, from source: SnapshotSource) throws {
+    /// - Returns: whether it was written to scratch and read again; without room for it, its bytes are compared as they come.
+    private func restore(_ version: ObjectVersion, from source: SnapshotSource) throws -> Bool {
+        guard try hasRoom(for: version.size) else {
+            try read(version, from: source) { _, _ in }
+            return false
+        }
         let path = "\(scratch)/drill-\(OperationID.random())"
-        let fileSystem = RealFileSystem()
-        let file = try fileSystem.open(path, [.write, .createNew], permissions: 0o600)
+        let file = try scratching {
+            try RealFileSystem().open(path, [.write, .createNew], permissions: 0o600)
+        }
         defer {
             file.close()
             try? FileManager.default.removeItem(atPath: path)  // a scratch file; its name is its own
         }
-        let pieces = source.pieces(of: version)
+        try read(version, from: source) { bytes, offset in try scratching { try file.write(bytes, at: offset) } }
+        try scratching { try file.sync() }
         var start: UInt64 = 0
-        for (index, piece) in version.record.pieces.enumerated() {
-            var offset: UInt64 = 0
-            while offset < piece.length {
-                let wanted = Int(min(UInt64(Self.step), piece.length - offset))
-                let bytes = try pieces.read(index, at: offset, count: wanted)
-                guard !bytes.isEmpty else { throw SnapshotError.cutOff("piece \(index + 1)") }
-                do { try pace(bytes.count) } catch { throw Ended(reason: error) }
-                try file.write(bytes, at: start + offset)
-                offset += UInt64(bytes.count)
-            }
-            start += piece.length
-        }
-        try file.sync()
-        start = 0
         for (index, piece) in version.record.pieces.enumerated() {
             guard try sha256(of: file, start..<start + piece.length) == Array(piece.sha256) else {
                 throw SnapshotError.otherBytes("piece \(index + 1) of \(version.record.pieces.count)")
             }
             start += piece.length
         }
+        return true
+    }
+
+    /// Reads a version piece by piece, and compares the digest of each.
+    private func read(
+        _ version: ObjectVersion, from source: SnapshotSource,
+        _ take: (_ bytes: [UInt8], _ offset: UInt64) throws -> Void
+    ) throws {
+        let pieces = source.pieces(of: version)
+        var start: UInt64 = 0
+        for (index, piece) in version.record.pieces.enumerated() {
+            var digest = SHA256()
+            var offset: UInt64 = 0
+            while offset < piece.length {
+                let wanted = Int(min(UInt64(Self.step), piece.length - offset))
+                let bytes = try pieces.read(index, at: offset, count: wanted)
+                guard !bytes.isEmpty else { throw SnapshotError.cutOff("piece \(index + 1)") }
+                do { try pace(bytes.count) } catch { throw Ended(reason: error) }
+                digest.update(bytes)
+                try take(bytes, start + offset)
+                offset += UInt64(bytes.count)
+            }
+            guard digest.finalize() == Array(piece.sha256) else {
+                throw SnapshotError.otherBytes("piece \(index + 1) of \(version.record.pieces.count)")
+            }
+            start += piece.length
+        }
+    }
+
+    /// What concerns the scratch file says nothing of the object.
+    private func scratching<Value>(_ body: () throws -> Value) throws -> Value {
+        do { return try body() } catch { throw Ended(reason: error) }
+    }
+
+    /// The catalog may be on the same disk, and the store does nothing without it: a tenth of the disk stays free.
+    private func hasRoom(for size: UInt64) throws -> Bool {
+        var room = statvfs()
+        guard statvfs(scratch, &room) == 0 else {
+            throw Ended(reason: FileSystemError(operation: "statvfs", path: scratch, code: errno))
+        }
+        let free = UInt64(room.f_bavail) * UInt64(room.f_frsize)
+        let reserve = UInt64(room.f_blocks) * UInt64(room.f_frsize) / Self.reservedPart
+        return free >= reserve && size <= free - reserve
     }
 
     private func sha256(of file: any File, _ range: Range<UInt64>) throws -> [UInt8] {
         var digest = SHA256()
         var offset = range.lowerBound
         while offset < range.upperBound {
-            let bytes = try file.bytes(Int(min(UInt64(Self.step), range.upperBound - offset)), at: offset)
+            let count = Int(min(UInt64(Self.step), range.upperBound - offset))
+            let bytes = try scratching { try file.bytes(count, at: offset) }
             guard !bytes.isEmpty else { throw SnapshotError.cutOff(file.path) }
+            do { try pace(0) } catch { throw Ended(reason: error) }
             digest.update(bytes)
             offset += UInt64(bytes.count)
         }

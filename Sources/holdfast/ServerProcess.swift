@@ -64,9 +64,19 @@ struct ServerProcess {
             let server = try await Server.start(settings, on: listeners, keys: keys, logger: logger) {
                 turns.continuation.yield(.takeover($0))
             }
-            // Without TLS it ends the server, as it ends every program whose terminal goes away.
-            let reload = server.isSecure ? ReloadSignal { server.reloadCertificates() } : nil
-            defer { reload?.stop() }
+            let reload = ReloadSignal { [logger] in
+                if server.isSecure {
+                    server.reloadCertificates()
+                } else if isatty(STDIN_FILENO) == 1 {
+                    // The terminal goes away.
+                    turns.continuation.yield(.signal)
+                } else {
+                    logger.notice(
+                        "SIGHUP: there is no certificate that could be read again; settings are read at the start"
+                    )
+                }
+            }
+            defer { reload.stop() }
             if isFirst {
                 isFirst = false
                 try await begin(server, keys, takeover, announce)

@@ -30,12 +30,12 @@ import Testing
     @Test func requestsThatBecomeSlowerWhileThereIsWorkGetTheirTimeBack() {
         var governor = LoadGovernor()
         let before = governor.share
-        governor.observe(counts(1), whileWorking: false)
-        governor.observe(counts(1.5), whileWorking: true)
+        governor.observe(counts(1), whileWorking: false, at: 0)
+        governor.observe(counts(1.5), whileWorking: true, at: 0)
         #expect(governor.share == before / 2)
         for _ in 0..<20 {
-            governor.observe(counts(1), whileWorking: false)
-            governor.observe(counts(1.5), whileWorking: true)
+            governor.observe(counts(1), whileWorking: false, at: 0)
+            governor.observe(counts(1.5), whileWorking: true, at: 0)
         }
         #expect(governor.share == 0.01)
         #expect(governor.rest(afterWorking: 1) > 98)
@@ -44,8 +44,8 @@ import Testing
     @Test func requestsThatDoNotFeelItLetItGrow() {
         var governor = LoadGovernor()
         for _ in 0..<60 {
-            governor.observe(counts(1), whileWorking: false)
-            governor.observe(counts(1), whileWorking: true)
+            governor.observe(counts(1), whileWorking: false, at: 0)
+            governor.observe(counts(1), whileWorking: true, at: 0)
         }
         #expect(governor.share == 0.8)
         #expect(governor.rest(afterWorking: 1) > 0.2)
@@ -54,8 +54,8 @@ import Testing
     @Test func fewRequestsProveNothing() {
         var governor = LoadGovernor()
         let before = governor.share
-        governor.observe(counts(1, 1999), whileWorking: false)
-        governor.observe(counts(9, 1999), whileWorking: true)
+        governor.observe(counts(1, 1999), whileWorking: false, at: 0)
+        governor.observe(counts(9, 1999), whileWorking: true, at: 0)
         #expect(governor.share == before)
     }
 
@@ -74,14 +74,14 @@ import Testing
         }
         var shares: [Double] = []
         for _ in 0..<300 {
-            governor.observe(sample(1), whileWorking: false)
-            governor.observe(sample(1), whileWorking: true)
+            governor.observe(sample(1), whileWorking: false, at: 0)
+            governor.observe(sample(1), whileWorking: true, at: 0)
             shares.append(governor.share)
         }
         #expect(shares.suffix(200).reduce(0, +) / 200 > 0.3, "\(shares.suffix(200).reduce(0, +) / 200)")
         for _ in 0..<100 {
-            governor.observe(sample(1), whileWorking: false)
-            governor.observe(sample(1.4), whileWorking: true)
+            governor.observe(sample(1), whileWorking: false, at: 0)
+            governor.observe(sample(1.4), whileWorking: true, at: 0)
         }
         #expect(governor.share < 0.05)
     }
@@ -91,8 +91,8 @@ import Testing
         var governor = LoadGovernor()
         var shares: [Double] = []
         for _ in 0..<400 {
-            governor.observe(counts(10), whileWorking: false)
-            governor.observe(counts(10 * (1 + governor.share * 0.9)), whileWorking: true)
+            governor.observe(counts(10), whileWorking: false, at: 0)
+            governor.observe(counts(10 * (1 + governor.share * 0.9)), whileWorking: true, at: 0)
             shares.append(governor.share)
         }
         let settled = shares.suffix(200)

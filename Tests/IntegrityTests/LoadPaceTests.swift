@@ -18,6 +18,8 @@ import Testing
             /// Nanoseconds that requests take while there is work, and after the echo of it.
             var busy: UInt64
             var calm: UInt64
+            /// What somebody else does while one waits.
+            var other: (@Sendable () -> Void)?
 
             mutating func pass(_ seconds: Double, isWork: Bool) {
                 let before = Int(now * rate)
@@ -38,10 +40,12 @@ import Testing
                 requests: { [self] in state.withLock { $0.requests } },
                 uptime: { [self] in state.withLock { $0.now } },
                 sleep: { [self] seconds in
-                    state.withLock {
+                    let other = state.withLock {
                         $0.pass(seconds, isWork: false)
                         $0.waited += seconds
+                        return $0.other
                     }
+                    other?()
                 })
         }
 
@@ -124,6 +128,49 @@ import Testing
         let part = world.run(pace, seconds: 60, idle: 0.1)
         // But for looking how it is without.
         #expect(part > 0.75, "\(part)")
+    }
+
+    /// Hours in which nobody worked are neither rest that it may use up, nor work that it has to rest for.
+    @Test func aLongTimeWithoutWorkChangesNothing() {
+        let world = World(rate: 4000, busy: 5_000_000, calm: 2_000_000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 60)
+        world.state.withLock { $0.pass(3600, isWork: false) }
+        let part = world.run(pace, seconds: 60)
+        #expect(part < 0.05, "\(part)")
+        #expect(part > 0)
+    }
+
+    /// Another may work on while one waits for the calm: what is answered then is no sign of how it is without.
+    @Test func aCalmInWhichSomebodyWorkedOnCountsForNothing() {
+        let world = World(rate: 4000, busy: 5_000_000, calm: 2_000_000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 60)
+        let before = pace.share
+        // Each wait of the one is a piece of the other's work, which all requests feel.
+        world.state.withLock {
+            $0.calm = $0.busy
+            $0.other = { pace.pass(worked: 0.25, isOver: { true }) }
+        }
+        _ = world.run(pace, seconds: 120)
+        #expect(pace.share == before)
+        world.state.withLock { $0.other = nil }
+        _ = world.run(pace, seconds: 120)
+        #expect(pace.share > before)
+    }
+
+    /// Load in bursts is felt as load without gaps is.
+    @Test func aShortAbsenceUnlearnsNothing() {
+        let world = World(rate: 4000, busy: 5_000_000, calm: 2_000_000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 60)
+        for _ in 0..<10 {
+            world.state.withLock { $0.rate = 0 }
+            _ = world.run(pace, seconds: 3)
+            world.state.withLock { $0.rate = 4000 }
+            _ = world.run(pace, seconds: 10)
+        }
+        #expect(pace.share < 0.05)
     }
 
     @Test func whoIsStoppedDoesNotWait() {

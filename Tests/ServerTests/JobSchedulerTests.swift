@@ -81,7 +81,7 @@ import Testing
 
     private func end(_ scheduler: JobScheduler) async {
         scheduler.cancel()
-        await scheduler.wait()
+        #expect(await scheduler.wait(atMost: .seconds(60)) == [])
         do { try FileManager.default.removeItem(atPath: directory) } catch {
             Issue.record("\(directory): \(error)")
         }
@@ -268,6 +268,64 @@ import Testing
         await end(scheduler)
     }
 
+    /// Copies are made on threads that have no task: what ends a run reaches them all the same.
+    @Test func aServerThatStopsEndsWhatHasTimeOnWhicheverThreadItWorks() async throws {
+        let gate = Gate()
+        let confirms = Gate()
+        let scheduler = try scheduler([
+            JobDefinition(.confirm, .continuous) { _ in
+                confirms.enter()
+                await confirms.wait()
+                return JobOutcome("")
+            },
+            JobDefinition(.scrub, .every(60)) { context in
+                gate.enter()
+                let error: (any Error)? = await withCheckedContinuation { done in
+                    let thread = Thread {
+                        while true {
+                            do { try context.spent(1) } catch { return done.resume(returning: error) }
+                        }
+                    }
+                    thread.start()
+                }
+                throw try #require(error)
+            },
+        ])
+        scheduler.tick()
+        try await eventually("both runs") { gate.runs == 1 && confirms.runs == 1 }
+        scheduler.endLeisure()
+        try await eventually("the end of what has time") { try status(scheduler, "scrub").state != .running }
+        #expect(try status(scheduler, "confirm").state == .running)
+        world.pass(3600)
+        scheduler.tick()
+        #expect(gate.runs == 1)
+        await end(scheduler)
+    }
+
+    /// A mount that does not answer keeps a thread, and nobody else.
+    @Test func aStepThatNeverEndsIsLeftBehindAndNamed() async throws {
+        let gate = Gate()
+        let step = DispatchSemaphore(value: 0)
+        let scheduler = try scheduler([
+            JobDefinition(.reclaim, .every(60)) { _ in
+                gate.enter()
+                await withCheckedContinuation { done in
+                    Thread {
+                        step.wait()
+                        done.resume()
+                    }.start()
+                }
+                return JobOutcome("")
+            }
+        ])
+        scheduler.tick()
+        try await eventually("the run") { gate.runs == 1 }
+        scheduler.cancel()
+        #expect(await scheduler.wait(atMost: .milliseconds(1)) == ["reclaim"])
+        step.signal()
+        await end(scheduler)
+    }
+
     @Test func whereJobsAreNotToBeRestartedOneThatHangsIsLeftAlone() async throws {
         let gate = Gate()
         let scheduler = try scheduler([
@@ -355,7 +413,7 @@ import Testing
             FileManager.default.fileExists(atPath: directory + "/jobs.json")
         }
         first.cancel()
-        await first.wait()
+        _ = await first.wait(atMost: .seconds(60))
         world.pass(3500)
         let second = try scheduler([job])
         second.tick()

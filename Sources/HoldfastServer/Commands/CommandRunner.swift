@@ -249,15 +249,15 @@ public struct CommandRunner: Sendable {
         _ path: String, _ name: String?, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
         let known = repositories.first { $0.place == path }
-        let report = try await jobs.asGuest(.snapshot, repository: known?.name) {
-            let repository = try RepositoryPlace.open(path, of: store.storeID, creates: true)
+        // Where a repository was and is no more, its disk is not mounted: a new one would fill another disk.
+        let creates = known.map { !jobs.hasRun(.snapshot, repository: $0.name) } ?? true
+        let line = try await jobs.asGuest(.snapshot, repository: known?.name, isGood: \.isComplete) {
+            let repository = try RepositoryPlace.open(path, of: store.storeID, creates: creates)
             defer { repository.close() }
-            return try await SnapshotCreation(
-                store, repository, named: known?.name, pace: { [jobs] _ in jobs.pace() }
-            )
-            .run(name: name) { output.progress($0) }
+            let creation = SnapshotCreation(
+                store, repository, named: known?.name, pace: { [jobs] _ in try jobs.pace() })
+            return SnapshotReports.CreationLine(try await creation.run(name: name) { output.progress($0) })
         }
-        let line = SnapshotReports.CreationLine(report)
         try output.line(line, json: json, line.text)
         return line.isComplete ? 0 : 4
     }

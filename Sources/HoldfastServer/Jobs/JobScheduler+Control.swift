@@ -137,11 +137,19 @@ extension JobScheduler {
         return retry.map { $0 > due ? $0 : due } ?? due
     }
 
+    /// Whether the job has ever come to an end, by itself or by a command, however it came out.
+    package func hasRun(_ kind: JobKind, repository: String) -> Bool {
+        records[JobDefinition.name(kind, repository)].begun != nil
+    }
+
     /// Runs what a command asks for, if the table lets it run beside what runs already.
-    /// - Parameter repository: the name of a configured one, if it is one.
+    /// - Parameters:
+    ///   - repository: the name of a configured one, if it is one.
+    ///   - isGood: whether what it came to counts as the job's success.
     /// - Throws: ``JobRefusal/busy(_:with:)``, and what `body` throws.
     package func asGuest<Value>(
-        _ kind: JobKind, repository: String?, _ body: () async throws -> Value
+        _ kind: JobKind, repository: String?, isGood: (Value) -> Bool = { _ in true },
+        _ body: () async throws -> Value
     ) async throws -> Value {
         let started = surroundings.clock().now
         let number = try state.withLock { state -> Int in
@@ -163,8 +171,8 @@ extension JobScheduler {
             // It counts as a run of the job: the next one is due that much later.
             records.change(JobDefinition.name(kind, repository)) { record in
                 record.begun = started.microseconds
-                record.succeeded = started.microseconds
-                record.isGood = true
+                record.isGood = isGood(value)
+                if isGood(value) { record.succeeded = started.microseconds }
                 record.result = "made by a command"
             }
             try save()

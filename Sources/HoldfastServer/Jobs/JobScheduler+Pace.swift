@@ -18,7 +18,8 @@ extension JobScheduler {
             switch verdict(name, count) {
             case .go:
                 if state.withLock({ $0.entries[name]?.definition.kind.rule.isLeisurely }) == true {
-                    surroundings.pace(worked)
+                    surroundings.pace(worked) { isOver(name) || records[name].isPaused }
+                    if isOver(name) { throw CancellationError() }
                 }
                 return
             case .stop(let error): throw error
@@ -40,11 +41,25 @@ extension JobScheduler {
     }
 
     /// As ``JobContext/spent(_:)`` of those that have time, for what a command does.
-    package func pace() { surroundings.pace(nil) }
+    /// - Throws: `CancellationError` when the server stops.
+    package func pace() throws {
+        surroundings.pace(nil) { isEnding }
+        if isEnding { throw CancellationError() }
+    }
+
+    /// Whether a run is to end: it hangs and was cancelled, or the server stops. Asked on whichever thread works at it, for those
+    /// of lanes have no task that could be cancelled.
+    private func isOver(_ name: String) -> Bool {
+        Task.isCancelled
+            || state.withLock { state in
+                guard let entry = state.entries[name], !state.isCancelled else { return true }
+                return entry.task?.isCancelled == true
+                    || state.isEnding && entry.definition.kind.rule.isLeisurely
+            }
+    }
 
     private func verdict(_ name: String, _ byteCount: Int) -> Verdict {
-        // One in this thread's task: a run that hangs is cancelled, and so is every run when the server stops.
-        if Task.isCancelled { return .stop(CancellationError()) }
+        if isOver(name) { return .stop(CancellationError()) }
         let clock = surroundings.clock()
         let isRepairing = surroundings.isRepairing()
         let isPaused = records[name].isPaused

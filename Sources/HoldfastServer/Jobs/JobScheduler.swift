@@ -20,8 +20,9 @@ package final class JobScheduler: Sendable {
         /// Blocks the thread, in seconds.
         package var sleep: @Sendable (Double) -> Void
         package var watchdog = JobWatchdog()
-        /// Asked by all that has time after each piece, with the seconds that it took if they are known: may keep it waiting.
-        package var pace: @Sendable (_ worked: Double?) -> Void = { _ in }
+        /// Asked by all that has time after each piece, with the seconds that it took if they are known: may keep it waiting,
+        /// until what it is given says that the wait is over.
+        package var pace: @Sendable (_ worked: Double?, _ isOver: () -> Bool) -> Void = { _, _ in }
 
         package init(
             clock: @escaping @Sendable () -> JobSchedule.Clock = Self.localClock,
@@ -83,6 +84,8 @@ package final class JobScheduler: Sendable {
         var guests: [Int: (kind: JobKind, repository: String?)] = [:]
         var lastGuest = 0
         var isCancelled = false
+        /// Nothing begins, and what has time is to end.
+        var isEnding = false
         var loop: Task<Void, Never>?
     }
 
@@ -138,6 +141,15 @@ package final class JobScheduler: Sendable {
         state.withLock { $0.loop = loop }
     }
 
+    /// Nothing begins any more, and what has time ends at its next step: the server stops.
+    package func endLeisure() {
+        let tasks = state.withLock { state -> [Task<Void, Never>] in
+            state.isEnding = true
+            return state.entries.values.filter { $0.definition.kind.rule.isLeisurely }.compactMap(\.task)
+        }
+        for task in tasks { task.cancel() }
+    }
+
     package func cancel() {
         let tasks = state.withLock { state -> [Task<Void, Never>] in
             state.isCancelled = true
@@ -146,13 +158,19 @@ package final class JobScheduler: Sendable {
         for task in tasks { task.cancel() }
     }
 
-    /// Returns when everything has ended; after ``cancel()`` and the closing of the store.
-    package func wait() async {
+    /// Returns when everything has ended, after ``cancel()`` and the closing of the store, or when the time is over: a step may
+    /// hang in a disk or a mount that does not answer, and nothing ends that. Its threads are left behind then.
+    /// - Returns: the jobs that have not ended.
+    package func wait(atMost time: Duration) async -> [String] {
         let (loop, tasks) = state.withLock { ($0.loop, $0.entries.values.compactMap(\.task)) }
-        await loop?.value
-        for task in tasks { await task.value }
+        let hasEnded = await Grace.wait(atMost: time) {
+            await loop?.value
+            for task in tasks { await task.value }
+        }
         threads?.stop()
         leisure?.stop()
+        guard !hasEnded else { return [] }
+        return state.withLock { state in names.filter { state.entries[$0]?.isRunning == true } }
     }
 
     /// One look at everything: begins what may begin.
@@ -160,7 +178,7 @@ package final class JobScheduler: Sendable {
         let clock = surroundings.clock()
         let isRepairing = surroundings.isRepairing()
         let starting = state.withLock { state -> [String] in
-            guard !state.isCancelled else { return [] }
+            guard !state.isEnding, !state.isCancelled else { return [] }
             let steps = steps(state, clock, isRepairing: isRepairing)
             var starting: [String] = []
             for name in names {
@@ -338,6 +356,7 @@ package final class JobScheduler: Sendable {
     }
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
+    var isEnding: Bool { state.withLock { $0.isEnding || $0.isCancelled } }
 
     func save() throws { try records.save() }
 }

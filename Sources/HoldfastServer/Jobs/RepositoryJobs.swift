@@ -2,6 +2,7 @@ import Foundation
 import Integrity
 import ObjectStore
 import Snapshots
+import Volumes
 
 /// What is done by itself with a repository that the settings name: snapshots, pruning, verification, drills.
 struct RepositoryJobs: Sendable {
@@ -45,12 +46,12 @@ struct RepositoryJobs: Sendable {
     /// What a run that was cut off had copied is not copied again.
     private func take(_ context: JobContext) async throws -> JobOutcome {
         // Where a repository was and is no more, its disk is not mounted: a new one would fill another disk.
-        let repository = try open(creates: context.record.succeeded == nil)
+        let repository = try open(creates: context.record.begun == nil)
         defer { repository.close() }
         let creation = SnapshotCreation(
             store, repository, named: setting.name, pace: { try context.spent($0) })
-        let report = try await creation.run { context.progress($0) }
-        return JobOutcome(SnapshotReports.CreationLine(report).text)
+        let line = SnapshotReports.CreationLine(try await creation.run { context.progress($0) })
+        return JobOutcome(line.text, isGood: line.isComplete)
     }
 
     private func prune(_ context: JobContext) throws -> JobOutcome {
@@ -99,6 +100,9 @@ struct RepositoryJobs: Sendable {
                 "snapshot \(report.snapshot): \(counted(report.objects, "object")) of \(report.bytes) bytes"
             if report.failures.isEmpty {
                 text += " came back as they were"
+                if report.unwritten > 0 {
+                    text += "; \(report.unwritten) of them not written anywhere, for want of room for them"
+                }
             } else {
                 let told = report.failures.prefix(Self.toldCount).map {
                     "\($0.bucket)/\($0.key): \($0.reason)"
@@ -107,7 +111,7 @@ struct RepositoryJobs: Sendable {
                     "\(report.failures.count) of \(text) did not come back: \(told.joined(separator: "; "))"
             }
         } catch {
-            guard Self.isVerdict(error) else { throw error }
+            guard isVerdict(error) else { throw error }
             text = ""
             failure = "\(error)"
         }
@@ -124,8 +128,9 @@ struct RepositoryJobs: Sendable {
     }
 
     /// Whether what kept a drill from its end would keep a restore from it too.
-    private static func isVerdict(_ error: any Error) -> Bool {
+    private func isVerdict(_ error: any Error) -> Bool {
         if error is JobStopped || error is CancellationError { return false }
+        if let error = error as? FileSystemError, error.path.hasPrefix(scratch) { return false }
         switch error as? SnapshotError {
         case .inUse, .empty: return false
         default: return true

@@ -21,7 +21,7 @@ enum StoreJobs {
         var surroundings = JobScheduler.Surroundings(
             isRepairing: { inspection.pendingRepairs > 0 || inspection.refills.isRunning })
         surroundings.watchdog = watchdog
-        surroundings.pace = { scrub.pace.pass(worked: $0) }
+        surroundings.pace = { scrub.pace.pass(worked: $0, isOver: $1) }
         let definitions =
             isServing
             ? definitions(store, settings, scrub, logger, space) : told(store, settings, scrub)

@@ -15,8 +15,10 @@ import Foundation
 public struct LoadGovernor: Sendable, Equatable {
     static let tolerance = 1.05
     static let shares = 0.01...0.8
-    /// Requests on either side that make a comparison.
+    /// Requests on either side that make a comparison, and those that do when as many have not come in some minutes.
     static let sampleCount = 2000
+    static let smallSampleCount = 300
+    static let patientSeconds = 120.0
     /// Where chance might explain what is seen, so many times that are waited for.
     static let patience = 4
     /// Standard deviations that chance does not explain: once in fifty times it does.
@@ -26,6 +28,8 @@ public struct LoadGovernor: Sendable, Equatable {
     public private(set) var share = 0.25
     private var working = LatencyCounts()
     private var resting = LatencyCounts()
+    /// When the first of them was answered, about.
+    private var since: Double?
 
     public init() {}
 
@@ -33,11 +37,16 @@ public struct LoadGovernor: Sendable, Equatable {
     var needsCalm: Bool { working.count > 0 }
 
     /// Requests that were answered in a stretch in which there was work a part of the time, or none at all.
-    public mutating func observe(_ counts: LatencyCounts, whileWorking: Bool) {
+    /// - Parameter now: in seconds.
+    public mutating func observe(_ counts: LatencyCounts, whileWorking: Bool, at now: Double) {
+        guard counts.count > 0 else { return }
+        let since = since ?? now
+        self.since = since
         if whileWorking { working.add(counts) } else { resting.add(counts) }
-        guard working.count >= Self.sampleCount, resting.count >= Self.sampleCount,
-            let calm = resting.quantile(0.99)
-        else { return }
+        let wanted = now - since < Self.patientSeconds ? Self.sampleCount : Self.smallSampleCount
+        guard working.count >= wanted, resting.count >= wanted, let calm = resting.quantile(0.99) else {
+            return
+        }
         let (number, others) = (Double(working.count), Double(resting.count))
         let expected = number / 100
         // The calm p99 is known from a sample, too.
@@ -47,11 +56,12 @@ public struct LoadGovernor: Sendable, Equatable {
             share = max(Self.shares.lowerBound, share / 2)
         } else if excess <= 0 {
             grow()
-        } else if resting.count < Self.sampleCount * Self.patience {
+        } else if resting.count < wanted * Self.patience {
             return
         }
         working = LatencyCounts()
         resting = LatencyCounts()
+        self.since = nil
     }
 
     /// Nobody is there to feel it.

@@ -19,8 +19,10 @@ public final class LoadPace: Sendable {
     static let absence = 1.0
     /// Nobody worked for so many seconds: what was answered in them tells of neither.
     private static let silence = 1.0
-    /// Seconds it rests at once, at most.
-    private static let longestRest = 10.0
+    /// Seconds it rests at once, at most: at the smallest share, what a stretch asks for.
+    private static let longestRest = 2.5
+    /// While nobody asks, the share grows once in so many seconds.
+    private static let growthSeconds = 1.0
     /// How often who waits looks whether it is still to wait, in seconds.
     private static let longestNap = 0.25
 
@@ -45,6 +47,12 @@ public final class LoadPace: Sendable {
         var heard: Double
         /// When a request was answered last.
         var answered = -Double.infinity
+        var grown = -Double.infinity
+        /// What was answered in the last calm, and when that was over: counted when no piece of work that lasted into it has
+        /// ended for a while.
+        var calm: (counts: LatencyCounts, end: Double)?
+        /// Somebody worked on in the calm.
+        var isSpoilt = false
     }
 
     private let newRequests: LatencyReader
@@ -75,45 +83,50 @@ public final class LoadPace: Sendable {
     /// - Parameters:
     ///   - worked: the seconds that it took; `nil` for all since somebody was here last, if that is not long ago.
     ///   - isOver: whether it waits no longer; asked now and then.
-    public func pass(worked: Double? = nil, isOver: @Sendable () -> Bool = { Task.isCancelled }) {
+    public func pass(worked: Double? = nil, isOver: () -> Bool = { Task.isCancelled }) {
         let now = uptime()
         state.withLock { note(&$0, worked, at: now) }
+        var hasWaited = false
         while !isOver() {
             let now = uptime()
-            guard let end = state.withLock({ advance(&$0, at: now) }) else { return }
+            guard let end = state.withLock({ advance(&$0, at: now, begins: !hasWaited) }) else { break }
+            hasWaited = true
             sleep(min(end - now, Self.longestNap))
         }
+        let end = uptime()
+        state.withLock { $0.heard = max($0.heard, end) }
     }
 
     /// What was neither worked nor kept waiting here counts as rest.
     private func note(_ state: inout State, _ worked: Double?, at now: Double) {
         let passed = now - state.heard
-        state.heard = now
+        state.heard = max(state.heard, now)
         let gap = worked.map { max(0, passed - $0) } ?? (passed > Self.silence ? passed : 0)
+        // It began in the calm, or before it ended: what was answered then is no sign of how it is without.
+        let began = now - (worked ?? 0)
+        if state.phase == .settling || state.phase == .calm { state.isSpoilt = true }
+        if let calm = state.calm, began < calm.end { state.calm = nil }
         guard gap > 0 else { return }
         if gap > Self.silence {
-            _ = newRequests.take()
+            if newRequests.take().count > 0 { state.answered = now }
             state.busySince += gap
         }
         if state.phase == .working {
-            state.workingSince += gap
+            state.workingSince = min(now, state.workingSince + gap)
             state.idle += gap
         }
     }
 
     /// Goes from phase to phase as time passes.
+    /// - Parameter begins: whether a rest may begin now; who has waited for the end of one has not worked since.
     /// - Returns: until when there is to be no work; `nil` if there may be.
-    private func advance(_ state: inout State, at now: Double) -> Double? {
+    private func advance(_ state: inout State, at now: Double, begins: Bool) -> Double? {
         while true {
             if state.phase == .working {
                 let seconds = now - state.workingSince
-                guard seconds >= Self.stretch else { return nil }
+                guard begins, seconds >= Self.stretch else { return nil }
                 observe(&state, at: now)
-                let isAlone = now - state.answered > Self.absence
-                if isAlone { state.governor.nobodyAsks() }
-                let rest =
-                    isAlone
-                    ? 0 : min(Self.longestRest, state.governor.rest(afterWorking: seconds) - state.idle)
+                let rest = rest(&state, after: seconds, at: now)
                 (state.workingSince, state.idle) = (now, 0)
                 guard rest > 0 else { return nil }
                 (state.phase, state.until) = (.resting, now + rest)
@@ -124,6 +137,11 @@ public final class LoadPace: Sendable {
             case .resting:
                 observe(&state, at: now)
                 if state.governor.needsCalm, now - state.busySince >= Self.busySeconds {
+                    if let calm = state.calm {
+                        state.governor.observe(calm.counts, whileWorking: false, at: now)
+                    }
+                    state.calm = nil
+                    state.isSpoilt = false
                     (state.phase, state.until) = (.settling, now + Self.settlingSeconds)
                 } else {
                     begin(&state, at: now)
@@ -133,12 +151,24 @@ public final class LoadPace: Sendable {
                 _ = newRequests.take()
                 (state.phase, state.until) = (.calm, now + Self.calmSeconds)
             case .calm:
-                state.governor.observe(newRequests.take(), whileWorking: false)
+                let answered = newRequests.take()
+                if !state.isSpoilt { state.calm = (answered, now) }
                 state.busySince = now
                 begin(&state, at: now)
                 return nil
             }
         }
+    }
+
+    private func rest(_ state: inout State, after seconds: Double, at now: Double) -> Double {
+        guard now - state.answered <= Self.absence else {
+            if now - state.grown >= Self.growthSeconds {
+                state.governor.nobodyAsks()
+                state.grown = now
+            }
+            return 0
+        }
+        return min(Self.longestRest, state.governor.rest(afterWorking: seconds) - state.idle)
     }
 
     private func begin(_ state: inout State, at now: Double) {
@@ -150,6 +180,6 @@ public final class LoadPace: Sendable {
         let answered = newRequests.take()
         guard answered.count > 0 else { return }
         state.answered = now
-        state.governor.observe(answered, whileWorking: true)
+        state.governor.observe(answered, whileWorking: true, at: now)
     }
 }

@@ -11,10 +11,11 @@ import Volumes
 /// caught up with the others, each event's blobs brought before the event; the last events under the commit
 /// thread's exclusion, so that the volume takes part in every commit after.
 struct VolumeReturn {
-    /// Events that are brought while nothing is committed.
+    /// Events that are brought while nothing is committed, and bytes of their blobs.
     private static let restCount: UInt64 = 64
+    private static let restByteCount: UInt64 = 8 * 1024 * 1024
     private static let pacedRoundLimit = 4
-    private static let roundLimit = 12
+    private static let roundLimit = 40
 
     let engine: Engine
 
@@ -84,8 +85,8 @@ struct VolumeReturn {
             }
             // What is committed meanwhile is brought as well, until what is left is little: nothing is committed
             // while the rest is brought. A rate that is slower than the writes never gets there, and is let go.
-            for round in 1..<Self.roundLimit
-            where ledger.log.head.sequence.rawValue - behind.rawValue > Self.restCount {
+            for round in 1..<Self.roundLimit {
+                guard try isMuch(after: behind) else { break }
                 isPaced.store(round < Self.pacedRoundLimit, ordering: .relaxed)
                 behind = ledger.log.head.sequence
                 let added = try ledger.log.consulting(witnesses) {
@@ -105,6 +106,13 @@ struct VolumeReturn {
             engine.volumes.fail(handle, reason: "bringing it back: \(error)")
             throw error
         }
+    }
+
+    /// Whether what was committed since is too much for callers to wait for.
+    private func isMuch(after behind: SequenceNumber) throws -> Bool {
+        let ledger = engine.ledger
+        if ledger.log.head.sequence.rawValue - behind.rawValue > Self.restCount { return true }
+        return try ledger.catalog.read { try $0.blobTotals(bornFrom: behind.next) }.bytes > Self.restByteCount
     }
 
     /// The log of a volume that stays set aside, to be read only; `nil` if the volume that belongs there cannot be
