@@ -119,7 +119,9 @@ public struct SnapshotDrill {
             file.close()
             try? FileManager.default.removeItem(atPath: path)  // a scratch file; its name is its own
         }
-        try read(version, from: source) { bytes, offset in try scratching { try file.write(bytes, at: offset) } }
+        try read(version, from: source) { bytes, offset in
+            try scratching { try file.write(bytes, at: offset) }
+        }
         try scratching { try file.sync() }
         var start: UInt64 = 0
         for (index, piece) in version.record.pieces.enumerated() {
