@@ -14,6 +14,11 @@ package struct StoreInspection: Sendable {
     package var catalog: Catalog { engine.ledger.catalog }
     package var fileSystem: any FileSystem { engine.environment.fileSystem }
 
+    /// Bytes of the file system that the state directory is on.
+    package func stateSpace() throws(FileSystemError) -> (free: UInt64, total: UInt64) {
+        try fileSystem.space(at: stateDirectory)
+    }
+
     package func isInService(_ index: Int) -> Bool { engine.volumes.handle(index) != nil }
     package func isBeingWritten(_ id: BlobID) -> Bool {
         engine.blobsBeingWritten.withLock { $0.contains(id) }

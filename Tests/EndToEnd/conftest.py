@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from holdfast import BINARY, Server  # noqa: E402
+from mounts import Mount  # noqa: E402
 from wire import Wire  # noqa: E402
 
 numbers = itertools.count(1)
@@ -74,3 +75,14 @@ def serve(spawn):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
     return lambda directory, *flags, **environment: spawn(
         "serve", directory, *flags, stderr=subprocess.PIPE, env={**clean, **environment})
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Makes mounts, and takes them away whatever happens."""
+    with contextlib.ExitStack() as stack:
+        def make(place, kind, megabytes):
+            mount = Mount(place, kind, megabytes, tmp_path)
+            stack.callback(subprocess.run, ["umount", "--lazy", place], stderr=subprocess.DEVNULL)
+            return mount
+        yield make

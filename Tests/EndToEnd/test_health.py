@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -200,3 +201,26 @@ def test_an_idle_connection_does_not_hold_the_server_up(server):
         assert server.process.wait(15) == 0
         assert used.closed() and idle.closed()
     server.process = None
+
+
+def test_without_room_for_the_catalog_nobody_is_sent_here(tmp_path, mounted):
+    """What the catalog cannot take is refused, and whoever asks first goes elsewhere; with room again, all is well."""
+    store = tmp_path / "store"
+    mounted(store / "state", "tmpfs", 256)
+    with Server(store) as server:
+        s3 = server.client()
+        s3.create_bucket(Bucket="photos")
+        assert both(server, "ready")[0] == 200
+        ballast = store / "state" / "ballast"
+        with open(ballast, "wb", buffering=0) as file:
+            file.write(bytes((256 - 32) << 20))
+        status, admin, other = both(server, "ready")
+        assert status == 503 and "the state directory has" in json.loads(admin)["reason"]
+        assert json.loads(other)["reason"] == json.loads(admin)["reason"]
+        # Restarting it would bring no room.
+        assert both(server, "live")[0] == 200
+        free = re.search(r"^holdfast_state_free_bytes (\S+)", get(server.admin + "/metrics")[1].decode(), re.MULTILINE)
+        assert free and float(free[1]) <= 256 << 20
+        ballast.unlink()
+        assert both(server, "ready")[0] == 200
+        s3.put_object(Bucket="photos", Key="there", Body=b"x")

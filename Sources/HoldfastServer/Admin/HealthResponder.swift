@@ -16,6 +16,8 @@ struct HealthResponder: Sendable {
 
     /// Of an operation on volumes, their deadline; the commit thread may need some of them, one after the other.
     private static let deadlinesOfBatch = 6
+    /// Bytes that the state directory's file system has to have left: without the catalog nothing can be changed.
+    private static let stateReserve: UInt64 = 64 * 1024 * 1024
 
     let store: ObjectStore
     /// How long a volume may take: the setting `deadline-seconds`.
@@ -121,7 +123,12 @@ struct HealthResponder: Sendable {
             return "\(inService) of \(Limits.volumeCount) volumes are in service"
         }
         if store.commitObstacle != nil { return "the log takes no events until it is opened again" }
-        return isStuck ? "the commit thread is stuck" : nil
+        if isStuck { return "the commit thread is stuck" }
+        // Where the disk does not say, the catalog fails first.
+        if let free = try? store.inspection.stateSpace().free, free < Self.stateReserve {
+            return "the state directory has \(free >> 20) MiB left: the catalog cannot grow"
+        }
+        return nil
     }
 
     private func ready(_ tellsReasons: Bool) -> ServiceResponse {

@@ -48,6 +48,7 @@ public struct Doctor: Sendable {
             ).examine()
         }
         found.append(devices())
+        found.append(stateRoom())
         found += permissions()
         found += MachineExamination(connectionLimit: settings.connectionLimit).examine()
         found += clock()
@@ -113,6 +114,23 @@ public struct Doctor: Sendable {
         return Diagnosis(
             .warn, "devices", "volumes \(names) are on one device, and would be lost together",
             advice: "give each volume a disk of its own; for a trial it does not matter")
+    }
+
+    /// The catalog grows with the objects, and what jobs need for a while stands beside it.
+    private func stateRoom() -> Diagnosis {
+        let path = settings.store.stateDirectory
+        do {
+            let (free, total) = try fileSystem.space(at: path)
+            let finding = "\(free >> 20) MiB of \(total >> 20) MiB are free where the catalog is"
+            guard free < 1 << 30 else { return Diagnosis(.ok, "state directory", finding) }
+            return Diagnosis(
+                .warn, "state directory", finding,
+                advice:
+                    "make room: with less than 64 MiB the server is not ready, and without any nothing can be changed"
+            )
+        } catch {
+            return Diagnosis(.warn, "state directory", "\(error)", advice: "does \(path) exist?")
+        }
     }
 
     /// What only the server's user may read.

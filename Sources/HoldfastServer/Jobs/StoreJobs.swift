@@ -107,7 +107,7 @@ enum StoreJobs {
         return JobOutcome("today's rules are carried out", nextIn: runner.untilNextDay)
     }
 
-    /// It has its own schedule, window, pace and pause (`Integrity/Scrub`); it is told through here.
+    /// It has its own schedule, window and pause (`Integrity/Scrub`); it is told through here.
     private static func scrubJob(
         _ scrub: ScrubService, _ body: @escaping @Sendable (JobContext) async throws -> JobOutcome
     ) -> JobDefinition {

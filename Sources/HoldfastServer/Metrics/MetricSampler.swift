@@ -12,6 +12,8 @@ final class MetricSampler: Sendable {
         var rows: [(table: String, rows: Int)] = []
         var affected: [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] = [:]
         var volumes: [VolumeRoom] = []
+        /// Of the file system that the state directory is on.
+        var state: (free: UInt64, total: UInt64)?
         var catalogBytes: UInt64 = 0
         let taken: Timestamp
     }
@@ -53,6 +55,7 @@ final class MetricSampler: Sendable {
         sample.rows = try store.catalogRowCounts()
         sample.affected = try store.affectedCounts()
         sample.volumes = VolumeRoom.ofVolumes(in: store)
+        sample.state = try store.inspection.stateSpace()
         for suffix in ["", "-wal"] {
             var status = stat()
             if stat(store.catalogPath + suffix, &status) == 0 {

@@ -71,6 +71,14 @@ struct StoreMetrics {
         page.gauge(
             "holdfast_volume_size_bytes", "Size of the volume's file system.",
             rooms.map { (Self.volume($0.index), $0.sizeBytes) })
+        let state = sampler.sample?.state
+        page.gauge(
+            "holdfast_state_free_bytes",
+            "Room left on the state directory's file system, where the catalog is.",
+            state.map { Double($0.free) })
+        page.gauge(
+            "holdfast_state_size_bytes", "Size of the state directory's file system.",
+            state.map { Double($0.total) })
         let refills = statuses.compactMap { status in
             store.refillProgress(of: status.index).map { (Self.volume(status.index), $0) }
         }

@@ -110,9 +110,11 @@ struct VolumeReturn {
 
     /// Whether what was committed since is too much for callers to wait for.
     private func isMuch(after behind: SequenceNumber) throws -> Bool {
-        let ledger = engine.ledger
-        if ledger.log.head.sequence.rawValue - behind.rawValue > Self.restCount { return true }
-        return try ledger.catalog.read { try $0.blobTotals(bornFrom: behind.next) }.bytes > Self.restByteCount
+        let log = engine.ledger.log
+        let count = log.head.sequence.rawValue - behind.rawValue
+        guard count <= Self.restCount else { return true }
+        let events = try log.events(from: behind.next, limit: Int(count))
+        return events.reduce(0) { $0 + $1.broughtByteCount } > Self.restByteCount
     }
 
     /// The log of a volume that stays set aside, to be read only; `nil` if the volume that belongs there cannot be
@@ -169,15 +171,21 @@ struct VolumeReturn {
 extension RefillProgress {
     /// An event of the missing ones is there, with its blobs.
     fileprivate mutating func finish(_ event: LoggedEvent) {
-        let byteCount: UInt64 =
-            switch event.record.change {
-            case .versionPublished(let change) where change.copiedFrom.isEmpty && change.uploadID.isEmpty:
-                change.pieces.filter { !$0.blobID.isEmpty }.reduce(0) { $0 + $1.length }
-            case .partPublished(let change) where !change.piece.blobID.isEmpty: change.piece.length
-            default: 0
-            }
+        let byteCount = event.broughtByteCount
         eventsDone += 1
         bytesDone += byteCount
         underWay -= min(underWay, byteCount)
+    }
+}
+
+extension LoggedEvent {
+    /// Bytes of the blobs that it brings: those of a copy, or of an upload's parts, came before.
+    fileprivate var broughtByteCount: UInt64 {
+        switch record.change {
+        case .versionPublished(let change) where change.copiedFrom.isEmpty && change.uploadID.isEmpty:
+            change.pieces.filter { !$0.blobID.isEmpty }.reduce(0) { $0 + $1.length }
+        case .partPublished(let change) where !change.piece.blobID.isEmpty: change.piece.length
+        default: 0
+        }
     }
 }
