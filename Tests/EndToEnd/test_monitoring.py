@@ -89,16 +89,27 @@ def test_every_metric_is_documented_and_every_documented_one_is_served(counted):
     assert served == documented
 
 
+def dashboards():
+    found = {path.name: json.loads(path.read_text())["panels"] for path in (MONITORING / "dashboards").glob("*.json")}
+    assert len(found) == 2
+    return found
+
+
+def test_panels_have_numbers_and_places_of_their_own():
+    for name, panels in dashboards().items():
+        assert len({panel["id"] for panel in panels}) == len(panels), name
+        taken = [(column, row) for panel in panels for at in [panel["gridPos"]]
+                 for column in range(at["x"], at["x"] + at["w"]) for row in range(at["y"], at["y"] + at["h"])]
+        assert len(set(taken)) == len(taken) and all(0 <= column < 24 for column, _ in taken), name
+
+
 def test_rules_and_dashboards_ask_for_what_is_served(counted):
     served = set(re.findall("^# TYPE (\\S+)", page(counted)[1], re.M))
     served |= {name + end for name in served for end in ("_bucket", "_sum", "_count")} | {"holdfast"}
     texts = [rule["expr"] for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
              for rule in group["rules"]]
-    dashboards = sorted((MONITORING / "dashboards").glob("*.json"))
-    assert len(dashboards) == 2
-    for path in dashboards:
-        for panel in json.loads(path.read_text())["panels"]:
-            texts += [target["expr"] for target in panel["targets"]]
+    for panels in dashboards().values():
+        texts += [target["expr"] for panel in panels for target in panel["targets"]]
     asked = {name for text in texts for name in re.findall(r"\b(?:holdfast|process)_\w+", text)}
     assert asked and asked <= served, asked - served
 
