@@ -89,6 +89,10 @@ def test_every_metric_is_documented_and_every_documented_one_is_served(counted):
     assert served == documented
 
 
+def alert_rules():
+    return [rule for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+
+
 def dashboards():
     found = {path.name: json.loads(path.read_text())["panels"] for path in (MONITORING / "dashboards").glob("*.json")}
     assert len(found) == 2
@@ -106,8 +110,7 @@ def test_panels_have_numbers_and_places_of_their_own():
 def test_rules_and_dashboards_ask_for_what_is_served(counted):
     served = set(re.findall("^# TYPE (\\S+)", page(counted)[1], re.M))
     served |= {name + end for name in served for end in ("_bucket", "_sum", "_count")} | {"holdfast"}
-    texts = [rule["expr"] for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
-             for rule in group["rules"]]
+    texts = [rule["expr"] for rule in alert_rules()]
     for panels in dashboards().values():
         texts += [target["expr"] for panel in panels for target in panel["targets"]]
     asked = {name for text in texts for name in re.findall(r"\b(?:holdfast|process)_\w+", text)}
@@ -120,10 +123,15 @@ def test_the_rules_pass_their_unit_tests_and_the_configurations_are_valid():
         assert done.returncode == 0, done.stdout + done.stderr
     done = tool("amtool", "check-config", "alertmanager.yml", cwd=MONITORING)
     assert done.returncode == 0, done.stdout + done.stderr
-    rules = [r["alert"] for g in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"] for r in g["rules"]]
     tests = yaml.safe_load((MONITORING / "alerts_test.yml").read_text())["tests"]
-    fired = {check["alertname"] for test in tests for check in test["alert_rule_test"] if check["exp_alerts"]}
-    assert fired == set(rules)
+    checks = [check for test in tests for check in test["alert_rule_test"]]
+    names = {rule["alert"] for rule in alert_rules()}
+    assert {check["alertname"] for check in checks if check["exp_alerts"]} == names
+
+
+def test_every_alert_is_documented_with_its_severity_in_the_order_of_the_rules():
+    documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", (MONITORING / "README.md").read_text(), re.M)
+    assert documented == [(rule["alert"], rule["labels"]["severity"]) for rule in alert_rules()]
 
 
 class Pager(http.server.BaseHTTPRequestHandler):
