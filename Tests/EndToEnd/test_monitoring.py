@@ -180,15 +180,20 @@ def test_damage_fires_an_alert_at_a_real_alertmanager_and_healing_ends_it(server
             with open(tmp_path / f"{name}.log", "w") as log:
                 running.append(subprocess.Popen([TOOLS / name, *arguments], cwd=tmp_path, stdout=log, stderr=log))
 
+        def ask(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{prometheus_port}/api/v1/{path}", timeout=5) as answer:
+                return json.load(answer)["data"]
+
         def targets():
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{prometheus_port}/api/v1/targets", timeout=5) as answer:
-                    return [t["health"] for t in json.load(answer)["data"]["activeTargets"]] == ["up"]
+                return [t["health"] for t in ask("targets")["activeTargets"]] == ["up"]
             except OSError:
                 return False
 
         wait_until(targets, what="the first scrape")
         assert not pager.alerts
+        # What the rules and the dashboards of jobs go by.
+        wait_until(lambda: "scrub" in ask("label/exported_job/values"), what="jobs by Prometheus' name for their label")
         server.blobs(2)[0].unlink()
         server.command("scrub", "start", check=0)
         wait_until(lambda: ("HoldfastDamageFound", "firing") in pager.alerts, what="the alert")
