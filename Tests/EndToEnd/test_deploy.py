@@ -192,6 +192,20 @@ def test_the_container_has_no_root_and_a_health_check():
     assert all(package in stages[0] for package in packages)
 
 
+def test_the_container_is_built_with_every_trait_and_has_the_libraries_of_those_that_are_named():
+    text = (DEPLOY / "container/Containerfile").read_text()
+    _, build, image = re.split(r"^FROM ", text, flags=re.M)
+    package = (ROOT / "Package.swift").read_text()
+    traits = re.findall(r'\.trait\(name: "(\w+)"', package)
+    assert re.findall(r"^ARG TRAITS=(.*)$", text, re.M) == [",".join(traits)]
+    assert all(re.search(r"^ARG TRAITS$", stage, re.M) for stage in (build, image))
+    assert '${TRAITS:+--traits "$TRAITS"}' in build
+    for trait in traits:
+        library = re.search(rf'name: "C{trait}", .*?\.apt\(\["(.*?)-dev"\]', package)[1]
+        for stage, name in ((build, library + "-dev"), (image, library + r"[\d.]+")):
+            assert re.search(rf'\*,{trait},\*\) brokers="\$brokers {name}"', stage), (trait, name)
+
+
 def test_the_compose_file_names_files_and_volumes_that_there_are(settings):
     path = DEPLOY / "compose/compose.yaml"
     compose = yaml.safe_load(path.read_text())
