@@ -63,6 +63,31 @@ def test_templates_use_values_that_there_are_and_all_of_them():
     assert used == set(known)
 
 
+def examples():
+    """What values.yaml shows in comments, put together."""
+    shown = {}
+    for text in re.findall(r"(?:^#   .*\n)+", (CHART / "values.yaml").read_text(), re.M):
+        for name, value in yaml.safe_load(re.sub("^#   ", "", text, flags=re.M)).items():
+            shown[name] = shown.get(name, []) + value if isinstance(value, list) else {**shown.get(name, {}), **value}
+    return shown
+
+
+def test_what_values_shows_are_values_and_settings_that_are_good(tmp_path, monkeypatch):
+    shown = examples()
+    assert set(shown) <= set(values()) and {name for name in values() if name.startswith("extra")} <= set(shown)
+    mounts = {mount["name"]: mount["mountPath"] for mount in shown["extraVolumeMounts"]}
+    assert set(mounts) == {volume["name"] for volume in shown["extraVolumes"]}
+    assert shown["repositories"]["nas"]["directory"].startswith(mounts["nas"] + "/")
+    for variable in shown["extraEnv"]:
+        monkeypatch.setenv(variable["name"], "the secret of the suite")
+    for name in ("secret", "ca.crt"):
+        (tmp_path / name).write_text("the secret of the suite")
+    settings = json.dumps({"sinks": shown["sinks"], "repositories": shown["repositories"]})
+    (tmp_path / "holdfast.json").write_text(settings.replace(mounts["stream-sink"], str(tmp_path)))
+    done = holdfast("config", "check", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def rendered(path):
     """A template with its actions taken out, or with a word in their place: enough to see that the rest is YAML."""
     lines = []
@@ -89,14 +114,19 @@ def test_the_stateful_set_probes_what_the_server_answers_and_claims_three_volume
     container, = spec["containers"]
     assert container["securityContext"]["readOnlyRootFilesystem"] and container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+    # The check before the start sees what the server sees.
+    check, = spec["initContainers"]
+    assert check["volumeMounts"] == container["volumeMounts"] and text.count('include "holdfast.environment"') == 2
     assert "range $number := list 1 2 3" in text
     assert {path.stem for path in (CHART / "templates").glob("*.yaml")} >= {"disruption-budget", "service-monitor", "network-policy"}
 
 
 @pytest.mark.skipif(not shutil.which("helm"), reason="needs helm")
-def test_helm_accepts_the_chart():
+def test_helm_accepts_the_chart(tmp_path):
+    (tmp_path / "examples.yaml").write_text(yaml.safe_dump(examples()))
     for arguments in (["lint", "--strict", CHART], ["template", "test", CHART, "--set", "serviceMonitor.enabled=true",
-                                                    "--set", "networkPolicy.enabled=true", "--set", "tls.existingSecret=x"]):
+                                                    "--set", "networkPolicy.enabled=true", "--set", "tls.existingSecret=x",
+                                                    "--set", "root.existingSecret=x", "--values", tmp_path / "examples.yaml"]):
         done = subprocess.run(["helm", *map(str, arguments)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         if arguments[0] == "template":
@@ -160,6 +190,20 @@ def test_the_container_has_no_root_and_a_health_check():
     # It packs what the build takes, as Scripts/install-packages has it.
     packages = re.search(r"for package in (.*?);", (ROOT / "Scripts/install-packages").read_text())[1].split()
     assert all(package in stages[0] for package in packages)
+
+
+def test_the_container_is_built_with_every_trait_and_has_the_libraries_of_those_that_are_named():
+    text = (DEPLOY / "container/Containerfile").read_text()
+    _, build, image = re.split(r"^FROM ", text, flags=re.M)
+    package = (ROOT / "Package.swift").read_text()
+    traits = re.findall(r'\.trait\(name: "(\w+)"', package)
+    assert re.findall(r"^ARG TRAITS=(.*)$", text, re.M) == [",".join(traits)]
+    assert all(re.search(r"^ARG TRAITS$", stage, re.M) for stage in (build, image))
+    assert '${TRAITS:+--traits "$TRAITS"}' in build
+    for trait in traits:
+        library = re.search(rf'name: "C{trait}", .*?\.apt\(\["(.*?)-dev"\]', package)[1]
+        for stage, name in ((build, library + "-dev"), (image, library + r"[\d.]+")):
+            assert re.search(rf'\*,{trait},\*\) brokers="\$brokers {name}"', stage), (trait, name)
 
 
 def test_the_compose_file_names_files_and_volumes_that_there_are(settings):

@@ -89,16 +89,30 @@ def test_every_metric_is_documented_and_every_documented_one_is_served(counted):
     assert served == documented
 
 
+def alert_rules():
+    return [rule for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+
+
+def dashboards():
+    found = {path.name: json.loads(path.read_text())["panels"] for path in (MONITORING / "dashboards").glob("*.json")}
+    assert len(found) == 2
+    return found
+
+
+def test_panels_have_numbers_and_places_of_their_own():
+    for name, panels in dashboards().items():
+        assert len({panel["id"] for panel in panels}) == len(panels), name
+        taken = [(column, row) for panel in panels for at in [panel["gridPos"]]
+                 for column in range(at["x"], at["x"] + at["w"]) for row in range(at["y"], at["y"] + at["h"])]
+        assert len(set(taken)) == len(taken) and all(0 <= column < 24 for column, _ in taken), name
+
+
 def test_rules_and_dashboards_ask_for_what_is_served(counted):
     served = set(re.findall("^# TYPE (\\S+)", page(counted)[1], re.M))
     served |= {name + end for name in served for end in ("_bucket", "_sum", "_count")} | {"holdfast"}
-    texts = [rule["expr"] for group in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
-             for rule in group["rules"]]
-    dashboards = sorted((MONITORING / "dashboards").glob("*.json"))
-    assert len(dashboards) == 2
-    for path in dashboards:
-        for panel in json.loads(path.read_text())["panels"]:
-            texts += [target["expr"] for target in panel["targets"]]
+    texts = [rule["expr"] for rule in alert_rules()]
+    for panels in dashboards().values():
+        texts += [target["expr"] for panel in panels for target in panel["targets"]]
     asked = {name for text in texts for name in re.findall(r"\b(?:holdfast|process)_\w+", text)}
     assert asked and asked <= served, asked - served
 
@@ -109,10 +123,15 @@ def test_the_rules_pass_their_unit_tests_and_the_configurations_are_valid():
         assert done.returncode == 0, done.stdout + done.stderr
     done = tool("amtool", "check-config", "alertmanager.yml", cwd=MONITORING)
     assert done.returncode == 0, done.stdout + done.stderr
-    rules = [r["alert"] for g in yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"] for r in g["rules"]]
     tests = yaml.safe_load((MONITORING / "alerts_test.yml").read_text())["tests"]
-    fired = {check["alertname"] for test in tests for check in test["alert_rule_test"] if check["exp_alerts"]}
-    assert fired == set(rules)
+    checks = [check for test in tests for check in test["alert_rule_test"]]
+    names = {rule["alert"] for rule in alert_rules()}
+    assert {check["alertname"] for check in checks if check["exp_alerts"]} == names
+
+
+def test_every_alert_is_documented_with_its_severity_in_the_order_of_the_rules():
+    documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", (MONITORING / "README.md").read_text(), re.M)
+    assert documented == [(rule["alert"], rule["labels"]["severity"]) for rule in alert_rules()]
 
 
 class Pager(http.server.BaseHTTPRequestHandler):
@@ -161,15 +180,20 @@ def test_damage_fires_an_alert_at_a_real_alertmanager_and_healing_ends_it(server
             with open(tmp_path / f"{name}.log", "w") as log:
                 running.append(subprocess.Popen([TOOLS / name, *arguments], cwd=tmp_path, stdout=log, stderr=log))
 
+        def ask(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{prometheus_port}/api/v1/{path}", timeout=5) as answer:
+                return json.load(answer)["data"]
+
         def targets():
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{prometheus_port}/api/v1/targets", timeout=5) as answer:
-                    return [t["health"] for t in json.load(answer)["data"]["activeTargets"]] == ["up"]
+                return [t["health"] for t in ask("targets")["activeTargets"]] == ["up"]
             except OSError:
                 return False
 
         wait_until(targets, what="the first scrape")
         assert not pager.alerts
+        # What the rules and the dashboards of jobs go by.
+        wait_until(lambda: "scrub" in ask("label/exported_job/values"), what="jobs by Prometheus' name for their label")
         server.blobs(2)[0].unlink()
         server.command("scrub", "start", check=0)
         wait_until(lambda: ("HoldfastDamageFound", "firing") in pager.alerts, what="the alert")

@@ -32,3 +32,22 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if .Values.rateLimits -}}{{- $_ := set $settings "rate-limits" .Values.rateLimits -}}{{- end -}}
 {{ toPrettyJson $settings }}
 {{- end }}
+
+{{/* Variables. The check before the start gets those of the server: settings may name them. */}}
+{{- define "holdfast.environment" -}}
+{{- if or .Values.root.existingSecret .Values.extraEnv -}}
+env:
+  {{- with .Values.root.existingSecret }}
+  - name: HOLDFAST_ROOT_ACCESS_KEY
+    valueFrom: {secretKeyRef: {name: {{ . }}, key: access-key}}
+  - name: HOLDFAST_ROOT_SECRET_KEY
+    valueFrom: {secretKeyRef: {name: {{ . }}, key: secret-key}}
+  {{- end }}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- with .Values.extraEnvFrom }}
+envFrom: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
