@@ -34,6 +34,8 @@
         private static let refusals: Set<Int> = [
             Int(JSStreamMessageExceedsMaximumErr.rawValue), streamHeaderExceedsMaximum,
         ]
+        /// The code of what may pass: no leader, no room, no resources.
+        private static let unavailable = 503
         /// `JSStreamHeaderExceedsMaximumErr`, which the client's header file does not have.
         private static let streamHeaderExceedsMaximum = 10097
 
@@ -201,7 +203,8 @@
             if let problem = said.error {
                 throw BrokerFailure(
                     "the stream said \(problem.number ?? problem.code ?? 0) \(problem.description ?? "")",
-                    isRefusal: problem.number.map(Self.refusals.contains) ?? false)
+                    isRefusal: problem.number.map(Self.refusals.contains) ?? false,
+                    isAnswer: problem.code != Self.unavailable)
             }
             guard said.stream != nil, said.seq != nil else {
                 throw BrokerFailure("it answered what is no confirmation")

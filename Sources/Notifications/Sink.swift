@@ -68,6 +68,8 @@ package final class Sink: Sendable {
     static let recordCount = 100
     /// How many times in a row something is refused before it becomes a dead letter.
     static let refusalCount = 3
+    /// Seconds for which the other side may fail the same delivery, and say so, before it is given up.
+    static let failureSeconds: Double = 24 * 3600
     /// Events that may be passed over before the cursor is saved.
     private static let passedCount: UInt64 = 4096
     private static let longestNap = 0.25
@@ -187,19 +189,24 @@ package final class Sink: Sendable {
     }
 
     /// Delivers, and again until it is delivered or a dead letter.
+    /// - Parameter given: what the delivery that it was part of was given up for.
     /// - Returns: `false` if the sink was paused or put back meanwhile: it begins again from its cursor.
-    private func deliver(_ batch: [Addressed], _ generation: Int) async throws -> Bool {
+    private func deliver(
+        _ batch: [Addressed], _ generation: Int, givenUp given: FailedDelivery? = nil
+    ) async throws -> Bool {
         guard let last = batch.last?.notification.sequence else { return true }
         let cursor = state.withLock { $0.cursor }
         var delivery = try NotificationDocument.encode(batch, after: SequenceNumber(cursor.previous))
         delivery.origin = store.storeID.description
         delivery.replay = cursor.replays ?? 0
+        var failures = given ?? FailedDelivery()
         while true {
             try await waitForBreaker(generation)
             guard isCurrent(generation) else { return false }
             let outcome = await transport.deliver(delivery)
             try Task.checkCancellation()
             let now = surroundings.uptime()
+            let reason: String
             switch outcome {
             case .delivered:
                 settle(generation, last.rawValue) {
@@ -208,25 +215,31 @@ package final class Sink: Sendable {
                     $0.lastError = nil
                 }
                 return true
-            case .failed(let reason): fail(reason, at: now)
-            case .refused(let reason):
-                fail(reason, at: now)
+            case .failed(let said, let isAnswer):
+                fail(said, at: now)
+                failures.add(isAnswer: isAnswer, at: now)
+                guard failures.isHopeless else { continue }
+                reason = "\(said), \(failures)"
+            case .refused(let said):
+                fail(said, at: now)
                 let refusals = state.withLock { state in
                     state.refusals += 1
                     return state.refusals
                 }
                 guard refusals >= Self.refusalCount else { continue }
-                if transport.takesRecordsSingly, batch.count > 1 {
-                    state.withLock { $0.refusals = 0 }
-                    for record in batch {
-                        guard try await deliver([record], generation) else { return false }
-                    }
-                    return true
+                reason = said
+            }
+            if transport.takesRecordsSingly, batch.count > 1 {
+                state.withLock { $0.refusals = 0 }
+                let givenUp = failures.isHopeless ? failures.ofOneRecord : nil
+                for record in batch {
+                    guard try await deliver([record], generation, givenUp: givenUp) else { return false }
                 }
-                try deadLetters.append(delivery.body, reason: reason, at: surroundings.now())
-                settle(generation, last.rawValue) { $0.deadLetters += UInt64(batch.count) }
                 return true
             }
+            try deadLetters.append(delivery.body, reason: reason, at: surroundings.now())
+            settle(generation, last.rawValue) { $0.deadLetters += UInt64(batch.count) }
+            return true
         }
     }
 

@@ -11,8 +11,8 @@ final class Receiver: SinkTransport {
         /// How often the sink had been put back when each was made that it took.
         var replays: [UInt64] = []
         var answers: [DeliveryOutcome] = []
-        /// A key that it refuses for good, in whatever delivery.
-        var refusedKey: String?
+        /// A key that it does not take, in whatever delivery, and what it answers instead.
+        var untaken: (key: String, outcome: DeliveryOutcome)?
     }
 
     private let state = Mutex(State())
@@ -26,18 +26,23 @@ final class Receiver: SinkTransport {
     /// What it answers next, one by one; afterwards it takes everything.
     func answer(_ outcomes: [DeliveryOutcome]) { state.withLock { $0.answers = outcomes } }
 
-    var takesRecordsSingly: Bool { state.withLock { $0.refusedKey != nil } }
+    /// It takes records singly where there is one that it does not take.
+    var takesRecordsSingly: Bool { state.withLock { $0.untaken != nil } }
 
-    func refuse(_ key: String) { state.withLock { $0.refusedKey = key } }
+    func refuse(_ key: String) { answer(.refused("too large"), for: key) }
+
+    func answer(_ outcome: DeliveryOutcome, for key: String) {
+        state.withLock { $0.untaken = (key, outcome) }
+    }
 
     func deliver(_ delivery: Delivery) async -> DeliveryOutcome {
         let body = delivery.body
         return state.withLock { state in
             state.attempts += 1
-            if let key = state.refusedKey,
+            if let (key, outcome) = state.untaken,
                 delivery.records.contains(where: { $0.place?.hasSuffix("/" + key) == true })
             {
-                return .refused("too large")
+                return outcome
             }
             let outcome = state.answers.isEmpty ? .delivered : state.answers.removeFirst()
             if outcome == .delivered {
