@@ -87,9 +87,13 @@ struct FollowedLog {
     private func epochs(through sequence: UInt64) throws -> [UInt64] {
         var epochs: [UInt64] = []
         var next = sequence
-        while epochs.count < Self.lookedUpCount, let epoch = try event(next)?.epoch {
-            epochs.append(epoch)
-            next = try last(through: next) { $0 < epoch }
+        do {
+            while epochs.count < Self.lookedUpCount, let epoch = try event(next)?.epoch {
+                epochs.append(epoch)
+                next = try last(through: next) { $0 < epoch }
+            }
+        } catch LogError.damaged {
+            // A finding of the checks'. With fewer epochs the sink may have to go back further, and leaves nothing out.
         }
         return epochs.reversed()
     }

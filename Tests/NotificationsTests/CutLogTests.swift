@@ -122,6 +122,25 @@ import Volumes
         stage.store.close()
     }
 
+    @Test func aHistoryThatCannotBeReadKeepsNoNewSinkFromBeginning() async throws {
+        let stage = try await StartedStore()
+        try await stage.store.put(stage.bucket, "a", [1])
+        for sequence in 1..<stage.store.head.sequence.rawValue {
+            for volume in 1...3 {
+                let damage = LogDamage(disk: stage.disk, volume: volume)
+                let (path, range) = try damage.frame(SequenceNumber(sequence))
+                try stage.disk.corrupt(path, at: UInt64(range.lowerBound + 90))
+            }
+        }
+        let sink = try sink(stage.store)
+        try await drain(sink)
+        #expect(sink.standing.lastError == nil)
+        try await stage.store.put(stage.bucket, "b", [1])
+        try await drain(sink)
+        #expect(try receiver.keys() == ["b"])
+        stage.store.close()
+    }
+
     @Test func anEventThatCannotBeReadAnyMoreKeepsNobodyFromWhatComesAfter() async throws {
         let stage = try await StartedStore()
         let first = try sink(stage.store)
