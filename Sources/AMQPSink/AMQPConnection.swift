@@ -110,7 +110,7 @@
             _ sent: [UInt64: String], _ attempt: BrokerAttempt, _ confirmed: inout Set<String>
         ) throws(BrokerFailure) {
             var missing = sent
-            var refused: String?
+            var refused: BrokerFailure?
             var isReturned = false
             while !missing.isEmpty {
                 guard let news = try nextFrame(attempt) else { continue }
@@ -121,15 +121,18 @@
                     }
                     for tag in settled.keys { missing[tag] = nil }
                     if news.event == HOLDFAST_AMQP_NACK {
-                        refused = refused ?? "the broker did not take it: a queue is full, or failed"
+                        refused =
+                            refused
+                            ?? BrokerFailure(
+                                "the broker did not take it: a queue is full, or failed", isAnswer: true)
                     } else if !isReturned {
                         confirmed.formUnion(settled.values)
                     }
                 case HOLDFAST_AMQP_RETURN:
                     // It is acknowledged next, and is nowhere: of what comes after, nobody knows which it is.
                     isReturned = true
-                    refused =
-                        "no queue takes what goes to \(broker.place): \(news.code) \(Self.text(news.text))"
+                    refused = BrokerFailure(
+                        "no queue takes what goes to \(broker.place): \(news.code) \(Self.text(news.text))")
                 case HOLDFAST_AMQP_CLOSE:
                     throw BrokerFailure(
                         "the broker said \(news.code) \(Self.text(news.text))",
@@ -137,7 +140,7 @@
                 default: continue
                 }
             }
-            if let refused { throw BrokerFailure(refused) }
+            if let refused { throw refused }
         }
 
         /// - Returns: `nil` if none came yet.

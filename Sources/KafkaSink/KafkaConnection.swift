@@ -15,6 +15,11 @@
             RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
         ]
 
+        /// What a broker says of a message that it may yet take. All others are of the topic, the rights or the cluster.
+        private static let answers: [rd_kafka_resp_err_t] = [
+            RD_KAFKA_RESP_ERR_UNKNOWN, RD_KAFKA_RESP_ERR_INVALID_MSG, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+        ]
+
         private let producer: OpaquePointer
         private let topic: OpaquePointer
         private let events: OpaquePointer
@@ -108,7 +113,8 @@
 
         private func refusal(_ error: rd_kafka_resp_err_t) -> BrokerFailure {
             BrokerFailure(
-                described(String(cString: rd_kafka_err2str(error))), isRefusal: Self.refusals.contains(error))
+                described(String(cString: rd_kafka_err2str(error))), isRefusal: Self.refusals.contains(error),
+                isAnswer: Self.answers.contains(error))
         }
 
         private func described(_ reason: String) -> String { trouble.map { "\(reason) (\($0))" } ?? reason }

@@ -10,13 +10,34 @@
         /// What a stream answers.
         private struct Answer: Decodable {
             struct Problem: Decodable {
+                /// As of HTTP.
                 let code: Int?
+                /// Which of the errors of JetStream.
+                let number: Int?
                 let description: String?
+
+                enum CodingKeys: String, CodingKey {
+                    case code
+                    case number = "err_code"
+                    case description
+                }
             }
             let stream: String?
             let seq: UInt64?
             let error: Problem?
         }
+
+        /// What a stream says of a message that it would not take another time either: it, or its headers, are too large. All
+        /// others are of the stream, the server or the account, and may pass.
+        ///
+        /// Source: nats-server, `server/errors.json`.
+        private static let refusals: Set<Int> = [
+            Int(JSStreamMessageExceedsMaximumErr.rawValue), streamHeaderExceedsMaximum,
+        ]
+        /// The code of what may pass: no leader, no room, no resources.
+        private static let unavailable = 503
+        /// `JSStreamHeaderExceedsMaximumErr`, which the client's header file does not have.
+        private static let streamHeaderExceedsMaximum = 10097
 
         private let broker: NATSBroker
         private let connection: OpaquePointer
@@ -128,7 +149,13 @@
             try Self.check(natsMsgHeader_Set(made, "Holdfast-Event", message.type), "the message's type")
             try Self.check(
                 natsMsgHeader_Set(made, "Holdfast-Key", Self.headerValue(message.key)), "the message's key")
-            try Self.check(natsConnection_PublishMsg(connection, made), "sending")
+            let sent = natsConnection_PublishMsg(connection, made)
+            guard sent != NATS_MAX_PAYLOAD else {
+                throw BrokerFailure(
+                    "a message of \(message.body.count) bytes is, with its headers, more than it takes",
+                    isRefusal: true)
+            }
+            try Self.check(sent, "sending")
         }
 
         /// Keys may hold what would end a header.
@@ -174,7 +201,10 @@
                 throw BrokerFailure("it answered what is no confirmation: \(error)")
             }
             if let problem = said.error {
-                throw BrokerFailure("the stream said \(problem.code ?? 0) \(problem.description ?? "")")
+                throw BrokerFailure(
+                    "the stream said \(problem.number ?? problem.code ?? 0) \(problem.description ?? "")",
+                    isRefusal: problem.number.map(Self.refusals.contains) ?? false,
+                    isAnswer: problem.code != Self.unavailable)
             }
             guard said.stream != nil, said.seq != nil else {
                 throw BrokerFailure("it answered what is no confirmation")

@@ -46,10 +46,13 @@ package struct BrokerFailure: Error, Equatable {
     package let reason: String
     /// It would not be taken another time either.
     package let isRefusal: Bool
+    /// The broker's word about a message: see ``DeliveryOutcome/failed(_:isAnswer:)``.
+    package let isAnswer: Bool
 
-    package init(_ reason: String, isRefusal: Bool = false) {
+    package init(_ reason: String, isRefusal: Bool = false, isAnswer: Bool = false) {
         self.reason = reason
         self.isRefusal = isRefusal
+        self.isAnswer = isAnswer
     }
 }
 

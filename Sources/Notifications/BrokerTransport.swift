@@ -88,7 +88,7 @@ package final class BrokerTransport: SinkTransport {
             return .delivered
         } catch {
             held.drop()
-            return error.isRefusal ? .refused(error.reason) : .failed(error.reason)
+            return error.isRefusal ? .refused(error.reason) : .failed(error.reason, isAnswer: error.isAnswer)
         }
     }
 

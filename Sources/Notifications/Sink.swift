@@ -35,8 +35,10 @@ package final class Sink: Sendable {
         }
     }
 
-    private struct State {
+    struct State {
         var cursor: SinkCursor
+        /// Whether the log was found to be the one that the cursor followed.
+        var isPlaced = false
         var breaker: CircuitBreaker
         /// Counts replays: what was under way when one began does not move the cursor.
         var generation = 0
@@ -49,6 +51,15 @@ package final class Sink: Sendable {
         var deadLetters: UInt64 = 0
         var lastError: String?
         var lastDelivery: Timestamp?
+
+        /// Begins again from another place: what is under way does not move the cursor any more.
+        mutating func putBack(_ cursor: SinkCursor) {
+            generation += 1
+            self.cursor = cursor
+            refusals = 0
+            breaker.succeed()
+            waiting?.cancel()
+        }
     }
 
     /// Events that are read at a time.
@@ -57,6 +68,8 @@ package final class Sink: Sendable {
     static let recordCount = 100
     /// How many times in a row something is refused before it becomes a dead letter.
     static let refusalCount = 3
+    /// Seconds for which the other side may fail the same delivery, and say so, before it is given up.
+    static let failureSeconds: Double = 24 * 3600
     /// Events that may be passed over before the cursor is saved.
     private static let passedCount: UInt64 = 4096
     private static let longestNap = 0.25
@@ -65,11 +78,11 @@ package final class Sink: Sendable {
     package let transport: any SinkTransport
     private let router: NotificationRouter
     private let store: ObjectStore
-    private let inspection: StoreInspection
+    let inspection: StoreInspection
     private let surroundings: Surroundings
     private let cursorPath: String
     private let deadLetters: DeadLetters
-    private let state: Mutex<State>
+    let state: Mutex<State>
     /// Held while the cursor is written: commands write it too.
     private let saving = Mutex(())
 
@@ -90,7 +103,9 @@ package final class Sink: Sendable {
         deadLetters = DeadLetters(path: "\(directory)/\(name).dead.jsonl", fileSystem: inspection.fileSystem)
         // A new sink is told of what happens from now on.
         let known = try SinkCursor.load(cursorPath, inspection.fileSystem)
-        let cursor = known ?? SinkCursor(sequence: store.head.sequence.rawValue)
+        let head = store.head
+        let cursor =
+            known ?? SinkCursor(sequence: head.sequence.rawValue, chain: head.chain.description)
         if known == nil { try cursor.save(cursorPath, inspection.fileSystem) }
         state = Mutex(State(cursor: cursor, breaker: CircuitBreaker(breaker), saved: cursor))
     }
@@ -101,6 +116,7 @@ package final class Sink: Sendable {
     package func run(failed: @escaping @Sendable (any Error) -> Void) async {
         while !Task.isCancelled {
             do {
+                try place(failed)
                 if state.withLock({ $0.cursor.isPaused }) {
                     try await surroundings.sleep(Self.longestNap)
                 } else if try await !step() {
@@ -140,11 +156,11 @@ package final class Sink: Sendable {
     /// Deals with the next events.
     /// - Returns: whether there were any.
     package func step() async throws -> Bool {
+        try place()
         let (start, generation) = state.withLock { ($0.cursor.sequence, $0.generation) }
         let events = try inspection.log.events(from: SequenceNumber(start).next, limit: Self.readCount)
         guard !events.isEmpty else { return false }
         var batch: [Addressed] = []
-        var through = start
         for event in events {
             let told = try NotificationReader.notifications(of: event, events: read)
             for (index, notification) in told.enumerated() {
@@ -158,11 +174,10 @@ package final class Sink: Sendable {
                 guard try await deliver(Array(batch[..<count]), generation) else { return true }
                 batch.removeFirst(count)
             }
-            if batch.isEmpty { pass(event.sequence.rawValue, generation) }
-            through = event.sequence.rawValue
+            if batch.isEmpty { pass(event, generation) }
         }
         if !batch.isEmpty { guard try await deliver(batch, generation) else { return true } }
-        pass(through, generation)
+        if let last = events.last { pass(last, generation) }
         try saveNowAndThen()
         return true
     }
@@ -174,19 +189,24 @@ package final class Sink: Sendable {
     }
 
     /// Delivers, and again until it is delivered or a dead letter.
+    /// - Parameter given: what the delivery that it was part of was given up for.
     /// - Returns: `false` if the sink was paused or put back meanwhile: it begins again from its cursor.
-    private func deliver(_ batch: [Addressed], _ generation: Int) async throws -> Bool {
+    private func deliver(
+        _ batch: [Addressed], _ generation: Int, givenUp given: FailedDelivery? = nil
+    ) async throws -> Bool {
         guard let last = batch.last?.notification.sequence else { return true }
         let cursor = state.withLock { $0.cursor }
         var delivery = try NotificationDocument.encode(batch, after: SequenceNumber(cursor.previous))
         delivery.origin = store.storeID.description
         delivery.replay = cursor.replays ?? 0
+        var failures = given ?? FailedDelivery()
         while true {
             try await waitForBreaker(generation)
             guard isCurrent(generation) else { return false }
             let outcome = await transport.deliver(delivery)
             try Task.checkCancellation()
             let now = surroundings.uptime()
+            let reason: String
             switch outcome {
             case .delivered:
                 settle(generation, last.rawValue) {
@@ -195,25 +215,31 @@ package final class Sink: Sendable {
                     $0.lastError = nil
                 }
                 return true
-            case .failed(let reason): fail(reason, at: now)
-            case .refused(let reason):
-                fail(reason, at: now)
+            case .failed(let said, let isAnswer):
+                fail(said, at: now)
+                failures.add(isAnswer: isAnswer, at: now)
+                guard failures.isHopeless else { continue }
+                reason = "\(said), \(failures)"
+            case .refused(let said):
+                fail(said, at: now)
                 let refusals = state.withLock { state in
                     state.refusals += 1
                     return state.refusals
                 }
                 guard refusals >= Self.refusalCount else { continue }
-                if transport.takesRecordsSingly, batch.count > 1 {
-                    state.withLock { $0.refusals = 0 }
-                    for record in batch {
-                        guard try await deliver([record], generation) else { return false }
-                    }
-                    return true
+                reason = said
+            }
+            if transport.takesRecordsSingly, batch.count > 1 {
+                state.withLock { $0.refusals = 0 }
+                let givenUp = failures.isHopeless ? failures.ofOneRecord : nil
+                for record in batch {
+                    guard try await deliver([record], generation, givenUp: givenUp) else { return false }
                 }
-                try deadLetters.append(delivery.body, reason: reason, at: surroundings.now())
-                settle(generation, last.rawValue) { $0.deadLetters += UInt64(batch.count) }
                 return true
             }
+            try deadLetters.append(delivery.body, reason: reason, at: surroundings.now())
+            settle(generation, last.rawValue) { $0.deadLetters += UInt64(batch.count) }
+            return true
         }
     }
 
@@ -246,13 +272,13 @@ package final class Sink: Sendable {
         state.withLock { $0.generation == generation && !$0.cursor.isPaused }
     }
 
-    private func pass(_ sequence: UInt64, _ generation: Int) {
+    private func pass(_ event: LoggedEvent, _ generation: Int) {
         state.withLock { state in
-            if state.generation == generation { state.cursor.sequence = sequence }
+            if state.generation == generation { state.cursor.pass(event) }
         }
     }
 
-    private func note(_ error: String) { state.withLock { $0.lastError = error } }
+    func note(_ error: String) { state.withLock { $0.lastError = error } }
 
     // MARK: The cursor
 
@@ -265,7 +291,7 @@ package final class Sink: Sendable {
         if isDue { try save() }
     }
 
-    private func save() throws {
+    func save() throws {
         try saving.withLock { _ in
             let cursor = state.withLock { $0.saved == $0.cursor ? nil : $0.cursor }
             guard let cursor else { return }
@@ -286,13 +312,13 @@ package final class Sink: Sendable {
             throw SinkError("the log has events 1 to \(store.head.sequence), and not \(sequence)")
         }
         state.withLock { state in
-            state.generation += 1
-            state.cursor.sequence = sequence - 1
-            state.cursor.previous = 0
-            state.cursor.replays = (state.cursor.replays ?? 0) + 1
-            state.refusals = 0
-            state.breaker.succeed()
-            state.waiting?.cancel()
+            var cursor = state.cursor
+            cursor.sequence = sequence - 1
+            cursor.previous = 0
+            cursor.replays = (cursor.replays ?? 0) + 1
+            (cursor.chain, cursor.epochs) = (nil, nil)
+            state.putBack(cursor)
+            state.isPlaced = false
         }
         try save()
     }

@@ -1,3 +1,4 @@
+import EventLog
 import Foundation
 import Model
 import Volumes
@@ -15,6 +16,19 @@ struct SinkCursor: Codable, Equatable {
     var isPaused = false
     /// How often it was put back: what comes again on purpose is no duplicate of what came before. `nil` for never.
     var replays: UInt64?
+    /// The chain hash at ``sequence``, in hexadecimal: whether the log still is the one that was followed. `nil` where an
+    /// earlier version wrote the file, or somebody put the sink back.
+    var chain: String?
+    /// The last epochs of the log that it came through, in order: where a log that was cut parts from it.
+    var epochs: [UInt64]?
+
+    /// Everything up to an event is dealt with.
+    mutating func pass(_ event: LoggedEvent) {
+        sequence = event.sequence.rawValue
+        chain = event.chain.description
+        guard epochs?.last != event.epoch else { return }
+        epochs = ((epochs ?? []) + [event.epoch]).suffix(FollowedLog.epochCount)
+    }
 
     /// - Returns: `nil` if there is no file.
     /// - Throws: ``SinkError`` if it is not understood, ``FileSystemError``.

@@ -8,8 +8,9 @@ import NIOHTTP1
 /// How a delivery came out.
 package enum DeliveryOutcome: Sendable, Equatable {
     case delivered
-    /// It may succeed another time.
-    case failed(String)
+    /// It may succeed another time. An answer is a word of the other side about this delivery, and not that it is away, busy
+    /// or full.
+    case failed(String, isAnswer: Bool = false)
     /// It will be refused every time.
     case refused(String)
 }
@@ -39,6 +40,9 @@ extension SinkTransport {
 /// knows who sent it, that nothing was changed, and that it is no old one sent again. An answer 2xx means taken; 408,
 /// 425, 429 and 5xx, and no answer in time, that it is tried again; any other that it is refused.
 package struct Webhook: SinkTransport {
+    /// What says nothing of the delivery: a time-out, too early, too many; and what those in between say whose server is
+    /// away, or a server that is.
+    private static let absences: Set<Int> = [408, 425, 429, 502, 503, 504]
     private static let client = HTTPClient(
         eventLoopGroupProvider: .singleton,
         configuration: .init(
@@ -93,14 +97,17 @@ package struct Webhook: SinkTransport {
         request.body = .bytes(ByteBuffer(bytes: body))
         do {
             let answer = try await Self.client.execute(request, timeout: deadline)
-            let status = Int(answer.status.code)
-            switch status {
-            case 200..<300: return .delivered
-            case 408, 425, 429, 500...: return .failed("it answered \(status)")
-            default: return .refused("it answered \(status)")
-            }
+            return Self.outcome(status: Int(answer.status.code))
         } catch {
             return .failed("\(error)")
+        }
+    }
+    package static func outcome(status: Int) -> DeliveryOutcome {
+        switch status {
+        case 200..<300: .delivered
+        case 408, 425, 429, 500...:
+            .failed("it answered \(status)", isAnswer: !absences.contains(status))
+        default: .refused("it answered \(status)")
         }
     }
 }

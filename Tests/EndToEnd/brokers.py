@@ -206,10 +206,11 @@ class NATS(Broker):
                     return json.loads(stream.read(int(line.split()[-1])))
                 assert not line.startswith(b"-ERR"), line
 
-    def declare(self, subject, most=-1):
+    def declare(self, subject, most=-1, largest=-1):
+        """A stream with room for so many messages, none of more bytes, headers included."""
         name = subject.replace(".", "_")
         made = self.ask(f"$JS.API.STREAM.CREATE.{name}", name=name, subjects=[subject], storage="file", retention="limits",
-                        num_replicas=1, max_msgs=most, discard="new")
+                        num_replicas=1, max_msgs=most, max_msg_size=largest, discard="new")
         assert made.get("error", {}).get("err_code", 10058) == 10058, made  # it is there already
 
     def setting(self, queue=QUEUE):

@@ -218,6 +218,22 @@ def test_a_message_that_a_broker_refuses_for_good_is_a_dead_letter_alone(broker,
     assert len(json.loads(letter["body"])["Records"]) == 1 and "too large" in letter["reason"].lower()
 
 
+@pytest.mark.parametrize("broker", ["nats"], indirect=True)
+def test_a_message_that_is_too_large_for_a_stream_is_a_dead_letter_alone(broker, told):
+    broker.declare("small", largest=2000)
+    server = told(broker.setting("small"))
+    put(server, 2)
+    # Its key stands in the record and in a header.
+    server.client().put_object(Bucket="photos", Key="k" * 1000, Body=b"1")
+    put(server, 2, versions=2)
+    wait_until(lambda: status(server)["lag"] == 0, 90, "the end of the log")
+    heard = Told(broker, "small")
+    wait_until(lambda: len(heard.gather()) >= 6, what="the others")
+    assert set(heard.keys()) == {"k/000", "k/001"} and status(server)["deadLetters"] == 1
+    letter = json.loads((server.directory / "state/sinks/orders.dead.jsonl").read_text().splitlines()[0])
+    assert len(json.loads(letter["body"])["Records"]) == 1 and "10054" in letter["reason"]
+
+
 @pytest.mark.parametrize("broker, named", [("amqp", "no queue takes"), ("nats", "no stream takes")], indirect=["broker"])
 def test_a_place_that_is_not_there_is_told_and_waited_for(broker, named, told):
     server = told(broker.setting("later"))

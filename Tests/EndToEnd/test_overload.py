@@ -1,6 +1,7 @@
 """More than a server can do, and clients that are too slow: who is refused is told so, and everybody else is served."""
 
 import concurrent.futures
+import json
 import os
 import socket
 import threading
@@ -198,7 +199,7 @@ def test_bodies_take_no_more_memory_than_they_may(start):
 def test_requests_beyond_their_rate_are_told_when_to_come_again(start, tmp_path, limits, reason):
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "holdfast.json").write_text('{"rate-limits": %s}' % limits)
-    server = start()
+    server = start("request-log=errors", "log-format=json")
     s3 = server.client()
     codes = []
     for _ in range(40):
@@ -211,7 +212,19 @@ def test_requests_beyond_their_rate_are_told_when_to_come_again(start, tmp_path,
     assert set(codes) == {200, 503}
     # A refused connection is read from again after a fifth of a second, in which one more is allowed: some get through.
     assert codes.count(503) > 10
-    assert metrics(server)["holdfast_admission_refused_requests_total", reason, "read"] == codes.count(503)
+    found = metrics(server)
+    assert found["holdfast_admission_refused_requests_total", reason, "read"] == codes.count(503)
+    # They are counted like others, and the log says whose they are; not of each, but it says of how many it does not.
+    assert found["holdfast_requests_total", "503", "Refused"] == codes.count(503)
+    assert found["holdfast_request_errors_total", "SlowDown"] == codes.count(503)
+
+    def lines():
+        return [json.loads(line) for line in server.errors.read_text().splitlines() if '"Refused"' in line]
+    wait_until(lines, what="a line")
+    for line in lines():
+        assert (line["status"], line["error"], line["reason"], line["class"]) == (503, "SlowDown", reason, "read")
+        assert (line["claimedAccessKey"], line["bucket"], line["remote"]) == (ACCESS_KEY, "bucket", "127.0.0.1")
+    assert 1 <= sum(1 + line["leftOut"] for line in lines()) <= codes.count(503)
     # Another key, or another bucket, is not concerned.
     if reason == "key-rate":
         _, access, secret = server.user("other")

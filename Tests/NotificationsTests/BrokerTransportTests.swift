@@ -127,6 +127,16 @@ private final class ScriptedBroker: Broker {
         #expect(broker.state.withLock { $0.closed } == 3)
     }
 
+    @Test func aBrokersWordAboutAMessageIsToldApartFromItsSilence() async {
+        let transport = transport()
+        broker.state.withLock {
+            $0.failures = [BrokerFailure("not this one", isAnswer: true), BrokerFailure("gone")]
+        }
+        #expect(await transport.deliver(delivery(["b/a"])) == .failed("not this one", isAnswer: true))
+        #expect(await transport.deliver(delivery(["b/a"])) == .failed("gone"))
+        await transport.close()
+    }
+
     @Test func aConnectionThatWasQuietForLongIsMadeAnew() async {
         let transport = transport()
         _ = await transport.deliver(delivery(["b/a"]))

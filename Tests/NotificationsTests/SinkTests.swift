@@ -1,106 +1,18 @@
-import Foundation
 import Model
 import Notifications
 import ObjectStore
-import Synchronization
 import TestSupport
 import Testing
 import Volumes
 
-/// Takes deliveries as a test says, and keeps those it took.
-private final class Receiver: SinkTransport {
-    private struct State {
-        var bodies: [[UInt8]] = []
-        var attempts = 0
-        var answers: [DeliveryOutcome] = []
-        /// A key that it refuses for good, in whatever delivery.
-        var refusedKey: String?
-    }
-
-    private let state = Mutex(State())
-
-    var kind: String { "test" }
-    var target: String { "nowhere" }
-    var attempts: Int { state.withLock { $0.attempts } }
-
-    /// What it answers next, one by one; afterwards it takes everything.
-    func answer(_ outcomes: [DeliveryOutcome]) { state.withLock { $0.answers = outcomes } }
-
-    var takesRecordsSingly: Bool { state.withLock { $0.refusedKey != nil } }
-
-    func refuse(_ key: String) { state.withLock { $0.refusedKey = key } }
-
-    func deliver(_ delivery: Delivery) async -> DeliveryOutcome {
-        let body = delivery.body
-        return state.withLock { state in
-            state.attempts += 1
-            if let key = state.refusedKey,
-                delivery.records.contains(where: { $0.place?.hasSuffix("/" + key) == true })
-            {
-                return .refused("too large")
-            }
-            let outcome = state.answers.isEmpty ? .delivered : state.answers.removeFirst()
-            if outcome == .delivered { state.bodies.append(body) }
-            return outcome
-        }
-    }
-
-    struct Record: Decodable {
-        struct Entity: Decodable {
-            struct Object: Decodable {
-                let key: String
-                let size: UInt64?
-                let sequencer: String
-            }
-            let object: Object?
-        }
-        struct Provenance: Decodable {
-            let sequence: UInt64
-            let previous: UInt64
-        }
-        let eventSource: String
-        let eventName: String
-        let s3: Entity?
-        let holdfast: Provenance
-    }
-
-    private struct Document: Decodable {
-        let records: [Record]
-
-        enum CodingKeys: String, CodingKey { case records = "Records" }
-    }
-
-    /// The records that it took, by delivery.
-    func deliveries() throws -> [[Record]] {
-        try state.withLock { $0.bodies }.map {
-            try JSONDecoder().decode(Document.self, from: Data($0)).records
-        }
-    }
-
-    func keys() throws -> [String] { try deliveries().flatMap { $0 }.compactMap { $0.s3?.object?.key } }
-}
-
 @Suite struct SinkTests {
     private static let created = NotificationFilter(events: ["s3:ObjectCreated:*"])
-
-    /// Time passes only while a sink sleeps.
-    private static func surroundings(_ clock: Clock) -> Sink.Surroundings {
-        Sink.Surroundings(
-            uptime: { clock.now }, now: { Timestamp(microseconds: 1_700_000_000_000_000) }, chance: { 1 },
-            sleep: { clock.pass($0) })
-    }
-
-    private final class Clock: Sendable {
-        private let reading = Mutex(0.0)
-        var now: Double { reading.withLock { $0 } }
-        func pass(_ seconds: Double) { reading.withLock { $0 += seconds } }
-    }
 
     private func sink(
         _ stage: StartedStore, _ receiver: Receiver, _ filter: NotificationFilter = Self.created,
         clock: Clock = Clock()
     ) throws -> Sink {
-        try Sink("test", receiver, filter, stage.store, region: "r", Self.surroundings(clock))
+        try Sink("test", receiver, filter, stage.store, region: "r", clock.surroundings())
     }
 
     private func drain(_ sink: Sink) async throws { while try await sink.step() {} }

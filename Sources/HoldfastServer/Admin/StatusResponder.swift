@@ -68,10 +68,8 @@ struct StatusResponder: HTTPResponder {
         let requests = metrics.all
         page.counter(
             "holdfast_requests", "S3 requests answered.",
-            requests.flatMap { operation, counts in
-                counts.statuses.sorted { $0.status < $1.status }.map {
-                    ([("operation", operation), ("status", String($0.status))], Double($0.count))
-                }
+            metrics.answers.map {
+                ([("operation", $0.operation), ("status", String($0.status))], Double($0.count))
             })
         page.histogram(
             "holdfast_request_duration_seconds", "From a request's head to the end of its answer.",

@@ -67,7 +67,7 @@ final class AdmissionControl: Sendable {
             case .allowed(let counted): charge = counted
             case .refused(let reason, let wait):
                 state.withLock { _ = $0.gates.refuse(outline.kind, reason) }
-                return .decided(.refused(Refusal(reason, retryAfter: wait)))
+                return .decided(.refused(Refusal(reason, outline, retryAfter: wait)))
             }
         }
         let (answer, isSweepDue) = state.withLock { state in
@@ -83,7 +83,7 @@ final class AdmissionControl: Sendable {
         case .waits(let id): return .waits(outline.kind, id: id)
         case .refused(let reason):
             giveBack(outline, charge)
-            return .decided(.refused(Refusal(reason)))
+            return .decided(.refused(Refusal(reason, outline)))
         }
     }
 
@@ -106,7 +106,7 @@ final class AdmissionControl: Sendable {
                 ticket.waiter(.admitted(AdmissionPermit(self, place, ticket.outline, ticket.charge)))
             case .refused(let reason):
                 giveBack(ticket.outline, ticket.charge)
-                ticket.waiter(.refused(Refusal(reason)))
+                ticket.waiter(.refused(Refusal(reason, ticket.outline)))
             case .waits: preconditionFailure("who waited is told that it is over")
             }
         }

@@ -18,11 +18,14 @@ struct Refusal: Sendable {
     private static let lastRequest = Atomic<UInt64>(UInt64.random(in: .min ... .max))
 
     let reason: RefusalReason
+    /// Of the request.
+    let outline: RequestOutline
     private let headers: HTTPHeaders
 
     /// - Parameter retryAfter: `nil` where nobody knows.
-    init(_ reason: RefusalReason, retryAfter: TimeAmount? = nil) {
+    init(_ reason: RefusalReason, _ outline: RequestOutline, retryAfter: TimeAmount? = nil) {
         self.reason = reason
+        self.outline = outline
         guard let retryAfter else {
             headers = Self.usual
             return

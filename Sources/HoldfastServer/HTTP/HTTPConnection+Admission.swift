@@ -67,6 +67,9 @@ extension HTTPConnection {
         if let body = refusal.body(for: head.method) { write(.body(.byteBuffer(body)), context) }
         holdsNext = true
         finish(goesOn: goesOn, context)
+        listener.responder.refused(
+            RefusedRequest(head, refusal.outline, refusal.reason, from: context.remoteAddress),
+            listener.workers)
     }
 
     /// Reads nothing for a while.

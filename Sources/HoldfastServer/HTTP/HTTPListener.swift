@@ -16,6 +16,14 @@ protocol HTTPResponder: Sendable {
         -> ServiceResponse
     /// Told of each response when it has gone out.
     func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange)
+    /// Told of each request that admission turned away, on its event loop, which it does not keep waiting.
+    /// - Parameter workers: threads for what takes time.
+    func refused(_ request: RefusedRequest, _ workers: WorkerPool)
+}
+
+extension HTTPResponder {
+    /// Most listeners refuse nobody.
+    func refused(_ request: RefusedRequest, _ workers: WorkerPool) {}
 }
 
 /// What the connections of a listener share.

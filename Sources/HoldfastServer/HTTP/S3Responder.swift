@@ -1,5 +1,6 @@
 import HTTPTypes
 import Logging
+import NIOCore
 import S3
 
 /// The S3 listener's responder: the protocol, and for each request a count, a line for the log and spans for a trace,
@@ -13,6 +14,7 @@ struct S3Responder: HTTPResponder {
     /// Answers probes, which are no requests of S3.
     let health: HealthResponder
     private let watches: Bool
+    private let refusalLines = LineBudget()
 
     init(
         service: S3Service, metrics: RequestMetrics, log: RequestLog, tracer: Tracer?, health: HealthResponder
@@ -37,6 +39,16 @@ struct S3Responder: HTTPResponder {
         -> ServiceResponse
     {
         service.failure(error, head, replacing: response)
+    }
+
+    func refused(_ request: RefusedRequest, _ workers: WorkerPool) {
+        metrics.countRefused()
+        guard log.isUsed, let leftOut = refusalLines.take(at: .now()) else { return }
+        // Whoever takes the log may keep its writer waiting.
+        Task(executorPreference: workers) {
+            log.write(request, leftOut: leftOut)
+            refusalLines.wrote()
+        }
     }
 
     func answered(_ request: HTTPRequest, _ response: ServiceResponse, _ exchange: Exchange) {

@@ -5,7 +5,7 @@ import Volumes
 /// The threads on which requests are worked at: they may wait for the catalog's file, which neither event loops
 /// nor Swift's own pool may.
 ///
-/// The queue is bounded by the connections, each of which has one request at a time.
+/// The queue is bounded by the connections, each of which has one request at a time, and by ``LineBudget``.
 public final class WorkerPool: TaskExecutor {
     private struct State {
         var jobs: [UnownedJob] = []

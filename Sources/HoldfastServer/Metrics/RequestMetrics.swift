@@ -5,7 +5,10 @@ import S3
 import Synchronization
 
 /// How many requests there were, how they ended, how long they took and what they moved, by operation.
-final class RequestMetrics: Sendable {
+package final class RequestMetrics: Sendable {
+    /// The operation of requests that were refused at their head, in the metrics and the log: nobody has looked what it is.
+    package static let refusedName = "Refused"
+
     /// What the requests of one operation came to.
     struct Counts: Sendable {
         /// Requests by their status: few, so that looking through them is quicker than hashing.
@@ -53,6 +56,13 @@ final class RequestMetrics: Sendable {
     private let stripes = (0..<8).map { _ in Stripe() }
     private let turn = Atomic<Int>(0)
     private let errors = Mutex<[String: UInt64]>([:])
+    private let refused = Atomic<UInt64>(0)
+
+    package init() {}
+
+    /// A request was refused at its head. It is an answer like others, but took no time that says anything, so it is in none of
+    /// the histograms, and in none of the totals: those are of what the server worked at.
+    package func countRefused() { refused.wrappingAdd(1, ordering: .relaxed) }
 
     func count(_ response: ServiceResponse, _ exchange: Exchange) {
         let (whole, atto) = exchange.duration.components
@@ -119,8 +129,20 @@ final class RequestMetrics: Sendable {
         }.sorted { $0.0 < $1.0 }
     }
 
+    /// Answers by operation and status, those at the head among them.
+    package var answers: [(operation: String, status: Int, count: UInt64)] {
+        let worked = all.flatMap { operation, counts in
+            counts.statuses.sorted { $0.status < $1.status }.map { (operation, $0.status, $0.count) }
+        }
+        let refused = refused.load(ordering: .relaxed)
+        return worked + (refused > 0 ? [(Self.refusedName, S3ErrorCode.slowDown.status, refused)] : [])
+    }
+
     /// Error responses by their S3 code.
-    var errorCodes: [(code: String, count: UInt64)] {
-        errors.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    package var errorCodes: [(code: String, count: UInt64)] {
+        var codes = errors.withLock { $0 }
+        let refused = refused.load(ordering: .relaxed)
+        if refused > 0 { codes[S3ErrorCode.slowDown.name, default: 0] += refused }
+        return codes.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 }
