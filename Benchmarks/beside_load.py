@@ -178,6 +178,9 @@ def main():
         for name in options.work.split(","):
             for operation in options.operations.split(","):
                 measure(stage, getattr(Work(stage), name), operation, options)
+        holds = stage.histogram("holdfast_catalog_hold_seconds")
+        within = dict(holds)[0.02]
+        print(f"transactions of maintenance that held the catalog: {holds[-1][1]:.0f}, of them {within:.0f} for 20 ms at most")
 
 
 main()

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -111,6 +112,12 @@ class Stage:
         text = urllib.request.urlopen(f"{self.admin}/metrics").read().decode()
         rows = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
         return {row[0]: float(row[1]) for row in rows if len(row) == 2 and "{" not in row[0]}
+
+    def histogram(self, name):
+        """How many samples are at most so long, by seconds; the last is of all."""
+        text = urllib.request.urlopen(f"{self.admin}/metrics").read().decode()
+        rows = re.findall(rf'^{name}_bucket{{le="([^"]+)"}} (\S+)', text, re.MULTILINE)
+        return [(float(bound), float(count)) for bound, count in rows]
 
     def peak_bytes(self):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
