@@ -90,7 +90,9 @@ public struct Restore: Sendable {
             let page = try source.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page {
                 seen += 1
-                let isNewest = last?.bucket != version.record.bucket || last?.key != version.key
+                let isNewest =
+                    last?.bucket != version.record.bucket
+                    || last?.key.utf8.elementsEqual(version.key.utf8) != true
                 last = (version.record.bucket, version.key)
                 if order.unit.hasEveryVersion {
                     if isNewest {

@@ -24,8 +24,8 @@ public struct RestoreOrder: Codable, Sendable {
 
         func holds(_ version: ObjectVersion) -> Bool {
             (bucket.map { $0 == version.record.bucket } ?? true)
-                && (prefix.map { version.key.hasPrefix($0) } ?? true)
-                && (key.map { $0 == version.key } ?? true)
+                && (prefix.map { version.key.utf8.starts(with: $0.utf8) } ?? true)
+                && (key.map { $0.utf8.elementsEqual(version.key.utf8) } ?? true)
                 && (owner.map { $0 == version.record.owner || $0 == version.record.ownerDisplayName } ?? true)
         }
     }

@@ -22,7 +22,9 @@ struct RestoredFiles {
         guard !version.record.hasEncryption else {
             throw SnapshotError.enciphered("\(version.record.bucket)/\(version.key)")
         }
-        let parts = version.key.split(separator: "/", omittingEmptySubsequences: false).map(Self.name)
+        // By bytes: a slash that a combining mark follows is no "/" to a String, and one to a file system.
+        let parts = version.key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { Self.name(Array($0)) }
         var path = "\(folder)/\(version.record.bucket)"
         for (index, part) in parts.enumerated() {
             path += "/\(part)"
@@ -32,18 +34,25 @@ struct RestoredFiles {
         return path
     }
 
-    private static func name(_ substring: Substring) -> String {
-        let part = String(substring)
+    private static func name(_ part: [UInt8]) -> String {
         if part.isEmpty { return "%" }
-        if part == "." || part == ".." { return part.replacing(".", with: "%2E") }
-        let text = part.replacing("%", with: "%25").replacing("\0", with: "%00")
-        guard text.utf8.count > 240 else { return text }
-        let digest = Array(text.utf8).reduce(UInt64(14_695_981_039_346_656_037)) {
+        let dot = UInt8(ascii: ".")
+        if part == [dot] || part == [dot, dot] { return String(repeating: "%2E", count: part.count) }
+        let text = part.flatMap { byte -> [UInt8] in
+            switch byte {
+            case UInt8(ascii: "%"): Array("%25".utf8)
+            case 0: Array("%00".utf8)
+            default: [byte]
+            }
+        }
+        guard text.count > 240 else { return String(decoding: text, as: UTF8.self) }
+        let digest = text.reduce(UInt64(14_695_981_039_346_656_037)) {
             ($0 ^ UInt64($1)) &* 1_099_511_628_211
         }
-        var head = text
-        while head.utf8.count > 200 { head.removeLast() }
-        return "\(head)%\(String(digest, radix: 16))"
+        // Not within a character of several bytes.
+        var end = 200
+        while text[end] & 0xC0 == 0x80 { end -= 1 }
+        return "\(String(decoding: text[..<end], as: UTF8.self))%\(String(digest, radix: 16))"
     }
 
     /// - Returns: `false` if a file of that size is there already.
@@ -51,7 +60,8 @@ struct RestoredFiles {
         let fileSystem = RealFileSystem()
         if let status = try fileSystem.status(of: path), status.size == version.size { return false }
         try fileSystem.createDirectories(parent(of: path))
-        let beside = path + ".restoring"
+        // No key has that name.
+        let beside = path + "%restoring"
         if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
         let file = try fileSystem.open(beside, [.write, .createNew], permissions: 0o600)
         defer { file.close() }

@@ -116,7 +116,9 @@ private final class VersionGroups {
     func next() throws -> Group? {
         guard let first = try peek() else { return nil }
         var group = Group(bucket: first.record.bucket, key: first.key, versions: [])
-        while let version = try peek(), version.record.bucket == group.bucket, version.key == group.key {
+        while let version = try peek(), version.record.bucket == group.bucket,
+            version.key.utf8.elementsEqual(group.key.utf8)
+        {
             group.versions.append(version)
             page.removeFirst()
         }
