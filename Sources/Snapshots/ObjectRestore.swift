@@ -9,20 +9,26 @@ struct ObjectRestore: Sendable {
     let order: RestoreOrder
     private let store: ObjectStore
     private let source: any RestoreSource
+    private let pace: BytePace
 
-    init(_ store: ObjectStore, _ order: RestoreOrder, _ source: any RestoreSource) {
+    init(
+        _ store: ObjectStore, _ order: RestoreOrder, _ source: any RestoreSource, _ pace: BytePace
+    ) {
+        self.pace = pace
         self.store = store
         self.order = order
         self.source = source
     }
 
     /// What was shown under a key becomes a new version, or a file.
-    func restore(_ version: ObjectVersion) async -> RestoreOutcome {
+    /// - Throws: `CancellationError`; anything else is the outcome.
+    func restore(_ version: ObjectVersion) async throws -> RestoreOutcome {
         do {
             if let folder = order.folder {
-                let files = RestoredFiles(folder, source)
+                let files = RestoredFiles(folder, source, pace)
                 let path = try files.path(of: version)
-                return try order.isDryRun || files.write(version, to: path)
+                if order.isDryRun { return outcome(.restored, version, path) }
+                return try await files.write(version, to: path)
                     ? outcome(.restored, version, path) : outcome(.present, version, path)
             }
             let record = target(of: version)
@@ -39,7 +45,9 @@ struct ObjectRestore: Sendable {
             let restored = try await publish(
                 version, record, as: .random(), reason: "restored from \(source.label)", conditions)
             return outcome(.restored, version, restored.wireVersionID)
-        } catch { return outcome(.failed, version, "\(error)") }
+        } catch let error as CancellationError { throw error } catch {
+            return outcome(.failed, version, "\(error)")
+        }
     }
 
     /// Whether versions of a bucket of the source go to one that keeps them all.
@@ -52,7 +60,10 @@ struct ObjectRestore: Sendable {
     /// A version of a key's history comes back as the version that it was, if the bucket keeps versions: it would show,
     /// so only what was behind it may be there.
     /// - Parameter earlier: the key's versions behind it, newest first.
-    func restore(_ version: ObjectVersion, after earlier: ArraySlice<ObjectVersion>) async -> RestoreOutcome {
+    /// - Throws: `CancellationError`; anything else is the outcome.
+    func restore(
+        _ version: ObjectVersion, after earlier: ArraySlice<ObjectVersion>
+    ) async throws -> RestoreOutcome {
         do {
             let record = target(of: version)
             let bucket = try BucketName(record.bucket)
@@ -69,7 +80,9 @@ struct ObjectRestore: Sendable {
                 version, record, as: version.versionID,
                 reason: "restored from \(source.label), published \(version.published)", .none)
             return outcome(.restored, version, restored.wireVersionID)
-        } catch { return outcome(.failed, version, "\(error)") }
+        } catch let error as CancellationError { throw error } catch {
+            return outcome(.failed, version, "\(error)")
+        }
     }
 
     /// Whether the store has the version, by its id; or as the null version, by its bytes.
@@ -97,11 +110,11 @@ struct ObjectRestore: Sendable {
         let pieces = source.pieces(of: version)
         if source.isOfTheStore {
             let referring = try await store.restoreByReference(
-                record, reason: reason, conditions: conditions, from: pieces, as: versionID)
+                record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace)
             if let referring { return referring.value }
         }
         return try await store.restore(
-            record, reason: reason, conditions: conditions, from: pieces, as: versionID
+            record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace
         ).value
     }
 

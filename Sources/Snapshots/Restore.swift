@@ -19,12 +19,15 @@ public struct Restore: Sendable {
     private let repository: Repository?
     private let order: RestoreOrder
     private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
+    private let pace: BytePace
 
-    /// - Parameter isAffected: whether the incident that the order names affects a version. Of a volume's incident that is
-    ///   computed, so it is asked of each.
+    /// - Parameters:
+    ///   - isAffected: whether the incident that the order names affects a version. Of a volume's incident that is
+    ///     computed, so it is asked of each.
+    ///   - pace: `nil` for the order's own rate.
     public init(
         _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder,
-        isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil
+        isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil, pace: BytePace? = nil
     ) {
         precondition(
             order.unit.incident == nil || isAffected != nil,
@@ -33,14 +36,17 @@ public struct Restore: Sendable {
         self.repository = repository
         self.order = order
         self.isAffected = isAffected
+        self.pace = pace ?? BytePace(rate: order.rate)
     }
 
     /// From the store itself, as it was at the order's moment.
-    public init(_ store: ObjectStore, _ order: RestoreOrder) {
+    /// - Parameter pace: `nil` for the order's own rate.
+    public init(_ store: ObjectStore, _ order: RestoreOrder, pace: BytePace? = nil) {
         self.store = store
         repository = nil
         self.order = order
         isAffected = nil
+        self.pace = pace ?? BytePace(rate: order.rate)
     }
 
     /// - Parameter report: told what became of each object.
@@ -53,7 +59,7 @@ public struct Restore: Sendable {
             guard let repository else { preconditionFailure("a snapshot is in a repository") }
             if order.unit.isDamagedOnly {
                 return try await DamageRestore(
-                    store, repository, order, try repository.snapshot(name), isAffected
+                    store, repository, order, try repository.snapshot(name), isAffected, pace
                 ).run(report: report, progress: progress)
             }
             let snapshot = try SnapshotCatalog.open(
@@ -78,7 +84,7 @@ public struct Restore: Sendable {
         from source: any RestoreSource, report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
         let counts = try source.catalog.read { try $0.counts() }
-        let objects = ObjectRestore(store, order, source)
+        let objects = ObjectRestore(store, order, source, pace)
         try await makeEmptyBuckets(from: source, objects)
         let walk = Walk(objects)
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
@@ -112,16 +118,15 @@ public struct Restore: Sendable {
         return walk.summary
     }
 
-    /// What has come of it so far, at the rate that is asked for. Of one task.
+    /// What has come of it so far. Of one task.
     private final class Walk {
         private let objects: ObjectRestore
-        private let start = ContinuousClock.now
         private(set) var summary = RestoreSummary()
 
         init(_ objects: ObjectRestore) { self.objects = objects }
 
         func restore(_ version: ObjectVersion, _ report: (RestoreOutcome) throws -> Void) async throws {
-            try await note(await objects.restore(version), report)
+            try note(try await objects.restore(version), report)
         }
 
         /// - Parameter history: newest first.
@@ -132,20 +137,15 @@ public struct Restore: Sendable {
                 return
             }
             for (index, version) in history.enumerated().reversed() {
-                try await note(await objects.restore(version, after: history[(index + 1)...]), report)
+                try note(try await objects.restore(version, after: history[(index + 1)...]), report)
             }
         }
 
         private func note(
             _ outcome: RestoreOutcome, _ report: (RestoreOutcome) throws -> Void
-        ) async throws {
+        ) throws {
             summary.add(outcome)
             try report(outcome)
-            let order = objects.order
-            guard order.rate > 0, !order.isDryRun else { return }
-            let due = start.advanced(
-                by: .seconds(Double(summary.total.restoredBytes) / Double(order.rate)))
-            if due > .now { try await Task.sleep(until: due) }
         }
     }
 

@@ -11,8 +11,10 @@ import Volumes
 struct RestoredFiles {
     private let folder: String
     private let source: any RestoreSource
+    private let pace: BytePace
 
-    init(_ folder: String, _ source: any RestoreSource) {
+    init(_ folder: String, _ source: any RestoreSource, _ pace: BytePace) {
+        self.pace = pace
         self.folder = folder
         self.source = source
     }
@@ -56,7 +58,7 @@ struct RestoredFiles {
     }
 
     /// - Returns: `false` if a file of that size is there already.
-    func write(_ version: ObjectVersion, to path: String) throws -> Bool {
+    func write(_ version: ObjectVersion, to path: String) async throws -> Bool {
         let fileSystem = RealFileSystem()
         if let status = try fileSystem.status(of: path), status.size == version.size { return false }
         try fileSystem.createDirectories(parent(of: path))
@@ -76,6 +78,7 @@ struct RestoredFiles {
                 try file.write(bytes, at: written)
                 offset += UInt64(bytes.count)
                 written += UInt64(bytes.count)
+                try await pace.spent(bytes.count)
             }
         }
         try file.sync()
