@@ -5,7 +5,17 @@ import ObjectStore
 import Volumes
 
 /// Brings back one version at a time.
+///
+/// It looks at what is there, copies, which may take long, and publishes only if what is there is what it saw: else
+/// somebody's write, acknowledged meanwhile, would be overwritten. Where it is not, it looks again.
 struct ObjectRestore: Sendable {
+    /// What is there changed under each of several looks.
+    private struct Unsettled: Error, CustomStringConvertible {
+        var description: String { "it was written and deleted again and again while it was copied" }
+    }
+
+    private static let lookCount = 4
+
     let order: RestoreOrder
     private let store: ObjectStore
     private let source: any RestoreSource
@@ -32,22 +42,38 @@ struct ObjectRestore: Sendable {
                     ? outcome(.restored, version, path) : outcome(.present, version, path)
             }
             let record = target(of: version)
-            let present = try current(record)
-            if let present, Self.isSame(present.record, record) {
-                return outcome(.present, version, present.wireVersionID)
+            for _ in 0..<Self.lookCount {
+                let newest = try newest(record)
+                let present = newest.flatMap { $0.isDeleteMarker ? nil : $0 }
+                if let present, let found = standing(present, record, over: version) { return found }
+                if order.isDryRun { return outcome(.restored, version, "") }
+                let restored = try await publish(
+                    version, record, as: .random(), reason: "restored from \(source.label)", over: newest)
+                if let restored { return outcome(.restored, version, restored.wireVersionID) }
+                // Somebody wrote there while it was copied. Who deleted what was there did not write.
+                if let now = try self.newest(record), !now.isDeleteMarker,
+                    now.sequence > newest?.sequence ?? .zero
+                {
+                    return outcome(
+                        Self.hasSameBytes(now.record, record) ? .present : .newer, version, now.wireVersionID)
+                }
             }
-            if let present, present.published > version.published, !order.overwrites {
-                return outcome(.newer, version, present.wireVersionID)
-            }
-            if order.isDryRun { return outcome(.restored, version, "") }
-            let conditions: WriteConditions =
-                present == nil && !order.overwrites ? WriteConditions(ifNoneMatch: .any) : .none
-            let restored = try await publish(
-                version, record, as: .random(), reason: "restored from \(source.label)", conditions)
-            return outcome(.restored, version, restored.wireVersionID)
+            throw Unsettled()
         } catch let error as CancellationError { throw error } catch {
             return outcome(.failed, version, "\(error)")
         }
+    }
+
+    /// - Parameter present: what the store shows where the version is to go.
+    /// - Returns: `nil` if the version is to take its place.
+    private func standing(
+        _ present: ObjectVersion, _ record: EventVersionPublished, over version: ObjectVersion
+    ) -> RestoreOutcome? {
+        if Self.hasSameBytes(present.record, record) {
+            return outcome(.present, version, present.wireVersionID)
+        }
+        guard present.published > version.published, !order.overwrites else { return nil }
+        return outcome(.newer, version, present.wireVersionID)
     }
 
     /// Whether versions of a bucket of the source go to one that keeps them all.
@@ -69,17 +95,27 @@ struct ObjectRestore: Sendable {
             let bucket = try BucketName(record.bucket)
             let key = try ObjectKey(record.key)
             if try isThere(version, bucket, key) { return outcome(.present, version, version.wireVersionID) }
-            let newest = try store.inspection.catalog.currentVersion(bucket, key)
-            let isBehind =
-                newest.map { newest in earlier.contains { $0.versionID == newest.versionID } } ?? true
-            if let newest, !isBehind, newest.published > version.published, !order.overwrites {
-                return outcome(.newer, version, newest.wireVersionID)
+            var first: SequenceNumber?
+            for _ in 0..<Self.lookCount {
+                let newest = try newest(record)
+                let sequence = newest?.sequence ?? .zero
+                let isNews = first.map { sequence > $0 } ?? false
+                first = first ?? sequence
+                let isBehind =
+                    newest.map { newest in earlier.contains { $0.versionID == newest.versionID } } ?? true
+                // What came after the first look is newer, whatever its time says.
+                if let newest, !isBehind, isNews || newest.published > version.published,
+                    !order.overwrites
+                {
+                    return outcome(.newer, version, newest.wireVersionID)
+                }
+                if order.isDryRun { return outcome(.restored, version, "") }
+                let restored = try await publish(
+                    version, record, as: version.versionID,
+                    reason: "restored from \(source.label), published \(version.published)", over: newest)
+                if let restored { return outcome(.restored, version, restored.wireVersionID) }
             }
-            if order.isDryRun { return outcome(.restored, version, "") }
-            let restored = try await publish(
-                version, record, as: version.versionID,
-                reason: "restored from \(source.label), published \(version.published)", .none)
-            return outcome(.restored, version, restored.wireVersionID)
+            throw Unsettled()
         } catch let error as CancellationError { throw error } catch {
             return outcome(.failed, version, "\(error)")
         }
@@ -91,7 +127,8 @@ struct ObjectRestore: Sendable {
             if try reader.version(bucket, key, .id(version.versionID)) != nil { return true }
             guard version.isNull, let null = try reader.version(bucket, key, .null) else { return false }
             return null.versionID == version.versionID
-                || null.isDeleteMarker == version.isDeleteMarker && Self.isSame(null.record, version.record)
+                || null.isDeleteMarker == version.isDeleteMarker
+                    && Self.hasSameBytes(null.record, version.record)
         }
     }
 
@@ -102,20 +139,26 @@ struct ObjectRestore: Sendable {
     }
 
     /// Blobs that the store has itself are referred to again, not copied.
+    /// - Parameter seen: the newest version that the key had when it was decided; unless newer ones are to be overwritten, it
+    ///   must have it still.
+    /// - Returns: `nil` if it has not: nothing is published then.
     private func publish(
         _ version: ObjectVersion, _ record: EventVersionPublished, as versionID: VersionID, reason: String,
-        _ conditions: WriteConditions
-    ) async throws -> ObjectVersion {
+        over seen: ObjectVersion?
+    ) async throws -> ObjectVersion? {
+        let conditions = order.overwrites ? .none : WriteConditions(unchangedSince: seen)
         try await makeBucket(record.bucket, as: version.record.bucket)
         let pieces = source.pieces(of: version)
-        if source.isOfTheStore {
-            let referring = try await store.restoreByReference(
-                record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace)
-            if let referring { return referring.value }
-        }
-        return try await store.restore(
-            record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace
-        ).value
+        do {
+            if source.isOfTheStore {
+                let referring = try await store.restoreByReference(
+                    record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace)
+                if let referring { return referring.value }
+            }
+            return try await store.restore(
+                record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace
+            ).value
+        } catch StoreError.preconditionFailed { return nil }
     }
 
     private func outcome(
@@ -127,14 +170,13 @@ struct ObjectRestore: Sendable {
             detail: detail)
     }
 
-    /// What the store shows under a key; `nil` for nothing, and for a delete marker.
-    private func current(_ record: EventVersionPublished) throws -> ObjectVersion? {
-        do {
-            return try store.version(try BucketName(record.bucket), try ObjectKey(record.key), .current)
-        } catch StoreError.noSuchBucket { return nil } catch StoreError.noSuchKey { return nil }
+    /// What the store has newest under a key, be it a delete marker; `nil` for nothing.
+    private func newest(_ record: EventVersionPublished) throws -> ObjectVersion? {
+        try store.inspection.catalog.currentVersion(
+            try BucketName(record.bucket), try ObjectKey(record.key))
     }
 
-    private static func isSame(_ left: EventVersionPublished, _ right: EventVersionPublished) -> Bool {
+    private static func hasSameBytes(_ left: EventVersionPublished, _ right: EventVersionPublished) -> Bool {
         left.size == right.size && left.etag == right.etag
             && left.pieces.map(\.sha256) == right.pieces.map(\.sha256)
     }
