@@ -37,15 +37,15 @@ struct ObjectRestore: Sendable {
             if let folder = order.folder {
                 let files = RestoredFiles(folder, source, pace)
                 let path = try files.path(of: version)
-                if order.isDryRun { return outcome(.restored, version, path) }
-                return try await files.write(version, to: path)
-                    ? outcome(.restored, version, path) : outcome(.present, version, path)
+                if try files.has(version, at: path) { return outcome(.present, version, path) }
+                if !order.isDryRun { try await files.write(version, to: path) }
+                return outcome(.restored, version, path)
             }
             let record = target(of: version)
             for _ in 0..<Self.lookCount {
                 let newest = try newest(record)
                 let present = newest.flatMap { $0.isDeleteMarker ? nil : $0 }
-                if let present, let found = standing(present, record, over: version) { return found }
+                if let present, let found = try standing(present, record, over: version) { return found }
                 if order.isDryRun { return outcome(.restored, version, "") }
                 let restored = try await publish(
                     version, record, as: .random(), reason: "restored from \(source.label)", over: newest)
@@ -68,12 +68,18 @@ struct ObjectRestore: Sendable {
     /// - Returns: `nil` if the version is to take its place.
     private func standing(
         _ present: ObjectVersion, _ record: EventVersionPublished, over version: ObjectVersion
-    ) -> RestoreOutcome? {
+    ) throws -> RestoreOutcome? {
+        // What was amended since under the version's own id is newer, too.
+        let isNewer = present.published > version.published || present.versionID == version.versionID
+        let replaces = order.overwrites || !isNewer
         if Self.hasSameBytes(present.record, record) {
-            return outcome(.present, version, present.wireVersionID)
+            // Tags, retention, access and owner may be others over the same bytes.
+            let isSame =
+                try present.record.owner == record.owner
+                && present.record.metadata.hasSameBytes(as: record.metadata)
+            return isSame || !replaces ? outcome(.present, version, present.wireVersionID) : nil
         }
-        guard present.published > version.published, !order.overwrites else { return nil }
-        return outcome(.newer, version, present.wireVersionID)
+        return replaces ? nil : outcome(.newer, version, present.wireVersionID)
     }
 
     /// Whether versions of a bucket of the source go to one that keeps them all.

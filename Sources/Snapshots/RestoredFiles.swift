@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import Model
 import ObjectStore
@@ -9,6 +10,8 @@ import Volumes
 /// `..` are percent-encoded, as is `%` itself; a part over 240 bytes is cut at 200 and ends with a digest of the whole.
 /// Where one key is the folder of others, `a` and `a/b`, whichever comes later gets a `%` behind its name.
 struct RestoredFiles {
+    private static let step: UInt64 = 1024 * 1024
+
     private let folder: String
     private let source: any RestoreSource
     private let pace: BytePace
@@ -57,10 +60,33 @@ struct RestoredFiles {
         return "\(String(decoding: text[..<end], as: UTF8.self))%\(String(digest, radix: 16))"
     }
 
-    /// - Returns: `false` if a file of that size is there already.
-    func write(_ version: ObjectVersion, to path: String) async throws -> Bool {
+    /// Whether a file is there that has the version's bytes. It is read: a size says little, and a time nothing that is
+    /// certain.
+    func has(_ version: ObjectVersion, at path: String) throws -> Bool {
         let fileSystem = RealFileSystem()
-        if let status = try fileSystem.status(of: path), status.size == version.size { return false }
+        guard let status = try fileSystem.status(of: path), status.kind == .file,
+            status.size == version.size
+        else { return false }
+        let file = try fileSystem.open(path, [], permissions: 0)
+        defer { file.close() }
+        var start: UInt64 = 0
+        for piece in version.record.pieces {
+            let end = start + piece.length
+            var sha256 = SHA256()
+            while start < end {
+                let bytes = try file.bytes(Int(min(Self.step, end - start)), at: start)
+                guard !bytes.isEmpty else { return false }
+                sha256.update(bytes)
+                start += UInt64(bytes.count)
+            }
+            guard sha256.finalize() == Array(piece.sha256) else { return false }
+        }
+        return true
+    }
+
+    /// Writes it beside, and then in the place of what is there.
+    func write(_ version: ObjectVersion, to path: String) async throws {
+        let fileSystem = RealFileSystem()
         try fileSystem.createDirectories(parent(of: path))
         // No key has that name.
         let beside = path + "%restoring"
@@ -73,7 +99,7 @@ struct RestoredFiles {
             var offset: UInt64 = 0
             while offset < piece.length {
                 let bytes = try pieces.read(
-                    index, at: offset, count: Int(min(1024 * 1024, piece.length - offset)))
+                    index, at: offset, count: Int(min(Self.step, piece.length - offset)))
                 guard !bytes.isEmpty else { throw SnapshotError.cutOff(path) }
                 try file.write(bytes, at: written)
                 offset += UInt64(bytes.count)
@@ -84,6 +110,5 @@ struct RestoredFiles {
         try file.sync()
         try fileSystem.rename(beside, to: path)
         try fileSystem.syncDirectory(parent(of: path))
-        return true
     }
 }
