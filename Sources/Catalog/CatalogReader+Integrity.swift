@@ -63,7 +63,7 @@ public struct AcknowledgementRow: Sendable, Equatable {
 
     public func covers(owner: String, bucket: String, key: String) -> Bool {
         (self.owner.isEmpty || self.owner == owner) && (self.bucket.isEmpty || self.bucket == bucket)
-            && (self.key.isEmpty || self.key == key)
+            && (self.key.isEmpty || self.key.utf8.elementsEqual(key.utf8))
     }
 
     public var coversAll: Bool { owner.isEmpty && bucket.isEmpty && key.isEmpty }

@@ -123,7 +123,7 @@ public struct Import: Sendable {
         }
         return ImportTarget(
             store: store, order: order, bucket: name, settings: settings,
-            pace: ImportPace(rate: order.rate), map: map, users: named,
+            pace: BytePace(rate: order.rate), map: map, users: named,
             standardOwner: holder ?? order.owner.flatMap { named[$0] } ?? users.root)
     }
 

@@ -1,7 +1,6 @@
 import Model
 import ObjectStore
 import S3
-import Synchronization
 
 /// Why an object was not imported by an attempt. What may be otherwise the next time is tried once more.
 enum ImportTrouble: Error {
@@ -19,7 +18,7 @@ struct ImportTarget: Sendable {
     let order: ImportOrder
     let bucket: BucketName
     let settings: S3Settings
-    let pace: ImportPace
+    let pace: BytePace
     /// `nil`: everything becomes ``standardOwner``'s.
     let map: OwnerMap?
     /// Users by name: all that the map names.
@@ -98,27 +97,5 @@ struct ImportTarget: Sendable {
             } catch { return outcome(.failed, "\(error)") }
             number += 1
         }
-    }
-}
-
-/// Bytes a second, over all that is read at once.
-final class ImportPace: Sendable {
-    private let rate: UInt64
-    /// When what was read so far was due.
-    private let due = Mutex(ContinuousClock.now)
-
-    /// - Parameter rate: 0 for as fast as it goes.
-    init(rate: UInt64) { self.rate = rate }
-
-    /// Told of bytes that were read; returns when the next may be.
-    /// - Throws: `CancellationError`.
-    func spent(_ byteCount: Int) async throws {
-        try Task.checkCancellation()
-        guard rate > 0 else { return }
-        let next = due.withLock { due in
-            due = max(due, .now).advanced(by: .seconds(Double(byteCount) / Double(rate)))
-            return due
-        }
-        if next > .now { try await Task.sleep(until: next) }
     }
 }

@@ -43,7 +43,8 @@ package struct OwnerMap: Sendable {
                     line[line.index(after: comma)...].trimmingCharacters(in: .whitespaces), line: index + 1)
             }
         }
-        prefixes.sort { ($1.prefix.utf8.count, $0.prefix) < ($0.prefix.utf8.count, $1.prefix) }
+        // Of those of one length, one fits at most: their order says nothing.
+        prefixes.sort { $0.prefix.utf8.count > $1.prefix.utf8.count }
     }
 
     private mutating func add(_ source: String, _ user: String, line: Int) throws {
@@ -55,7 +56,7 @@ package struct OwnerMap: Sendable {
             before = others
             others = user
         } else if source.hasSuffix("/") {
-            before = prefixes.first { $0.prefix == source }?.user
+            before = prefixes.first { $0.prefix.utf8.elementsEqual(source.utf8) }?.user
             if before == nil { prefixes.append((source, user)) }
         } else {
             before = owners.updateValue(user, forKey: source)

@@ -34,7 +34,7 @@ final class VersionIntake {
     ///   - step: bytes that are asked for at once.
     ///   - read: gives bytes of the part from an offset on; none where it ends.
     func take(
-        length: UInt64, step: Int, _ pace: ImportPace, _ read: (UInt64, Int) async throws -> [UInt8]
+        length: UInt64, step: Int, _ pace: BytePace, _ read: (UInt64, Int) async throws -> [UInt8]
     ) async throws {
         let upload = store.beginPiece(
             of: version, part: isMultipart ? uploads.count + 1 : 0, length: length, checksum: algorithm)

@@ -140,7 +140,9 @@ extension StoreInspection {
         }
         let descriptor = info.descriptor
         guard descriptor.storeID == Data(log.storeID.bytes) else { return .foreignStoreReplica }
-        guard descriptor.bucket == row.bucket, descriptor.key == row.key else { return .wrongIdentity }
+        guard descriptor.bucket == row.bucket, descriptor.key.utf8.elementsEqual(row.key.utf8) else {
+            return .wrongIdentity
+        }
         guard let other = try catalog.read({ try $0.blob(info.id) }) else { return .olderVersion }
         // Two parts of one version are no older and newer copy.
         let versions = try [other.id, row.id].map { id in

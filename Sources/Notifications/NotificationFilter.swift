@@ -19,9 +19,9 @@ public struct NotificationFilter: Sendable, Hashable {
     }
 
     func matches(_ told: Notification) -> Bool {
-        guard buckets.isEmpty || buckets.contains(told.bucket), told.key.hasPrefix(prefix),
-            told.key.hasSuffix(suffix)
-        else { return false }
+        guard buckets.isEmpty || buckets.contains(told.bucket), told.hasKey(prefix, suffix) else {
+            return false
+        }
         return events.contains { $0.hasSuffix("*") ? told.name.hasPrefix($0.dropLast()) : told.name == $0 }
     }
 }
@@ -56,8 +56,16 @@ struct NotificationRouter {
         return rules?.configurations.first { rule in
             rule.kinds.contains(told.name)
                 && rule.destination.split(separator: ":").last.map(String.init) == sink
-                && told.key.hasPrefix(rule.prefix ?? "") && told.key.hasSuffix(rule.suffix ?? "")
+                && told.hasKey(rule.prefix ?? "", rule.suffix ?? "")
         }?.id
+    }
+}
+
+extension Notification {
+    /// Whether the key begins and ends so, byte for byte.
+    fileprivate func hasKey(_ prefix: String, _ suffix: String) -> Bool {
+        key.utf8.starts(with: prefix.utf8)
+            && key.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
     }
 }
 

@@ -11,20 +11,23 @@ extension ObjectStore {
     /// A blob was about to be given back when a version that needs it was to be published.
     private struct BlobsGone: Error {}
 
-    /// Publishes a version of the store's own past anew without copying its blobs, as ``restore(_:reason:conditions:from:as:)``
+    /// Publishes a version of the store's own past anew without copying its blobs, as ``restore(_:reason:conditions:from:as:pace:)``
     /// does with a copy: a blob that history still holds is in use again. Its bytes are read and proved by their
     /// SHA-256 first; what stands in the log is appended again, since each event's payload belongs to one version.
     /// The caller keeps what `pieces` reads from being reclaimed meanwhile.
-    /// - Parameter versionID: what it is called from now on.
+    /// - Parameters:
+    ///   - versionID: what it is called from now on.
+    ///   - pace: told of bytes as they are read.
     /// - Returns: `nil` if some volume in service lacks a good replica, or a blob is on its way out: then it is to be
     ///   copied.
     /// - Throws: ``StoreError``; what `pieces` throws.
     public func restoreByReference(
         _ record: EventVersionPublished, reason: String, conditions: WriteConditions,
-        from pieces: any RestoredPieces, as versionID: VersionID = .random()
+        from pieces: any RestoredPieces, as versionID: VersionID = .random(),
+        pace: BytePace = BytePace(rate: 0)
     ) async throws -> Committed<ObjectVersion>? {
         guard let blobs = record.referredBlobs, let holders = try volumesHolding(blobs) else { return nil }
-        let payload = try Self.proven(record, pieces)
+        let payload = try await Self.proven(record, pieces, pace)
         var draft = record.restored(as: versionID, reason: reason)
         for index in draft.pieces.indices { draft.pieces[index].payloadSequence = 0 }
         let published = draft
@@ -58,8 +61,8 @@ extension ObjectStore {
     /// Reads all of a version, each piece against its SHA-256.
     /// - Returns: the bytes that stand in the log.
     private static func proven(
-        _ record: EventVersionPublished, _ pieces: any RestoredPieces
-    ) throws -> [UInt8] {
+        _ record: EventVersionPublished, _ pieces: any RestoredPieces, _ pace: BytePace
+    ) async throws -> [UInt8] {
         var payload: [UInt8] = []
         for (index, piece) in record.pieces.enumerated() {
             var sha256 = SHA256()
@@ -74,6 +77,7 @@ extension ObjectStore {
                 sha256.update(bytes)
                 if piece.blobID.isEmpty { payload += bytes }
                 offset += UInt64(bytes.count)
+                try await pace.spent(bytes.count)
             }
             guard sha256.finalize() == Array(piece.sha256) else {
                 throw StoreError.internalFault(

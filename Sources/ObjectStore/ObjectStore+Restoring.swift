@@ -18,17 +18,19 @@ extension ObjectStore {
     ///   - record: bucket and key say where it goes; the bucket must be there.
     ///   - reason: goes into the event: "restored from snapshot …".
     ///   - versionID: what it is called from now on.
+    ///   - pace: told of bytes as they are copied.
     /// - Throws: ``StoreError``; what `pieces` throws.
     public func restore(
         _ record: EventVersionPublished, reason: String, conditions: WriteConditions,
-        from pieces: any RestoredPieces, as versionID: VersionID = .random()
+        from pieces: any RestoredPieces, as versionID: VersionID = .random(),
+        pace: BytePace = BytePace(rate: 0)
     ) async throws -> Committed<ObjectVersion> {
         var uploads: [Upload] = []
         do {
             for index in record.pieces.indices {
                 let upload = try beginRestoring(record, index, versionID)
                 uploads.append(upload)
-                try await fill(upload, record.pieces[index], index, pieces)
+                try await fill(upload, record.pieces[index], index, pieces, pace)
             }
             let committed = try await publish(record, versionID, reason, uploads, conditions)
             for upload in uploads { upload.end() }
@@ -62,7 +64,7 @@ extension ObjectStore {
     }
 
     private func fill(
-        _ upload: Upload, _ piece: EventPiece, _ index: Int, _ pieces: any RestoredPieces
+        _ upload: Upload, _ piece: EventPiece, _ index: Int, _ pieces: any RestoredPieces, _ pace: BytePace
     ) async throws {
         var offset: UInt64 = 0
         while offset < piece.length {
@@ -74,6 +76,7 @@ extension ObjectStore {
             }
             try await upload.write(bytes)
             offset += UInt64(bytes.count)
+            try await pace.spent(bytes.count)
         }
         let digests = try await upload.finish()
         guard digests.sha256 == Array(piece.sha256) else {

@@ -81,6 +81,21 @@ public struct WriteConditions: Hashable, Sendable {
     public var modified: UInt64?
     /// The size of what is there: holds if nothing is.
     public var size: UInt64?
+    /// What a key was seen to have newest, a delete marker counting as any version.
+    public enum Newest: Hashable, Sendable {
+        case nothing
+        /// By the event that published it.
+        case version(SequenceNumber)
+    }
+
+    /// No request asks for it: it is for those who look first and copy for long.
+    public var newest: Newest?
+
+    /// That nothing was published under the key, or removed, since it was looked at.
+    /// - Parameter seen: the newest version that it had then.
+    public init(unchangedSince seen: ObjectVersion?) {
+        newest = seen.map { .version($0.sequence) } ?? .nothing
+    }
 
     public init(ifMatch: ETagCondition? = nil, ifNoneMatch: ETagCondition? = nil) {
         self.ifMatch = ifMatch
@@ -89,8 +104,11 @@ public struct WriteConditions: Hashable, Sendable {
 
     public static let none = WriteConditions()
 
-    /// - Parameter current: the newest version of the key, a delete marker counting as none.
+    /// - Parameter current: the newest version of the key, a delete marker counting as none for what a request asks.
     func check(against current: ObjectVersion?, key: ObjectKey) throws(StoreError) {
+        if let newest, newest != current.map({ .version($0.sequence) }) ?? .nothing {
+            throw .preconditionFailed("the newest version that was seen")
+        }
         let present = current.flatMap { $0.isDeleteMarker ? nil : $0 }
         if let ifMatch {
             guard let present else { throw .noSuchKey(key, deleteMarker: current) }

@@ -17,14 +17,16 @@ struct DamageRestore {
     private let manifest: SnapshotManifest
     /// `nil` where no incident is named.
     private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
+    private let pace: BytePace
 
     private var inspection: StoreInspection { store.inspection }
     private var label: String { "snapshot \(manifest.name)" }
 
     init(
         _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, _ manifest: SnapshotManifest,
-        _ isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
+        _ isAffected: (@Sendable (ObjectVersion) throws -> Bool)?, _ pace: BytePace
     ) {
+        self.pace = pace
         self.isAffected = isAffected
         self.store = store
         self.repository = repository
@@ -49,6 +51,7 @@ struct DamageRestore {
                     guard let outcome = try await mend(piece, of: version, events, &looked) else { continue }
                     summary.add(outcome)
                     try report(outcome)
+                    try await wait(for: outcome)
                 }
             }
             seen += page.count
@@ -61,8 +64,15 @@ struct DamageRestore {
             let outcome = await mend(sequence, events)
             summary.add(outcome)
             try report(outcome)
+            try await wait(for: outcome)
         }
         return summary
+    }
+
+    /// Blob by blob: within one, other repairs of the store would wait too.
+    private func wait(for outcome: RestoreOutcome) async throws {
+        guard outcome.action == .restored, !order.isDryRun else { return }
+        try await pace.spent(Int(outcome.size))
     }
 
     private func isMeant(_ version: ObjectVersion) throws -> Bool {

@@ -5,41 +5,81 @@ import ObjectStore
 import Volumes
 
 /// Brings back one version at a time.
+///
+/// It looks at what is there, copies, which may take long, and publishes only if what is there is what it saw: else
+/// somebody's write, acknowledged meanwhile, would be overwritten. Where it is not, it looks again.
 struct ObjectRestore: Sendable {
+    /// What is there changed under each of several looks.
+    private struct Unsettled: Error, CustomStringConvertible {
+        var description: String { "it was written and deleted again and again while it was copied" }
+    }
+
+    private static let lookCount = 4
+
     let order: RestoreOrder
     private let store: ObjectStore
     private let source: any RestoreSource
+    private let pace: BytePace
 
-    init(_ store: ObjectStore, _ order: RestoreOrder, _ source: any RestoreSource) {
+    init(
+        _ store: ObjectStore, _ order: RestoreOrder, _ source: any RestoreSource, _ pace: BytePace
+    ) {
+        self.pace = pace
         self.store = store
         self.order = order
         self.source = source
     }
 
     /// What was shown under a key becomes a new version, or a file.
-    func restore(_ version: ObjectVersion) async -> RestoreOutcome {
+    /// - Throws: `CancellationError`; anything else is the outcome.
+    func restore(_ version: ObjectVersion) async throws -> RestoreOutcome {
         do {
             if let folder = order.folder {
-                let files = RestoredFiles(folder, source)
+                let files = RestoredFiles(folder, source, pace)
                 let path = try files.path(of: version)
-                return try order.isDryRun || files.write(version, to: path)
-                    ? outcome(.restored, version, path) : outcome(.present, version, path)
+                if try files.has(version, at: path) { return outcome(.present, version, path) }
+                if !order.isDryRun { try await files.write(version, to: path) }
+                return outcome(.restored, version, path)
             }
             let record = target(of: version)
-            let present = try current(record)
-            if let present, Self.isSame(present.record, record) {
-                return outcome(.present, version, present.wireVersionID)
+            for _ in 0..<Self.lookCount {
+                let newest = try newest(record)
+                let present = newest.flatMap { $0.isDeleteMarker ? nil : $0 }
+                if let present, let found = try standing(present, record, over: version) { return found }
+                if order.isDryRun { return outcome(.restored, version, "") }
+                let restored = try await publish(
+                    version, record, as: .random(), reason: "restored from \(source.label)", over: newest)
+                if let restored { return outcome(.restored, version, restored.wireVersionID) }
+                // Somebody wrote there while it was copied. Who deleted what was there did not write.
+                if let now = try self.newest(record), !now.isDeleteMarker,
+                    now.sequence > newest?.sequence ?? .zero
+                {
+                    return outcome(
+                        Self.hasSameBytes(now.record, record) ? .present : .newer, version, now.wireVersionID)
+                }
             }
-            if let present, present.published > version.published, !order.overwrites {
-                return outcome(.newer, version, present.wireVersionID)
-            }
-            if order.isDryRun { return outcome(.restored, version, "") }
-            let conditions: WriteConditions =
-                present == nil && !order.overwrites ? WriteConditions(ifNoneMatch: .any) : .none
-            let restored = try await publish(
-                version, record, as: .random(), reason: "restored from \(source.label)", conditions)
-            return outcome(.restored, version, restored.wireVersionID)
-        } catch { return outcome(.failed, version, "\(error)") }
+            throw Unsettled()
+        } catch let error as CancellationError { throw error } catch {
+            return outcome(.failed, version, "\(error)")
+        }
+    }
+
+    /// - Parameter present: what the store shows where the version is to go.
+    /// - Returns: `nil` if the version is to take its place.
+    private func standing(
+        _ present: ObjectVersion, _ record: EventVersionPublished, over version: ObjectVersion
+    ) throws -> RestoreOutcome? {
+        // What was amended since under the version's own id is newer, too.
+        let isNewer = present.published > version.published || present.versionID == version.versionID
+        let replaces = order.overwrites || !isNewer
+        if Self.hasSameBytes(present.record, record) {
+            // Tags, retention, access and owner may be others over the same bytes.
+            let isSame =
+                try present.record.owner == record.owner
+                && present.record.metadata.hasSameBytes(as: record.metadata)
+            return isSame || !replaces ? outcome(.present, version, present.wireVersionID) : nil
+        }
+        return replaces ? nil : outcome(.newer, version, present.wireVersionID)
     }
 
     /// Whether versions of a bucket of the source go to one that keeps them all.
@@ -52,24 +92,39 @@ struct ObjectRestore: Sendable {
     /// A version of a key's history comes back as the version that it was, if the bucket keeps versions: it would show,
     /// so only what was behind it may be there.
     /// - Parameter earlier: the key's versions behind it, newest first.
-    func restore(_ version: ObjectVersion, after earlier: ArraySlice<ObjectVersion>) async -> RestoreOutcome {
+    /// - Throws: `CancellationError`; anything else is the outcome.
+    func restore(
+        _ version: ObjectVersion, after earlier: ArraySlice<ObjectVersion>
+    ) async throws -> RestoreOutcome {
         do {
             let record = target(of: version)
             let bucket = try BucketName(record.bucket)
             let key = try ObjectKey(record.key)
             if try isThere(version, bucket, key) { return outcome(.present, version, version.wireVersionID) }
-            let newest = try store.inspection.catalog.currentVersion(bucket, key)
-            let isBehind =
-                newest.map { newest in earlier.contains { $0.versionID == newest.versionID } } ?? true
-            if let newest, !isBehind, newest.published > version.published, !order.overwrites {
-                return outcome(.newer, version, newest.wireVersionID)
+            var first: SequenceNumber?
+            for _ in 0..<Self.lookCount {
+                let newest = try newest(record)
+                let sequence = newest?.sequence ?? .zero
+                let isNews = first.map { sequence > $0 } ?? false
+                first = first ?? sequence
+                let isBehind =
+                    newest.map { newest in earlier.contains { $0.versionID == newest.versionID } } ?? true
+                // What came after the first look is newer, whatever its time says.
+                if let newest, !isBehind, isNews || newest.published > version.published,
+                    !order.overwrites
+                {
+                    return outcome(.newer, version, newest.wireVersionID)
+                }
+                if order.isDryRun { return outcome(.restored, version, "") }
+                let restored = try await publish(
+                    version, record, as: version.versionID,
+                    reason: "restored from \(source.label), published \(version.published)", over: newest)
+                if let restored { return outcome(.restored, version, restored.wireVersionID) }
             }
-            if order.isDryRun { return outcome(.restored, version, "") }
-            let restored = try await publish(
-                version, record, as: version.versionID,
-                reason: "restored from \(source.label), published \(version.published)", .none)
-            return outcome(.restored, version, restored.wireVersionID)
-        } catch { return outcome(.failed, version, "\(error)") }
+            throw Unsettled()
+        } catch let error as CancellationError { throw error } catch {
+            return outcome(.failed, version, "\(error)")
+        }
     }
 
     /// Whether the store has the version, by its id; or as the null version, by its bytes.
@@ -78,7 +133,8 @@ struct ObjectRestore: Sendable {
             if try reader.version(bucket, key, .id(version.versionID)) != nil { return true }
             guard version.isNull, let null = try reader.version(bucket, key, .null) else { return false }
             return null.versionID == version.versionID
-                || null.isDeleteMarker == version.isDeleteMarker && Self.isSame(null.record, version.record)
+                || null.isDeleteMarker == version.isDeleteMarker
+                    && Self.hasSameBytes(null.record, version.record)
         }
     }
 
@@ -89,20 +145,26 @@ struct ObjectRestore: Sendable {
     }
 
     /// Blobs that the store has itself are referred to again, not copied.
+    /// - Parameter seen: the newest version that the key had when it was decided; unless newer ones are to be overwritten, it
+    ///   must have it still.
+    /// - Returns: `nil` if it has not: nothing is published then.
     private func publish(
         _ version: ObjectVersion, _ record: EventVersionPublished, as versionID: VersionID, reason: String,
-        _ conditions: WriteConditions
-    ) async throws -> ObjectVersion {
+        over seen: ObjectVersion?
+    ) async throws -> ObjectVersion? {
+        let conditions = order.overwrites ? .none : WriteConditions(unchangedSince: seen)
         try await makeBucket(record.bucket, as: version.record.bucket)
         let pieces = source.pieces(of: version)
-        if source.isOfTheStore {
-            let referring = try await store.restoreByReference(
-                record, reason: reason, conditions: conditions, from: pieces, as: versionID)
-            if let referring { return referring.value }
-        }
-        return try await store.restore(
-            record, reason: reason, conditions: conditions, from: pieces, as: versionID
-        ).value
+        do {
+            if source.isOfTheStore {
+                let referring = try await store.restoreByReference(
+                    record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace)
+                if let referring { return referring.value }
+            }
+            return try await store.restore(
+                record, reason: reason, conditions: conditions, from: pieces, as: versionID, pace: pace
+            ).value
+        } catch StoreError.preconditionFailed { return nil }
     }
 
     private func outcome(
@@ -114,14 +176,13 @@ struct ObjectRestore: Sendable {
             detail: detail)
     }
 
-    /// What the store shows under a key; `nil` for nothing, and for a delete marker.
-    private func current(_ record: EventVersionPublished) throws -> ObjectVersion? {
-        do {
-            return try store.version(try BucketName(record.bucket), try ObjectKey(record.key), .current)
-        } catch StoreError.noSuchBucket { return nil } catch StoreError.noSuchKey { return nil }
+    /// What the store has newest under a key, be it a delete marker; `nil` for nothing.
+    private func newest(_ record: EventVersionPublished) throws -> ObjectVersion? {
+        try store.inspection.catalog.currentVersion(
+            try BucketName(record.bucket), try ObjectKey(record.key))
     }
 
-    private static func isSame(_ left: EventVersionPublished, _ right: EventVersionPublished) -> Bool {
+    private static func hasSameBytes(_ left: EventVersionPublished, _ right: EventVersionPublished) -> Bool {
         left.size == right.size && left.etag == right.etag
             && left.pieces.map(\.sha256) == right.pieces.map(\.sha256)
     }

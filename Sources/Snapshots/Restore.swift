@@ -11,20 +11,23 @@ import Volumes
 /// Into the store, each becomes a new version, with metadata, tags, retention, owner, ETag and checksums as they were:
 /// what is there stays as an older version where the bucket keeps versions. Asked for every version, it brings back
 /// those behind the current ones and delete markers too, oldest first, under the ids that they had; when each was
-/// published its event's reason says. An object whose bytes the store has is left
-/// alone, so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
+/// published its event's reason says. An object whose bytes the store has is left alone, if what is kept with them is the
+/// same too or is not to be replaced; so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
 /// settings that they had. Every block that is read is verified, and a version is published only when it came whole.
 public struct Restore: Sendable {
     private let store: ObjectStore
     private let repository: Repository?
     private let order: RestoreOrder
     private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
+    private let pace: BytePace
 
-    /// - Parameter isAffected: whether the incident that the order names affects a version. Of a volume's incident that is
-    ///   computed, so it is asked of each.
+    /// - Parameters:
+    ///   - isAffected: whether the incident that the order names affects a version. Of a volume's incident that is
+    ///     computed, so it is asked of each.
+    ///   - pace: `nil` for the order's own rate.
     public init(
         _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder,
-        isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil
+        isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil, pace: BytePace? = nil
     ) {
         precondition(
             order.unit.incident == nil || isAffected != nil,
@@ -33,14 +36,17 @@ public struct Restore: Sendable {
         self.repository = repository
         self.order = order
         self.isAffected = isAffected
+        self.pace = pace ?? BytePace(rate: order.rate)
     }
 
     /// From the store itself, as it was at the order's moment.
-    public init(_ store: ObjectStore, _ order: RestoreOrder) {
+    /// - Parameter pace: `nil` for the order's own rate.
+    public init(_ store: ObjectStore, _ order: RestoreOrder, pace: BytePace? = nil) {
         self.store = store
         repository = nil
         self.order = order
         isAffected = nil
+        self.pace = pace ?? BytePace(rate: order.rate)
     }
 
     /// - Parameter report: told what became of each object.
@@ -53,7 +59,7 @@ public struct Restore: Sendable {
             guard let repository else { preconditionFailure("a snapshot is in a repository") }
             if order.unit.isDamagedOnly {
                 return try await DamageRestore(
-                    store, repository, order, try repository.snapshot(name), isAffected
+                    store, repository, order, try repository.snapshot(name), isAffected, pace
                 ).run(report: report, progress: progress)
             }
             let snapshot = try SnapshotCatalog.open(
@@ -78,7 +84,7 @@ public struct Restore: Sendable {
         from source: any RestoreSource, report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
         let counts = try source.catalog.read { try $0.counts() }
-        let objects = ObjectRestore(store, order, source)
+        let objects = ObjectRestore(store, order, source, pace)
         try await makeEmptyBuckets(from: source, objects)
         let walk = Walk(objects)
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
@@ -90,7 +96,9 @@ public struct Restore: Sendable {
             let page = try source.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page {
                 seen += 1
-                let isNewest = last?.bucket != version.record.bucket || last?.key != version.key
+                let isNewest =
+                    last?.bucket != version.record.bucket
+                    || last?.key.utf8.elementsEqual(version.key.utf8) != true
                 last = (version.record.bucket, version.key)
                 if order.unit.hasEveryVersion {
                     if isNewest {
@@ -110,16 +118,15 @@ public struct Restore: Sendable {
         return walk.summary
     }
 
-    /// What has come of it so far, at the rate that is asked for. Of one task.
+    /// What has come of it so far. Of one task.
     private final class Walk {
         private let objects: ObjectRestore
-        private let start = ContinuousClock.now
         private(set) var summary = RestoreSummary()
 
         init(_ objects: ObjectRestore) { self.objects = objects }
 
         func restore(_ version: ObjectVersion, _ report: (RestoreOutcome) throws -> Void) async throws {
-            try await note(await objects.restore(version), report)
+            try note(try await objects.restore(version), report)
         }
 
         /// - Parameter history: newest first.
@@ -130,20 +137,15 @@ public struct Restore: Sendable {
                 return
             }
             for (index, version) in history.enumerated().reversed() {
-                try await note(await objects.restore(version, after: history[(index + 1)...]), report)
+                try note(try await objects.restore(version, after: history[(index + 1)...]), report)
             }
         }
 
         private func note(
             _ outcome: RestoreOutcome, _ report: (RestoreOutcome) throws -> Void
-        ) async throws {
+        ) throws {
             summary.add(outcome)
             try report(outcome)
-            let order = objects.order
-            guard order.rate > 0, !order.isDryRun else { return }
-            let due = start.advanced(
-                by: .seconds(Double(summary.total.restoredBytes) / Double(order.rate)))
-            if due > .now { try await Task.sleep(until: due) }
         }
     }
 

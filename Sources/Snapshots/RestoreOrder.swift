@@ -24,8 +24,8 @@ public struct RestoreOrder: Codable, Sendable {
 
         func holds(_ version: ObjectVersion) -> Bool {
             (bucket.map { $0 == version.record.bucket } ?? true)
-                && (prefix.map { version.key.hasPrefix($0) } ?? true)
-                && (key.map { $0 == version.key } ?? true)
+                && (prefix.map { version.key.utf8.starts(with: $0.utf8) } ?? true)
+                && (key.map { $0.utf8.elementsEqual(version.key.utf8) } ?? true)
                 && (owner.map { $0 == version.record.owner || $0 == version.record.ownerDisplayName } ?? true)
         }
     }
@@ -46,7 +46,7 @@ public struct RestoreOrder: Codable, Sendable {
     /// Also where the store has a newer version.
     public var overwrites = false
     public var isDryRun = false
-    /// Bytes a second at most; 0 for as fast as it goes.
+    /// Bytes a second at most, also within an object; with `isDamagedOnly` from blob to blob. 0 for as fast as it goes.
     public var rate: UInt64 = 0
 
     public init(repository: String, snapshot: String) {
@@ -60,7 +60,7 @@ public struct RestoreOrder: Codable, Sendable {
 public struct RestoreOutcome: Codable, Sendable, Equatable {
     public enum Action: String, Codable, Sendable {
         case restored
-        /// The store has the same bytes.
+        /// The store has the same bytes; and the same metadata, tags, lock, access and owner, where it would be overwritten.
         case present
         /// The store has a newer version, which is not overwritten.
         case newer

@@ -51,7 +51,7 @@ public struct SnapshotDifference {
             // Of two keys, the smaller one is in one snapshot alone.
             let isLeft = right.map { right in left.map { !right.isBefore($0) } ?? false } ?? true
             let isRight = left.map { left in right.map { !left.isBefore($0) } ?? false } ?? true
-            let found = Self.compare(
+            let found = try Self.compare(
                 isLeft ? left?.versions ?? [] : [], isRight ? right?.versions ?? [] : [])
             if let found { try body(found) }
             if isLeft { left = try old.next() }
@@ -60,13 +60,15 @@ public struct SnapshotDifference {
     }
 
     /// - Parameters: the versions of one key, newest first.
-    static func compare(_ old: [ObjectVersion], _ new: [ObjectVersion]) -> KeyDifference? {
+    static func compare(_ old: [ObjectVersion], _ new: [ObjectVersion]) throws -> KeyDifference? {
         guard let any = new.first ?? old.first else { return nil }
         let before = Dictionary(old.map { ($0.sequence, $0) }) { first, _ in first }
         let after = Set(new.map(\.sequence))
         let added = new.filter { before[$0.sequence] == nil }
-        let amended = new.filter { version in
-            before[version.sequence].map { $0.record != version.record } ?? false
+        let amended = try new.filter { version in
+            guard let was = before[version.sequence]?.record else { return false }
+            return try was != version.record
+                || !was.metadata.hasSameBytes(as: version.record.metadata)
         }
         let removed = old.filter { !after.contains($0.sequence) }
         guard !added.isEmpty || !amended.isEmpty || !removed.isEmpty else { return nil }
@@ -116,7 +118,9 @@ private final class VersionGroups {
     func next() throws -> Group? {
         guard let first = try peek() else { return nil }
         var group = Group(bucket: first.record.bucket, key: first.key, versions: [])
-        while let version = try peek(), version.record.bucket == group.bucket, version.key == group.key {
+        while let version = try peek(), version.record.bucket == group.bucket,
+            version.key.utf8.elementsEqual(group.key.utf8)
+        {
             group.versions.append(version)
             page.removeFirst()
         }

@@ -17,9 +17,10 @@ public struct ListingOrder: Codable, Sendable {
     /// - Parameter place: "BUCKET" or "BUCKET/PREFIX".
     public init(_ place: String?) {
         guard let place else { return }
-        let parts = place.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        bucket = String(parts[0])
-        if parts.count > 1 { prefix = String(parts[1]) }
+        let parts = place.utf8.split(
+            separator: UInt8(ascii: "/"), maxSplits: 1, omittingEmptySubsequences: false)
+        bucket = String(Substring(parts[0]))
+        if parts.count > 1 { prefix = String(Substring(parts[1])) }
     }
 }
 
@@ -57,7 +58,7 @@ public struct StoreListing {
                 guard version.record.bucket == bucket.rawValue,
                     version.key.utf8.starts(with: order.prefix.utf8)
                 else { return }
-                let isLatest = version.key != last
+                let isLatest = last?.utf8.elementsEqual(version.key.utf8) != true
                 last = version.key
                 guard order.showsVersions || (isLatest && !version.isDeleteMarker) else { continue }
                 try body(version, isLatest)

@@ -10,8 +10,9 @@ struct RestoreCommand: AsyncParsableCommand {
         discussion: """
             Say from where: a snapshot of a repository, or a moment of the store's own history. Say what: --all, --bucket, \
             --owner, or --damaged-only for what no volume has good any more. Each object becomes a new version with \
-            everything it had; one whose bytes are there is left alone, and so is one that the store has newer, unless \
-            --overwrite is given. --versions brings back what stood behind them too, oldest first, under the ids they had. \
+            everything it had; one whose bytes are there is left alone, and so is one that the store has newer. With \
+            --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. With --out, a \
+            file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had. \
             A restore that was cut off is finished by giving it again.
             Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version.
             Exit status: 0 done, 4 something could not be restored, 1 could not run.
@@ -47,7 +48,7 @@ struct RestoreCommand: AsyncParsableCommand {
     var out: String?
     @Flag(help: "Also where the store has a newer version.") var overwrite = false
     @Flag(help: "Only say what would be done.") var dryRun = false
-    @Option(help: "MiB a second at most.") var rate: Int?
+    @Option(help: "MiB a second at most; with --damaged-only over all blobs, not within one.") var rate: Int?
     @Flag(help: "Print one JSON object for each object, and a summary last.") var json = false
 
     func validate() throws {

@@ -20,6 +20,12 @@ import Testing
         #expect(user(map, "x") == "root")
     }
 
+    @Test func prefixesOfTwoUnicodeFormsAreTwo() throws {
+        let map = try OwnerMap("cafe\u{301}/,alice\ncaf\u{E9}/,bob")
+        #expect(user(map, "cafe\u{301}/1") == "alice")
+        #expect(user(map, "caf\u{E9}/1") == "bob")
+    }
+
     @Test func whatNobodyIsNamedForIsTold() throws {
         let map = try OwnerMap("a/,alice")
         #expect(user(map, "b/c") == nil)

@@ -167,6 +167,29 @@ import Volumes
         stage.store.close()
     }
 
+    /// Told percent-encoded: of the form with a combining mark, and of that with one letter.
+    private static let decomposed = "Cafe%CC%81/e%CC%81"
+    private static let composed = "Caf%C3%A9/%C3%A9"
+
+    @Test(arguments: [
+        (NotificationFilter(events: ["*"], prefix: "Cafe\u{301}/"), decomposed),
+        (NotificationFilter(events: ["*"], prefix: "Caf\u{E9}/"), composed),
+        (NotificationFilter(events: ["*"], prefix: "Cafe"), decomposed),
+        (NotificationFilter(events: ["*"], suffix: "e\u{301}"), decomposed),
+        (NotificationFilter(events: ["*"], suffix: "\u{E9}"), composed),
+    ])
+    func aFilterComparesBytes(_ filter: NotificationFilter, _ told: String) async throws {
+        let stage = try await StartedStore()
+        let receiver = Receiver()
+        let sink = try sink(stage, receiver, filter)
+        for key in ["Cafe\u{301}/e\u{301}", "Caf\u{E9}/\u{E9}"] {
+            try await stage.store.put(stage.bucket, key, [1])
+        }
+        try await drain(sink)
+        #expect(try receiver.keys() == [told])
+        stage.store.close()
+    }
+
     @Test func aBreakerOpensAfterFailuresAndLetsOneThrough() {
         var breaker = CircuitBreaker()
         for _ in 0..<4 { breaker.fail(at: 0, chance: 1) }

@@ -99,7 +99,8 @@ extension EventFinding {
                     $0.blobID.isEmpty && $0.length > 0 && version.carrier(of: $0).rawValue == sequence
                 }
         }
-        return !key.isEmpty && key == version.key && bucket == version.record.bucket
+        return !key.isEmpty && key.utf8.elementsEqual(version.key.utf8)
+            && bucket == version.record.bucket
             && (versionID.isEmpty || versionID == version.wireVersionID)
     }
 }

@@ -73,8 +73,13 @@ public struct IncidentTotals: Sendable {
         /// With its slash; empty for keys that have none.
         public let prefix: String
 
+        public static func == (left: Self, right: Self) -> Bool {
+            left.bucket == right.bucket && left.prefix.utf8.elementsEqual(right.prefix.utf8)
+        }
+
         public static func < (left: Self, right: Self) -> Bool {
-            (left.bucket, left.prefix) < (right.bucket, right.prefix)
+            guard left.bucket == right.bucket else { return left.bucket < right.bucket }
+            return left.prefix.utf8.lexicographicallyPrecedes(right.prefix.utf8)
         }
     }
 

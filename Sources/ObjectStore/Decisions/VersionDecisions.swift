@@ -65,7 +65,7 @@ enum VersionDecisions {
         now: () -> Timestamp
     ) throws -> Decision<Void> {
         let present = version.record.metadata
-        if present == metadata { return .nothing(()) }
+        if try present.hasSameBytes(as: metadata) { return .nothing(()) }
         if let reason = present.obstacleToBecoming(
             metadata, bypassesGovernance: bypassesGovernance, now: now)
         {

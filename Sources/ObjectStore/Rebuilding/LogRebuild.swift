@@ -151,7 +151,7 @@ struct LogRebuild {
         var report = RebuildReport()
         report.blobs = census.blobs
         report.problems = census.problems
-        var keys: [String: Set<String>] = [:]
+        var keys: [String: Set<ObjectKey>] = [:]
         var versioned = Set<String>()
         var owners: [String: [String: Int]] = [:]
         for (key, parts) in census.versions {

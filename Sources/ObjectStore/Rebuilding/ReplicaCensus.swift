@@ -8,7 +8,7 @@ import Volumes
 struct ReplicaCensus {
     struct Key: Hashable {
         let bucket: String
-        let key: String
+        let key: ObjectKey
         let version: Data
     }
 
@@ -42,12 +42,11 @@ struct ReplicaCensus {
         guard descriptor.storeID == Data(storeID.bytes) else {
             return problems.append(.init(path: path, reason: "it belongs to another store"))
         }
-        guard (try? BucketName(descriptor.bucket)) != nil, (try? ObjectKey(descriptor.key)) != nil,
+        guard (try? BucketName(descriptor.bucket)) != nil, let name = try? ObjectKey(descriptor.key),
             VersionID(bytes: descriptor.versionID) != nil
         else { return problems.append(.init(path: path, reason: "it names no object")) }
         blobs += 1
-        let key = Key(
-            bucket: descriptor.bucket, key: descriptor.key, version: descriptor.versionID)
+        let key = Key(bucket: descriptor.bucket, key: name, version: descriptor.versionID)
         let former = versions[key]?[descriptor.partNumber]
         guard let former else {
             versions[key, default: [:]][descriptor.partNumber] = descriptor
@@ -69,10 +68,10 @@ struct ReplicaCensus {
         versions.map { key, parts in
             let pieces = parts.sorted { $0.key < $1.key }.map(\.value)
             return (
-                pieces.map(\.createdMicroseconds).max() ?? 0,
+                pieces.map(\.createdMicroseconds).max() ?? 0, key,
                 Self.record(key, pieces, isNull: isNull(key.bucket))
             )
-        }.sorted { ($0.0, $0.1.bucket, $0.1.key) < ($1.0, $1.1.bucket, $1.1.key) }
+        }.sorted { ($0.0, $0.1.bucket, $0.1.key) < ($1.0, $1.1.bucket, $1.1.key) }.map { ($0.0, $0.2) }
     }
 
     private static func record(
@@ -83,7 +82,7 @@ struct ReplicaCensus {
         }
         var record = EventVersionPublished()
         record.bucket = key.bucket
-        record.key = key.key
+        record.key = key.key.rawValue
         record.versionID = key.version
         record.nullVersion = isNull
         record.owner = last.owner

@@ -92,7 +92,7 @@ extension CommandRunner {
         var count = 0
         try report.forEach(row, IncidentScope(owners: what.owner.map { [canonical($0) ?? $0] })) { line in
             guard change.bucket.isEmpty || change.bucket == line.version.bucket,
-                change.key.isEmpty || change.key == line.version.key
+                change.key.isEmpty || change.key.utf8.elementsEqual(line.version.key.utf8)
             else { return }
             count += 1
             if !change.owner.isEmpty { change.owner = line.version.owner }
