@@ -32,7 +32,7 @@ public final class LogCopy: Sendable {
 
     public let storeID: StoreID
     let fileSystem: any FileSystem
-    private let directory: String
+    let directory: String
     let state: Mutex<State>
 
     /// Opens the copy in a directory, which may be empty; nothing is changed there.
@@ -74,7 +74,7 @@ public final class LogCopy: Sendable {
         }
     }
 
-    private static func open(
+    static func open(
         _ path: String, _ first: SequenceNumber, _ fileSystem: any FileSystem
     ) throws -> SegmentFile {
         do throws(SegmentFlaw) { return try SegmentFile.open(path, fileSystem: fileSystem) } catch {
@@ -120,7 +120,7 @@ public final class LogCopy: Sendable {
     public func extend(
         from log: EventLog, through last: SequenceNumber, before: ([LoggedEvent]) throws -> Void
     ) throws -> CatchUpReport {
-        guard try log.chainHash(at: min(head.sequence, log.head.sequence)) == head.chain else {
+        guard try isFollowed(by: log) else {
             throw LogError.damaged(
                 head.sequence,
                 "the copy in \(directory) has other events than the log: it is of another history")
@@ -168,7 +168,18 @@ public final class LogCopy: Sendable {
     }
 
     private func append(_ run: Run, _ place: EventLog.SegmentPlace) throws {
-        if let tail = state.withLock({ $0.tail }), tail.header.first != place.first { try seal(tail) }
+        let next = head.sequence.next
+        let (known, last) = state.withLock { ($0.tail, $0.firsts.last) }
+        if let known, known.header.first != place.first {
+            try seal(known)
+        } else if known == nil, last == place.first {
+            // It was sealed when the log that it was copied from went on in another; this one goes on in it.
+            let tail = try end(of: place.first)
+            state.withLock { state in
+                state.sealed[place.first] = nil
+                state.tail = tail
+            }
+        }
         var tail: Tail
         if let known = state.withLock({ $0.tail }) {
             tail = known
@@ -178,6 +189,10 @@ public final class LogCopy: Sendable {
             try file.write(run.bytes, at: tail.end)
             try file.sync()
         } else {
+            guard place.first == next else {
+                throw LogError.damaged(
+                    next, "the copy in \(directory) has its segments begin elsewhere than the log")
+            }
             tail = Tail(
                 header: Segment.Header(storeID: storeID, first: place.first, chain: place.chain))
             try fileSystem.replaceFile(path(place.first), with: tail.header.encoded() + run.bytes)
@@ -289,7 +304,7 @@ public final class LogCopy: Sendable {
         return try segment.file.bytes(range.count, at: range.lowerBound)
     }
 
-    private func sealed(_ first: SequenceNumber) throws -> SegmentFile {
+    func sealed(_ first: SequenceNumber) throws -> SegmentFile {
         if let file = state.withLock({ $0.sealed[first] }) { return file }
         let file = try Self.open(path(first), first, fileSystem)
         state.withLock { state in
