@@ -36,8 +36,12 @@ public final class LogCopy: Sendable {
     let state: Mutex<State>
 
     /// Opens the copy in a directory, which may be empty; nothing is changed there.
+    /// - Parameter provenThrough: an event that was copied whole for certain, asked for if the copy may end in a torn write.
     /// - Throws: ``LogError`` if it is of another store, or has a gap.
-    public init(storeID: StoreID, fileSystem: any FileSystem, directory: String) throws {
+    public init(
+        storeID: StoreID, fileSystem: any FileSystem, directory: String,
+        provenThrough: () throws -> SequenceNumber = { .zero }
+    ) throws {
         self.storeID = storeID
         self.fileSystem = fileSystem
         self.directory = directory
@@ -57,7 +61,7 @@ public final class LogCopy: Sendable {
                 guard index == firsts.count - 1 else {
                     throw LogError.damaged(first, "\(path(first)) is not sealed, and others follow it")
                 }
-                (position, tail) = try Self.walk(segment)
+                (position, tail) = try Self.walk(segment, provenThrough)
             } else {
                 // The next header has the chain hash behind the last frame.
                 let next = try Self.open(path(firsts[index + 1]), firsts[index + 1], fileSystem)
@@ -83,19 +87,28 @@ public final class LogCopy: Sendable {
     }
 
     /// The frames of the last segment, up to where they end or are torn.
-    private static func walk(_ segment: SegmentFile) throws -> (LogPosition, Tail?) {
+    private static func walk(
+        _ segment: SegmentFile, _ provenThrough: () throws -> SequenceNumber
+    ) throws -> (LogPosition, Tail?) {
         var tail = Tail(header: segment.header)
         var position = LogPosition(
             sequence: SequenceNumber(segment.header.first.rawValue - 1), chain: segment.header.chain)
         let end = try segment.seal?.tableOffset ?? segment.file.size()
         let window = Recovery.Window(segment.file, end: end)
-        // A payload that was lost before it was copied is no end; one behind which nothing whole stands may be torn.
-        var whole = (position: position, count: 0, end: tail.end)
+        // A payload that was lost, here or before it was copied, is no end; one behind which nothing whole stands may be
+        // torn, unless it is known that it was there.
+        var ends = [(position: position, count: 0, end: tail.end)]
         while let found = try? window.frame(at: tail.end, after: position, wholly: false) {
             position = LogPosition(sequence: found.frame.sequence, chain: found.frame.chain)
             tail.offsets.append(tail.end)
             tail.end += UInt64(found.frame.byteCount)
-            if found.isWhole || segment.seal != nil { whole = (position, tail.offsets.count, tail.end) }
+            if found.isWhole || segment.seal != nil { ends.removeAll() }
+            ends.append((position, tail.offsets.count, tail.end))
+        }
+        var whole = ends[0]
+        if ends.count > 1 {
+            let proven = try provenThrough()
+            whole = ends.last { $0.position.sequence <= proven } ?? whole
         }
         (position, tail.end) = (whole.position, whole.end)
         tail.offsets.removeLast(tail.offsets.count - whole.count)

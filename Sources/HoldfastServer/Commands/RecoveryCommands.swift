@@ -65,10 +65,30 @@ public enum RecoveryCommands {
     }
 
     private struct MissingLine: Encodable {
-        let blob: String
+        /// The one or the other.
+        var blob: String?
+        var sequence: UInt64?
         let bucket: String
         let key: String
+        let version: String?
         let reason: String
+
+        init(_ missing: StoreRecreation.Missing) {
+            switch missing.place {
+            case .blob(let id): blob = id.description
+            case .event(let sequence): self.sequence = sequence.rawValue
+            }
+            (bucket, key, version) = (missing.bucket, missing.key, missing.version)
+            reason = missing.reason
+        }
+
+        var text: String {
+            let place =
+                blob.map { "replica of blob \($0) is" }
+                ?? "copy of the bytes that event \(sequence ?? 0) carries is"
+            let object = "\(bucket)/\(key)" + (version.map { ", version \($0)" } ?? "")
+            return "FAILED: \(object): the repository's \(place) not good: \(reason)"
+        }
     }
 
     private struct WholeLine: Encodable {
@@ -129,13 +149,8 @@ public enum RecoveryCommands {
         }
         try StoreDirectory.rememberVolumes(settings)
         for missing in report.recreation.missing {
-            let line = MissingLine(
-                blob: missing.blob.description, bucket: missing.bucket, key: missing.key,
-                reason: missing.reason)
-            try output.line(
-                line, json: json,
-                "FAILED: \(line.bucket)/\(line.key): the repository's replica of blob \(line.blob) is not good: \(line.reason)"
-                    .printable)
+            let line = MissingLine(missing)
+            try output.line(line, json: json, line.text.printable)
         }
         let line = WholeLine(
             snapshot: name, sequence: report.manifest.sequence, chain: report.manifest.chain,
