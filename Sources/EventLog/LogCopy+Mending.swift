@@ -68,7 +68,16 @@ extension LogCopy {
             position = LogPosition(sequence: sequence, chain: frame.chain)
             sequence = sequence.next
         }
+        // What follows here follows from this: a log that has parted from the copy before has nothing to mend it with.
+        guard try position.chain == chainHash(behind: range.upperBound) else { return nil }
         return segment
+    }
+
+    /// As what comes behind a segment says it.
+    private func chainHash(behind last: SequenceNumber) throws -> ChainHash {
+        let (head, following) = state.withLock { state in (state.head, state.firsts.first { $0 > last }) }
+        guard let following else { return head.chain }
+        return try Self.open(path(following), following, fileSystem).header.chain
     }
 
     private struct Found {

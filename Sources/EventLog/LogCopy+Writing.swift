@@ -4,8 +4,12 @@ import Volumes
 extension LogCopy {
     /// Writes the copy's events, up to one, to a mirror of a new store, its last segments first: until the first one is
     /// there no log can be opened, so one that was cut off is not taken for a shorter one.
+    /// - Returns: events whose bytes the copy has not got good. They are written as they are: an object's bytes are lost,
+    ///   not what happened.
     /// - Throws: ``LogError/damaged(_:_:)`` if the copy has not got some event good.
-    public func write(to mirrors: [LogMirror], through last: SequenceNumber) throws {
+    @discardableResult
+    public func write(to mirrors: [LogMirror], through last: SequenceNumber) throws -> Set<SequenceNumber> {
+        var damaged: Set<SequenceNumber> = []
         let places = try segments(through: last)
         for (index, first) in places.enumerated().reversed() {
             let isLast = index == places.count - 1
@@ -18,6 +22,7 @@ extension LogCopy {
                     _ = try Frame.decodeEvent(
                         raw, after: LogPosition(sequence: SequenceNumber(first.rawValue - 1), chain: before))
                 }
+                if !frame.hasGoodPayload(raw) { damaged.insert(frame.sequence) }
                 offsets.append(UInt32(bytes.count / 8))
                 bytes.append(contentsOf: raw.prefix(frame.byteCount))
             }
@@ -26,5 +31,6 @@ extension LogCopy {
             }
             for mirror in mirrors { _ = try mirror.replace(first, with: bytes) }
         }
+        return damaged
     }
 }

@@ -32,12 +32,16 @@ public final class LogCopy: Sendable {
 
     public let storeID: StoreID
     let fileSystem: any FileSystem
-    private let directory: String
+    let directory: String
     let state: Mutex<State>
 
     /// Opens the copy in a directory, which may be empty; nothing is changed there.
+    /// - Parameter provenThrough: an event that was copied whole for certain, asked for if the copy may end in a torn write.
     /// - Throws: ``LogError`` if it is of another store, or has a gap.
-    public init(storeID: StoreID, fileSystem: any FileSystem, directory: String) throws {
+    public init(
+        storeID: StoreID, fileSystem: any FileSystem, directory: String,
+        provenThrough: () throws -> SequenceNumber = { .zero }
+    ) throws {
         self.storeID = storeID
         self.fileSystem = fileSystem
         self.directory = directory
@@ -57,7 +61,7 @@ public final class LogCopy: Sendable {
                 guard index == firsts.count - 1 else {
                     throw LogError.damaged(first, "\(path(first)) is not sealed, and others follow it")
                 }
-                (position, tail) = try Self.walk(segment)
+                (position, tail) = try Self.walk(segment, provenThrough)
             } else {
                 // The next header has the chain hash behind the last frame.
                 let next = try Self.open(path(firsts[index + 1]), firsts[index + 1], fileSystem)
@@ -74,7 +78,7 @@ public final class LogCopy: Sendable {
         }
     }
 
-    private static func open(
+    static func open(
         _ path: String, _ first: SequenceNumber, _ fileSystem: any FileSystem
     ) throws -> SegmentFile {
         do throws(SegmentFlaw) { return try SegmentFile.open(path, fileSystem: fileSystem) } catch {
@@ -83,19 +87,28 @@ public final class LogCopy: Sendable {
     }
 
     /// The frames of the last segment, up to where they end or are torn.
-    private static func walk(_ segment: SegmentFile) throws -> (LogPosition, Tail?) {
+    private static func walk(
+        _ segment: SegmentFile, _ provenThrough: () throws -> SequenceNumber
+    ) throws -> (LogPosition, Tail?) {
         var tail = Tail(header: segment.header)
         var position = LogPosition(
             sequence: SequenceNumber(segment.header.first.rawValue - 1), chain: segment.header.chain)
         let end = try segment.seal?.tableOffset ?? segment.file.size()
         let window = Recovery.Window(segment.file, end: end)
-        // A payload that was lost before it was copied is no end; one behind which nothing whole stands may be torn.
-        var whole = (position: position, count: 0, end: tail.end)
+        // A payload that was lost, here or before it was copied, is no end; one behind which nothing whole stands may be
+        // torn, unless it is known that it was there.
+        var ends = [(position: position, count: 0, end: tail.end)]
         while let found = try? window.frame(at: tail.end, after: position, wholly: false) {
             position = LogPosition(sequence: found.frame.sequence, chain: found.frame.chain)
             tail.offsets.append(tail.end)
             tail.end += UInt64(found.frame.byteCount)
-            if found.isWhole || segment.seal != nil { whole = (position, tail.offsets.count, tail.end) }
+            if found.isWhole || segment.seal != nil { ends.removeAll() }
+            ends.append((position, tail.offsets.count, tail.end))
+        }
+        var whole = ends[0]
+        if ends.count > 1 {
+            let proven = try provenThrough()
+            whole = ends.last { $0.position.sequence <= proven } ?? whole
         }
         (position, tail.end) = (whole.position, whole.end)
         tail.offsets.removeLast(tail.offsets.count - whole.count)
@@ -120,7 +133,7 @@ public final class LogCopy: Sendable {
     public func extend(
         from log: EventLog, through last: SequenceNumber, before: ([LoggedEvent]) throws -> Void
     ) throws -> CatchUpReport {
-        guard try log.chainHash(at: min(head.sequence, log.head.sequence)) == head.chain else {
+        guard try isFollowed(by: log) else {
             throw LogError.damaged(
                 head.sequence,
                 "the copy in \(directory) has other events than the log: it is of another history")
@@ -168,7 +181,18 @@ public final class LogCopy: Sendable {
     }
 
     private func append(_ run: Run, _ place: EventLog.SegmentPlace) throws {
-        if let tail = state.withLock({ $0.tail }), tail.header.first != place.first { try seal(tail) }
+        let next = head.sequence.next
+        let (known, last) = state.withLock { ($0.tail, $0.firsts.last) }
+        if let known, known.header.first != place.first {
+            try seal(known)
+        } else if known == nil, last == place.first {
+            // It was sealed when the log that it was copied from went on in another; this one goes on in it.
+            let tail = try end(of: place.first)
+            state.withLock { state in
+                state.sealed[place.first] = nil
+                state.tail = tail
+            }
+        }
         var tail: Tail
         if let known = state.withLock({ $0.tail }) {
             tail = known
@@ -178,6 +202,10 @@ public final class LogCopy: Sendable {
             try file.write(run.bytes, at: tail.end)
             try file.sync()
         } else {
+            guard place.first == next else {
+                throw LogError.damaged(
+                    next, "the copy in \(directory) has its segments begin elsewhere than the log")
+            }
             tail = Tail(
                 header: Segment.Header(storeID: storeID, first: place.first, chain: place.chain))
             try fileSystem.replaceFile(path(place.first), with: tail.header.encoded() + run.bytes)
@@ -289,7 +317,7 @@ public final class LogCopy: Sendable {
         return try segment.file.bytes(range.count, at: range.lowerBound)
     }
 
-    private func sealed(_ first: SequenceNumber) throws -> SegmentFile {
+    func sealed(_ first: SequenceNumber) throws -> SegmentFile {
         if let file = state.withLock({ $0.sealed[first] }) { return file }
         let file = try Self.open(path(first), first, fileSystem)
         state.withLock { state in

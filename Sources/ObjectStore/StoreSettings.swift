@@ -22,6 +22,8 @@ public struct StoreSettings: Sendable {
     public var rebuildsCatalog = false
     /// An operator's word that the log may be cut behind this event though it went on: see ``LogSettings/cutsAfter``.
     public var cutsLogAfter: SequenceNumber?
+    /// An event that is known to be part of the log: see ``LogSettings/provenThrough``. The catalog may know of later ones.
+    var logProvenThrough = SequenceNumber.zero
     /// Buffers of 1 MiB that all large uploads share.
     public var uploadBufferCount = 64
     /// Memory for payloads that are read again and again; 0 for none.

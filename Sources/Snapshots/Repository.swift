@@ -19,8 +19,26 @@ public final class Repository: Sendable {
         self.volume = volume
         self.fileSystem = fileSystem
         directory = volume.directory
+        let storeID = volume.identity.storeID
         log = try LogCopy(
-            storeID: volume.identity.storeID, fileSystem: fileSystem, directory: volume.logDirectory)
+            storeID: storeID, fileSystem: fileSystem, directory: volume.logDirectory,
+            provenThrough: {
+                try Self.lastEvent(of: storeID, fileSystem, volume.directory + "/snapshots")
+            })
+    }
+
+    /// The last event that a snapshot stands at, which was copied before its manifest was written.
+    private static func lastEvent(
+        of storeID: StoreID, _ fileSystem: any FileSystem, _ directory: String
+    ) throws -> SequenceNumber {
+        let files = try fileSystem.list(directory).filter { $0.hasSuffix(".json") }
+        return files.compactMap { file in
+            let path = directory + "/" + file
+            // One that cannot be used is no witness; whoever needs it is told.
+            let manifest = try? SnapshotManifest.decode(try fileSystem.contents(of: path), path: path)
+            guard let manifest, manifest.storeID == storeID.description else { return nil }
+            return manifest.position
+        }.max() ?? .zero
     }
 
     /// Opens a repository and locks it until it is closed.

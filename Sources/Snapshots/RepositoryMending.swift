@@ -60,11 +60,17 @@ public struct RepositoryMending: Sendable {
         }
         damage.events.subtract(events)
         // Damage in the last segment looks like a torn end, behind which events are copied again.
-        let last = try repository.snapshots().good.map(\.position).max() ?? .zero
+        let snapshots = try repository.snapshots().good
+        let last = snapshots.last?.position ?? .zero
         let next = repository.log.head.sequence.next
         guard next <= last else { return }
         var reason: String?
-        do { try repository.log.extend(from: log, through: last) { _ in } } catch let error as LogError {
+        do {
+            try repository.refuseOtherBranch(snapshots, log)
+            try repository.log.extend(from: log, through: last) { _ in }
+        } catch let error as LogError {
+            reason = "\(error)"
+        } catch let error as SnapshotError {
             reason = "\(error)"
         }
         try report(Outcome(path: "log", sequence: next, byteCount: 0, reason: reason))

@@ -116,6 +116,8 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case notARepository(path: String, reason: String)
     case foreignRepository(path: String, found: StoreID, expected: StoreID)
     case inUse(path: String)
+    case otherBranch([String], repository: String)
+    case lockedBranch(repository: String, reason: String)
     case enciphered(String)
     case cutOff(String)
     case otherBytes(String)
@@ -136,6 +138,10 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .foreignRepository(let path, let found, let expected):
             "repository \(path) belongs to store \(found), not to store \(expected)"
         case .inUse(let path): "repository \(path) is in use by another process"
+        case .otherBranch(let names, let repository):
+            "\(names.count == 1 ? "snapshot" : "snapshots") \(names.joined(separator: ", ")) of repository \(repository) \(names.count == 1 ? "has" : "have") events that the store's log has not: it was restored as it was before them, or cut, and has gone on otherwise. Nothing was changed. Take snapshots into a new repository; or, if you need \(names.count == 1 ? "it" : "these") no more, give them up with 'holdfast snapshot delete \(repository) \(names.joined(separator: " "))'"
+        case .lockedBranch(let repository, let reason):
+            "the log in repository \(repository) goes on behind its last snapshot with events that the store's log has not, and they cannot be set aside yet; take snapshots into a new repository: \(reason)"
         case .enciphered(let object):
             "\(object) is enciphered: it is restored into a store, which has or is told its key"
         case .cutOff(let object): "\(object) ends before it should"

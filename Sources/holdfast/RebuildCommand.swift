@@ -9,7 +9,8 @@ struct RebuildCommand: AsyncParsableCommand {
         discussion: """
             Each replica says whose it is: bucket, key, version, owner, metadata, tags and retention as uploaded. What no \
             replica tells is printed at the end. Refused while a volume has a log. If there is a snapshot, restoring it \
-            brings back more. Afterwards: holdfast fsck DIR --deep --repair.
+            brings back more. Exit status 4 means that objects put in parts are incomplete: they are named and not published. \
+            Afterwards: holdfast fsck DIR --deep --repair.
 
             Example:
               holdfast rebuild /srv/holdfast --from-replicas --dry-run
@@ -19,7 +20,10 @@ struct RebuildCommand: AsyncParsableCommand {
     @Flag(help: "From what the blobs' replicas say of themselves: the only way there is.") var fromReplicas =
         false
     @Flag(help: "Only say what would be there.") var dryRun = false
-    @Flag(help: "Print one JSON object for each bucket and each blob left out, and a summary last.")
+    @Flag(
+        help:
+            "Print one JSON object for each bucket, each blob left out and each object incomplete or in doubt, and a summary last."
+    )
     var json =
         false
 
@@ -31,7 +35,9 @@ struct RebuildCommand: AsyncParsableCommand {
         try await reporting(status: 1) {
             let settings = try location.settings()
             try location.requireStore(settings)
-            try RecoveryCommands.rebuild(settings, dryRun: dryRun, json: json, TerminalOutput())
+            let status = try RecoveryCommands.rebuild(
+                settings, dryRun: dryRun, json: json, TerminalOutput())
+            guard status == 0 else { throw ExitCode(status) }
         }
     }
 }

@@ -187,8 +187,8 @@ def test_only_blob_files_are_left(server):
     upload = s3.create_multipart_upload(Bucket="photos", Key="parts", ContentType="video/mp4",
                                         ServerSideEncryption="AES256")["UploadId"]
     parts = [os.urandom(5 * MIB), os.urandom(100_000)]
-    done = [{"PartNumber": 2 * n + 1, "ETag": s3.upload_part(
-        Bucket="photos", Key="parts", UploadId=upload, PartNumber=2 * n + 1, Body=part)["ETag"]} for n, part in enumerate(parts)]
+    done = [{"PartNumber": n + 1, "ETag": s3.upload_part(
+        Bucket="photos", Key="parts", UploadId=upload, PartNumber=n + 1, Body=part)["ETag"]} for n, part in enumerate(parts)]
     s3.complete_multipart_upload(Bucket="photos", Key="parts", UploadId=upload, MultipartUpload={"Parts": done})
     upload = s3.create_multipart_upload(Bucket="photos", Key="plain parts")["UploadId"]
     done = [{"PartNumber": n + 1, "ETag": s3.upload_part(
@@ -251,14 +251,22 @@ def test_a_rebuild_names_what_it_leaves_out_and_is_made_with_a_volume_missing(se
     s3.create_bucket(Bucket="photos")
     for n in range(4):
         s3.put_object(Bucket="photos", Key=f"k{n}", Body=os.urandom(70_000 + n))
+    damaged = server.blobs(1)[0].name
+    # A part between others that nobody has any more, or that never was: that cannot be told.
+    upload = s3.create_multipart_upload(Bucket="photos", Key="gap")["UploadId"]
+    done = [{"PartNumber": n, "ETag": s3.upload_part(
+        Bucket="photos", Key="gap", UploadId=upload, PartNumber=n, Body=os.urandom(5 * MIB))["ETag"]} for n in (1, 3)]
+    s3.complete_multipart_upload(Bucket="photos", Key="gap", UploadId=upload, MultipartUpload={"Parts": done})
     lose_the_log(server)
     shutil.rmtree(server.volume(3))
     for number in (1, 2):
-        with open(server.blobs(number)[0], "r+b") as file:
+        with open(next(path for path in server.blobs(number) if path.name == damaged), "r+b") as file:
             file.truncate(5)
-    *lines, summary = objects(server.command("rebuild", "--from-replicas", "--json", check=0))
-    assert summary["versions"] == 3 and summary["problems"] == 1
-    assert [line["path"] for line in lines if "path" in line] == [f"blob {server.blobs(1)[0].name}"]
+    *lines, summary = objects(server.command("rebuild", "--from-replicas", "--json", check=4))
+    assert summary["versions"] == 3 and summary["problems"] == 1 and summary["incomplete"] == 1
+    assert [line["path"] for line in lines if "path" in line] == [f"blob {damaged}"]
+    (gap,) = [line for line in lines if "lacking" in line]
+    assert gap["key"] == "gap" and gap["incomplete"] and gap["lacking"] == ["2"] and len(gap["blobs"]) == 2
     server.start()
     assert len(bodies(server)) == 3
     assert holdfast("rebuild", server.directory).returncode == 64

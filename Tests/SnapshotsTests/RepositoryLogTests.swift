@@ -32,8 +32,8 @@ import Volumes
         throw LogError.damaged(.zero, "no segment has the payload")
     }
 
-    /// The event's body and header, or its payload, in sealed segments; the bytes of one with another behind it in the last.
-    @Test(arguments: [(number: 1, before: 0), (1, 60), (9, 0), (16, 60), (28, 0)])
+    /// The event's body and header, or its payload, in sealed segments; the bytes of one in the last, of the last one too.
+    @Test(arguments: [(number: 1, before: 0), (1, 60), (9, 0), (16, 60), (28, 0), (29, 0)])
     func anEventIsMendedFromTheStoresLog(number: Int, before: Int) async throws {
         let stage = try await stage()
         try #require(try segments(stage).count > 2)
@@ -72,7 +72,7 @@ import Volumes
     }
 
     /// In the segment that is appended to, damage looks like a torn end.
-    @Test(arguments: [(number: 28, before: 60), (29, 0)], [false, true])
+    @Test(arguments: [(number: 28, before: 60), (29, 60)], [false, true])
     func aTornEndIsCopiedAgain(damage: (number: Int, before: Int), takesSnapshot: Bool) async throws {
         let stage = try await stage()
         let (path, place) = try find(bytes(UInt8(damage.number), 20_000), in: stage)

@@ -19,6 +19,41 @@ public enum RecoveryCommands {
         let bytes: UInt64
     }
 
+    private struct PartedLine: Encodable {
+        let bucket: String
+        let key: String
+        let version: String
+        /// Whether it is left out, or published and in doubt.
+        let incomplete: Bool
+        let parts: Int
+        let bytes: UInt64
+        /// Numbers of parts that lack, or runs of them.
+        let lacking: [String]
+        /// Of an incomplete one, which nothing else names.
+        let blobs: [String]?
+
+        init(_ version: RebuildReport.PartedVersion, isIncomplete: Bool) {
+            (bucket, key, self.version) = (version.bucket, version.key, version.version)
+            (parts, bytes) = (version.parts.count, version.bytes)
+            incomplete = isIncomplete
+            lacking = version.gaps.map {
+                $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound) to \($0.upperBound)"
+            }
+            blobs = isIncomplete ? version.blobs.map(\.description) : nil
+        }
+
+        var text: String {
+            let place = "\(bucket)/\(key), version \(version)"
+            let there = "\(counted(parts, "part")) of \(bytes) bytes"
+            guard incomplete else {
+                return
+                    "in doubt: \(place): it has \(there); whether a last part of up to 64 KiB followed is not known"
+            }
+            return
+                "INCOMPLETE: \(place): of its parts \(lacking.joined(separator: ", ")) there is nothing; its \(there) are not published and stay where they are"
+        }
+    }
+
     private struct RebuildLine: Encodable {
         let summary = true
         let dryRun: Bool
@@ -29,19 +64,26 @@ public enum RecoveryCommands {
         let multipart: Int
         let enciphered: Int
         let problems: Int
+        let incomplete: Int
+        let doubtful: Int
         let unknown: [String]
     }
 
     /// `holdfast rebuild --from-replicas`.
+    /// - Returns: the exit status.
     public static func rebuild(
         _ settings: ServerSettings, dryRun: Bool, json: Bool, _ output: any CommandOutput
-    ) throws {
+    ) throws -> Int32 {
         let report = try ObjectStore.rebuildFromReplicas(
             settings.store, region: settings.region, isDryRun: dryRun)
         for problem in report.problems {
             let line = ProblemLine(path: problem.path, reason: problem.reason)
             try output.line(line, json: json, "left out: \(line.path): \(line.reason)".printable)
         }
+        let parted =
+            report.doubtful.map { PartedLine($0, isIncomplete: false) }
+            + report.incomplete.map { PartedLine($0, isIncomplete: true) }
+        for line in parted { try output.line(line, json: json, line.text.printable) }
         for bucket in report.buckets {
             let line = BucketLine(
                 bucket: bucket.name, owner: bucket.owner, versioned: bucket.isVersioned,
@@ -54,21 +96,44 @@ public enum RecoveryCommands {
         let line = RebuildLine(
             dryRun: dryRun, buckets: report.buckets.count, versions: report.versions, bytes: report.bytes,
             blobs: report.blobs, multipart: report.multipart, enciphered: report.enciphered,
-            problems: report.problems.count, unknown: RebuildReport.unknown)
+            problems: report.problems.count, incomplete: report.incomplete.count,
+            doubtful: report.doubtful.count, unknown: RebuildReport.unknown)
         try output.line(
             line, json: json,
-            "\(dryRun ? "would rebuild" : "rebuilt") \(counted(line.versions, "version")) of \(line.bytes) bytes in \(counted(line.buckets, "bucket")); \(line.multipart) of parts, \(line.enciphered) enciphered, \(counted(line.problems, "blob")) left out"
+            "\(dryRun ? "would rebuild" : "rebuilt") \(counted(line.versions, "version")) of \(line.bytes) bytes in \(counted(line.buckets, "bucket")); \(line.multipart) of parts, \(line.doubtful) of them in doubt, \(line.enciphered) enciphered; \(line.incomplete) incomplete and not published, \(counted(line.problems, "blob")) left out"
         )
-        guard !json else { return }
+        let status: Int32 = report.incomplete.isEmpty ? 0 : 4
+        guard !json else { return status }
         try output.line("What no replica tells:")
         for sentence in line.unknown { try output.line("- \(sentence)") }
+        return status
     }
 
     private struct MissingLine: Encodable {
-        let blob: String
+        /// The one or the other.
+        var blob: String?
+        var sequence: UInt64?
         let bucket: String
         let key: String
+        let version: String?
         let reason: String
+
+        init(_ missing: StoreRecreation.Missing) {
+            switch missing.place {
+            case .blob(let id): blob = id.description
+            case .event(let sequence): self.sequence = sequence.rawValue
+            }
+            (bucket, key, version) = (missing.bucket, missing.key, missing.version)
+            reason = missing.reason
+        }
+
+        var text: String {
+            let place =
+                blob.map { "replica of blob \($0) is" }
+                ?? "copy of the bytes that event \(sequence ?? 0) carries is"
+            let object = "\(bucket)/\(key)" + (version.map { ", version \($0)" } ?? "")
+            return "FAILED: \(object): the repository's \(place) not good: \(reason)"
+        }
     }
 
     private struct WholeLine: Encodable {
@@ -129,13 +194,8 @@ public enum RecoveryCommands {
         }
         try StoreDirectory.rememberVolumes(settings)
         for missing in report.recreation.missing {
-            let line = MissingLine(
-                blob: missing.blob.description, bucket: missing.bucket, key: missing.key,
-                reason: missing.reason)
-            try output.line(
-                line, json: json,
-                "FAILED: \(line.bucket)/\(line.key): the repository's replica of blob \(line.blob) is not good: \(line.reason)"
-                    .printable)
+            let line = MissingLine(missing)
+            try output.line(line, json: json, line.text.printable)
         }
         let line = WholeLine(
             snapshot: name, sequence: report.manifest.sequence, chain: report.manifest.chain,

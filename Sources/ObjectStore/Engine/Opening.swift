@@ -60,7 +60,8 @@ enum Opening {
             storeID: storeID, mirrors: mirrors,
             settings: LogSettings(
                 segmentByteCount: settings.segmentByteCount, deadline: settings.operationDeadline,
-                cutsAfter: settings.cutsLogAfter, provenThrough: appliedThrough(settings, storeID)),
+                cutsAfter: settings.cutsLogAfter,
+                provenThrough: max(settings.logProvenThrough, appliedThrough(settings, storeID))),
             clock: environment.clock)
         let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
         var unpublished: [(volume: Int, id: BlobID)] = []

@@ -12,6 +12,26 @@ public struct RebuildReport: Sendable {
         public let reason: String
     }
 
+    /// A version of several parts.
+    public struct PartedVersion: Sendable, Equatable {
+        public let bucket: String
+        public let key: String
+        /// As it is named on the wire where the bucket keeps versions.
+        public let version: String
+        /// The numbers of the parts that are there, in order, and their blobs.
+        public let parts: [Int]
+        public let blobs: [BlobID]
+        /// Of these.
+        public let bytes: UInt64
+
+        /// Numbers below the last one that no part has: from one to another.
+        public var gaps: [ClosedRange<Int>] { Self.gaps(between: parts) }
+
+        package static func gaps(between parts: [Int]) -> [ClosedRange<Int>] {
+            zip([0] + parts, parts).compactMap { $0 + 1 < $1 ? $0 + 1...$1 - 1 : nil }
+        }
+    }
+
     public struct RebuiltBucket: Sendable {
         public let name: String
         public let owner: String
@@ -26,6 +46,10 @@ public struct RebuildReport: Sendable {
     public internal(set) var multipart = 0
     public internal(set) var enciphered = 0
     public internal(set) var problems: [Problem] = []
+    /// Versions of which parts lack. They are not published, and their blobs stay where they are.
+    public internal(set) var incomplete: [PartedVersion] = []
+    /// Versions that were published and that a last part may lack which stood in the log.
+    public internal(set) var doubtful: [PartedVersion] = []
 
     public var versions: Int { buckets.reduce(0) { $0 + $1.versions } }
     public var bytes: UInt64 { buckets.reduce(0) { $0 + $1.bytes } }
@@ -33,6 +57,8 @@ public struct RebuildReport: Sendable {
     /// What no replica tells.
     public static let unknown = [
         "objects up to 64 KiB stood in the log, and are gone",
+        "a last part up to 64 KiB of an object put in parts stood in the log too, and nothing tells whether there was one: the object ends without it. One whose last part here is smaller than 5 MiB, and than the others, had none",
+        "an object between whose parts numbers lack is not there: a part is lost, or its client left numbers out",
         "objects that were deleted or overwritten, and whose space was not given back yet, are there again",
         "tags, retention, legal holds and access that were changed after the upload are as they were uploaded",
         "buckets have no settings: policies, lifecycle, default encryption, object lock, access control",
@@ -151,6 +177,8 @@ struct LogRebuild {
         var report = RebuildReport()
         report.blobs = census.blobs
         report.problems = census.problems
+        report.incomplete = census.incomplete
+        report.doubtful = census.doubtful
         var keys: [String: Set<ObjectKey>] = [:]
         var versioned = Set<String>()
         var owners: [String: [String: Int]] = [:]

@@ -12,8 +12,11 @@ struct ReplicaCensus {
         let version: Data
     }
 
-    /// The newest blob of each part of each version.
+    /// The newest blob of each part of each version, but for those that are ``incomplete``.
     private(set) var versions: [Key: [UInt32: EventBlobDescriptor]] = [:]
+    /// A descriptor has its part's number and not how many there were: what lacks between others is all that shows.
+    private(set) var incomplete: [RebuildReport.PartedVersion] = []
+    private(set) var doubtful: [RebuildReport.PartedVersion] = []
     private(set) var blobs = 0
     private(set) var problems: [RebuildReport.Problem] = []
 
@@ -36,6 +39,40 @@ struct ReplicaCensus {
                 problems.append(.init(path: "blob \(id)", reason: "no replica says whose it is: \(reason)"))
             }
         }
+        for (key, parts) in versions {
+            guard let version = Self.parted(key, parts) else { continue }
+            if !version.gaps.isEmpty {
+                // Published means complete (DESIGN invariant 2).
+                versions[key] = nil
+                incomplete.append(version)
+            } else if Self.isEndInDoubt(parts) {
+                doubtful.append(version)
+            }
+        }
+        incomplete.sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
+        doubtful.sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
+    }
+
+    /// - Returns: `nil` for a version that was put whole.
+    private static func parted(
+        _ key: Key, _ parts: [UInt32: EventBlobDescriptor]
+    ) -> RebuildReport.PartedVersion? {
+        let found = parts.filter { $0.key > 0 }.sorted { $0.key < $1.key }
+        guard !found.isEmpty, let version = VersionID(bytes: key.version) else { return nil }
+        return RebuildReport.PartedVersion(
+            bucket: key.bucket, key: key.key, version: version.description,
+            parts: found.map { Int($0.key) },
+            blobs: found.compactMap { BlobID(bytes: $0.value.blobID) },
+            bytes: found.reduce(0) { $0 + contentLength($1.value) })
+    }
+
+    /// Whether another part may have followed that stood in the log: a part that is smaller than one that others may
+    /// follow was the last. (An object that was imported may have smaller ones.)
+    private static func isEndInDoubt(_ parts: [UInt32: EventBlobDescriptor]) -> Bool {
+        guard let last = parts.max(by: { $0.key < $1.key }), last.key > 0 else { return false }
+        let others = parts.filter { $0.key < last.key }.map { contentLength($0.value) }
+        return contentLength(last.value)
+            >= min(others.min() ?? Limits.minimumPartByteCount, Limits.minimumPartByteCount)
     }
 
     private mutating func take(_ descriptor: EventBlobDescriptor, _ storeID: StoreID, path: String) {
@@ -97,7 +134,11 @@ struct ReplicaCensus {
             ? Array(last.md5).hexadecimal
             : "\(MD5.hash(blobs.flatMap { Array($0.md5) }).hexadecimal)-\(blobs.count)"
         if isWhole { record.checksums = last.checksums }
-        record.reason = "rebuilt from its replicas"
+        let isDoubtful = isEndInDoubt(
+            Dictionary(blobs.map { ($0.partNumber, $0) }, uniquingKeysWith: { $1 }))
+        record.reason =
+            "rebuilt from its replicas"
+            + (isDoubtful ? "; whether a last part followed that stood in the log is not known" : "")
         return record
     }
 

@@ -14,8 +14,23 @@ public struct StoreRecreation: Sendable {
     public struct Report: Sendable {
         public var blobs = 0
         public var bytes: UInt64 = 0
-        /// Blobs that something refers to and that the source has not got good.
-        public var missing: [(blob: BlobID, bucket: String, key: String, reason: String)] = []
+        public var missing: [Missing] = []
+    }
+
+    /// Bytes that something refers to and that the source has not got good.
+    public struct Missing: Sendable, Equatable {
+        public enum Place: Sendable, Equatable {
+            case blob(BlobID)
+            /// They stand in the log, with this event.
+            case event(SequenceNumber)
+        }
+
+        public let place: Place
+        public let bucket: String
+        public let key: String
+        /// As it is named on the wire; `nil` where more than one may have the blob, and for a part of an upload.
+        public var version: String?
+        public let reason: String
     }
 
     private static let marker = "restoring"
@@ -58,11 +73,15 @@ public struct StoreRecreation: Sendable {
             defer { for volume in volumes { volume.close() } }
             if isCutOff { for volume in volumes { try removeLeftovers(of: volume) } }
             (report, absent) = try copyBlobs(catalog, from: source, to: volumes, progress)
-            try log.write(
+            let damaged = try log.write(
                 to: volumes.map { Opening.mirror(of: $0, lane: InlineLane()) }, through: last)
+            report.missing += try users(of: damaged, log, catalog)
             try Opening.deleteCatalog(settings.catalogPath)
         }
-        // What had died and has no bytes any more is given up as reclaiming does it.
+        // What had died and has no bytes any more is given up as reclaiming does it. Of the last events, bytes that are
+        // damaged are no torn write.
+        var settings = settings
+        settings.logProvenThrough = last
         let store = try await ObjectStore.open(settings, environment, isBeingMade: true)
         defer { store.close() }
         try await Reclaimer(store.engine).giveUp(absent)
@@ -140,7 +159,9 @@ public struct StoreRecreation: Sendable {
                     if row.uses == 0 {
                         absent.append(row.id)
                     } else {
-                        report.missing.append((row.id, row.bucket, row.key, "\(flaw)"))
+                        report.missing.append(
+                            Missing(
+                                place: .blob(row.id), bucket: row.bucket, key: row.key, reason: "\(flaw)"))
                     }
                 }
             }
@@ -148,5 +169,41 @@ public struct StoreRecreation: Sendable {
             guard let last = page.last, page.count == 1024 else { return (report, absent) }
             after = last.id
         }
+    }
+
+    /// The versions, and the parts of uploads, whose bytes events carry. Of others nobody needs the bytes any more.
+    private func users(
+        of damaged: Set<SequenceNumber>, _ log: LogCopy, _ catalog: Catalog
+    ) throws -> [Missing] {
+        guard let first = damaged.min() else { return [] }
+        let reason = "they do not match their checksum"
+        var missing: [Missing] = []
+        try catalog.read { reader in
+            for version in try reader.versions(carriedByAny: damaged.contains, from: first) {
+                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
+                    let carrier = version.carrier(of: piece)
+                    guard damaged.contains(carrier) else { continue }
+                    missing.append(
+                        Missing(
+                            place: .event(carrier), bucket: version.record.bucket, key: version.key,
+                            version: version.wireVersionID, reason: reason))
+                }
+            }
+            for sequence in damaged.sorted() {
+                let event = try log.events(from: sequence, limit: 1).first
+                guard case .partPublished(let part)? = event?.record.change,
+                    let upload = UploadID(bytes: part.uploadID)
+                else { continue }
+                let number = Int(part.partNumber)
+                guard try reader.parts(upload, after: number - 1, limit: 1).first?.sequence == sequence else {
+                    continue
+                }
+                missing.append(
+                    Missing(
+                        place: .event(sequence), bucket: part.bucket, key: part.key,
+                        reason: "\(reason): part \(number) of upload \(upload)"))
+            }
+        }
+        return missing
     }
 }

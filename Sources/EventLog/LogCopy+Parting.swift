@@ -1,0 +1,93 @@
+import Model
+import Synchronization
+import Volumes
+
+/// A copy that goes on otherwise than the log: the log was cut, or its store was made anew as it was at an event before
+/// the one that the copy ends with.
+extension LogCopy {
+    /// Whether the log has the event that the copy ends with, and so all before it.
+    public func isFollowed(by log: EventLog) throws -> Bool {
+        let head = head
+        return try head.sequence <= log.head.sequence && log.chainHash(at: head.sequence) == head.chain
+    }
+
+    /// The last event that both have, where one is known that they have.
+    ///
+    /// A chain hash is that of everything before, so halving finds it. An event that is damaged in the copy counts as one
+    /// in which they differ.
+    public func lastCommon(with log: EventLog, from known: SequenceNumber) throws -> SequenceNumber {
+        var same = known.rawValue
+        var other = min(head.sequence, log.head.sequence).rawValue + 1
+        while same + 1 < other {
+            let middle = same + (other - same) / 2
+            if try isCommon(SequenceNumber(middle), with: log) { same = middle } else { other = middle }
+        }
+        return SequenceNumber(same)
+    }
+
+    private func isCommon(_ sequence: SequenceNumber, with log: EventLog) throws -> Bool {
+        let logged = try log.chainHash(at: sequence)
+        do { return try chainHash(at: sequence) == logged } catch is FrameFlaw { return false } catch let
+            error
+            as LogError
+        {
+            guard case .damaged = error else { throw error }
+            return false
+        }
+    }
+
+    /// Ends the copy with an event, so that it can go on otherwise. Each segment that has events behind it goes to
+    /// quarantine first, whole; the last ones first, so that what is left is a copy wherever this is cut off.
+    /// - Parameter mirror: the copy, as a mirror that knows its quarantine.
+    /// - Throws: an error that is ``FileSystemError/isRetained``, before anything is changed, if the last segment is locked.
+    package func cut(after last: SequenceNumber, reason: String, as mirror: LogMirror) throws {
+        for first in state.withLock({ $0.firsts }).reversed() where first > last {
+            let before = LogPosition(
+                sequence: SequenceNumber(first.rawValue - 1),
+                chain: try Self.open(path(first), first, fileSystem).header.chain)
+            try setAside(first, reason, mirror)
+            try fileSystem.remove(path(first))
+            try fileSystem.syncDirectory(directory)
+            state.withLock { state in
+                state.firsts.removeLast()
+                state.sealed[first] = nil
+                if state.tail?.header.first == first { state.tail = nil }
+                state.head = before
+            }
+        }
+        guard let first = state.withLock({ $0.firsts.last }), last < head.sequence else { return }
+        let position = LogPosition(sequence: last, chain: try chainHash(at: last))
+        var tail = try end(of: first)
+        let count = Int(last.rawValue - first.rawValue) + 1
+        tail.end = tail.offsets[count]
+        tail.offsets.removeLast(tail.offsets.count - count)
+        try setAside(first, reason, mirror)
+        let file = try fileSystem.open(path(first), .write, permissions: 0)
+        defer { file.close() }
+        try file.truncate(to: tail.end)
+        try file.sync()
+        let left = tail
+        state.withLock { state in
+            state.sealed[first] = nil
+            state.tail = left
+            state.head = position
+        }
+    }
+
+    private func setAside(_ first: SequenceNumber, _ reason: String, _ mirror: LogMirror) throws {
+        try mirror.quarantine(
+            try fileSystem.contents(of: path(first)), as: "log-\(first)", of: first,
+            reason: "log/\(Segment.name(first)): \(reason)")
+    }
+
+    /// Where the last segment ends, as if it were not sealed.
+    func end(of first: SequenceNumber) throws -> Tail {
+        if let tail = state.withLock({ $0.tail }), tail.header.first == first { return tail }
+        let segment = try sealed(first)
+        guard let seal = segment.seal else {
+            preconditionFailure("the last segment is sealed, or its frames are known")
+        }
+        return Tail(
+            header: segment.header, offsets: segment.offsets.map { UInt64($0) * 8 }, end: seal.tableOffset)
+    }
+}

@@ -1,0 +1,159 @@
+import EventLog
+import Foundation
+import Model
+import TestSupport
+import Testing
+import Volumes
+
+/// A copy of the log in a repository whose store has gone back since.
+@Suite struct LogCopyTests {
+    private static let directory = "/copy/log"
+
+    /// A log of several segments, and a copy of all of it.
+    private func copied() throws -> (fixture: LogFixture, log: EventLog, backup: SimulatedFileSystem) {
+        let fixture = try LogFixture.created()
+        let log = try fixture.start().log
+        try log.fill(segments: 4)
+        try log.append("last")
+        let backup = SimulatedFileSystem()
+        try backup.createDirectories(Self.directory)
+        try backup.createDirectories("/copy/quarantine")
+        try copy(backup).extend(from: log, through: log.head.sequence) { _ in }
+        return (fixture, log, backup)
+    }
+
+    private func copy(_ backup: SimulatedFileSystem) throws -> LogCopy {
+        try LogCopy(storeID: LogFixture.storeID, fileSystem: backup, directory: Self.directory)
+    }
+
+    private func mirror(_ backup: SimulatedFileSystem) -> LogMirror {
+        LogMirror(
+            fileSystem: backup, directory: Self.directory, quarantine: "/copy/quarantine", index: 0,
+            lane: InlineLane())
+    }
+
+    private func segments(_ backup: SimulatedFileSystem) throws -> [String] {
+        try backup.files(below: Self.directory)
+    }
+
+    /// The log as it was at an event, which goes on otherwise.
+    private func restored(_ copy: LogCopy, through last: SequenceNumber, segments: Int) throws -> EventLog {
+        let fixture = LogFixture()
+        for index in 1...3 { try fixture.makeDirectories(index) }
+        try copy.write(to: fixture.mirrors(), through: last)
+        let log = try fixture.start().log
+        try log.fill(segments: segments, prefix: "other")
+        return log
+    }
+
+    private func expectCopy(of log: EventLog, _ backup: SimulatedFileSystem) throws {
+        let copy = try copy(backup)
+        #expect(copy.head == log.head)
+        let names = try copy.events(from: SequenceNumber(1), limit: Int(copy.head.sequence.rawValue))
+            .map(\.record.name)
+        #expect(try names == log.names())
+    }
+
+    /// First events of segments and those before them, the first one and the last one among the rest.
+    @Test(arguments: [0, 2]) func aCopyThatIsCutGoesOnWithALogThatWentAnotherWay(segments: Int) throws {
+        let (_, log, backup) = try copied()
+        let firsts = try self.segments(backup).compactMap { Segment.first(of: String($0.suffix(24))) }
+        try #require(firsts.count == 5)
+        let head = log.head.sequence
+        let places = firsts.dropFirst().flatMap { [SequenceNumber($0.rawValue - 1), $0, $0.next] }
+        for last in [SequenceNumber(1)] + places where last < head {
+            let disk = backup.clone()
+            let copy = try copy(disk)
+            let other = try restored(copy, through: last, segments: segments)
+            #expect(try !copy.isFollowed(by: other))
+            #expect(throws: LogError.self) {
+                try copy.extend(from: other, through: other.head.sequence) { _ in }
+            }
+            #expect(try copy.lastCommon(with: other, from: .zero) == last)
+            try copy.cut(after: last, reason: "another branch", as: mirror(disk))
+            #expect(copy.head.sequence == last)
+            #expect(try self.copy(disk).head == copy.head, "so it is opened again")
+            try copy.extend(from: other, through: other.head.sequence) { _ in }
+            try expectCopy(of: other, disk)
+            #expect(try !disk.files(below: "/copy/quarantine").isEmpty, "nothing is removed")
+        }
+    }
+
+    @Test func whatIsSetAsideIsInQuarantineByteForByte() throws {
+        let (_, _, backup) = try copied()
+        let before = try segments(backup)
+        let contents = try before.map { try backup.contents(of: $0) }
+        let second = try #require(Segment.first(of: String(before[1].suffix(24))))
+        try copy(backup).cut(after: second, reason: "another branch", as: mirror(backup))
+        for (path, content) in zip(before, contents).dropFirst() {
+            let first = try #require(Segment.first(of: String(path.suffix(24))))
+            #expect(try backup.contents(of: "/copy/quarantine/log-\(first)") == content)
+            let note = try backup.contents(of: "/copy/quarantine/log-\(first).json")
+            #expect(String(decoding: note, as: UTF8.self).contains("another branch"))
+        }
+        #expect(try segments(backup) == Array(before.prefix(2)))
+        #expect(try backup.contents(of: before[0]) == contents[0])
+    }
+
+    @Test func aCutThatIsCutOffLeavesACopyAndIsFinishedByAnother() throws {
+        let (_, log, backup) = try copied()
+        let last = SequenceNumber(3)
+        let other = try restored(try copy(backup), through: last, segments: 1)
+        var point = 1
+        while true {
+            let disk = backup.clone()
+            disk.crash(atOperation: point)
+            do {
+                try copy(disk).cut(after: last, reason: "another branch", as: mirror(disk))
+                break
+            } catch {
+                let survivor = disk.recovered(seed: UInt64(point))
+                let copy = try copy(survivor)
+                #expect(copy.head.sequence >= last && copy.head.sequence <= log.head.sequence, "\(point)")
+                #expect(try copy.lastCommon(with: other, from: last) == last, "\(point)")
+                try copy.cut(after: last, reason: "another branch", as: mirror(survivor))
+                try copy.extend(from: other, through: other.head.sequence) { _ in }
+                try expectCopy(of: other, survivor)
+            }
+            point += 1
+        }
+        #expect(point > 10)
+    }
+
+    /// It was sealed, and the next one was not there yet: the store was made anew of just that.
+    @Test func aLastSegmentThatWasSealedIsGoneOnInIfTheLogDoes() throws {
+        let (_, _, backup) = try copied()
+        let path = try segments(backup)[1]
+        let first = try #require(Segment.first(of: String(path.suffix(24))))
+        try copy(backup).cut(after: first.next, reason: "another branch", as: mirror(backup))
+        let frames = try backup.contents(of: path)
+        let second = try frames.withUnsafeBytes { bytes in
+            let header = UnsafeRawBufferPointer(rebasing: bytes[Segment.headerByteCount...])
+            return Segment.headerByteCount + (try Frame(header: header)).byteCount
+        }
+        let seal = Segment.Seal.encode(
+            first: first, offsets: [UInt32(Segment.headerByteCount / 8), UInt32(second / 8)],
+            end: UInt64(frames.count))
+        try backup.replaceFile(path, with: frames + seal)
+        let copy = try copy(backup)
+        #expect(copy.head.sequence == first.next)
+        let other = try restored(copy, through: first.next, segments: 1)
+        #expect(try copy.isFollowed(by: other))
+        try copy.extend(from: other, through: other.head.sequence) { _ in }
+        #expect(try backup.contents(of: path).starts(with: frames))
+        try expectCopy(of: other, backup)
+    }
+
+    @Test func aLogThatHasPartedMendsNothing() throws {
+        let (_, _, backup) = try copied()
+        let copy = try copy(backup)
+        let other = try restored(copy, through: SequenceNumber(3), segments: 6)
+        let paths = try segments(backup)
+        let first = try #require(Segment.first(of: String(paths[1].suffix(24))))
+        try backup.corrupt(paths[1], at: UInt64(Segment.headerByteCount + Frame.headerByteCount))
+        let contents = try paths.map { try backup.contents(of: $0) }
+        #expect(try copy.mend([first], from: other, as: mirror(backup)).isEmpty)
+        #expect(try paths.map { try backup.contents(of: $0) } == contents)
+        #expect(try backup.files(below: "/copy/quarantine").isEmpty)
+    }
+}
