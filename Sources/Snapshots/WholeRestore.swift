@@ -25,16 +25,23 @@ public struct WholeRestore: Sendable {
         scratch: String = FileManager.default.temporaryDirectory.path,
         progress: (Double) -> Void = { _ in }
     ) async throws -> Report {
-        let manifest = try repository.snapshot(name)
+        let manifest = try Self.plan(from: repository, snapshot: name)
         let snapshot = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
+        let report = try await StoreRecreation(settings, environment).run(
+            repository.log, through: manifest.position, blobsFrom: repository.volume, snapshot.catalog,
+            progress: progress)
+        return Report(manifest: manifest, recreation: report)
+    }
+
+    /// What there would be; nothing is made.
+    /// - Throws: ``SnapshotError``.
+    public static func plan(from repository: Repository, snapshot name: String) throws -> SnapshotManifest {
+        let manifest = try repository.snapshot(name)
         guard try repository.log.chainHash(at: manifest.position).description == manifest.chain else {
             throw SnapshotError.damagedManifest(
                 path: repository.manifestPath(name),
                 reason: "event \(manifest.sequence) of the repository's log has another chain hash")
         }
-        let report = try await StoreRecreation(settings, environment).run(
-            repository.log, through: manifest.position, blobsFrom: repository.volume, snapshot.catalog,
-            progress: progress)
-        return Report(manifest: manifest, recreation: report)
+        return manifest
     }
 }

@@ -96,8 +96,8 @@ struct RestoreCommand: AsyncParsableCommand {
         order.overwrites = overwrite
         order.isDryRun = dryRun
         order.rate = UInt64(rate ?? 0) * 1024 * 1024
-        if let repository, let snapshot, all, !dryRun, into == nil, out == nil, !damagedOnly,
-            bucket == nil, owner == nil
+        if let repository, let snapshot, all, into == nil, out == nil, !damagedOnly, bucket == nil,
+            owner == nil
         {
             let path = try location.settings().repositoryPlace(repository)
             if try await makeStore(from: path, snapshot) { return }
@@ -113,7 +113,8 @@ struct RestoreCommand: AsyncParsableCommand {
             guard try RecoveryCommands.makesStore(settings) else { return }
             isMade = true
             let status = try await RecoveryCommands.restoreStore(
-                settings, from: repository, snapshot: snapshot, json: json, TerminalOutput())
+                settings, from: repository, snapshot: snapshot, dryRun: dryRun, json: json,
+                TerminalOutput())
             guard status == 0 else { throw ExitCode(status) }
         }
         return isMade

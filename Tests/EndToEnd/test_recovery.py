@@ -150,6 +150,12 @@ def test_a_store_is_made_only_where_there_is_none(store, tmp_path):
     done = holdfast("restore", tmp_path / "full", "--from", store.backup, "--snapshot", "one", "--all")
     assert done.returncode == 1
     assert (tmp_path / "full" / "volume-1" / "mine").read_text() == "x"
+    command = ["restore", tmp_path / "new", "--from", store.backup, "--snapshot", "one", "--all", "--dry-run"]
+    [plan] = objects(holdfast(*command, "--json", check=0))
+    snapshot = json.loads(holdfast("snapshot", "show", store.backup, "one", "--json", check=0).stdout)
+    assert plan["dryRun"] and (plan["sequence"], plan["versions"], plan["bytes"]) == (
+        snapshot["sequence"], snapshot["versions"], snapshot["blobBytes"])
+    assert "would make the store" in holdfast(*command, check=0).stdout and not (tmp_path / "new").exists()
     done = holdfast("restore", tmp_path / "new", "--from", store.backup, "--snapshot", "none", "--all")
     assert done.returncode == 1 and "no snapshot none" in done.stderr and not (tmp_path / "new").exists()
     done = holdfast("restore", tmp_path / "new", "--from", store.backup, "--snapshot", "one", "--bucket", "photos")

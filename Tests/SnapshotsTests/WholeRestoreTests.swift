@@ -108,4 +108,18 @@ import Volumes
         store.close()
         _ = fixture
     }
+
+    @Test func whatThereWouldBeIsToldWithoutMakingIt() async throws {
+        let stage = try await stage()
+        try await stage.store.put(stage.bucket, "large", bytes(1, 90_000))
+        let manifest = try await stage.snapshot("one").manifest
+        let before = try stage.backup.files(below: "/backup")
+        let repository = try stage.repository()
+        defer { repository.close() }
+        let plan = try WholeRestore.plan(from: repository, snapshot: "one")
+        #expect(plan == manifest && plan.blobBytes == 90_000 && plan.versions == 13)
+        #expect(throws: SnapshotError.self) { try WholeRestore.plan(from: repository, snapshot: "two") }
+        #expect(try stage.backup.files(below: "/backup") == before)
+        stage.store.close()
+    }
 }

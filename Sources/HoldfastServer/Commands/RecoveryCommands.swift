@@ -138,6 +138,7 @@ public enum RecoveryCommands {
 
     private struct WholeLine: Encodable {
         let summary = true
+        let dryRun: Bool
         let snapshot: String
         let sequence: UInt64
         let chain: String
@@ -184,11 +185,22 @@ public enum RecoveryCommands {
     /// `holdfast restore --all` into empty directories.
     /// - Returns: the exit status.
     public static func restoreStore(
-        _ settings: ServerSettings, from path: String, snapshot name: String, json: Bool,
+        _ settings: ServerSettings, from path: String, snapshot name: String, dryRun: Bool, json: Bool,
         _ output: any CommandOutput
     ) async throws -> Int32 {
         let repository = try RepositoryPlace.open(path, of: nil)
         defer { repository.close() }
+        if dryRun {
+            let plan = try WholeRestore.plan(from: repository, snapshot: name)
+            let line = WholeLine(
+                dryRun: true, snapshot: name, sequence: plan.sequence, chain: plan.chain,
+                versions: plan.versions, blobs: plan.blobs, bytes: plan.blobBytes, missing: plan.lostBlobs)
+            try output.line(
+                line, json: json,
+                "would make the store as it was at event \(line.sequence): \(counted(line.versions, "version")), \(counted(line.blobs, "blob")) of \(line.bytes) bytes on each volume besides the log; \(line.missing) were missing when the snapshot was taken"
+            )
+            return 0
+        }
         let report = try await WholeRestore(settings.store).run(from: repository, snapshot: name) {
             output.progress($0)
         }
@@ -198,7 +210,7 @@ public enum RecoveryCommands {
             try output.line(line, json: json, line.text.printable)
         }
         let line = WholeLine(
-            snapshot: name, sequence: report.manifest.sequence, chain: report.manifest.chain,
+            dryRun: false, snapshot: name, sequence: report.manifest.sequence, chain: report.manifest.chain,
             versions: report.manifest.versions, blobs: report.recreation.blobs,
             bytes: report.recreation.bytes, missing: report.recreation.missing.count)
         try output.line(
