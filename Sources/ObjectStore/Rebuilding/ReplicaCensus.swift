@@ -60,7 +60,7 @@ struct ReplicaCensus {
         let found = parts.filter { $0.key > 0 }.sorted { $0.key < $1.key }
         guard !found.isEmpty, let version = VersionID(bytes: key.version) else { return nil }
         return RebuildReport.PartedVersion(
-            bucket: key.bucket, key: key.key, version: version.description,
+            bucket: key.bucket, key: key.key.rawValue, version: version.description,
             parts: found.map { Int($0.key) },
             blobs: found.compactMap { BlobID(bytes: $0.value.blobID) },
             bytes: found.reduce(0) { $0 + contentLength($1.value) })
