@@ -83,13 +83,16 @@ package final class BlobCensus {
         path = target
     }
 
-    /// Calls `body` with each and its number, in order.
-    package func forEach(_ body: (Int, Row) throws -> Void) throws {
-        let reader = try Reader(path, from: 0)
-        var index = 0
-        while let row = try reader.next() {
-            try body(index, row)
-            index += 1
+    /// Calls `body` with each, in order, from one on to the last and then from the first, and with how many came before it.
+    package func forEach(from start: Int = 0, _ body: (Int, Row) throws -> Void) throws {
+        var place = 0
+        for part in [start..<count, 0..<start] {
+            let reader = try Reader(path, from: part.lowerBound)
+            for _ in part {
+                guard let row = try reader.next() else { break }
+                try body(place, row)
+                place += 1
+            }
         }
     }
 

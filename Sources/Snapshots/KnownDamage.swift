@@ -32,6 +32,9 @@ struct KnownDamage: Sendable, Equatable {
         try repository.fileSystem.replaceFile(Self.path(repository), with: Array(text.utf8))
     }
 
+    /// Those that no snapshot needs any more.
+    mutating func forget(_ ids: Set<BlobID>) { blobs.subtract(ids) }
+
     mutating func note(_ id: BlobID, isDamaged: Bool) {
         if isDamaged { blobs.insert(id) } else { blobs.remove(id) }
     }

@@ -24,7 +24,8 @@ public struct RepositoryFlaw: Sendable, Equatable {
 /// Always: every manifest against its digest, every frame of the log against its checksums and the chain up to each
 /// snapshot's chain hash, every stored catalog against its digest, and for every blob that a snapshot needs, presence
 /// and trailer. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
-/// behind it, so that repeated checks come to all. What is bad is remembered until it is mended: by the next snapshot,
+/// behind it, so that repeated checks come to all; it is moved on now and then, so that a check that is killed is gone on with.
+/// What is bad is remembered until it is mended: by the next snapshot,
 /// or by ``RepositoryMending``. Memory does not grow with the number of blobs.
 public struct SnapshotVerification: Sendable {
     public struct Report: Sendable {
@@ -60,6 +61,16 @@ public struct SnapshotVerification: Sendable {
     private let repository: Repository
     private let scratch: String
     private let pace: @Sendable (Int) throws -> Void
+    private let saving: Saving
+
+    /// How much is read at most before what a check has come to is saved: one that is killed has not read it for nothing.
+    package struct Saving: Sendable {
+        package var blobs = 256
+        package var bytes: UInt64 = 4 * 1024 * 1024 * 1024
+        package var time = Duration.seconds(60)
+
+        package init() {}
+    }
 
     /// - Parameters:
     ///   - scratch: a directory of a real file system.
@@ -68,9 +79,17 @@ public struct SnapshotVerification: Sendable {
         _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
         pace: @escaping @Sendable (Int) throws -> Void = { _ in }
     ) {
+        self.init(repository, scratch: scratch, saving: Saving(), pace: pace)
+    }
+
+    package init(
+        _ repository: Repository, scratch: String, saving: Saving,
+        pace: @escaping @Sendable (Int) throws -> Void
+    ) {
         self.pace = pace
         self.repository = repository
         self.scratch = scratch
+        self.saving = saving
     }
 
     /// - Parameters:
@@ -96,7 +115,14 @@ public struct SnapshotVerification: Sendable {
             }
         }
         account.report.snapshots = manifests.count + account.report.flaws
-        let damagedEvents = try checkLog(manifests, &account)
+        var damagedEvents: Set<SequenceNumber> = []
+        do { try checkLog(manifests, &damagedEvents, &account) } catch {
+            // What was found before the end is bad all the same.
+            var damage = try KnownDamage.load(repository)
+            damage.events.formUnion(damagedEvents)
+            try damage.save(repository)
+            throw error
+        }
         let needed = BlobCensus(scratch: scratch)
         for manifest in manifests {
             do { try collect(manifest, needed) } catch let error as CompressionError {
@@ -124,12 +150,11 @@ public struct SnapshotVerification: Sendable {
             sequence: sequence, reason: reason)
     }
 
-    /// - Returns: the events that are damaged, or whose bytes are.
+    /// - Parameter damaged: gets the events that are damaged, or whose bytes are.
     private func checkLog(
-        _ manifests: [SnapshotManifest], _ account: inout Account
-    ) throws -> Set<SequenceNumber> {
+        _ manifests: [SnapshotManifest], _ damaged: inout Set<SequenceNumber>, _ account: inout Account
+    ) throws {
         let last = manifests.map(\.position).max() ?? .zero
-        var damaged: Set<SequenceNumber> = []
         var expected: [SequenceNumber: [SnapshotManifest]] = [:]
         for manifest in manifests { expected[manifest.position, default: []].append(manifest) }
         var next = SequenceNumber(1)
@@ -168,7 +193,6 @@ public struct SnapshotVerification: Sendable {
         for manifest in expected.values.joined() {
             try account.add(flaw(manifest.name, "log", "the log ends at event \(head)", head.next))
         }
-        return damaged
     }
 
     private func collect(_ manifest: SnapshotManifest, _ needed: BlobCensus) throws {
@@ -180,50 +204,53 @@ public struct SnapshotVerification: Sendable {
         _ needed: BlobCensus, ofAll: Bool, percent: Int, _ account: inout Account
     ) throws {
         let count = (needed.count * min(max(percent, 0), 100) + 99) / 100
-        let start = try count > 0 ? start(needed) : 0
-        var last: BlobID?
         let known = try KnownDamage.load(repository)
-        var damage = ofAll ? KnownDamage() : known
-        try needed.forEach { index, row in
-            let place = (index - start + needed.count) % needed.count
-            let isDeep = place < count
-            if place == count - 1 { last = row.id }
-            try pace(0)
-            let flaws = repository.volume.verify(
-                row.id, length: row.length, sha256: row.sha256, deep: isDeep)
-            account.report.blobs += 1
-            if isDeep {
-                account.report.blobsRead += 1
-                account.report.bytesRead += row.length
+        let notes = BlobNotes(known, saving)
+        var unneeded = ofAll ? known.blobs : []
+        do {
+            try needed.forEach(from: try count > 0 ? start(needed) : 0) { place, row in
+                let isDeep = place < count
+                try pace(0)
+                let flaws = try verify(row, deep: isDeep)
+                account.report.blobs += 1
+                if isDeep {
+                    account.report.blobsRead += 1
+                    account.report.bytesRead += row.length
+                }
+                unneeded.remove(row.id)
+                // Bad bytes that were read once are bad until they are read again.
+                let isDamaged = !flaws.isEmpty || !isDeep && known.blobs.contains(row.id)
+                if notes.take(row, isDamaged: isDamaged, isRead: isDeep) { try save(notes) }
+                for found in flaws {
+                    try account.add(
+                        RepositoryFlaw(
+                            snapshot: "", path: repository.volume.path(of: row.id), blob: row.id,
+                            reason: found.description))
+                }
             }
-            // Bad bytes that were read once are bad until they are read again.
-            damage.note(row.id, isDamaged: !flaws.isEmpty || !isDeep && known.blobs.contains(row.id))
-            for found in flaws {
-                try account.add(
-                    RepositoryFlaw(
-                        snapshot: "", path: repository.volume.path(of: row.id), blob: row.id,
-                        reason: found.description))
-            }
+        } catch {
+            // Whoever ended it goes on from here the next time.
+            try save(notes)
+            throw error
         }
-        damage.events = known.events
-        try damage.save(repository)
-        account.report.knownDamage = damage.blobs.count + damage.events.count
-        if let last, count < needed.count {
-            try repository.fileSystem.replaceFile(cursorPath, with: Array("\(last)\n".utf8))
+        notes.damage.forget(unneeded)
+        try save(notes)
+        account.report.knownDamage = notes.damage.blobs.count + notes.damage.events.count
+    }
+
+    /// A large blob is paced between its pieces, and who ends the work is heard there.
+    private func verify(_ row: BlobCensus.Row, deep: Bool) throws -> [BlobFlaw] {
+        try ScanPace.run(endedBy: pace) {
+            repository.volume.verify(row.id, length: row.length, sha256: row.sha256, deep: deep)
         }
     }
 
-    /// A large blob is paced between its pieces; who ends the work in one is heard when it was read.
-    private func verify(_ row: BlobRow, deep: Bool) throws -> [BlobFlaw] {
-        var stop: (any Error)?
-        let flaws = ScanPace.run { count in
-            guard stop == nil else { return }
-            do { try pace(count) } catch { stop = error }
-        } _: {
-            repository.volume.verify(row.id, length: row.length, sha256: row.sha256, deep: deep)
+    /// The damage first: what lies behind the cursor is not read again soon.
+    private func save(_ notes: BlobNotes) throws {
+        try notes.damage.save(repository)
+        if let last = notes.takeLast() {
+            try repository.fileSystem.replaceFile(cursorPath, with: Array("\(last)\n".utf8))
         }
-        if let stop { throw stop }
-        return flaws
     }
 
     private var cursorPath: String { "\(repository.directory)/snapshots/\(Self.cursorName)" }
@@ -236,6 +263,39 @@ public struct SnapshotVerification: Sendable {
                     .trimmingCharacters(in: .whitespacesAndNewlines))
         else { return 0 }
         return try needed.countThrough(cursor) % max(1, needed.count)
+    }
+}
+
+/// What a check has found of blobs, and how far it has read. Of one task.
+private final class BlobNotes {
+    var damage: KnownDamage
+    private let saving: SnapshotVerification.Saving
+    /// The last blob that was read since it was saved.
+    private var last: BlobID?
+    private var blobs = 0
+    private var bytes: UInt64 = 0
+    private var saved = ContinuousClock.now
+
+    init(_ known: KnownDamage, _ saving: SnapshotVerification.Saving) {
+        damage = known
+        self.saving = saving
+    }
+
+    /// - Returns: whether it is time to save.
+    func take(_ row: BlobCensus.Row, isDamaged: Bool, isRead: Bool) -> Bool {
+        damage.note(row.id, isDamaged: isDamaged)
+        guard isRead else { return false }
+        last = row.id
+        blobs += 1
+        bytes += row.length
+        return blobs >= saving.blobs || bytes >= saving.bytes || .now - saved >= saving.time
+    }
+
+    /// Takes what is to be saved.
+    func takeLast() -> BlobID? {
+        (blobs, bytes, saved) = (0, 0, .now)
+        defer { last = nil }
+        return last
     }
 }
 

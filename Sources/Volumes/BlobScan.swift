@@ -62,7 +62,10 @@ public final class OpenReplica {
             throw .truncated(expected: info.length, found: start + UInt64(count))
         }
         offset += UInt64(wanted)
-        ScanPace.note(wanted)
+        guard ScanPace.note(wanted) else {
+            // Whoever ends a scan hears of that, and of no flaw.
+            throw .unreadable(FileSystemError(operation: "read", path: "", code: ECANCELED))
+        }
         return (UnsafeRawBufferPointer(rebasing: room[0..<wanted]), Int(start) / Limits.blockSize)
     }
 

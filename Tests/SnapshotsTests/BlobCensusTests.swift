@@ -39,6 +39,19 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1, 3, 5]) func itIsGoneThroughFromAnywhereAndThenFromTheBeginning(start: Int) throws
+    {
+        let census = BlobCensus(scratch: FileManager.default.temporaryDirectory.path)
+        try add(0..<5, to: census)
+        var found: [UInt64] = []
+        try census.forEach(from: start) { place, row in
+            #expect(place == found.count)
+            found.append(row.length)
+        }
+        let numbers = Array(UInt64(0)..<5)
+        #expect(found == Array(numbers.dropFirst(start)) + Array(numbers.prefix(start)))
+    }
+
     @Test func nothingIsThereBeforeAnythingIsAdded() throws {
         let census = BlobCensus(scratch: FileManager.default.temporaryDirectory.path)
         try census.forEach { _, _ in Issue.record("there is a row") }
