@@ -227,8 +227,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "TestSupport",
-                "Volumes",
+                "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "Snapshots",
+                "TestSupport", "Volumes",
                 logging, nioCore, nioHTTP1,
             ],
             swiftSettings: tested),

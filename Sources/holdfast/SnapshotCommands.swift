@@ -101,7 +101,8 @@ struct SnapshotCommand: AsyncParsableCommand {
             discussion: """
                 Manifests, chain of hashes, stored catalogs and the presence of every blob are always checked. With --mend, \
                 blobs that are damaged or missing are copied anew from the store while it has them; without, the next \
-                snapshot does that. Exit status: 0 all good or mended, 4 something is damaged, 1 could not run.
+                snapshot does that. Exit status: 0 all good or mended, 4 something is damaged, or was found so by an earlier \
+                check and is neither mended nor read good since, 1 could not run.
 
                 Example:
                   holdfast snapshot verify /backup/holdfast --read-data 10

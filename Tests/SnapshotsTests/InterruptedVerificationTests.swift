@@ -52,8 +52,8 @@ import Volumes
 
     private func verify(
         _ stage: SnapshotStage, percent: Int = 100, saving: SnapshotVerification.Saving = .init(),
-        tell: @escaping (RepositoryFlaw) throws -> Void = { _ in },
-        _ pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+        _ pace: @escaping @Sendable (Int) throws -> Void = { _ in },
+        tell: @escaping (RepositoryFlaw) throws -> Void = { _ in }
     ) throws -> SnapshotVerification.Report {
         let repository = try stage.repository()
         defer { repository.close() }
@@ -111,10 +111,9 @@ import Volumes
         for index in [0, 4] { try stage.backup.corrupt(try path(stage, ids[index]), at: 5) }
         let told = Mutex<[String]>([])
         #expect(throws: Stop.self) {
-            try verify(
-                stage, percent: 100,
-                tell: { flaw in told.withLock { $0.append("\(flaw.blob?.description ?? "")") } },
-                stopper(after: 3))
+            try verify(stage, stopper(after: 3)) { flaw in
+                told.withLock { $0.append("\(flaw.blob?.description ?? "")") }
+            }
         }
         #expect(told.withLock { $0 } == [ids[4]])
         #expect(try Notes(stage.backup).cursor == ids[4])

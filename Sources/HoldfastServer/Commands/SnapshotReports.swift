@@ -20,6 +20,8 @@ public enum SnapshotReports {
         let flaws: Int
         /// Blobs and events that were copied anew.
         let mended: Int
+        /// Blobs and events that are known to be bad, by this check or an earlier one.
+        let unmended: Int
     }
 
     private struct PruningLine: Encodable {
@@ -100,15 +102,15 @@ public enum SnapshotReports {
         let reason: String?
     }
 
-    /// - Returns: whether all is good.
+    /// - Returns: whether all is good, what an earlier check found and this one did not read again included.
     public static func verify(
         _ repository: Repository, _ name: String?, percent: Int, json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         let report = try SnapshotVerification(repository).run(name, percent: percent) {
             try tell($0, json, output)
         }
-        try summarize(report, mended: 0, json, output)
-        return report.flaws == 0
+        try summarize(report, mended: 0, unmended: report.knownDamage, json, output)
+        return report.flaws == 0 && report.knownDamage == 0
     }
 
     /// Checks, and mends what is bad from the store.
@@ -123,11 +125,12 @@ public enum SnapshotReports {
             try tell(flaw, json, output)
         }
         var mended = 0
+        var unmended = 0
         func place(_ path: String, _ sequence: SequenceNumber?) -> String {
             path + (sequence.map { ", event \($0)" } ?? "")
         }
         try await RepositoryMending(store, repository).run { outcome in
-            if outcome.reason == nil { mended += 1 } else { left += 1 }
+            if outcome.reason == nil { mended += 1 } else { unmended += 1 }
             let line = MendingLine(
                 path: place(outcome.path, outcome.sequence), mended: outcome.reason == nil,
                 bytes: outcome.byteCount,
@@ -137,8 +140,8 @@ public enum SnapshotReports {
                 "\(line.path): \(line.reason.map { "not mended: \($0)" } ?? "copied anew from the store")"
                     .printable)
         }
-        try summarize(report, mended: mended, json, output)
-        return left == 0
+        try summarize(report, mended: mended, unmended: unmended, json, output)
+        return left == 0 && unmended == 0
     }
 
     private static func tell(_ flaw: RepositoryFlaw, _ json: Bool, _ output: any CommandOutput) throws {
@@ -148,16 +151,20 @@ public enum SnapshotReports {
     }
 
     private static func summarize(
-        _ report: SnapshotVerification.Report, mended: Int, _ json: Bool, _ output: any CommandOutput
+        _ report: SnapshotVerification.Report, mended: Int, unmended: Int, _ json: Bool,
+        _ output: any CommandOutput
     ) throws {
         let summary = VerificationLine(
             snapshots: report.snapshots, events: report.events, blobs: report.blobs,
             blobsRead: report.blobsRead, bytesRead: report.bytesRead, flaws: report.flaws,
-            mended: mended)
-        let outcome = report.flaws == 0 ? "all good" : counted(report.flaws, "flaw")
+            mended: mended, unmended: unmended)
+        let outcome =
+            report.flaws > 0
+            ? counted(report.flaws, "flaw") : unmended > 0 ? "no flaw in what was read" : "all good"
+        let known = unmended == 0 ? "" : "; \(unmended) known to be damaged and not mended"
         try output.line(
             summary, json: json,
-            "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(outcome)\(mended == 0 ? "" : ", \(mended) mended")"
+            "checked \(counted(report.snapshots, "snapshot")), \(counted(report.events, "event")), \(counted(report.blobs, "blob")), \(counted(report.blobsRead, "blob")) read whole: \(outcome)\(mended == 0 ? "" : ", \(mended) mended")\(known)"
         )
     }
 

@@ -1,0 +1,49 @@
+import HoldfastServer
+import Model
+import ObjectStore
+import Snapshots
+import Synchronization
+import TestSupport
+import Testing
+import Volumes
+
+/// What the commands of a repository say, and whether they call it good.
+@Suite struct SnapshotReportsTests {
+    private final class Lines: CommandOutput {
+        private let lines = Mutex<[String]>([])
+        var last: String { lines.withLock { $0.last ?? "" } }
+        func line(_ text: String) { lines.withLock { $0.append(text) } }
+        func progress(_ part: Double) {}
+    }
+
+    @Test func aRepositoryIsNotGoodWhileWhatAnEarlierCheckFoundIsNotMended() async throws {
+        let started = try await StartedStore()
+        let disk = SimulatedFileSystem()
+        for key in ["a", "b", "c"] {
+            try await started.store.put(started.bucket, key, [UInt8](repeating: 1, count: 70_000))
+        }
+        let repository = try Repository.open(
+            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
+            clock: started.fixture.environment(disk).clock)
+        defer { repository.close() }
+        _ = try await SnapshotCreation(started.store, repository).run(name: "one")
+        let output = Lines()
+        func verify(_ percent: Int, json: Bool = false) throws -> Bool {
+            try SnapshotReports.verify(repository, nil, percent: percent, json: json, output)
+        }
+        #expect(try verify(100))
+        #expect(output.last.hasSuffix("all good"))
+        try disk.corrupt(try #require(try disk.files(below: "/backup/blobs").first), at: 5)
+        #expect(try !verify(100))
+        #expect(output.last.hasSuffix("1 flaw; 1 known to be damaged and not mended"))
+        // It reads no blob whole, and finds nothing.
+        #expect(try !verify(0))
+        #expect(output.last.hasSuffix("no flaw in what was read; 1 known to be damaged and not mended"))
+        #expect(try !verify(0, json: true))
+        #expect(output.last.contains("\"flaws\":0") && output.last.contains("\"unmended\":1"))
+        try await RepositoryMending(started.store, repository).run { #expect($0.reason == nil) }
+        #expect(try verify(0))
+        #expect(output.last.hasSuffix("all good"))
+        started.store.close()
+    }
+}
