@@ -27,10 +27,11 @@ extension LogCopy {
 
     private func isCommon(_ sequence: SequenceNumber, with log: EventLog) throws -> Bool {
         let logged = try log.chainHash(at: sequence)
-        do { return try chainHash(at: sequence) == logged } catch is FrameFlaw { return false } catch let
-            error
-            as LogError
-        {
+        do {
+            return try chainHash(at: sequence) == logged
+        } catch is FrameFlaw {
+            return false
+        } catch let error as LogError {
             guard case .damaged = error else { throw error }
             return false
         }
