@@ -11,7 +11,7 @@ final class Housekeeping: Sendable {
     private let threads: WorkerPool
     private let tasks: [Task<Void, Never>]
     private let logger: Logger
-    /// How long jobs are waited for that were told to end: who takes over waits as long.
+    /// How long jobs of repositories are waited for that were told to end: who takes over waits as long.
     private static let grace = Duration.seconds(10)
 
     init(
@@ -47,15 +47,12 @@ final class Housekeeping: Sendable {
         jobs.cancel()
     }
 
-    /// Returns when everything has ended, after ``cancel()`` and the closing of the store; or after a while, for a step of a job
-    /// may hang in a mount that does not answer.
+    /// Returns when everything has ended, after ``cancel()`` and the closing of the store; what hangs in a repository is left
+    /// behind.
     func wait() async {
-        let hasEnded = await Grace.wait(atMost: Self.grace) { [tasks] in
-            for task in tasks { await task.value }
-        }
+        for task in tasks { await task.value }
         let hanging = await jobs.wait(atMost: Self.grace)
         threads.stop()
-        if !hasEnded { logger.warning("left behind, for it hangs: a look at the volumes or the catalog") }
         if !hanging.isEmpty {
             logger.warning("left behind, for a step hangs: \(hanging.joined(separator: ", "))")
         }

@@ -65,12 +65,14 @@ import Testing
     private let directory = FileManager.default.temporaryDirectory.path + "/jobs-\(UUID().uuidString)"
 
     private func scheduler(
-        _ definitions: [JobDefinition], _ change: (inout JobWatchdog) -> Void = { _ in }
+        _ definitions: [JobDefinition], _ change: (inout JobWatchdog) -> Void = { _ in },
+        pace: @escaping @Sendable (_ worked: Double?, _ isOver: () -> Bool) -> Void = { _, _ in }
     ) throws -> JobScheduler {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let world = world
         var surroundings = JobScheduler.Surroundings(
             clock: { world.clock }, isRepairing: { world.isRepairing }, sleep: { world.sleep($0) })
+        surroundings.pace = pace
         surroundings.watchdog.told = { action, job, _ in world.tell("\(action) \(job)") }
         change(&surroundings.watchdog)
         var logger = Logger(label: "jobs")
@@ -268,6 +270,45 @@ import Testing
         await end(scheduler)
     }
 
+    /// What a run was kept waiting for is no work of it.
+    @Test func thePaceIsToldOfTheWorkAloneAndNotOfWaits() async throws {
+        let told = Mutex<[Double?]>([])
+        let world = world
+        var job = JobDefinition(.snapshot, repository: "nas", .every(3600)) { context in
+            for _ in 0..<3 {
+                world.pass(2)
+                // At its rate it waits for ten more seconds.
+                try context.spent(1200)
+            }
+            return JobOutcome("taken")
+        }
+        job.rate = 100
+        let scheduler = try scheduler(
+            [job],
+            pace: { worked, _ in
+                told.withLock { $0.append(worked) }
+                world.pass(5)
+            })
+        try await settle(scheduler, "snapshot:nas", runs: 1)
+        let seconds = told.withLock { $0.map { ($0 ?? 0).rounded() } }
+        #expect(seconds == [2, 2, 2])
+        await end(scheduler)
+    }
+
+    /// What a store has lost is in no snapshot, and keeps none from being pruned and practised with.
+    @Test func aSnapshotThatIsNotWholeIsOneAllTheSame() async throws {
+        let scheduler = try scheduler([
+            JobDefinition(.snapshot, repository: "nas", .every(3600)) { _ in
+                JobOutcome("one blob is lost", isGood: false, isMade: true)
+            },
+            JobDefinition(.prune, repository: "nas", .follows(.snapshot)) { _ in JobOutcome("pruned") },
+        ])
+        try await settle(scheduler, "snapshot:nas", runs: 1)
+        #expect(try status(scheduler, "snapshot:nas").record.isGood == false)
+        try await settle(scheduler, "prune:nas", runs: 1)
+        await end(scheduler)
+    }
+
     /// Copies are made on threads that have no task: what ends a run reaches them all the same.
     @Test func aServerThatStopsEndsWhatHasTimeOnWhicheverThreadItWorks() async throws {
         let gate = Gate()
@@ -296,6 +337,8 @@ import Testing
         scheduler.endLeisure()
         try await eventually("the end of what has time") { try status(scheduler, "scrub").state != .running }
         #expect(try status(scheduler, "confirm").state == .running)
+        let scrub = try status(scheduler, "scrub")
+        #expect(scrub.runs.failed == 0 && scrub.record.error == nil)
         world.pass(3600)
         scheduler.tick()
         #expect(gate.runs == 1)
@@ -307,7 +350,7 @@ import Testing
         let gate = Gate()
         let step = DispatchSemaphore(value: 0)
         let scheduler = try scheduler([
-            JobDefinition(.reclaim, .every(60)) { _ in
+            JobDefinition(.snapshot, repository: "nas", .every(60)) { _ in
                 gate.enter()
                 await withCheckedContinuation { done in
                     Thread {
@@ -321,7 +364,7 @@ import Testing
         scheduler.tick()
         try await eventually("the run") { gate.runs == 1 }
         scheduler.cancel()
-        #expect(await scheduler.wait(atMost: .milliseconds(1)) == ["reclaim"])
+        #expect(await scheduler.wait(atMost: .milliseconds(1)) == ["snapshot:nas"])
         step.signal()
         await end(scheduler)
     }

@@ -250,7 +250,7 @@ public struct CommandRunner: Sendable {
     ) async throws -> Int32 {
         let known = repositories.first { $0.place == path }
         // Where a repository was and is no more, its disk is not mounted: a new one would fill another disk.
-        let creates = known.map { !jobs.hasRun(.snapshot, repository: $0.name) } ?? true
+        let creates = known.map { !jobs.hasSucceeded(.snapshot, repository: $0.name) } ?? true
         let line = try await jobs.asGuest(.snapshot, repository: known?.name, isGood: \.isComplete) {
             let repository = try RepositoryPlace.open(path, of: store.storeID, creates: creates)
             defer { repository.close() }

@@ -7,12 +7,15 @@ package struct JobOutcome: Sendable {
     package let summary: String
     /// Whether it found everything as it should be.
     package var isGood = true
+    /// Whether those that need it may run, though it did not: a snapshot without what the store has lost is one.
+    package var isMade: Bool
     /// Seconds until the next run, instead of what the schedule says.
     package var nextIn: Double?
 
-    package init(_ summary: String, isGood: Bool = true, nextIn: Double? = nil) {
+    package init(_ summary: String, isGood: Bool = true, isMade: Bool? = nil, nextIn: Double? = nil) {
         self.summary = summary
         self.isGood = isGood
+        self.isMade = isMade ?? isGood
         self.nextIn = nextIn
     }
 }

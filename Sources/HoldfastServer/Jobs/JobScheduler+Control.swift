@@ -137,15 +137,15 @@ extension JobScheduler {
         return retry.map { $0 > due ? $0 : due } ?? due
     }
 
-    /// Whether the job has ever come to an end, by itself or by a command, however it came out.
-    package func hasRun(_ kind: JobKind, repository: String) -> Bool {
-        records[JobDefinition.name(kind, repository)].begun != nil
+    /// Whether the job has ever done what others need it for, by itself or by a command.
+    package func hasSucceeded(_ kind: JobKind, repository: String) -> Bool {
+        records[JobDefinition.name(kind, repository)].succeeded != nil
     }
 
     /// Runs what a command asks for, if the table lets it run beside what runs already.
     /// - Parameters:
     ///   - repository: the name of a configured one, if it is one.
-    ///   - isGood: whether what it came to counts as the job's success.
+    ///   - isGood: whether it found everything as it should be.
     /// - Throws: ``JobRefusal/busy(_:with:)``, and what `body` throws.
     package func asGuest<Value>(
         _ kind: JobKind, repository: String?, isGood: (Value) -> Bool = { _ in true },
@@ -172,7 +172,7 @@ extension JobScheduler {
             records.change(JobDefinition.name(kind, repository)) { record in
                 record.begun = started.microseconds
                 record.isGood = isGood(value)
-                if isGood(value) { record.succeeded = started.microseconds }
+                record.succeeded = started.microseconds
                 record.result = "made by a command"
             }
             try save()

@@ -19,6 +19,9 @@ extension JobScheduler {
             case .go:
                 if state.withLock({ $0.entries[name]?.definition.kind.rule.isLeisurely }) == true {
                     surroundings.pace(worked) { isOver(name) || records[name].isPaused }
+                    // It was kept waiting, and has not worked.
+                    let now = surroundings.clock().now
+                    state.withLock { $0.entries[name]?.passed = now }
                     if isOver(name) { throw CancellationError() }
                 }
                 return

@@ -158,18 +158,28 @@ package final class JobScheduler: Sendable {
         for task in tasks { task.cancel() }
     }
 
-    /// Returns when everything has ended, after ``cancel()`` and the closing of the store, or when the time is over: a step may
-    /// hang in a disk or a mount that does not answer, and nothing ends that. Its threads are left behind then.
-    /// - Returns: the jobs that have not ended.
+    /// Returns when everything has ended, after ``cancel()`` and the closing of the store. Only what has to do with a repository
+    /// is not waited for without end: a step may hang in a mount that does not answer, and nothing ends that; it changes
+    /// nothing of the store. Whatever changes the store's volumes has ended before another process has them.
+    /// - Parameter time: for repositories' jobs.
+    /// - Returns: those that have not ended.
     package func wait(atMost time: Duration) async -> [String] {
-        let (loop, tasks) = state.withLock { ($0.loop, $0.entries.values.compactMap(\.task)) }
-        let hasEnded = await Grace.wait(atMost: time) {
-            await loop?.value
-            for task in tasks { await task.value }
+        let (loop, own, others) = state.withLock { state in
+            let entries = state.entries.values
+            return (
+                state.loop, entries.filter { $0.definition.repository == nil }.compactMap(\.task),
+                entries.filter { $0.definition.repository != nil }.compactMap(\.task)
+            )
         }
+        await loop?.value
+        for task in own { await task.value }
         threads?.stop()
-        leisure?.stop()
-        guard !hasEnded else { return [] }
+        let haveEnded = await Grace.wait(atMost: time) { for task in others { await task.value } }
+        guard !haveEnded else {
+            leisure?.stop()
+            return []
+        }
+        // Their threads stay, so that one whose step ends at last can close its repository.
         return state.withLock { state in names.filter { state.entries[$0]?.isRunning == true } }
     }
 
@@ -298,7 +308,7 @@ package final class JobScheduler: Sendable {
         guard let entry = state.withLock({ $0.entries[name] }) else { return }
         guard !entry.definition.kind.rule.isContinuous else {
             // It returned though nobody cancelled it: it begins again.
-            if !isCancelled { throw JobRefusal.ended }
+            if !isToEnd(entry.definition) { throw JobRefusal.ended }
             return end(name)
         }
         let seconds = now.seconds(since: entry.started)
@@ -310,7 +320,7 @@ package final class JobScheduler: Sendable {
             record.result = outcome.summary
             record.failures = 0
             record.error = nil
-            if outcome.isGood { record.succeeded = entry.started.microseconds }
+            if outcome.isMade { record.succeeded = entry.started.microseconds }
         }
         state.withLock { state in
             guard var entry = state.entries[name] else { return }
@@ -325,7 +335,9 @@ package final class JobScheduler: Sendable {
     }
 
     private func failed(_ name: String, _ error: any Error) {
-        guard !isCancelled else { return end(name) }
+        guard let definition = state.withLock({ $0.entries[name]?.definition }), !isToEnd(definition) else {
+            return end(name)
+        }
         let now = surroundings.clock().now
         let isStalled = state.withLock { $0.entries[name]?.isStalled } ?? false
         let text = isStalled ? surroundings.watchdog.reason : "\(error)"
@@ -356,6 +368,11 @@ package final class JobScheduler: Sendable {
     }
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
+    /// Whether it ends because the server does.
+    private func isToEnd(_ definition: JobDefinition) -> Bool {
+        definition.kind.rule.isLeisurely ? isEnding : isCancelled
+    }
+
     var isEnding: Bool { state.withLock { $0.isEnding || $0.isCancelled } }
 
     func save() throws { try records.save() }

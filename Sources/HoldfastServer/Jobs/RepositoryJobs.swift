@@ -46,12 +46,12 @@ struct RepositoryJobs: Sendable {
     /// What a run that was cut off had copied is not copied again.
     private func take(_ context: JobContext) async throws -> JobOutcome {
         // Where a repository was and is no more, its disk is not mounted: a new one would fill another disk.
-        let repository = try open(creates: context.record.begun == nil)
+        let repository = try open(creates: context.record.succeeded == nil)
         defer { repository.close() }
         let creation = SnapshotCreation(
             store, repository, named: setting.name, pace: { try context.spent($0) })
         let line = SnapshotReports.CreationLine(try await creation.run { context.progress($0) })
-        return JobOutcome(line.text, isGood: line.isComplete)
+        return JobOutcome(line.text, isGood: line.isComplete, isMade: true)
     }
 
     private func prune(_ context: JobContext) throws -> JobOutcome {

@@ -55,7 +55,8 @@ final class MetricSampler: Sendable {
         sample.rows = try store.catalogRowCounts()
         sample.affected = try store.affectedCounts()
         sample.volumes = VolumeRoom.ofVolumes(in: store)
-        sample.state = try store.inspection.stateSpace()
+        // What cannot be asked has no sample; the others have theirs.
+        sample.state = try? store.inspection.stateSpace()
         for suffix in ["", "-wal"] {
             var status = stat()
             if stat(store.catalogPath + suffix, &status) == 0 {

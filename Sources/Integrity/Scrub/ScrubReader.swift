@@ -43,8 +43,12 @@ struct ScrubReader {
     }
 
     /// One blob's replica.
+    /// - Throws: `CancellationError` when the task is cancelled in the middle of it, besides what the catalog throws.
     func blob(_ row: BlobRow) throws -> Stretch {
-        let flaws = ScanPace.run(pace) {
+        let flaws = try ScanPace.run(endedBy: { [pace] count in
+            pace(count)
+            try Task.checkCancellation()
+        }) {
             token.volume.verify(row.id, length: row.length, sha256: row.sha256, depth: .whole)
         }
         guard inspection.isInService(token) else { return Stretch(isValid: false) }

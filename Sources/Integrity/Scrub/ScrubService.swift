@@ -193,7 +193,13 @@ public final class ScrubService: Sendable {
                 ? nil : schedule.rate(bytesLeft: pass.bytesLeft, started: pass.started, at: inspection.now)
             let known = Set(try openFindings.all().keys)
             let watch = Watch(surroundings.uptime())
-            let goesOn = try await pass.step(known: known, pace: pace(rate, watch))
+            let goesOn: Bool
+            do {
+                goesOn = try await pass.step(known: known, pace: pace(rate, watch))
+            } catch is CancellationError {
+                try await pass.save()
+                return false
+            }
             // A stretch of the log is told of by nobody.
             if !watch.isTold { rest(pass.lastByteCount, since: watch.began, rate) }
             note(.scrubbing, index, pass.part)
