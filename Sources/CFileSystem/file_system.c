@@ -43,8 +43,8 @@ int holdfast_lower_thread(int niceness) {
     return setpriority(PRIO_PROCESS, 0, niceness) == 0 ? 0 : errno;
 }
 
-// A message carries this many descriptors at most; the server has two listeners.
-enum { descriptor_limit = 8 };
+// A message carries this many descriptors at most: the kernel takes 253, and all that wait count against the sender's limit of files.
+enum { descriptor_limit = 64 };
 
 int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
     if (descriptor_count < 1 || descriptor_count > descriptor_limit || count < 1) return EINVAL;
@@ -70,7 +70,7 @@ int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const
         sent = sendmsg(socket, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0) return errno;
-    // A short message of a stream socket that nobody has written to before goes out whole.
+    // A short message goes out whole on a stream socket that waits for room.
     return (size_t)sent == count ? 0 : EMSGSIZE;
 }
 

@@ -66,10 +66,11 @@ public final class Server: Sendable {
     /// Opens the store, makes the users whom the settings name, and begins to serve.
     /// - Parameters:
     ///   - listeners: what clients connect to; they stay open when the server stops.
+    ///   - kept: connections that the server before this one has left; they are taken out of it.
     ///   - takenOver: called once, on a thread that may wait, when another process is ready to take over.
     public static func start(
-        _ settings: ServerSettings, on listeners: Listeners, keys: KeyStore, logger: Logger,
-        takenOver: @escaping @Sendable (TakeoverHandover) -> Void
+        _ settings: ServerSettings, on listeners: Listeners, _ kept: KeptConnections, keys: KeyStore,
+        logger: Logger, takenOver: @escaping @Sendable (TakeoverHandover) -> Void
     ) async throws -> Server {
         let tls = try settings.tlsCertificate.flatMap { certificate in
             try settings.tlsKey.map { try TLSCertificates(certificate: certificate, key: $0, logger) }
@@ -112,7 +113,7 @@ public final class Server: Sendable {
                 domains: settings.domains,
                 isDraining: { isDraining.isSet })
             let listener = try await HTTPListener.serve(
-                listeners.s3, group: group,
+                listeners.s3, adopting: kept.s3, group: group,
                 ListenerContext(
                     responder: S3Responder(
                         service: service, metrics: metrics,
@@ -142,7 +143,7 @@ public final class Server: Sendable {
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(
-                listeners.admin, group: adminGroup,
+                listeners.admin, adopting: kept.admin, group: adminGroup,
                 ListenerContext(
                     responder: status, workers: adminWorkers, connectionLimit: 64,
                     patience: settings.admission.patience))
@@ -178,14 +179,17 @@ public final class Server: Sendable {
     }
 
     /// Lets the requests under way end, and closes the store.
-    /// - Parameter isHandedOver: another process serves in a moment, so nobody need be sent elsewhere: the server stays
-    ///   ready to the end.
-    public func stop(_ drain: Drain, isHandedOver: Bool = false) async throws {
+    /// - Parameters:
+    ///   - isHandedOver: another process serves in a moment, so nobody need be sent elsewhere: the server stays
+    ///     ready to the end.
+    ///   - kept: where connections go that are between two requests; `nil` if they are closed.
+    public func stop(_ drain: Drain, isHandedOver: Bool = false, kept: KeptConnections? = nil) async throws {
         if !isHandedOver { isDraining.set() }
         housekeeping.endLeisure()
         takeover.stop()
-        try await listener.stop(drain, keepsSocket: isHandedOver)
-        try await admin.stop(Drain(delay: .zero, deadline: .seconds(1)), keepsSocket: isHandedOver)
+        try await listener.stop(drain, keepsSocket: isHandedOver, kept: kept?.s3)
+        try await admin.stop(
+            Drain(delay: .zero, deadline: .seconds(1)), keepsSocket: isHandedOver, kept: kept?.admin)
         try await socket.stop()
         await tls?.stop()
         await accessLogs.stop()

@@ -10,8 +10,8 @@ struct ServerProcess {
     private static let lockPatience = Duration.seconds(60)
     /// What follows a handover that failed: the other process is gone, and its locks in a moment.
     private static let lockPatienceAfterFailure = Duration.seconds(10)
-    /// How long connections go on being accepted in a takeover, each answer saying that it is the last: time for those that
-    /// clients keep to come to their next request.
+    /// How long connections go on being accepted in a takeover where they cannot be handed over, those with TLS, each answer
+    /// saying that it is the last: time for those that clients keep to come to their next request.
     private static let takeoverDelay = Duration.milliseconds(2100)
     /// On a machine that has too much to do, a client that is busy may be silent for longer than one that is idle elsewhere.
     private static let takeoverSilence = Duration.seconds(2)
@@ -49,10 +49,12 @@ struct ServerProcess {
 
         let takeover = isTakingOver ? try await Takeover.begin(settings) : nil
         let listeners = try await self.listeners(takeover)
+        var kept = KeptConnections()
         if let takeover {
             try StoreFormats.requireKnown(settings)
             logger.notice("taking over from \(takeover.release)")
-            try await takeover.takeStore()
+            kept = try await takeover.takeStore()
+            logger.notice("\(takeover.release) has let the store go, and \(kept.count) connections")
             try await StoreLock.waitUntilFree(settings.store, deadline: Self.lockPatience)
         } else if try StoreDirectory.isNew(settings) {
             try StoreDirectory.create(settings)
@@ -61,7 +63,7 @@ struct ServerProcess {
         while true {
             let keys = try KeyStore(
                 stateDirectory: settings.store.stateDirectory, environment: environment)
-            let server = try await Server.start(settings, on: listeners, keys: keys, logger: logger) {
+            let server = try await Server.start(settings, on: listeners, kept, keys: keys, logger: logger) {
                 turns.continuation.yield(.takeover($0))
             }
             let reload = ReloadSignal { [logger] in
@@ -92,8 +94,9 @@ struct ServerProcess {
                 delay: Self.takeoverDelay, deadline: .seconds(settings.drainSeconds),
                 silence: Self.takeoverSilence)
             signals.hurry(drain)
-            try await server.stop(drain, isHandedOver: true)
-            if await isServed(by: handover) { return }
+            kept = KeptConnections()
+            try await server.stop(drain, isHandedOver: true, kept: handover.takesConnections ? kept : nil)
+            if await isServed(by: handover, kept) { return }
             try await StoreLock.waitUntilFree(settings.store, deadline: Self.lockPatienceAfterFailure)
         }
     }
@@ -125,9 +128,9 @@ struct ServerProcess {
         }
     }
 
-    private func isServed(by handover: TakeoverHandover) async -> Bool {
+    private func isServed(by handover: TakeoverHandover, _ kept: KeptConnections) async -> Bool {
         do {
-            if try await handover.handOver() { return true }
+            if try await handover.handOver(kept) { return true }
             logger.error("the process that took over has ended before it served: serving again")
         } catch {
             logger.error("the process that took over is gone, \(error): serving again")

@@ -34,21 +34,61 @@ def follow(server, *flags, binary=BINARY):
     old.stdout.close()
 
 
-def ask(server):
+def ask(server, **wishes):
     """Connects as a process that takes over does: the connection, what the server says, and the sockets it sends."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(60)
     connection.connect(str(server.directory / "state/takeover.sock"))
-    connection.sendall(b'{"takeover": 1, "release": "test"}\n')
-    room = array.array("i", [0] * 4)
-    data, control, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4 * len(room)))
+    connection.sendall(json.dumps({"takeover": 1, "release": "test", **wishes}).encode() + b"\n")
+    return connection, *receive(connection)
+
+
+def receive(connection):
+    """What a message says, and the sockets that come with it."""
+    data, control, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4 * 64))
     sockets = []
     for level, kind, content in control:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             numbers = array.array("i")
             numbers.frombytes(content)
             sockets += numbers
-    return connection, data, sockets
+    return data, sockets
+
+
+class Kept:
+    """A connection that its client keeps, and never makes anew."""
+
+    def __init__(self, port, path="/_holdfast/health/live"):
+        self.request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.read = self.socket.makefile("rb")
+
+    def send(self, first=0, end=None):
+        """The request, or a part of it."""
+        self.socket.sendall(self.request[first:end])
+
+    @property
+    def is_read(self):
+        """Whether a server has read all that was sent: proc_pid_net(5)."""
+        (_, port), (_, server) = self.socket.getsockname(), self.socket.getpeername()
+        lines = [line.split() for line in open("/proc/net/tcp")][1:]
+        ends = {tuple(int(end.split(":")[1], 16) for end in line[1:3]): line[4].split(":") for line in lines}
+        return int(ends[port, server][0], 16) == 0 and int(ends[server, port][1], 16) == 0
+
+    def answer(self):
+        """Whether the connection goes on after the next answer, which is good."""
+        assert self.read.readline() == b"HTTP/1.1 200 OK\r\n"
+        headers = dict(line.strip().lower().split(b": ", 1) for line in iter(self.read.readline, b"\r\n"))
+        self.read.read(int(headers[b"content-length"]))
+        return headers.get(b"connection") != b"close"
+
+    def ping(self):
+        self.send()
+        return self.answer()
+
+    def close(self):
+        self.read.close()
+        self.socket.close()
 
 
 class Load:

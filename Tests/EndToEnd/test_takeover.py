@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from certificates import Authority
 from holdfast import BINARY, Server, wait_until
-from takeover import Load, ask, follow, spawn
+from takeover import Kept, Load, ask, follow, receive, spawn
 from test_health import get, slow_put  # noqa: F401
 
 
@@ -54,6 +54,104 @@ def test_the_same_with_tls(tmp_path):
                 follow(server)
             some_more(load, 30)
         load.check()
+
+
+@pytest.fixture
+def kept(server):
+    connections = [Kept(server.port) for _ in range(150)]
+    yield connections
+    for connection in connections:
+        connection.close()
+
+
+def test_connections_that_clients_keep_go_on_in_the_next_process(server, kept):
+    """However long their clients are silent: most say nothing between the takeovers, and a few nothing before them."""
+    kept.append(Kept(int(server.admin.rsplit(":", 1)[1]), "/health/live"))
+    for connection in kept[10:]:
+        assert connection.ping()
+    for _ in range(2):
+        follow(server)
+        for connection in kept[-5:]:
+            assert connection.ping()
+    for connection in kept:
+        assert connection.ping()
+    assert server.errors.read_text().count("and 151 connections") == 2
+
+
+def test_who_asks_while_nobody_serves_is_answered_in_the_same_connection(server, kept):
+    for connection in kept:
+        assert connection.ping()
+    new = spawn(server)
+    wait_until(lambda: is_draining(server), what="the drain")
+    for connection in kept:
+        connection.send()
+    assert json.loads(new.stdout.readline())["ready"]
+    assert all(connection.answer() for connection in kept)
+    old, server.process = server.process, new
+    assert old.wait(60) == 0
+    old.stdout.close()
+    assert kept[0].ping()
+
+
+def test_a_request_that_had_begun_to_come_is_ended_where_it_began(server, slow_put):  # noqa: F811
+    """What was read of it is in the old process: the beginning of a head, and one that came behind a whole request."""
+    server.client().create_bucket(Bucket="photos")
+    half, behind = Kept(server.port), Kept(server.port)
+    slow = slow_put(server)
+    half.send(0, 20)
+    behind.socket.sendall(behind.request + behind.request[:20])
+    assert behind.answer()
+    wait_until(lambda: half.is_read, what="the half of a head in the server")
+    new = spawn(server)
+    wait_until(lambda: is_draining(server), what="the drain")
+    for connection in (half, behind):
+        connection.send(20)
+        assert connection.answer()
+    assert server.process.poll() is None
+    assert slow.finish()[0] == 200
+    assert json.loads(new.stdout.readline())["ready"]
+    old, server.process = server.process, new
+    assert old.wait(60) == 0
+    old.stdout.close()
+    for connection in (half, behind):
+        assert connection.ping()
+        connection.close()
+
+
+def test_connections_come_back_when_the_new_process_dies_before_it_serves(server, kept):
+    for connection in kept:
+        assert connection.ping()
+    connection, _, sockets = ask(server, takesConnections=True)
+    connection.sendall(b"go\n")
+    said = b""
+    while b"released\n" not in said:
+        data, more = receive(connection)
+        said += data
+        sockets += more
+    assert said.startswith(b'{"listener":"s3"}\n') and len(sockets) == 2 + 150
+    kept[0].send()
+    connection.close()
+    for number in sockets:
+        os.close(number)
+    assert kept[0].answer()
+    assert all(connection.ping() for connection in kept)
+    follow(server)
+    assert all(connection.ping() for connection in kept)
+
+
+def test_a_process_that_knows_nothing_of_connections_gets_none(server, kept):
+    """An earlier release, in a roll-back: who keeps a connection is told that it ends, or has it closed between two requests."""
+    assert kept[0].ping()
+    connection, _, sockets = ask(server)
+    connection.sendall(b"go\n")
+    wait_until(lambda: is_draining(server), what="the drain")
+    assert not kept[0].ping()
+    assert receive(connection) == (b"released\n", [])
+    assert kept[0].read.read() == b""
+    connection.close()
+    for number in sockets:
+        os.close(number)
+    follow(server)
 
 
 def test_a_request_under_way_is_ended_by_the_old_process_and_one_that_comes_waits_for_the_new(server, slow_put):  # noqa: F811

@@ -28,7 +28,7 @@ int holdfast_name_thread(const char *name);
 /// `setpriority` for the thread that calls: 0 is ordinary, 19 yields to everybody. Returns 0, or an error number.
 int holdfast_lower_thread(int niceness);
 
-/// Sends `count` bytes over a Unix stream socket with copies of 1 to 8 open descriptors (`SCM_RIGHTS`, unix(7)).
+/// Sends `count` bytes over a Unix stream socket with copies of 1 to 64 open descriptors (`SCM_RIGHTS`, unix(7)).
 /// Returns 0, or an error number.
 int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
 

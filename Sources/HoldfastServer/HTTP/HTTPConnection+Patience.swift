@@ -27,6 +27,9 @@ struct ConnectionWatch {
 
     mutating func endsRequest() { turns += 1 }
 
+    /// Of a connection that came from elsewhere.
+    mutating func wasUsed() { turns += 1 }
+
     /// A read has ended between two requests: bytes that are no part of one are the beginning of a head.
     mutating func endsRead() { if !sawPart { hasPartialHead = true } }
 
@@ -99,7 +102,7 @@ extension HTTPConnection {
     }
 
     /// Bytes that wait for the client to take them.
-    private func unsentByteCount(_ context: ChannelHandlerContext) -> Int {
+    func unsentByteCount(_ context: ChannelHandlerContext) -> Int {
         do { return try context.channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0 } catch {
             // The channel is closed: nothing waits any more.
             return 0

@@ -35,6 +35,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private var isLast = false
     /// Set while the connection is idle and its listener stops.
     private var idleEnd: Scheduled<Void>?
+    /// See ``ReadEnds``.
+    var readsEndWithRequest = true
     /// In admission's queue: HTTPConnection+Admission.swift.
     var waitingTurn: WaitingTurn?
     /// Nothing is read for a while: the client was refused.
@@ -46,8 +48,14 @@ final class HTTPConnection: ChannelInboundHandler {
     /// How long a connection of a listener that stops may be silent that is new: a handshake and a first request come first.
     /// See ``Drain/silence`` for the others.
     private static let silenceAtFirst = TimeAmount.seconds(2)
+    /// How often is looked whether a client has taken its answer, whose connection is to be handed over.
+    private static let handoverInterval = TimeAmount.milliseconds(10)
 
-    init(_ listener: ListenerContext) { self.listener = listener }
+    /// - Parameter isKept: another listener has answered requests on it before.
+    init(_ listener: ListenerContext, isKept: Bool) {
+        self.listener = listener
+        if isKept { watch.wasUsed() }
+    }
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
@@ -56,11 +64,38 @@ final class HTTPConnection: ChannelInboundHandler {
         read(context)
     }
 
-    /// Closes an idle connection of a listener that stops, unless a request comes in time.
+    /// Hands an idle connection of a listener that stops over to the next one, or closes it, unless a request comes in time.
     private func endIfIdle(_ context: ChannelHandlerContext) {
         guard case .idle = state, idleEnd == nil, listener.isStopping.load(ordering: .acquiring) else {
             return
         }
+        if let handover = listener.handover.withLock({ $0 }) {
+            // A read may be under way that brings more.
+            handOver(handover, after: .zero, context)
+        } else {
+            closeAfterSilence(context)
+        }
+    }
+
+    private func handOver(
+        _ handover: ConnectionHandover, after delay: TimeAmount, _ context: ChannelHandlerContext
+    ) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        idleEnd = context.eventLoop.scheduleTask(in: delay) {
+            let (connection, context) = bound.value
+            guard connection.unsentByteCount(context) == 0 else {
+                return connection.handOver(handover, after: Self.handoverInterval, context)
+            }
+            // What was read of a request is in this process alone, and the request is answered here when the rest comes.
+            let isWhole = connection.readsEndWithRequest && !connection.watch.hasPartialHead
+            guard isWhole, handover.take(context.channel) else {
+                return connection.closeAfterSilence(context)
+            }
+            connection.close(context)
+        }
+    }
+
+    private func closeAfterSilence(_ context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let silence = TimeAmount.nanoseconds(listener.silence.load(ordering: .relaxed))
         idleEnd = context.eventLoop.scheduleTask(in: watch.isUnused ? Self.silenceAtFirst : silence) {
@@ -191,7 +226,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// Whether the answer that begins is the last one on the connection, although it could go on: the listener stops.
     func isLastAnswer() -> Bool {
-        isLast = listener.isStopping.load(ordering: .relaxed)
+        isLast = listener.isStopping.load(ordering: .acquiring) && listener.handover.withLock { $0 == nil }
         return isLast
     }
 

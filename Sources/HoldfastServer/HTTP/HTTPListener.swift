@@ -43,6 +43,8 @@ final class ListenerContext: Sendable {
     /// See ``Drain/silence``; in nanoseconds, set before it is stopping.
     let silence = Atomic<Int64>(0)
     let isAccepting = Atomic<Bool>(true)
+    /// Set before it is stopping, if another process goes on with its connections.
+    let handover = Mutex<ConnectionHandover?>(nil)
     private let date = ReadMostly<(second: UInt64, text: String)>((0, ""))
 
     init(
@@ -243,17 +245,16 @@ final class HTTPListener: Sendable {
     var requestsInFlight: Int { context.requests.load(ordering: .relaxed) }
 
     /// Accepts from a socket; closing the listener leaves the socket as it is.
+    /// - Parameter kept: connections that another listener of the socket has left between two requests.
     static func serve(
-        _ socket: ListeningSocket, group: any EventLoopGroup, _ context: ListenerContext
+        _ socket: ListeningSocket, adopting kept: ConnectionSockets, group: any EventLoopGroup,
+        _ context: ListenerContext
     ) async throws -> HTTPListener {
         let children = ChildChannels()
         let bootstrap = ServerBootstrap(group: group)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.autoRead, value: false)
-            .childChannelOption(
-                .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 256 * 1024)
-            )
+            .childChannelOption(.recvAllocator, value: receiveSizes)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(AcceptGate(context.room))
@@ -261,39 +262,84 @@ final class HTTPListener: Sendable {
             }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let isServed = context.room.enter()
-                    channel.closeFuture.whenComplete { _ in
-                        if context.room.leave(), context.isAccepting.load(ordering: .relaxed) {
-                            channel.parent?.read()
-                        }
-                        children.remove(channel)
-                    }
-                    children.add(channel)
-                    let pipeline = channel.pipeline.syncOperations
-                    try context.tls?.configure(pipeline)
-                    guard isServed else {
-                        context.counts.refuse()
-                        return try pipeline.addHandler(RefusedConnection())
-                    }
-                    // Values of headers were validated when they became fields.
-                    try pipeline.configureHTTPServerPipeline(
-                        withErrorHandling: true, withOutboundHeaderValidation: false)
-                    try pipeline.addHandler(HTTPConnection(context))
+                    try begin(channel, context, children, acceptor: channel.parent, isKept: false)
                 }
             }
-        return HTTPListener(context, try await socket.serve(bootstrap), children, group, socket)
+        let channel = try await socket.serve(bootstrap)
+        let listener = HTTPListener(context, channel, children, group, socket)
+        await listener.adopt(kept.take())
+        return listener
+    }
+
+    private static let receiveSizes = AdaptiveRecvByteBufferAllocator(
+        minimum: 4096, initial: 16 * 1024, maximum: 256 * 1024)
+
+    /// Sets a connection up, on its event loop.
+    /// - Parameter acceptor: what accepts connections when there is room again.
+    private static func begin(
+        _ channel: any Channel, _ context: ListenerContext, _ children: ChildChannels,
+        acceptor: (any Channel)?, isKept: Bool
+    ) throws {
+        let isServed = context.room.enter()
+        channel.closeFuture.whenComplete { _ in
+            if context.room.leave(), context.isAccepting.load(ordering: .relaxed) { acceptor?.read() }
+            children.remove(channel)
+        }
+        children.add(channel)
+        let pipeline = channel.pipeline.syncOperations
+        try context.tls?.configure(pipeline)
+        guard isServed else {
+            context.counts.refuse()
+            return try pipeline.addHandler(RefusedConnection())
+        }
+        let connection = HTTPConnection(context, isKept: isKept)
+        if context.tls == nil { try pipeline.addHandler(ReadEnds(connection)) }
+        // Values of headers were validated when they became fields.
+        try pipeline.configureHTTPServerPipeline(
+            withErrorHandling: true, withOutboundHeaderValidation: false)
+        try pipeline.addHandler(connection)
+    }
+
+    /// Goes on with connections. One whose client has gone meanwhile is closed, as it would be anywhere.
+    private func adopt(_ descriptors: [Int32]) async {
+        let bootstrap = ClientBootstrap(group: group)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.recvAllocator, value: Self.receiveSizes)
+            .channelInitializer { [context, children, channel] connection in
+                connection.eventLoop.makeCompletedFuture {
+                    try Self.begin(connection, context, children, acceptor: channel, isKept: true)
+                }
+            }
+        let adopted = descriptors.map { bootstrap.withConnectedSocket($0) }
+        for connection in adopted {
+            await withCheckedContinuation { done in connection.whenComplete { _ in done.resume() } }
+        }
     }
 
     /// Makes each answer the last one of its connection, then takes no more connections, lets what is under way end until
     /// the deadline, and closes.
-    /// - Parameter keepsSocket: whoever connects afterwards waits for the next one who accepts from it, and is refused
-    ///   otherwise.
-    func stop(_ drain: Drain, keepsSocket: Bool) async throws {
+    /// - Parameters:
+    ///   - keepsSocket: whoever connects afterwards waits for the next one who accepts from it, and is refused
+    ///     otherwise.
+    ///   - kept: where connections go that are between two requests, or come to be; with it no answer is the last one, and
+    ///     nobody needs the drain's delay. `nil` if they are closed, as those with TLS are in any case: its keys are this
+    ///     process's.
+    func stop(_ drain: Drain, keepsSocket: Bool, kept: ConnectionSockets? = nil) async throws {
         context.silence.store(TimeAmount(drain.silence).nanoseconds, ordering: .relaxed)
+        let kept = context.tls == nil ? kept : nil
+        if let kept {
+            // Whoever is accepted after the look at the descriptors could not be handed over.
+            try await stopAccepting()
+            let handover = try ConnectionHandover(into: kept)
+            context.handover.withLock { $0 = handover }
+        }
         context.isStopping.store(true, ordering: .releasing)
         for child in children.all { child.pipeline.fireUserInboundEventTriggered(ListenerStops()) }
-        await drain.wait(atMost: drain.delay)
-        try await stopAccepting()
+        if kept == nil {
+            await drain.wait(atMost: drain.delay)
+            try await stopAccepting()
+        }
         if !keepsSocket { socket.close() }
         await drain.wait(atMost: drain.deadline) { [context] in
             context.room.count == 0 && context.requests.load(ordering: .relaxed) == 0

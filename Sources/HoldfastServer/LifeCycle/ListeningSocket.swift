@@ -66,30 +66,15 @@ public final class ListeningSocket: Sendable {
     /// A socket that is bound, from wherever it came; it belongs to the new object, or is closed.
     /// - Throws: ``TakeoverError`` if it is no bound TCP socket.
     convenience init(adopting descriptor: Int32) throws {
-        var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         var kind: Int32 = 0
         var kindLength = socklen_t(MemoryLayout<Int32>.size)
-        let status = withUnsafeMutablePointer(to: &storage) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
-        }
-        guard status == 0, getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &kindLength) == 0,
-            kind == Int32(SOCK_STREAM.rawValue), let address = Self.address(storage)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &kindLength) == 0,
+            kind == Int32(SOCK_STREAM.rawValue), let address = SocketAddress(of: descriptor, getsockname)
         else {
             Glibc.close(descriptor)
             throw TakeoverError("descriptor \(descriptor) is no bound TCP socket")
         }
         self.init(descriptor: descriptor, address: address)
-    }
-
-    private static func address(_ storage: sockaddr_storage) -> SocketAddress? {
-        withUnsafeBytes(of: storage) { bytes in
-            switch Int32(storage.ss_family) {
-            case AF_INET: SocketAddress(bytes.loadUnaligned(as: sockaddr_in.self))
-            case AF_INET6: SocketAddress(bytes.loadUnaligned(as: sockaddr_in6.self))
-            default: nil
-            }
-        }
     }
 
     /// A channel that accepts from the socket. Closing it leaves the socket, and who waits in its queue, as they are.

@@ -27,7 +27,7 @@ public final class Takeover: Sendable {
             guard let connection = try connect(path) else { return nil }
             try connection.requireOwner()
             try connection.setPatience(seconds: answerSeconds)
-            try connection.send(TakeoverRequest(release: Release.name))
+            try connection.send(TakeoverRequest(release: Release.name, takesConnections: true))
             guard let (line, descriptors) = try connection.receive() else {
                 throw TakeoverError("the running server refuses a takeover: its log says why")
             }
@@ -67,12 +67,20 @@ public final class Takeover: Sendable {
     }
 
     /// Tells the running server to stop, and returns when it has closed the store, or is gone.
-    public func takeStore() async throws {
+    /// - Returns: the connections that it had with clients and that are between two requests.
+    public func takeStore() async throws -> KeptConnections {
         let connection = connection
-        try await onThread("takeover") {
+        return try await onThread("takeover") {
             try connection.setPatience(seconds: 0)
             try connection.send(.go)
-            _ = try connection.receive(.released)
+            let kept = KeptConnections()
+            while let (line, descriptors) = try connection.receive(), line != TakeoverWord.released.rawValue {
+                let arrived = ConnectionSockets()
+                arrived.add(descriptors)
+                let message = try JSONDecoder().decode(TakeoverConnections.self, from: Data(line.utf8))
+                kept[message.listener].add(arrived.take())
+            }
+            return kept
         }
     }
 

@@ -16,11 +16,13 @@ public struct TakeoverError: Error, CustomStringConvertible {
 ///     (settings, keys and formats are looked at; anything wrong ends it here, and nothing has happened)
 ///     go               ─────────────────────►
 ///                                              answers what is under way, closes the store, lets its lock go
+///                      ◄─────────────────────  TakeoverConnections, with copies of as many sockets that clients keep
 ///                      ◄─────────────────────  released
 ///     (opens the store, serves)
 ///     serving          ─────────────────────►  ends
 ///
-/// Whoever connects in between waits in the queue of the sockets, which both have. If the connection ends before
+/// Whoever connects in between waits in the queue of the sockets, which both have, and who keeps a connection in that
+/// connection. If the connection ends before
 /// `serving`, the new process has failed, and the old one opens the store again. If it ends before `released`, the old one
 /// was killed, and its locks are gone with it.
 struct TakeoverRequest: Codable {
@@ -28,6 +30,8 @@ struct TakeoverRequest: Codable {
     /// Of these messages.
     var takeover = Self.version
     let release: String
+    /// Whether the process goes on with connections that clients keep; one that does not know how says nothing.
+    var takesConnections: Bool?
 }
 
 struct TakeoverOffer: Codable {
@@ -37,6 +41,16 @@ struct TakeoverOffer: Codable {
     let admin: String
     /// Why there is nothing to be had; no sockets come then.
     var refusal: String?
+}
+
+/// Goes with connections of one listener, 1 to ``limit`` of them; there are as many of these messages as it takes.
+struct TakeoverConnections: Codable {
+    enum Listener: String, Codable { case s3, admin }
+
+    /// How many descriptors one message carries.
+    static let limit = 64
+
+    let listener: Listener
 }
 
 enum TakeoverWord: String {
@@ -102,10 +116,10 @@ final class TakeoverConnection: Sendable {
     func receive() throws -> (line: String, descriptors: [Int32])? {
         var line: [UInt8] = []
         var descriptors: [Int32] = []
+        var found = [Int32](repeating: -1, count: TakeoverConnections.limit)
         do {
             while line.count < Self.lineLimit {
                 var byte: UInt8 = 0
-                var found = [Int32](repeating: -1, count: 8)
                 var count = Int32(found.count)
                 // A byte at a time: what comes behind the line stays for the next call.
                 let received = holdfast_receive_descriptors(descriptor, &byte, 1, &found, &count)

@@ -112,7 +112,7 @@ final class TakeoverSocket: Sendable {
         try connection.send(offer, descriptors: [listeners.s3.descriptor, listeners.admin.descriptor])
         try connection.setPatience(seconds: Self.preparationSeconds)
         guard try connection.receive(.go) else { return nil }
-        return TakeoverHandover(connection, release: request.release)
+        return TakeoverHandover(connection, request)
     }
 }
 
@@ -121,19 +121,28 @@ public final class TakeoverHandover: Sendable {
     private let connection: TakeoverConnection
     /// Of the other process.
     public let release: String
+    /// Whether the other process goes on with connections that clients keep.
+    public let takesConnections: Bool
 
-    init(_ connection: TakeoverConnection, release: String) {
+    init(_ connection: TakeoverConnection, _ request: TakeoverRequest) {
         self.connection = connection
-        self.release = release
+        release = request.release
+        takesConnections = request.takesConnections ?? false
     }
 
     /// Says that the store is closed and its lock free, and waits until the other process serves. That takes as long as
     /// opening the store does; whoever does not want to wait ends the other process.
+    /// - Parameter kept: copies of them are sent.
     /// - Returns: whether it serves; if not, it has ended, and the store is to be served here again.
-    public func handOver() async throws -> Bool {
+    public func handOver(_ kept: KeptConnections) async throws -> Bool {
         let connection = connection
         return try await onThread("takeover") {
             try connection.setPatience(seconds: 0)
+            for listener in [TakeoverConnections.Listener.s3, .admin] {
+                try kept[listener].forEach(atMost: TakeoverConnections.limit) {
+                    try connection.send(TakeoverConnections(listener: listener), descriptors: $0)
+                }
+            }
             try connection.send(.released)
             return try connection.receive(.serving)
         }
