@@ -9,14 +9,12 @@ statistics of the sign test).
 """
 
 import contextlib
-import math
 import subprocess
 import threading
 import time
 
-from stage import Stage, arguments, median
+from stage import PART_OF_PEAK, Stage, arguments, bounds, median
 
-PART_OF_PEAK = 1 / 3
 REPOSITORY = "kept"
 
 
@@ -97,16 +95,6 @@ class Work:
 
         with self.scrub(), Again(jobs):
             yield
-
-
-def bounds(numbers):
-    """Of the median: no narrower ones hold it with a probability of 0.95."""
-    ordered, count = sorted(numbers), len(numbers)
-    outside, rank = 2 * 0.5 ** count, 0
-    while rank < (count - 1) // 2 and outside + 2 * math.comb(count, rank + 1) * 0.5 ** count <= 0.05:
-        rank += 1
-        outside += 2 * math.comb(count, rank) * 0.5 ** count
-    return ordered[rank], ordered[-1 - rank]
 
 
 class Processors:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -14,6 +15,8 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+# At the peak any p99 is the length of a queue.
+PART_OF_PEAK = 1 / 3
 CREDENTIALS = {"HOLDFAST_ROOT_ACCESS_KEY": "bench", "HOLDFAST_ROOT_SECRET_KEY": "bench-secret-bench-secret"}
 
 
@@ -141,3 +144,13 @@ def median(numbers):
     ordered = sorted(numbers)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def bounds(numbers):
+    """Of the median: no narrower ones hold it with a probability of 0.95."""
+    ordered, count = sorted(numbers), len(numbers)
+    outside, rank = 2 * 0.5 ** count, 0
+    while rank < (count - 1) // 2 and outside + 2 * math.comb(count, rank + 1) * 0.5 ** count <= 0.05:
+        rank += 1
+        outside += 2 * math.comb(count, rank) * 0.5 ** count
+    return ordered[rank], ordered[-1 - rank]

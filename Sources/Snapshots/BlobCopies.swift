@@ -14,7 +14,7 @@ final class BlobCopies: Sendable {
     private static let threadCount = 16
     /// So many work while whoever paces the copy keeps it waiting: what is under way when it is to rest has to be little.
     private static let pacedCount = 2
-    /// For so long after one was kept waiting, somebody is there to feel it.
+    /// For so long after one was kept waiting, somebody is there to feel it; and who begins does not know yet.
     private static let caution = Duration.seconds(1)
     /// A step was kept waiting.
     private static let wait = Duration.milliseconds(2)
@@ -23,7 +23,7 @@ final class BlobCopies: Sendable {
     private let target: any Volume
     private let pace: SnapshotPace
     private let lane: any Lane
-    private let waited = Mutex<ContinuousClock.Instant?>(nil)
+    private let waited = Mutex(ContinuousClock.now)
     private let narrow = DispatchSemaphore(value: pacedCount)
     /// Blobs that the snapshot needs and that no volume has good, nor the repository.
     private let lostBlobs = Mutex<Set<BlobID>>([])
@@ -43,7 +43,7 @@ final class BlobCopies: Sendable {
     /// - Throws: what kept one from being written. That the store has one good nowhere is counted, and throws nothing.
     func copy(_ rows: [BlobRow]) throws -> CopyBatch.Report {
         let batch = CopyBatch(to: target, lane: lane) { [self] work in
-            let isNarrow = waited.withLock { $0.map { ContinuousClock.now - $0 < Self.caution } ?? false }
+            let isNarrow = waited.withLock { ContinuousClock.now - $0 < Self.caution }
             if isNarrow { narrow.wait() }
             defer { if isNarrow { narrow.signal() } }
             try work()

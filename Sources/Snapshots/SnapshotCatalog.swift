@@ -75,6 +75,9 @@ public final class SnapshotCatalog: Sendable {
         return SnapshotCatalog(catalog, path)
     }
 
+    /// Events that are applied at once: some milliseconds of work, between which it can be kept waiting.
+    private static let step: UInt64 = 128
+
     private static func follow(
         _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, _ pace: @escaping SnapshotPace
     ) throws {
@@ -83,7 +86,7 @@ public final class SnapshotCatalog: Sendable {
                 let position = try writer.reader.position()
                 let events = try log.events(
                     from: position.sequence.next,
-                    limit: Int(min(1024, last.rawValue - min(last.rawValue, position.sequence.rawValue))))
+                    limit: Int(min(step, last.rawValue - min(last.rawValue, position.sequence.rawValue))))
                 guard !events.isEmpty else { return true }
                 try writer.begin()
                 do {
