@@ -32,8 +32,8 @@ def test_the_chart_has_every_setting_and_no_other(settings):
     scalar = {name for name, line in settings.items() if "environment" in line and not name.startswith("root-")}
     sections = {name for name, line in settings.items() if "environment" not in line}
     assert set(values()["settings"]) == scalar
-    assert sections == {"users", "sinks", "repositories", "rate-limits"}
-    assert {"users", "sinks", "repositories", "rateLimits"} <= set(values())
+    assert sections == {"users", "sinks", "repositories", "job-windows", "rate-limits"}
+    assert {"users", "sinks", "repositories", "jobWindows", "rateLimits"} <= set(values())
 
 
 def test_the_charts_own_settings_are_good(tmp_path):

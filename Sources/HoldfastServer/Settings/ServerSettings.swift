@@ -77,6 +77,7 @@ public struct ServerSettings: Sendable {
     public var sinks: [SinkSetting] = []
     /// Where snapshots are taken to, by themselves. In the file only.
     public var repositories: [RepositorySetting] = []
+    package var jobWindows = JobWindows()
     /// New buckets belong to their owner alone and are blocked to the public.
     public var bucketsStartLocked = true
     /// Where the master keys are, if not in the state directory.
@@ -365,7 +366,8 @@ enum SettingsFile {
 
     /// The members that are more than text, each with a type of its own.
     static let sections = [
-        UserSetting.name, SinkSetting.name, RepositorySetting.member, RateLimitSettings.member,
+        UserSetting.name, SinkSetting.name, RepositorySetting.member, JobWindows.member,
+        RateLimitSettings.member,
     ]
 
     /// The other members, in the order of their names; `nil` for a value that is no text.

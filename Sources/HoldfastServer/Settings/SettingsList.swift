@@ -31,7 +31,7 @@ extension ServerSettings {
         let file = directory + "/" + Self.fileName
         let sections = [
             (UserSetting.name, users.map(\.name)), (SinkSetting.name, sinks.map(\.name)),
-            (RepositorySetting.member, repositories.map(\.name)),
+            (RepositorySetting.member, repositories.map(\.name)), (JobWindows.member, jobWindows.names),
             (RateLimitSettings.member, admission.rates.names),
         ].map { name, names in
             SettingLine(

@@ -38,6 +38,9 @@ extension ServerSettings {
         noting(RepositorySetting.member, file) {
             settings.repositories = try RepositorySetting.repositories(file, directory: base)
         }
+        noting(JobWindows.member, file) {
+            settings.jobWindows = try JobWindows(file, repositories: settings.repositories.map(\.name))
+        }
         noting(RateLimitSettings.member, file) { settings.admission.rates = try RateLimitSettings.load(file) }
         for name in SettingName.allCases {
             guard let value = environment[name.environmentName] else { continue }

@@ -29,6 +29,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if .Values.users -}}{{- $_ := set $settings "users" .Values.users -}}{{- end -}}
 {{- if .Values.sinks -}}{{- $_ := set $settings "sinks" .Values.sinks -}}{{- end -}}
 {{- if .Values.repositories -}}{{- $_ := set $settings "repositories" .Values.repositories -}}{{- end -}}
+{{- if .Values.jobWindows -}}{{- $_ := set $settings "job-windows" .Values.jobWindows -}}{{- end -}}
 {{- if .Values.rateLimits -}}{{- $_ := set $settings "rate-limits" .Values.rateLimits -}}{{- end -}}
 {{ toPrettyJson $settings }}
 {{- end }}
