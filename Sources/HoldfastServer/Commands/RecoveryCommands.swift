@@ -216,7 +216,8 @@ public enum RecoveryCommands {
             let plan = try WholeRestore.plan(from: repository, snapshot: name)
             let line = WholeLine(
                 dryRun: true, snapshot: name, sequence: plan.sequence, chain: plan.chain,
-                versions: plan.versions, blobs: plan.blobs, bytes: plan.blobBytes, missing: plan.lostBlobs)
+                versions: plan.versions, blobs: plan.blobs, bytes: plan.blobBytes,
+                missing: plan.lostBlobs + (plan.lostPayloads ?? 0))
             try output.line(
                 line, json: json,
                 "would make the store as it was at event \(line.sequence): \(counted(line.versions, "version")), \(counted(line.blobs, "blob")) of \(line.bytes) bytes on each volume besides the log; \(line.missing) were missing when the snapshot was taken"
