@@ -187,8 +187,8 @@ let package = Package(
         .testTarget(
             name: "FormatsTests",
             dependencies: [
-                "EventLog", "Catalog", "Encryption", "HoldfastServer", "S3", "TestSupport", grdb, logging,
-                protobuf,
+                "EventLog", "Catalog", "Encryption", "HoldfastServer", "S3", "Snapshots", "TestSupport", grdb,
+                logging, protobuf,
             ],
             swiftSettings: tested),
         .testTarget(

@@ -7,8 +7,8 @@ public struct CatchUpReport: Sendable {
     /// Events that the mirror did not hold.
     public var events: UInt64 = 0
     public var bytes: UInt64 = 0
-    /// Of those events, whose payload was good nowhere.
-    public var lostPayloads: UInt64 = 0
+    /// Of those events, the ones whose payload was good nowhere.
+    public var lostPayloads: Set<SequenceNumber> = []
 }
 
 extension EventLog {

@@ -1,3 +1,4 @@
+import Foundation
 import Model
 import Synchronization
 import Volumes
@@ -40,7 +41,8 @@ extension LogCopy {
     /// Ends the copy with an event, so that it can go on otherwise. Each segment that has events behind it goes to
     /// quarantine first, whole; the last ones first, so that what is left is a copy wherever this is cut off.
     /// - Parameter mirror: the copy, as a mirror that knows its quarantine.
-    /// - Throws: an error that is ``FileSystemError/isRetained``, before anything is changed, if the last segment is locked.
+    /// - Throws: an error that is ``FileSystemError/isRetained``, before the copy is changed, if the last segment is locked;
+    ///   what was put in quarantine stays there, and is found again when this is called again.
     package func cut(after last: SequenceNumber, reason: String, as mirror: LogMirror) throws {
         for first in state.withLock({ $0.firsts }).reversed() where first > last {
             let before = LogPosition(
@@ -75,10 +77,30 @@ extension LogCopy {
         }
     }
 
+    /// Copies a segment to quarantine, unless it stands there already: what failed behind that, and is tried again, has
+    /// nothing more to keep. Where files are locked, each copy would take its room for as long as that lasts.
     private func setAside(_ first: SequenceNumber, _ reason: String, _ mirror: LogMirror) throws {
+        let bytes = try fileSystem.contents(of: path(first))
+        var place = "\(mirror.quarantineDirectory)/log-\(first)"
+        while try fileSystem.status(of: place) != nil {
+            if isKept(bytes, of: first, at: place) {
+                // Its name may not be durable: who put it there may have ended before it was.
+                return try fileSystem.syncDirectory(mirror.quarantineDirectory)
+            }
+            place += "+"
+        }
         try mirror.quarantine(
-            try fileSystem.contents(of: path(first)), as: "log-\(first)", of: first,
-            reason: "log/\(Segment.name(first)): \(reason)")
+            bytes, as: "log-\(first)", of: first, reason: "log/\(Segment.name(first)): \(reason)")
+    }
+
+    private func isKept(_ bytes: [UInt8], of first: SequenceNumber, at place: String) -> Bool {
+        do {
+            let note = try JSONDecoder().decode(
+                QuarantineNote.self, from: Data(try fileSystem.contents(of: place + ".json")))
+            return try note.path == "log/\(Segment.name(first))" && fileSystem.contents(of: place) == bytes
+        } catch {
+            return false  // What cannot be read keeps nothing: the bytes go beside it.
+        }
     }
 
     /// Where the last segment ends, as if it were not sealed.

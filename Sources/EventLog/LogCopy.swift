@@ -152,7 +152,7 @@ public final class LogCopy: Sendable {
             try append(run, places[index])
             report.events += UInt64(run.events.count)
             report.bytes += UInt64(run.bytes.count)
-            report.lostPayloads += run.lostPayloads
+            report.lostPayloads.formUnion(run.lostPayloads)
         }
         return report
     }
@@ -162,7 +162,7 @@ public final class LogCopy: Sendable {
         var bytes: [UInt8] = []
         var offsets: [Int] = []
         var head: LogPosition
-        var lostPayloads: UInt64 = 0
+        var lostPayloads: [SequenceNumber] = []
     }
 
     private func read(
@@ -171,7 +171,7 @@ public final class LogCopy: Sendable {
         var run = Run(head: head)
         try log.forEachFrame(from: first, limit: Int(last.rawValue - first.rawValue + 1)) { frame, raw in
             _ = try Frame.decodeEvent(raw, after: run.head)
-            if !frame.hasGoodPayload(raw) { run.lostPayloads += 1 }
+            if !frame.hasGoodPayload(raw) { run.lostPayloads.append(frame.sequence) }
             run.events.append(try frame.event(raw))
             run.offsets.append(run.bytes.count)
             run.bytes.append(contentsOf: raw.prefix(frame.byteCount))

@@ -41,7 +41,7 @@ public struct SnapshotCreation: Sendable {
         public var blobs = 0
         /// Of blobs and of the log.
         public var bytes: UInt64 = 0
-        /// Events copied whose payload no mirror had good.
+        /// Events copied whose payload no mirror had good, needed or not.
         public var lostPayloads: UInt64 = 0
         /// Blobs and events that a check had found damaged or missing in the repository, and that were copied anew.
         public var mended = 0
@@ -52,8 +52,8 @@ public struct SnapshotCreation: Sendable {
     /// - Parameters:
     ///   - name: `nil` for one made of the time.
     ///   - progress: called with the part of the work that is done, from 0 to 1.
-    /// - Throws: ``SnapshotError``. What the store has lost keeps nobody from saving the rest: it is counted, and looked
-    ///   for again by the next snapshot.
+    /// - Throws: ``SnapshotError``. What the store has lost keeps nobody from saving the rest: the manifest counts it, and it
+    ///   is looked for again by the next snapshot.
     public func run(
         name: String? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> Report {
@@ -87,6 +87,11 @@ public struct SnapshotCreation: Sendable {
                 progress(Double(last.sequence.rawValue - start) / Double(total) * 0.8)
             }
         }
+        if !copied.lostPayloads.isEmpty {
+            var damage = try KnownDamage.load(repository)
+            damage.events.formUnion(copied.lostPayloads)
+            try damage.save(repository)
+        }
         let catalog = try SnapshotCatalog.make(
             repository, scratch: inspection.stateDirectory, from: parent, through: position.sequence, pace)
         // Every blob that the snapshot needs is looked for: one may have been damaged or removed in the repository since
@@ -101,7 +106,11 @@ public struct SnapshotCreation: Sendable {
         try repository.retain { retain in try catalog.forEachPage { try retain($0.map(\.id)) } }
         progress(0.9)
         let file = try catalog.save(as: name, in: repository, pace)
-        let manifest = try manifest(name, position, catalog, file, lost: copies.lost.count, parent: parent)
+        let lost = (
+            blobs: copies.lost.count,
+            payloads: try catalog.users(of: try KnownDamage.load(repository).events, repository.log)
+        )
+        let manifest = try manifest(name, position, catalog, file, lost, parent: parent)
         try repository.write(manifest)
         let unnoted = await note(manifest, position.chain)
         // It is at hand: a look at the past can begin here.
@@ -111,8 +120,8 @@ public struct SnapshotCreation: Sendable {
         progress(1)
         return Report(
             manifest: manifest, events: copied.events, blobs: blobs.blobs,
-            bytes: copied.bytes + blobs.bytes, lostPayloads: copied.lostPayloads, mended: mended,
-            unnoted: unnoted)
+            bytes: copied.bytes + blobs.bytes, lostPayloads: UInt64(copied.lostPayloads.count),
+            mended: mended, unnoted: unnoted)
     }
 
     /// Says in the store's log that the snapshot is there.
@@ -148,20 +157,22 @@ public struct SnapshotCreation: Sendable {
 
     private func manifest(
         _ name: String, _ position: LogPosition, _ catalog: SnapshotCatalog,
-        _ file: SnapshotManifest.CatalogFile, lost: Int, parent: SnapshotManifest?
+        _ file: SnapshotManifest.CatalogFile, _ lost: (blobs: Int, payloads: Int),
+        parent: SnapshotManifest?
     ) throws -> SnapshotManifest {
         let counts = try catalog.catalog.read { try $0.counts() }
         let last = try repository.log.events(from: position.sequence, limit: 1).first?.time
         let time = last ?? Timestamp(microseconds: 0)
         let created = inspection.clock()
         return SnapshotManifest(
-            format: SnapshotManifest.format, name: name, storeID: repository.storeID.description,
+            format: lost.payloads == 0 ? 1 : 2, name: name, storeID: repository.storeID.description,
             sequence: position.sequence.rawValue, chain: position.chain.description,
             time: time.description, timeMicroseconds: time.microseconds, created: created.description,
             createdMicroseconds: created.microseconds, parent: parent?.name, buckets: counts.buckets,
             versions: counts.versions, deleteMarkers: counts.deleteMarkers,
             versionBytes: counts.versionBytes, blobs: counts.blobs, blobBytes: counts.blobBytes,
-            lostBlobs: lost, catalog: file, software: Release.name)
+            lostBlobs: lost.blobs, lostPayloads: lost.payloads == 0 ? nil : lost.payloads, catalog: file,
+            software: Release.name)
     }
 }
 
@@ -186,5 +197,35 @@ extension SnapshotCatalog {
             guard let last = page.last, page.count == 512 else { return }
             after = last.id
         }
+    }
+
+    /// How many of some events carry bytes that a version needs, or a part of an upload.
+    fileprivate func users(of events: Set<SequenceNumber>, _ log: LogCopy) throws -> Int {
+        guard let first = events.min() else { return 0 }
+        return try catalog.read { reader in
+            var needed: Set<SequenceNumber> = []
+            for version in try reader.versions(carriedByAny: events.contains, from: first) {
+                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
+                    needed.insert(version.carrier(of: piece))
+                }
+            }
+            needed.formIntersection(events)
+            for sequence in events.subtracting(needed) where try isPart(sequence, log, reader) {
+                needed.insert(sequence)
+            }
+            return needed.count
+        }
+    }
+
+    /// Whether an event carries what an upload under way has as a part.
+    private func isPart(_ sequence: SequenceNumber, _ log: LogCopy, _ reader: CatalogReader) throws -> Bool {
+        let event: LoggedEvent?
+        do { event = try log.events(from: sequence, limit: 1).first } catch LogError.damaged {
+            return false  // More of it is bad than its bytes: whose they were is not known.
+        }
+        guard case .partPublished(let part)? = event?.record.change,
+            let upload = UploadID(bytes: part.uploadID)
+        else { return false }
+        return try reader.parts(upload, after: Int(part.partNumber) - 1, limit: 1).first?.sequence == sequence
     }
 }

@@ -6,7 +6,9 @@ import Volumes
 /// A snapshot, as `snapshots/NAME.json` says it: a named event of the log, with the chain hash there and the catalog
 /// as it was (`Documentation/formats.md`, "Repository").
 public struct SnapshotManifest: Codable, Sendable, Equatable {
-    static let format = 1
+    /// 2 says what the snapshot lacks of the log, and is written only where it lacks something: whoever knows 1 alone would
+    /// take it for damaged.
+    static let formats = 1...2
 
     /// The catalog as of the snapshot, compressed.
     public struct CatalogFile: Codable, Sendable, Equatable {
@@ -38,10 +40,15 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
     public let blobBytes: UInt64
     /// Of these, which no volume had good when the snapshot was taken, nor the repository.
     public let lostBlobs: Int
+    /// Events whose bytes some version or part needs and that nobody had good: absent for none, and in format 1.
+    public let lostPayloads: Int?
     public let catalog: CatalogFile
     public let software: String
 
     public var position: SequenceNumber { SequenceNumber(sequence) }
+
+    /// Whether the store had all that the snapshot is of.
+    public var isComplete: Bool { lostBlobs == 0 && lostPayloads == nil }
 
     // MARK: Names
 
@@ -74,7 +81,7 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
         return try encoder.encode(manifest)
     }
 
-    func encoded() throws -> [UInt8] {
+    package func encoded() throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let digest = SHA256.hash(Array(try Self.plain(self))).hexadecimal
@@ -82,16 +89,17 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
     }
 
     /// - Throws: ``SnapshotError/damagedManifest(path:reason:)``, also for a format that is not known.
-    static func decode(_ bytes: [UInt8], path: String) throws(SnapshotError) -> SnapshotManifest {
+    package static func decode(_ bytes: [UInt8], path: String) throws(SnapshotError) -> SnapshotManifest {
         struct Head: Decodable {
             struct Manifest: Decodable { let format: Int }
             let manifest: Manifest
         }
         do {
             let found = try JSONDecoder().decode(Head.self, from: Data(bytes)).manifest.format
-            guard found == format else {
+            guard formats.contains(found) else {
                 throw SnapshotError.damagedManifest(
-                    path: path, reason: "it has format \(found); this Holdfast knows format \(format)")
+                    path: path,
+                    reason: "it has format \(found); this Holdfast knows formats up to \(formats.upperBound)")
             }
             let sealed = try JSONDecoder().decode(Sealed.self, from: Data(bytes))
             guard SHA256.hash(Array(try plain(sealed.manifest))).hexadecimal == sealed.sha256 else {

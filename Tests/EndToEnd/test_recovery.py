@@ -262,12 +262,17 @@ def test_a_rebuild_names_what_it_leaves_out_and_is_made_with_a_volume_missing(se
     upload = s3.create_multipart_upload(Bucket="photos", Key="gap")["UploadId"]
     done = [{"PartNumber": n, "ETag": s3.upload_part(
         Bucket="photos", Key="gap", UploadId=upload, PartNumber=n, Body=os.urandom(5 * MIB))["ETag"]} for n in (1, 3)]
-    s3.complete_multipart_upload(Bucket="photos", Key="gap", UploadId=upload, MultipartUpload={"Parts": done})
+    etag = s3.complete_multipart_upload(Bucket="photos", Key="gap", UploadId=upload, MultipartUpload={"Parts": done})["ETag"]
     lose_the_log(server)
     shutil.rmtree(server.volume(3))
     for number in (1, 2):
         with open(next(path for path in server.blobs(number) if path.name == damaged), "r+b") as file:
             file.truncate(5)
+    *lines, planned = objects(server.command(
+        "rebuild", "--from-replicas", "--publish-with-gaps", "--dry-run", "--json", check=0))
+    assert planned["versions"] == 4 and planned["gapped"] == 1 and planned["incomplete"] == 0
+    (gap,) = [line for line in lines if line.get("lacking")]
+    assert gap["key"] == "gap" and not gap["incomplete"] and gap["etag"] == etag.strip('"')
     *lines, summary = objects(server.command("rebuild", "--from-replicas", "--json", check=4))
     assert summary["versions"] == 3 and summary["problems"] == 1 and summary["incomplete"] == 1
     assert [line["path"] for line in lines if "path" in line] == [f"blob {damaged}"]

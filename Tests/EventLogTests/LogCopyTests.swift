@@ -95,6 +95,35 @@ import Volumes
         #expect(try backup.contents(of: before[0]) == contents[0])
     }
 
+    /// As where it is locked, and each try would leave another copy that is locked too.
+    @Test func whatCannotBeCutYetIsSetAsideOnce() throws {
+        let (_, _, backup) = try copied()
+        let paths = try segments(backup)
+        let names = try paths.map { try #require(Segment.first(of: String($0.suffix(24)))) }.map {
+            "log-\($0)"
+        }
+        let last = try #require(Segment.first(of: String(paths[3].suffix(24))))
+        func kept() throws -> [String] {
+            try backup.files(below: "/copy/quarantine").filter { !$0.hasSuffix(".json") }.sorted()
+        }
+        let fault = backup.inject(
+            Fault(.fail(EPERM), on: [.remove, .truncate], times: nil) { $0.hasPrefix("/copy/log/") })
+        for _ in 0..<3 {
+            #expect(throws: FileSystemError.self) {
+                try copy(backup).cut(after: last, reason: "another branch", as: mirror(backup))
+            }
+            #expect(try kept() == ["/copy/quarantine/\(names[4])"])
+        }
+        // What is there and is other bytes keeps nothing of it.
+        try backup.corrupt("/copy/quarantine/\(names[4])", at: 9)
+        backup.removeFault(fault)
+        try copy(backup).cut(after: last, reason: "another branch", as: mirror(backup))
+        #expect(
+            try kept()
+                == [names[3], names[4], names[4] + "+"].map { "/copy/quarantine/\($0)" }.sorted())
+        #expect(try copy(backup).head.sequence == last)
+    }
+
     @Test func aCutThatIsCutOffLeavesACopyAndIsFinishedByAnother() throws {
         let (_, log, backup) = try copied()
         let last = SequenceNumber(3)

@@ -32,7 +32,7 @@ import Volumes
 
     private func bytes(_ seed: UInt8, _ count: Int) -> [UInt8] { [UInt8](repeating: seed, count: count) }
 
-    private func rebuild(_ started: StartedStore) throws -> RebuildReport {
+    private func rebuild(_ started: StartedStore, publishesGaps: Bool = false) throws -> RebuildReport {
         started.store.close()
         for volume in 1...3 {
             for file in try started.disk.files(below: "/volume-\(volume)/log") {
@@ -40,7 +40,8 @@ import Volumes
             }
         }
         return try ObjectStore.rebuildFromReplicas(
-            started.fixture.settings, region: "r", isDryRun: false, started.fixture.environment(started.disk))
+            started.fixture.settings, region: "r", publishesGaps: publishesGaps, isDryRun: false,
+            started.fixture.environment(started.disk))
     }
 
     private func reopened(_ started: StartedStore) async throws -> ObjectStore {
@@ -61,12 +62,14 @@ import Volumes
         let before = try started.blobs()
         let report = try rebuild(started)
         #expect(report.versions == 1 && report.multipart == 0 && report.doubtful.isEmpty)
+        #expect(report.gapped.isEmpty)
         let named = try #require(report.incomplete.first)
         #expect(report.incomplete.count == 1)
         #expect(named.bucket == "bucket" && named.key == "lost")
         #expect(named.version == version.versionID.description)
         #expect(named.parts == [1, 3] && named.gaps == [2...2])
         #expect(named.bytes == UInt64(Self.part + 70_000))
+        #expect(named.etag != nil && named.etag != version.record.etag, "which tells that a part is lost")
         #expect(
             named.blobs.map { Data($0.bytes) }
                 == [version.record.pieces[0].blobID, version.record.pieces[2].blobID])
@@ -92,6 +95,30 @@ import Volumes
         #expect(cut.size == UInt64(Self.part) && cut.record.reason.contains("is not known"))
         let ended = try store.version(started.bucket, try ObjectKey("ended"), .current)
         #expect(ended.size == UInt64(Self.part + 70_000) && !ended.record.reason.contains("is not known"))
+        store.close()
+    }
+
+    /// Nobody but its client knows that it did.
+    @Test func anObjectWhoseClientLeftNumbersOutIsPublishedIfThatIsAskedFor() async throws {
+        let started = try await StartedStore()
+        let version = try await put(
+            started, "gap", [(2, bytes(1, Self.part)), (7, bytes(2, Self.part)), (8, bytes(3, 70_000))])
+        try await put(started, "whole", [(1, bytes(4, Self.part)), (2, bytes(5, 70_000))])
+        let report = try rebuild(started, publishesGaps: true)
+        #expect(report.versions == 2 && report.incomplete.isEmpty && report.doubtful.isEmpty)
+        let named = try #require(report.gapped.first)
+        #expect(report.gapped.count == 1 && named.key == "gap")
+        #expect(named.gaps == [1...1, 3...6] && named.etag == version.record.etag)
+        let store = try await reopened(started)
+        let rebuilt = try store.version(started.bucket, try ObjectKey("gap"), .current)
+        #expect(rebuilt.record.pieces.map(\.partNumber) == [2, 7, 8])
+        #expect(rebuilt.record.etag == version.record.etag && rebuilt.size == version.size)
+        #expect(rebuilt.record.reason.contains("left out or are lost"))
+        #expect(
+            try await store.get(started.bucket, "gap")
+                == bytes(1, Self.part) + bytes(2, Self.part) + bytes(3, 70_000))
+        let whole = try store.version(started.bucket, try ObjectKey("whole"), .current)
+        #expect(!whole.record.reason.contains("left out"))
         store.close()
     }
 

@@ -46,4 +46,30 @@ import Volumes
         #expect(output.last.hasSuffix("all good"))
         started.store.close()
     }
+
+    @Test func aSnapshotThatLacksSomethingSaysSo() async throws {
+        let started = try await StartedStore()
+        let disk = SimulatedFileSystem()
+        try await started.store.put(started.bucket, "whole", [UInt8](repeating: 1, count: 70_000))
+        let repository = try Repository.open(
+            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
+            clock: started.fixture.environment(disk).clock)
+        defer { repository.close() }
+        _ = try await SnapshotCreation(started.store, repository).run(name: "one")
+        try await started.store.put(started.bucket, "lost", [UInt8](repeating: 2, count: 70_000))
+        let kept = try disk.files(below: "/backup/blobs").map { String($0.dropFirst("/backup".count)) }
+        for volume in 1...3 {
+            for path in try started.disk.files(below: "/volume-\(volume)/blobs")
+            where !kept.contains(String(path.dropFirst("/volume-1".count))) {
+                try started.disk.corrupt(path, at: 5)
+            }
+        }
+        _ = try await SnapshotCreation(started.store, repository).run(name: "two")
+        let output = Lines()
+        try SnapshotReports.show(repository, "one", json: false, output)
+        #expect(!output.last.contains("lacks"))
+        try SnapshotReports.show(repository, "two", json: false, output)
+        #expect(output.last.contains("lacks") && output.last.contains("1 blob;"))
+        started.store.close()
+    }
 }

@@ -23,19 +23,24 @@ public enum RecoveryCommands {
         let bucket: String
         let key: String
         let version: String
-        /// Whether it is left out, or published and in doubt.
+        /// Whether it is left out, or published: with gaps, in doubt, or both.
         let incomplete: Bool
+        let doubtful: Bool
         let parts: Int
         let bytes: UInt64
         /// Numbers of parts that lack, or runs of them.
         let lacking: [String]
+        /// Of one that has gaps: what its ETag was if nothing of it is lost. Not of one that is enciphered.
+        let etag: String?
         /// Of an incomplete one, which nothing else names.
         let blobs: [String]?
 
-        init(_ version: RebuildReport.PartedVersion, isIncomplete: Bool) {
+        init(_ version: RebuildReport.PartedVersion, isIncomplete: Bool, isDoubtful: Bool) {
             (bucket, key, self.version) = (version.bucket, version.key, version.version)
             (parts, bytes) = (version.parts.count, version.bytes)
             incomplete = isIncomplete
+            doubtful = isDoubtful
+            etag = version.gaps.isEmpty ? nil : version.etag
             lacking = version.gaps.map {
                 $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound) to \($0.upperBound)"
             }
@@ -45,12 +50,16 @@ public enum RecoveryCommands {
         var text: String {
             let place = "\(bucket)/\(key), version \(version)"
             let there = "\(counted(parts, "part")) of \(bytes) bytes"
+            let doubt = "whether a last part of up to 64 KiB followed is not known"
+            guard !lacking.isEmpty else { return "in doubt: \(place): it has \(there); \(doubt)" }
+            let nothing = "of its parts \(lacking.joined(separator: ", ")) there is nothing"
+            let known = etag.map { "; if its client left these out, its ETag was \($0)" } ?? ""
             guard incomplete else {
                 return
-                    "in doubt: \(place): it has \(there); whether a last part of up to 64 KiB followed is not known"
+                    "WITH GAPS: \(place): \(nothing); its \(there) are published\(known)\(doubtful ? "; \(doubt)" : "")"
             }
             return
-                "INCOMPLETE: \(place): of its parts \(lacking.joined(separator: ", ")) there is nothing; its \(there) are not published and stay where they are"
+                "INCOMPLETE: \(place): \(nothing); its \(there) are not published, and a check that repairs moves them to quarantine\(known)"
         }
     }
 
@@ -65,6 +74,7 @@ public enum RecoveryCommands {
         let enciphered: Int
         let problems: Int
         let incomplete: Int
+        let gapped: Int
         let doubtful: Int
         let unknown: [String]
     }
@@ -72,17 +82,24 @@ public enum RecoveryCommands {
     /// `holdfast rebuild --from-replicas`.
     /// - Returns: the exit status.
     public static func rebuild(
-        _ settings: ServerSettings, dryRun: Bool, json: Bool, _ output: any CommandOutput
+        _ settings: ServerSettings, publishesGaps: Bool, dryRun: Bool, json: Bool,
+        _ output: any CommandOutput
     ) throws -> Int32 {
         let report = try ObjectStore.rebuildFromReplicas(
-            settings.store, region: settings.region, isDryRun: dryRun)
+            settings.store, region: settings.region, publishesGaps: publishesGaps, isDryRun: dryRun)
         for problem in report.problems {
             let line = ProblemLine(path: problem.path, reason: problem.reason)
             try output.line(line, json: json, "left out: \(line.path): \(line.reason)".printable)
         }
+        let doubtful = Set(report.doubtful)
         let parted =
-            report.doubtful.map { PartedLine($0, isIncomplete: false) }
-            + report.incomplete.map { PartedLine($0, isIncomplete: true) }
+            report.doubtful.filter(\.gaps.isEmpty).map {
+                PartedLine($0, isIncomplete: false, isDoubtful: true)
+            }
+            + report.gapped.map {
+                PartedLine($0, isIncomplete: false, isDoubtful: doubtful.contains($0))
+            }
+            + report.incomplete.map { PartedLine($0, isIncomplete: true, isDoubtful: false) }
         for line in parted { try output.line(line, json: json, line.text.printable) }
         for bucket in report.buckets {
             let line = BucketLine(
@@ -97,13 +114,18 @@ public enum RecoveryCommands {
             dryRun: dryRun, buckets: report.buckets.count, versions: report.versions, bytes: report.bytes,
             blobs: report.blobs, multipart: report.multipart, enciphered: report.enciphered,
             problems: report.problems.count, incomplete: report.incomplete.count,
-            doubtful: report.doubtful.count, unknown: RebuildReport.unknown)
+            gapped: report.gapped.count, doubtful: report.doubtful.count, unknown: RebuildReport.unknown)
         try output.line(
             line, json: json,
-            "\(dryRun ? "would rebuild" : "rebuilt") \(counted(line.versions, "version")) of \(line.bytes) bytes in \(counted(line.buckets, "bucket")); \(line.multipart) of parts, \(line.doubtful) of them in doubt, \(line.enciphered) enciphered; \(line.incomplete) incomplete and not published, \(counted(line.problems, "blob")) left out"
+            "\(dryRun ? "would rebuild" : "rebuilt") \(counted(line.versions, "version")) of \(line.bytes) bytes in \(counted(line.buckets, "bucket")); \(line.multipart) of parts, \(line.gapped) of them with gaps and \(line.doubtful) in doubt, \(line.enciphered) enciphered; \(line.incomplete) incomplete and not published, \(counted(line.problems, "blob")) left out"
         )
         let status: Int32 = report.incomplete.isEmpty ? 0 : 4
         guard !json else { return status }
+        if !report.incomplete.isEmpty {
+            try output.line(
+                "Before 'holdfast fsck --repair', see to what is incomplete: Documentation/recovery.md, \"Only blob files are left\"."
+            )
+        }
         try output.line("What no replica tells:")
         for sentence in line.unknown { try output.line("- \(sentence)") }
         return status
@@ -194,7 +216,8 @@ public enum RecoveryCommands {
             let plan = try WholeRestore.plan(from: repository, snapshot: name)
             let line = WholeLine(
                 dryRun: true, snapshot: name, sequence: plan.sequence, chain: plan.chain,
-                versions: plan.versions, blobs: plan.blobs, bytes: plan.blobBytes, missing: plan.lostBlobs)
+                versions: plan.versions, blobs: plan.blobs, bytes: plan.blobBytes,
+                missing: plan.lostBlobs + (plan.lostPayloads ?? 0))
             try output.line(
                 line, json: json,
                 "would make the store as it was at event \(line.sequence): \(counted(line.versions, "version")), \(counted(line.blobs, "blob")) of \(line.bytes) bytes on each volume besides the log; \(line.missing) were missing when the snapshot was taken"

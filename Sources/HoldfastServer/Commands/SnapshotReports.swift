@@ -55,14 +55,20 @@ public enum SnapshotReports {
             "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(mended)")\(losses)\(unnoted.map { "; the store's log does not say so: \($0)" } ?? "")"
         }
 
-        private var losses: String {
-            let lost = snapshot.lostBlobs + Int(lostPayloads)
-            return lost == 0
-                ? "" : "; not in it, because no volume has them good: \(lost) blobs or payloads of events"
-        }
+        var isComplete: Bool { snapshot.isComplete }
 
-        /// Whether the store had all that the snapshot is of.
-        var isComplete: Bool { snapshot.lostBlobs == 0 && lostPayloads == 0 }
+        private var losses: String {
+            snapshot.isComplete
+                ? "" : "; not in it, because no volume has them good: \(SnapshotReports.losses(snapshot))"
+        }
+    }
+
+    private static func losses(_ manifest: SnapshotManifest) -> String {
+        let payloads = manifest.lostPayloads ?? 0
+        var parts: [String] = []
+        if manifest.lostBlobs > 0 { parts.append(counted(manifest.lostBlobs, "blob")) }
+        if payloads > 0 { parts.append("the bytes of \(counted(payloads, "event"))") }
+        return parts.joined(separator: " and ")
     }
 
     public static func list(_ repository: Repository, json: Bool, _ output: any CommandOutput) throws {
@@ -93,6 +99,10 @@ public enum SnapshotReports {
               \(counted(manifest.buckets, "bucket")), \(counted(manifest.versions, "version")) of \(manifest.versionBytes) bytes, \(counted(manifest.deleteMarkers, "delete marker"))
               \(counted(manifest.blobs, "blob")) of \(manifest.blobBytes) bytes
             """)
+        guard !manifest.isComplete else { return }
+        try output.line(
+            "  it lacks what nobody had good when it was taken: \(losses(manifest)); 'holdfast snapshot verify' names what is not there now"
+        )
     }
 
     private struct MendingLine: Encodable {

@@ -6,14 +6,15 @@ import Volumes
 
 /// What making a log of the replicas came to.
 public struct RebuildReport: Sendable {
-    /// A file that is part of nothing that was rebuilt. It stays where it is.
+    /// A file that is part of nothing that was rebuilt. It stays where it is, until a check that repairs takes it for an
+    /// orphan and moves it to quarantine.
     public struct Problem: Sendable, Equatable {
         public let path: String
         public let reason: String
     }
 
     /// A version of several parts.
-    public struct PartedVersion: Sendable, Equatable {
+    public struct PartedVersion: Sendable, Hashable {
         public let bucket: String
         public let key: String
         /// As it is named on the wire where the bucket keeps versions.
@@ -23,6 +24,8 @@ public struct RebuildReport: Sendable {
         public let blobs: [BlobID]
         /// Of these.
         public let bytes: UInt64
+        /// That the version had if these are all its parts; `nil` for one that is enciphered.
+        public let etag: String?
 
         /// Numbers below the last one that no part has: from one to another.
         public var gaps: [ClosedRange<Int>] { Self.gaps(between: parts) }
@@ -46,8 +49,10 @@ public struct RebuildReport: Sendable {
     public internal(set) var multipart = 0
     public internal(set) var enciphered = 0
     public internal(set) var problems: [Problem] = []
-    /// Versions of which parts lack. They are not published, and their blobs stay where they are.
+    /// Versions of which parts lack. They are not published, and their blobs are as those of a ``Problem``.
     public internal(set) var incomplete: [PartedVersion] = []
+    /// The same, where it was asked that they be published: as if their clients had left the numbers out.
+    public internal(set) var gapped: [PartedVersion] = []
     /// Versions that were published and that a last part may lack which stood in the log.
     public internal(set) var doubtful: [PartedVersion] = []
 
@@ -58,7 +63,7 @@ public struct RebuildReport: Sendable {
     public static let unknown = [
         "objects up to 64 KiB stood in the log, and are gone",
         "a last part up to 64 KiB of an object put in parts stood in the log too, and nothing tells whether there was one: the object ends without it. One whose last part here is smaller than 5 MiB, and than the others, had none",
-        "an object between whose parts numbers lack is not there: a part is lost, or its client left numbers out",
+        "whether a number that lacks between an object's parts is that of a lost part or was left out by its client: such objects are there only if that was asked for",
         "objects that were deleted or overwritten, and whose space was not given back yet, are there again",
         "tags, retention, legal holds and access that were changed after the upload are as they were uploaded",
         "buckets have no settings: policies, lifecycle, default encryption, object lock, access control",
@@ -85,6 +90,8 @@ struct LogRebuild {
     let environment: StoreEnvironment
     /// Of buckets: no replica tells.
     let region: String
+    /// Whether versions between whose parts numbers lack are published: no replica tells how many parts there were.
+    let publishesGaps: Bool
 
     /// - Throws: ``StoreError/invalidState(_:)`` if a volume has a log.
     func run(isDryRun: Bool) throws -> RebuildReport {
@@ -123,7 +130,7 @@ struct LogRebuild {
         let isCutOff = try volumes.contains { try environment.fileSystem.status(of: beside($0)) != nil }
         let begun = try volumes.filter(hasLog)
         if !begun.isEmpty, !isCutOff { throw StoreError.invalidState(Self.refusal(begun)) }
-        let census = try ReplicaCensus(of: volumes, storeID: storeID)
+        let census = try ReplicaCensus(of: volumes, storeID: storeID, publishesGaps: publishesGaps)
         let (report, records) = plan(census)
         if !isDryRun {
             for volume in volumes { try keepIncoming(of: volume) }
@@ -178,6 +185,7 @@ struct LogRebuild {
         report.blobs = census.blobs
         report.problems = census.problems
         report.incomplete = census.incomplete
+        report.gapped = census.gapped
         report.doubtful = census.doubtful
         var keys: [String: Set<ObjectKey>] = [:]
         var versioned = Set<String>()
@@ -288,14 +296,18 @@ struct LogRebuild {
 
 extension ObjectStore {
     /// Makes the log of a store that is not running anew, when every mirror of it is lost and blobs are left.
-    /// - Parameter region: of the buckets.
+    /// - Parameters:
+    ///   - region: of the buckets.
+    ///   - publishesGaps: takes numbers that lack between an object's parts for ones that its client left out.
     /// - Throws: ``StoreError``, ``VolumeError``.
     public static func rebuildFromReplicas(
-        _ settings: StoreSettings, region: String, isDryRun: Bool, _ environment: StoreEnvironment = .real
+        _ settings: StoreSettings, region: String, publishesGaps: Bool = false, isDryRun: Bool,
+        _ environment: StoreEnvironment = .real
     ) throws -> RebuildReport {
         let lock = try StoreLock.take(settings, environment)
         defer { lock.close() }
-        return try LogRebuild(settings: settings, environment: environment, region: region)
-            .run(isDryRun: isDryRun)
+        let rebuild = LogRebuild(
+            settings: settings, environment: environment, region: region, publishesGaps: publishesGaps)
+        return try rebuild.run(isDryRun: isDryRun)
     }
 }

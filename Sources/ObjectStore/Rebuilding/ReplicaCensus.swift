@@ -16,11 +16,14 @@ struct ReplicaCensus {
     private(set) var versions: [Key: [UInt32: EventBlobDescriptor]] = [:]
     /// A descriptor has its part's number and not how many there were: what lacks between others is all that shows.
     private(set) var incomplete: [RebuildReport.PartedVersion] = []
+    /// Those in their place, if they are to be published.
+    private(set) var gapped: [RebuildReport.PartedVersion] = []
     private(set) var doubtful: [RebuildReport.PartedVersion] = []
     private(set) var blobs = 0
     private(set) var problems: [RebuildReport.Problem] = []
 
-    init(of volumes: [DirectoryVolume], storeID: StoreID) throws {
+    /// - Parameter publishesGaps: takes numbers that lack between a version's parts for ones that its client left out.
+    init(of volumes: [DirectoryVolume], storeID: StoreID, publishesGaps: Bool) throws {
         for byte in UInt8.min...UInt8.max {
             var seen = Set<BlobID>()
             var flawed: [BlobID: String] = [:]
@@ -41,16 +44,18 @@ struct ReplicaCensus {
         }
         for (key, parts) in versions {
             guard let version = Self.parted(key, parts) else { continue }
-            if !version.gaps.isEmpty {
+            if !version.gaps.isEmpty, !publishesGaps {
                 // Published means complete (DESIGN invariant 2).
                 versions[key] = nil
                 incomplete.append(version)
-            } else if Self.isEndInDoubt(parts) {
-                doubtful.append(version)
+                continue
             }
+            if !version.gaps.isEmpty { gapped.append(version) }
+            if Self.isEndInDoubt(parts) { doubtful.append(version) }
         }
-        incomplete.sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
-        doubtful.sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
+        for list in [\Self.incomplete, \Self.gapped, \Self.doubtful] {
+            self[keyPath: list].sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
+        }
     }
 
     /// - Returns: `nil` for a version that was put whole.
@@ -63,7 +68,13 @@ struct ReplicaCensus {
             bucket: key.bucket, key: key.key.rawValue, version: version.description,
             parts: found.map { Int($0.key) },
             blobs: found.compactMap { BlobID(bytes: $0.value.blobID) },
-            bytes: found.reduce(0) { $0 + contentLength($1.value) })
+            bytes: found.reduce(0) { $0 + contentLength($1.value) },
+            etag: found.contains { $0.value.hasEncryption } ? nil : etag(of: found.map(\.value)))
+    }
+
+    /// - Parameter parts: in order.
+    private static func etag(of parts: [EventBlobDescriptor]) -> String {
+        "\(MD5.hash(parts.flatMap { Array($0.md5) }).hexadecimal)-\(parts.count)"
     }
 
     /// Whether another part may have followed that stood in the log: a part that is smaller than one that others may
@@ -129,15 +140,15 @@ struct ReplicaCensus {
         record.pieces = blobs.map(piece)
         record.size = blobs.reduce(0) { $0 + contentLength($1) }
         let isWhole = blobs.count == 1 && last.partNumber == 0
-        record.etag =
-            isWhole
-            ? Array(last.md5).hexadecimal
-            : "\(MD5.hash(blobs.flatMap { Array($0.md5) }).hexadecimal)-\(blobs.count)"
+        record.etag = isWhole ? Array(last.md5).hexadecimal : etag(of: blobs)
         if isWhole { record.checksums = last.checksums }
         let isDoubtful = isEndInDoubt(
             Dictionary(blobs.map { ($0.partNumber, $0) }, uniquingKeysWith: { $1 }))
+        let isGapped = !RebuildReport.PartedVersion.gaps(between: blobs.map { Int($0.partNumber) }).isEmpty
         record.reason =
             "rebuilt from its replicas"
+            + (isGapped
+                ? "; whether the numbers that its parts lack were left out or are lost is not known" : "")
             + (isDoubtful ? "; whether a last part followed that stood in the log is not known" : "")
         return record
     }
