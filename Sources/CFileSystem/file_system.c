@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -40,7 +41,12 @@ int holdfast_name_thread(const char *name) {
 
 int holdfast_lower_thread(int niceness) {
     // On Linux a priority is a thread's, and 0 is the one that calls.
-    return setpriority(PRIO_PROCESS, 0, niceness) == 0 ? 0 : errno;
+    if (setpriority(PRIO_PROCESS, 0, niceness) != 0) return errno;
+    // Since 6.6 the kernel lets a thread of any niceness run on for a millisecond or more when another wakes; one of this policy
+    // makes room at once. Where a sandbox forbids it, niceness has to do.
+    struct sched_param none = {.sched_priority = 0};
+    if (niceness == 19) (void)sched_setscheduler(0, SCHED_IDLE, &none);
+    return 0;
 }
 
 // A message carries this many descriptors at most: the kernel takes 253, and all that wait count against the sender's limit of files.

@@ -15,8 +15,8 @@ public protocol Lane: Sendable {
 
 /// What a lane is to be like.
 public struct LaneShape: Sendable {
-    /// How much the threads of those who have time yield: of processors that are busy they get a sixtieth of what another
-    /// thread does.
+    /// How much the threads of those who have time yield: of processors that are busy they get hardly anything, and none keeps
+    /// one that another thread wants.
     public static let leisurely: Int32 = 19
 
     public var name: String

@@ -30,8 +30,11 @@ import Volumes
         let lane = ThreadLane(LaneShape("check", capacity: 1, niceness: LaneShape.leisurely))
         defer { lane.finish() }
         // Of the thread that asks, on Linux.
-        let found = try await lane.run { getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) }
-        #expect(found == LaneShape.leisurely)
+        let (niceness, policy) = try await lane.run {
+            (getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0), sched_getscheduler(0))
+        }
+        #expect(niceness == LaneShape.leisurely)
+        #expect(policy == 5, "SCHED_IDLE, which Glibc does not pass on")
     }
 
     @Test func aFullQueueRefuses() async throws {

@@ -25,7 +25,8 @@ int holdfast_drop_cache(int descriptor);
 /// `pthread_setname_np` for the thread that calls. Returns 0, or an error number for more than 15 bytes.
 int holdfast_name_thread(const char *name);
 
-/// `setpriority` for the thread that calls: 0 is ordinary, 19 yields to everybody. Returns 0, or an error number.
+/// `setpriority` for the thread that calls: 0 is ordinary, 19 yields to everybody, at once (`SCHED_IDLE`, sched(7)). Returns 0, or an
+/// error number.
 int holdfast_lower_thread(int niceness);
 
 /// Sends `count` bytes over a Unix stream socket with copies of 1 to 64 open descriptors (`SCM_RIGHTS`, unix(7)).
