@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -122,6 +123,10 @@ int holdfast_peer_user(int socket, uint32_t *user) {
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return errno;
     *user = credentials.uid;
     return 0;
+}
+
+int holdfast_bound_free_memory(int map_from, int keep, int arenas) {
+    return mallopt(M_MMAP_THRESHOLD, map_from) && mallopt(M_TRIM_THRESHOLD, keep) && mallopt(M_ARENA_MAX, arenas) ? 0 : -1;
 }
 
 int holdfast_clock_is_synchronised(void) {

@@ -73,6 +73,7 @@ extension EventLog {
         guard let index = offsets.firstIndex(where: { UInt64($0) * 8 == active.end }) else { return nil }
         let from = SequenceNumber(active.first.rawValue + UInt64(index))
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(Int(end - active.end))
         let count = head.sequence.rawValue - from.rawValue + 1
         try forEachBatch(from: from, limit: Int(count), before) { frame, raw in
             bytes.append(contentsOf: raw.prefix(frame.byteCount))
@@ -221,6 +222,8 @@ extension EventLog {
         _ mirror: LogMirror, _ place: SegmentPlace, last: SequenceNumber, isActive: Bool
     ) throws -> UInt64 {
         var bytes = Segment.Header(storeID: storeID, first: place.first, chain: place.chain).encoded()
+        // Once, and not again and again as it grows: what is reserved takes memory where it is written.
+        bytes.reserveCapacity(settings.segmentByteCount)
         var offsets: [UInt32] = []
         let count = Int(last.rawValue + 1 - place.first.rawValue)
         try forEachChainedFrame(of: place, limit: count) { frame, raw in

@@ -42,6 +42,9 @@ struct ServerProcess {
         if let reason = OpenFileLimit.raise() {
             logger.warning("the limit of open files stays as it is: \(reason)")
         }
+        if !FreeMemory.bound() {
+            logger.warning("the C library refuses a bound: memory that is free stays with the process")
+        }
         let turns = AsyncStream.makeStream(of: Turn.self, bufferingPolicy: .bufferingOldest(16))
         let signals = StopSignals { turns.continuation.yield(.signal) }
         defer { signals.stop() }

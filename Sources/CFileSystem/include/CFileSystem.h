@@ -41,6 +41,11 @@ ssize_t holdfast_receive_descriptors(int socket, void *bytes, size_t count, int 
 /// (`SO_PEERCRED`). Returns 0, or an error number.
 int holdfast_peer_user(int socket, uint32_t *user);
 
+/// Sets from which size on memory is asked of the kernel and given back to it at once (`M_MMAP_THRESHOLD`), how much that is
+/// free at the end of an arena may stay with the process (`M_TRIM_THRESHOLD`), both in bytes and from now on fixed, and how many
+/// arenas there may be (`M_ARENA_MAX`): mallopt(3). Returns 0, or -1 if the C library refuses one of them.
+int holdfast_bound_free_memory(int map_from, int keep, int arenas);
+
 /// Whether something keeps the machine's clock right, as far as the kernel knows (`adjtimex`): 1 or 0, or -1 with `errno`.
 int holdfast_clock_is_synchronised(void);
 
