@@ -33,7 +33,7 @@ extension StatusResponder {
         }
         page.gauge(
             "holdfast_snapshot_age_seconds",
-            "How long ago the newest snapshot was begun; before the first, how long it is to be taken.",
+            "How long ago the newest snapshot was begun; before the first, how long snapshots have had a schedule.",
             repositories(.snapshot) { status in
                 status.record.lastMade.map { now.seconds(since: Timestamp(microseconds: $0)) }
             })
