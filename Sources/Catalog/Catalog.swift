@@ -22,31 +22,14 @@ public final class Catalog: Sendable {
     private let session: WritingSession
 
     /// Opens the catalog, or creates it with nothing in it.
-    /// - Throws: ``CatalogError`` if it is of another store, or of a schema that is not known.
+    /// - Throws: ``CatalogError`` if it is no database, of another store, or of a schema that is not known.
     public init(path: String, storeID: StoreID, readers: Int) throws {
         precondition(readers > 0, "a catalog has a reader")
         self.path = path
-        let writer = try CatalogConnection(path: path, isReader: false)
-        self.writer = writer
-        try writer.use { database in
-            let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
-            guard version <= CatalogSchema.version else {
-                throw CatalogError.unknownSchema(path: path, found: version)
-            }
-            if version < CatalogSchema.version {
-                try database.inTransaction {
-                    try CatalogSchema.migrate(database, from: version)
-                    if version == 0 {
-                        try database.execute(
-                            sql: "INSERT INTO meta VALUES (1, ?, 0, ?, 0)",
-                            arguments: [Data(storeID.bytes), Data(ChainHash.genesis.bytes)])
-                    }
-                    return .commit
-                }
-            }
-            guard try Data.fetchOne(database, sql: "SELECT store FROM meta") == Data(storeID.bytes) else {
-                throw CatalogError.foreignStore(path: path)
-            }
+        writer = try CatalogError.naming(path) {
+            let writer = try CatalogConnection(path: path, isReader: false)
+            try writer.use { try Self.prepare($0, path: path, storeID: storeID) }
+            return writer
         }
         session = WritingSession(
             statements: try writer.prepare(), changes: try writer.withRawConnection(HotChanges.init),
@@ -59,16 +42,40 @@ public final class Catalog: Sendable {
         free = DispatchSemaphore(value: readers)
     }
 
+    /// Brings the tables to the schema that is known, and sees that they are the store's.
+    private static func prepare(_ database: Database, path: String, storeID: StoreID) throws {
+        let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+        guard version <= CatalogSchema.version else {
+            throw CatalogError.unknownSchema(path: path, found: version)
+        }
+        if version < CatalogSchema.version {
+            try database.inTransaction {
+                try CatalogSchema.migrate(database, from: version)
+                if version == 0 {
+                    try database.execute(
+                        sql: "INSERT INTO meta VALUES (1, ?, 0, ?, 0)",
+                        arguments: [Data(storeID.bytes), Data(ChainHash.genesis.bytes)])
+                }
+                return .commit
+            }
+        }
+        guard try Data.fetchOne(database, sql: "SELECT store FROM meta") == Data(storeID.bytes) else {
+            throw CatalogError.foreignStore(path: path)
+        }
+    }
+
     /// The last event that the catalog in a file has applied; `nil` if it is of another store, or there is none. Nothing of
     /// the file changes, not even by what closing it for good would write.
     /// - Throws: if it cannot be read.
     public static func appliedThrough(path: String, storeID: StoreID) throws -> SequenceNumber? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
-        return try CatalogConnection(path: path, isReader: true).use { database in
-            guard let row = try Row.fetchOne(database, sql: "SELECT store, sequence FROM meta"),
-                row[0] as Data == Data(storeID.bytes)
-            else { return nil }
-            return SequenceNumber(UInt64(row[1] as Int64))
+        return try CatalogError.naming(path) {
+            try CatalogConnection(path: path, isReader: true).use { database in
+                guard let row = try Row.fetchOne(database, sql: "SELECT store, sequence FROM meta"),
+                    row[0] as Data == Data(storeID.bytes)
+                else { return nil }
+                return SequenceNumber(UInt64(row[1] as Int64))
+            }
         }
     }
 
@@ -76,8 +83,10 @@ public final class Catalog: Sendable {
     /// - Throws: if it cannot be read.
     public static func schema(path: String) throws -> Int? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
-        return try CatalogConnection(path: path, isReader: true).use { database in
-            try Int.fetchOne(database, sql: "PRAGMA user_version")
+        return try CatalogError.naming(path) {
+            try CatalogConnection(path: path, isReader: true).use { database in
+                try Int.fetchOne(database, sql: "PRAGMA user_version")
+            }
         }
     }
 

@@ -77,6 +77,11 @@ public final class Server: Sendable {
         }
         let store = try await ObjectStore.open(settings.store)
         for note in store.opening.log.notes { logger.notice("opening: \(note)") }
+        if let flaw = store.opening.catalogFlaw {
+            logger.warning(
+                "\(settings.store.catalogPath) was computed anew from \(store.opening.eventsReplayed) events of the log: \(flaw)"
+            )
+        }
         store.startMaintenance()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let workers = WorkerPool(threads: settings.workers)

@@ -102,11 +102,11 @@ public struct StoreCheck: Sendable {
             finding.sequence = tail.sequence
             findings.append(finding)
         }
-        if store.opening.catalogWasRebuilt {
+        if let flaw = store.opening.catalogFlaw {
             findings.append(
                 Finding(
                     .damagedCatalog, volume: 0, path: "state/catalog.sqlite",
-                    evidence: "it could not be read, or was not of this log",
+                    evidence: flaw,
                     repair: "compute it from the log"))
         }
         for (volume, id) in store.opening.unpublishedBlobs {

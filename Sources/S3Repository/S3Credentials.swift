@@ -1,13 +1,13 @@
 import Foundation
 import Volumes
 
-/// Whom an endpoint is asked as: from a file that only its owner may read, or from the environment.
+/// Whom an endpoint is asked as: from a file that others may not read (``SecretFile``), or from the environment.
 ///
 /// The file is JSON, `{"access-key": "…", "secret-key": "…", "session-token": "…"}`; the variables are
 /// `HOLDFAST_S3_ACCESS_KEY` and `HOLDFAST_S3_SECRET_KEY`, else `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
 /// `AWS_SESSION_TOKEN`.
 package struct S3Credentials: Sendable {
-    let accessKey: String
+    package let accessKey: String
     let secretKey: String
     let sessionToken: String?
 
@@ -51,16 +51,17 @@ package struct S3Credentials: Sendable {
     }
 
     private static func read(_ path: String) throws -> S3Credentials {
-        let fileSystem = RealFileSystem()
-        guard let status = try fileSystem.status(of: path), status.kind == .file else {
+        guard let file = try SecretFile(at: path), file.kind == .file else {
             throw S3LocationError("there is no file of credentials at \(path)")
         }
-        guard status.permissions & 0o077 == 0 else {
-            throw S3LocationError("others may read \(path): its mode must be 0600")
+        guard file.isPrivate else {
+            throw S3LocationError(
+                "others may read \(path): its mode must be 0600 at most, or 0640 if root owns it")
         }
         let document: Document
         do {
-            document = try JSONDecoder().decode(Document.self, from: Data(try fileSystem.contents(of: path)))
+            document = try JSONDecoder().decode(
+                Document.self, from: Data(try RealFileSystem().contents(of: path)))
         } catch is DecodingError {
             // Not what the decoder says: it may repeat what it read.
             throw S3LocationError("\(path) is not {\"access-key\": …, \"secret-key\": …}")

@@ -5,9 +5,13 @@ import Model
 import ObjectStore
 import Volumes
 
-/// A restore that is only practised: objects of a snapshot, taken at random, are brought out of the repository to scratch
-/// files, read again from there, and compared with the digests that the log has of them. It needs neither the store nor
-/// any key: of what is enciphered, the ciphertext is compared.
+/// A restore that is only practised: objects of a snapshot, taken at random, are brought out of the repository, compared
+/// with the digests that the log has of them, written to scratch files and read again from there. It needs neither the
+/// store nor any key: of what is enciphered, the ciphertext is compared.
+///
+/// SHA-256 is computed once, of the bytes as they come: what differs is the repository's fault. What is read from scratch
+/// is compared with what was written there by CRC32C, which costs next to nothing: what differs then is that disk's fault,
+/// ends the drill, and says nothing of the repository.
 public struct SnapshotDrill {
     public struct Failure: Codable, Sendable, Equatable {
         public let bucket: String
@@ -30,9 +34,10 @@ public struct SnapshotDrill {
 
     private let repository: Repository
     private let scratch: String
+    private let fileSystem: any FileSystem
     private let pace: @Sendable (Int) throws -> Void
 
-    /// Who paces the drill has ended it: that says nothing of the object.
+    /// Who paces the drill has ended it, or the scratch disk has: that says nothing of the object.
     private struct Ended: Error { let reason: any Error }
 
     /// - Parameters:
@@ -42,9 +47,18 @@ public struct SnapshotDrill {
         _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
         pace: @escaping @Sendable (Int) throws -> Void = { _ in }
     ) {
+        self.init(repository, scratch: scratch, on: RealFileSystem(), pace: pace)
+    }
+
+    /// - Parameter fileSystem: where restored objects are put; the snapshot's catalog is in the real one all the same.
+    package init(
+        _ repository: Repository, scratch: String, on fileSystem: any FileSystem,
+        pace: @escaping @Sendable (Int) throws -> Void = { _ in }
+    ) {
         self.pace = pace
         self.repository = repository
         self.scratch = scratch
+        self.fileSystem = fileSystem
     }
 
     /// - Parameters:
@@ -113,23 +127,19 @@ public struct SnapshotDrill {
         }
         let path = "\(scratch)/drill-\(OperationID.random())"
         let file = try scratching {
-            try RealFileSystem().open(path, [.write, .createNew], permissions: 0o600)
+            try fileSystem.open(path, [.write, .createNew], permissions: 0o600)
         }
         defer {
             file.close()
-            try? FileManager.default.removeItem(atPath: path)  // a scratch file; its name is its own
+            try? fileSystem.remove(path)  // a scratch file; its name is its own
         }
+        var written = CRC32C()
         try read(version, from: source) { bytes, offset in
             try scratching { try file.write(bytes, at: offset) }
+            written.update(bytes)
         }
         try scratching { try file.sync() }
-        var start: UInt64 = 0
-        for (index, piece) in version.record.pieces.enumerated() {
-            guard try sha256(of: file, start..<start + piece.length) == Array(piece.sha256) else {
-                throw SnapshotError.otherBytes("piece \(index + 1) of \(version.record.pieces.count)")
-            }
-            start += piece.length
-        }
+        try compare(file, version.record.pieces.reduce(0) { $0 + $1.length }, with: written.value)
         return true
     }
 
@@ -147,9 +157,9 @@ public struct SnapshotDrill {
                 let wanted = Int(min(UInt64(Self.step), piece.length - offset))
                 let bytes = try pieces.read(index, at: offset, count: wanted)
                 guard !bytes.isEmpty else { throw SnapshotError.cutOff("piece \(index + 1)") }
-                do { try pace(bytes.count) } catch { throw Ended(reason: error) }
                 digest.update(bytes)
                 try take(bytes, start + offset)
+                do { try pace(bytes.count) } catch { throw Ended(reason: error) }
                 offset += UInt64(bytes.count)
             }
             guard digest.finalize() == Array(piece.sha256) else {
@@ -166,26 +176,29 @@ public struct SnapshotDrill {
 
     /// The catalog may be on the same disk, and the store does nothing without it: a tenth of the disk stays free.
     private func hasRoom(for size: UInt64) throws -> Bool {
-        var room = statvfs()
-        guard statvfs(scratch, &room) == 0 else {
-            throw Ended(reason: FileSystemError(operation: "statvfs", path: scratch, code: errno))
-        }
-        let free = UInt64(room.f_bavail) * UInt64(room.f_frsize)
-        let reserve = UInt64(room.f_blocks) * UInt64(room.f_frsize) / Self.reservedPart
+        let (free, total) = try scratching { try fileSystem.space(at: scratch) }
+        let reserve = total / Self.reservedPart
         return free >= reserve && size <= free - reserve
     }
 
-    private func sha256(of file: any File, _ range: Range<UInt64>) throws -> [UInt8] {
-        var digest = SHA256()
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            let count = Int(min(UInt64(Self.step), range.upperBound - offset))
+    /// Reads what was written to scratch.
+    private func compare(_ file: any File, _ byteCount: UInt64, with written: UInt32) throws {
+        var digest = CRC32C()
+        var offset: UInt64 = 0
+        while offset < byteCount {
+            let count = Int(min(UInt64(Self.step), byteCount - offset))
             let bytes = try scratching { try file.bytes(count, at: offset) }
-            guard !bytes.isEmpty else { throw SnapshotError.cutOff(file.path) }
+            guard !bytes.isEmpty else { throw Ended(reason: other(file, "it ends before it should")) }
             do { try pace(0) } catch { throw Ended(reason: error) }
             digest.update(bytes)
             offset += UInt64(bytes.count)
         }
-        return digest.finalize()
+        guard digest.value == written else {
+            throw Ended(reason: other(file, "it has other bytes than were written to it"))
+        }
+    }
+
+    private func other(_ file: any File, _ detail: String) -> FileSystemError {
+        FileSystemError(operation: "pread", path: file.path, code: EIO, detail: detail)
     }
 }

@@ -61,12 +61,22 @@ import Testing
         #expect(indexes.contains("archive_versions") && indexes.contains("archive_nulls"))
     }
 
-    @Test func aFileThatIsNoDatabaseIsRefused() throws {
+    @Test func aFileThatIsNoDatabaseIsRefusedByNameWithWhatToDo() throws {
         let fixture = try CatalogFixture()
         let path = fixture.path + ".other"
         try Data(repeating: 0x41, count: 8192).write(to: URL(fileURLWithPath: path))
-        #expect(throws: (any Error).self) {
-            try Catalog(path: path, storeID: fixture.storeID, readers: 1)
+        for open in [
+            { _ = try Catalog(path: path, storeID: fixture.storeID, readers: 1) },
+            { _ = try Catalog.schema(path: path) },
+            { _ = try Catalog.appliedThrough(path: path, storeID: fixture.storeID) },
+        ] as [() throws -> Void] {
+            let error = try #require(throws: CatalogError.self) { try open() }
+            guard case .noDatabase(path, _) = error else {
+                Issue.record(error)
+                continue
+            }
+            #expect("\(error)".contains("delete it and it is rebuilt from the log"))
+            #expect(!error.flaw.contains(path) && !error.flaw.contains("delete"))
         }
     }
 

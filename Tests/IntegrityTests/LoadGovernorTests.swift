@@ -10,6 +10,22 @@ import Testing
         return counts
     }
 
+    /// The share after each of so many rounds: requests while there is no work, and then while there is, at that share.
+    @discardableResult
+    private func rounds(
+        _ count: Int, of governor: inout LoadGovernor, idle: () -> LatencyCounts,
+        working: (_ share: Double) -> LatencyCounts
+    ) -> [Double] {
+        (0..<count).map { _ in
+            governor.observe(idle(), whileWorking: false, at: 0)
+            governor.observe(working(governor.share), whileWorking: true, at: 0)
+            return governor.share
+        }
+    }
+
+    /// Of the last two hundred rounds: by then it has settled.
+    private func mean(_ shares: [Double]) -> Double { shares.suffix(200).reduce(0, +) / 200 }
+
     @Test func aQuantileIsKnownToATenth() throws {
         #expect(LatencyCounts().quantile(0.99) == nil)
         for exponent in stride(from: 1.0, through: 10, by: 0.37) {
@@ -30,22 +46,22 @@ import Testing
     @Test func requestsThatBecomeSlowerWhileThereIsWorkGetTheirTimeBack() {
         var governor = LoadGovernor()
         let before = governor.share
-        governor.observe(counts(1), whileWorking: false, at: 0)
-        governor.observe(counts(1.5), whileWorking: true, at: 0)
-        #expect(governor.share == before / 2)
-        for _ in 0..<20 {
-            governor.observe(counts(1), whileWorking: false, at: 0)
-            governor.observe(counts(1.5), whileWorking: true, at: 0)
+        let shares = rounds(21, of: &governor) {
+            counts(1)
+        } working: { _ in
+            counts(1.5)
         }
+        #expect(shares.first == before / 2)
         #expect(governor.share == 0.01)
         #expect(governor.rest(afterWorking: 1) > 98)
     }
 
     @Test func requestsThatDoNotFeelItLetItGrow() {
         var governor = LoadGovernor()
-        for _ in 0..<60 {
-            governor.observe(counts(1), whileWorking: false, at: 0)
-            governor.observe(counts(1), whileWorking: true, at: 0)
+        rounds(60, of: &governor) {
+            counts(1)
+        } working: { _ in
+            counts(1)
         }
         #expect(governor.share == 0.8)
         #expect(governor.rest(afterWorking: 1) > 0.2)
@@ -54,8 +70,11 @@ import Testing
     @Test func fewRequestsProveNothing() {
         var governor = LoadGovernor()
         let before = governor.share
-        governor.observe(counts(1, 1999), whileWorking: false, at: 0)
-        governor.observe(counts(9, 1999), whileWorking: true, at: 0)
+        rounds(1, of: &governor) {
+            counts(1, 1999)
+        } working: { _ in
+            counts(9, 1999)
+        }
         #expect(governor.share == before)
     }
 
@@ -72,16 +91,16 @@ import Testing
             }
             return counts
         }
-        var shares: [Double] = []
-        for _ in 0..<300 {
-            governor.observe(sample(1), whileWorking: false, at: 0)
-            governor.observe(sample(1), whileWorking: true, at: 0)
-            shares.append(governor.share)
+        let shares = rounds(300, of: &governor) {
+            sample(1)
+        } working: { _ in
+            sample(1)
         }
-        #expect(shares.suffix(200).reduce(0, +) / 200 > 0.3, "\(shares.suffix(200).reduce(0, +) / 200)")
-        for _ in 0..<100 {
-            governor.observe(sample(1), whileWorking: false, at: 0)
-            governor.observe(sample(1.4), whileWorking: true, at: 0)
+        #expect(mean(shares) > 0.3, "\(mean(shares))")
+        rounds(100, of: &governor) {
+            sample(1)
+        } working: { _ in
+            sample(1.4)
         }
         #expect(governor.share < 0.05)
     }
@@ -89,15 +108,13 @@ import Testing
     /// A disk whose requests take longer the more of the time the scrub reads: the loop ends below where a tenth is felt.
     @Test func theLoopSettlesBelowWhereATenthIsFelt() {
         var governor = LoadGovernor()
-        var shares: [Double] = []
-        for _ in 0..<400 {
-            governor.observe(counts(10), whileWorking: false, at: 0)
-            governor.observe(counts(10 * (1 + governor.share * 0.9)), whileWorking: true, at: 0)
-            shares.append(governor.share)
+        let shares = rounds(400, of: &governor) {
+            counts(10)
+        } working: {
+            counts(10 * (1 + $0 * 0.9))
         }
-        let settled = shares.suffix(200)
         // Felt above a share of a ninth; the buckets are an eighth of a doubling wide.
-        #expect(settled.allSatisfy { $0 < 0.35 }, "\(settled.max() ?? 0)")
-        #expect(settled.reduce(0, +) / 200 > 0.04)
+        #expect(shares.suffix(200).allSatisfy { $0 < 0.35 }, "\(shares.suffix(200).max() ?? 0)")
+        #expect(mean(shares) > 0.04)
     }
 }

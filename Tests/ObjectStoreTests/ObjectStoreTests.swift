@@ -1,3 +1,4 @@
+import Catalog
 import Foundation
 import Model
 import ObjectStore
@@ -131,6 +132,43 @@ import Volumes
         let again = try await fixture.open(disk)
         #expect(again.opening.eventsReplayed > 60)
         for (key, bytes) in contents { #expect(try await again.get(bucket, key) == bytes) }
+        again.close()
+    }
+
+    /// The catalog is a view of the log: one that is unusable is as one that is not there, and is told of.
+    @Test func aCatalogThatIsNoDatabaseIsMadeAnew() async throws {
+        let (fixture, disk, store, bucket) = try await started()
+        try await store.put(bucket, "k", [1, 2, 3])
+        #expect(store.opening.catalogFlaw == nil)
+        store.close()
+        try fixture.forgetCatalog()
+        let path = fixture.settings.catalogPath
+        try Data(repeating: 0x41, count: 8192).write(to: URL(fileURLWithPath: path))
+        let again = try await fixture.open(disk)
+        #expect(again.opening.catalogFlaw?.hasPrefix("it is no SQLite database") == true)
+        #expect(again.opening.eventsReplayed > 1)
+        #expect(try await again.get(bucket, "k") == [1, 2, 3])
+        again.close()
+        #expect(!FileManager.default.fileExists(atPath: path + ".former"))
+        let last = try await fixture.open(disk)
+        #expect(last.opening.catalogFlaw == nil)
+        last.close()
+    }
+
+    @Test func aCatalogOfAnotherStoreIsMadeAnew() async throws {
+        let (other, _, stranger, _) = try await started()
+        // All of it is in the one file that is copied.
+        #expect(try stranger.inspection.catalog.checkpoint(waits: true))
+        stranger.close()
+        let (fixture, disk, store, bucket) = try await started()
+        try await store.put(bucket, "k", [1, 2, 3])
+        store.close()
+        try fixture.forgetCatalog()
+        try FileManager.default.copyItem(
+            atPath: other.settings.catalogPath, toPath: fixture.settings.catalogPath)
+        let again = try await fixture.open(disk)
+        #expect(again.opening.catalogFlaw == "it belongs to another store")
+        #expect(try await again.get(bucket, "k") == [1, 2, 3])
         again.close()
     }
 

@@ -466,4 +466,39 @@ import Testing
         try await settle(second, "snapshot:nas", runs: 1)
         await end(second)
     }
+
+    @Test func sinceWhenAFirstSnapshotIsToBeTakenIsRemembered() async throws {
+        func snapshots(_ schedule: JobSchedule) throws -> JobScheduler {
+            try scheduler([JobDefinition(.snapshot, repository: "nas", schedule) { _ in throw Broken() }])
+        }
+        let wanted = world.clock.now.microseconds
+        let first = try snapshots(.every(3600))
+        #expect(try status(first, "snapshot:nas").record.lastMade == wanted)
+        try await settle(first, "snapshot:nas", runs: 1)
+        try await eventually("its record") {
+            FileManager.default.fileExists(atPath: directory + "/jobs.json")
+        }
+        first.cancel()
+        _ = await first.wait(atMost: .seconds(60))
+        world.pass(86_400)
+        let second = try snapshots(.every(60))
+        #expect(try status(second, "snapshot:nas").record.lastMade == wanted)
+        world.pass(86_400)
+        let third = try snapshots(.never)
+        #expect(try status(third, "snapshot:nas").record.lastMade == nil)
+        third.cancel()
+        _ = await third.wait(atMost: .seconds(60))
+        await end(second)
+    }
+
+    @Test func onceASnapshotIsMadeItsOwnAgeCounts() async throws {
+        let scheduler = try scheduler([
+            JobDefinition(.snapshot, repository: "nas", .every(3600)) { _ in JobOutcome("taken") }
+        ])
+        world.pass(60)
+        let begun = world.clock.now.microseconds
+        try await settle(scheduler, "snapshot:nas", runs: 1)
+        #expect(try status(scheduler, "snapshot:nas").record.lastMade == begun)
+        await end(scheduler)
+    }
 }

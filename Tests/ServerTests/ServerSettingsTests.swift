@@ -102,6 +102,15 @@ import Testing
         ("header-seconds", ["1", "3600"], ["0", "3601", "x"]),
         ("minimum-rate", ["1", "1000000000"], ["0", "x"]),
         ("grace-seconds", ["1", "3600"], ["0", "3601", "x"]),
+        ("healing", ["all", "none"], ["", "some", "all,none"]),
+        ("heal-returns-per-hour", ["1", "3600"], ["0", "3601", "x"]),
+        ("heal-repairs-per-minute", ["1", "1000000"], ["0", "1000001", "x"]),
+        ("heal-restarts-per-hour", ["1", "60"], ["0", "61", "x"]),
+        ("heal-free-percent", ["0", "99"], ["-1", "100", "x"]),
+        ("job-stall-seconds", ["60", "604800"], ["59", "604801", "x"]),
+        ("log-format", ["text", "json"], ["", "xml"]),
+        ("trace-ratio", ["0", "1", "0.5"], ["-0.1", "1.1", "x"]),
+        ("sse-c-over-http", ["true", "false"], ["", "on", "1"]),
         ("cache-bytes", ["0", "1099511627776"], ["-1", "x"]),
     ])
     func eachBadValueIsRefusedNamingTheSettingAndWhereItStands(name: String, good: [String], bad: [String])
@@ -145,6 +154,22 @@ import Testing
     @Test func volumesAreRelativeToTheStoresDirectory() throws {
         let settings = try load([:], [("volumes", "a,/b/../c,d/./e")])
         #expect(settings.volumePaths == ["\(settings.directory)/a", "/c", "\(settings.directory)/d/e"])
+    }
+
+    @Test func aBadNumberIsAnsweredWithTheBounds() throws {
+        for (name, bounds) in [
+            ("workers", "1 to 256"), ("reads-at-once", "1 to 100000"), ("heal-free-percent", "0 to 99"),
+        ] {
+            let found = try #require(error([:], [(name, "-1")]))
+            #expect(found.reason == "is '-1': it must be a number from \(bounds)")
+        }
+    }
+
+    @Test func filesAreRelativeToAStoreThatIsNotThereYet() throws {
+        let settings = try ServerSettings.load(
+            directory: directory + "/new", environment: [:], flags: [("master-keys", "keys")])
+        #expect(settings.directory.hasSuffix("/new"))
+        #expect(settings.masterKeys == settings.directory + "/keys")
     }
 
     @Test func aStoreRemembersVolumesThatAreElsewhere() throws {

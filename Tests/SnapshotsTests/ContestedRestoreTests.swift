@@ -43,6 +43,22 @@ import Testing
         return stage
     }
 
+    /// One object, in a snapshot, and one of the same key in another bucket, published before it.
+    private func stageBesideAnOlderObject() async throws -> (SnapshotStage, elsewhere: BucketName) {
+        let stage = try await SnapshotStage()
+        let elsewhere = try BucketName("elsewhere")
+        _ = try await stage.store.createBucket(elsewhere, region: "r", actor: tester)
+        try await stage.store.put(elsewhere, "k", bytes(9, 10))
+        try await stage.store.put(stage.bucket, "k", bytes(1, Self.size))
+        try await stage.snapshot("one")
+        return (stage, elsewhere)
+    }
+
+    private static func intoElsewhere(_ order: inout RestoreOrder) {
+        order.unit.bucket = "bucket"
+        order.into = "elsewhere"
+    }
+
     @Test(arguments: [false, true]) func aPutBetweenTheLookAndThePublishWins(isVersioned: Bool) async throws {
         let stage = try await stage(isVersioned: isVersioned)
         try await stage.delete("k")
@@ -57,18 +73,9 @@ import Testing
 
     /// What is there was published before the snapshot's version: it is to be replaced, and what replaces it meanwhile not.
     @Test(arguments: [false, true]) func aPutOverAnOlderObjectWinsToo(isSameBytes: Bool) async throws {
-        let stage = try await SnapshotStage()
-        let elsewhere = try BucketName("elsewhere")
-        _ = try await stage.store.createBucket(elsewhere, region: "r", actor: tester)
-        try await stage.store.put(elsewhere, "k", bytes(9, 10))
-        try await stage.store.put(stage.bucket, "k", bytes(1, Self.size))
-        try await stage.snapshot("one")
+        let (stage, elsewhere) = try await stageBesideAnOlderObject()
         let seed: UInt8 = isSameBytes ? 1 : 2
-        let change: (inout RestoreOrder) -> Void = {
-            $0.unit.bucket = "bucket"
-            $0.into = "elsewhere"
-        }
-        let summary = try await restore(stage, change) {
+        let summary = try await restore(stage, Self.intoElsewhere) {
             try await stage.store.put(elsewhere, "k", bytes(seed, Self.size))
         }
         #expect(
@@ -79,17 +86,8 @@ import Testing
     }
 
     @Test func aDeletionBetweenTheLookAndThePublishDoesNotKeepTheObjectFromComingBack() async throws {
-        let stage = try await SnapshotStage()
-        let elsewhere = try BucketName("elsewhere")
-        _ = try await stage.store.createBucket(elsewhere, region: "r", actor: tester)
-        try await stage.store.put(elsewhere, "k", bytes(9, 10))
-        try await stage.store.put(stage.bucket, "k", bytes(1, Self.size))
-        try await stage.snapshot("one")
-        let change: (inout RestoreOrder) -> Void = {
-            $0.unit.bucket = "bucket"
-            $0.into = "elsewhere"
-        }
-        let summary = try await restore(stage, change) {
+        let (stage, elsewhere) = try await stageBesideAnOlderObject()
+        let summary = try await restore(stage, Self.intoElsewhere) {
             _ = try await stage.store.delete(
                 elsewhere, try ObjectKey("k"), .current, conditions: .none, actor: tester)
         }

@@ -32,9 +32,10 @@ extension StatusResponder {
             }
         }
         page.gauge(
-            "holdfast_snapshot_age_seconds", "How long ago the newest snapshot was begun.",
+            "holdfast_snapshot_age_seconds",
+            "How long ago the newest snapshot was begun; before the first, how long snapshots have had a schedule.",
             repositories(.snapshot) { status in
-                status.record.succeeded.map { now.seconds(since: Timestamp(microseconds: $0)) }
+                status.record.lastMade.map { now.seconds(since: Timestamp(microseconds: $0)) }
             })
         page.gauge(
             "holdfast_drill_last_success_timestamp_seconds",

@@ -56,34 +56,25 @@ public struct AdmissionSettings: Sendable {
             grace: .seconds(Int64(graceSeconds)), minimumRate: minimumRate)
     }
 
-    /// - Returns: why the value makes no sense; `nil` if it was taken.
-    mutating func set(_ setting: SettingName, _ value: String) -> String? {
-        func take(_ path: WritableKeyPath<Self, Int>, _ range: ClosedRange<Int>) -> String? {
-            guard let number = Int(value), range.contains(number) else {
-                return "is '\(value)': it must be a number from \(range.lowerBound) to \(range.upperBound)"
-            }
-            self[keyPath: path] = number
-            return nil
-        }
+    mutating func set(_ setting: SettingName, _ value: String) throws(SettingRefusal) {
         switch setting {
         case .admission:
             guard let mode = Mode(rawValue: value) else {
                 let known = Mode.allCases.map(\.rawValue).joined(separator: ", ")
-                return "is '\(value)': it must be one of \(known)"
+                throw SettingRefusal("is '\(value)': it must be one of \(known)")
             }
             self.mode = mode
-            return nil
-        case .readsAtOnce: return take(\.readsAtOnce, 1...100_000)
-        case .writesAtOnce: return take(\.writesAtOnce, 1...100_000)
-        case .listsAtOnce: return take(\.listsAtOnce, 1...100_000)
-        case .adminAtOnce: return take(\.adminAtOnce, 1...100_000)
-        case .queueMilliseconds: return take(\.queueMilliseconds, 0...60_000)
-        case .bodyMemory: return take(\.bodyMemory, 1_048_576...1_099_511_627_776)
-        case .idleSeconds: return take(\.idleSeconds, 1...86_400)
-        case .headerSeconds: return take(\.headerSeconds, 1...3600)
-        case .minimumRate: return take(\.minimumRate, 1...1_000_000_000)
-        case .graceSeconds: return take(\.graceSeconds, 1...3600)
-        case .cacheBytes: return take(\.cacheBytes, 0...1_099_511_627_776)
+        case .readsAtOnce: readsAtOnce = try value.number(in: 1...100_000)
+        case .writesAtOnce: writesAtOnce = try value.number(in: 1...100_000)
+        case .listsAtOnce: listsAtOnce = try value.number(in: 1...100_000)
+        case .adminAtOnce: adminAtOnce = try value.number(in: 1...100_000)
+        case .queueMilliseconds: queueMilliseconds = try value.number(in: 0...60_000)
+        case .bodyMemory: bodyMemory = try value.number(in: 1_048_576...1_099_511_627_776)
+        case .idleSeconds: idleSeconds = try value.number(in: 1...86_400)
+        case .headerSeconds: headerSeconds = try value.number(in: 1...3600)
+        case .minimumRate: minimumRate = try value.number(in: 1...1_000_000_000)
+        case .graceSeconds: graceSeconds = try value.number(in: 1...3600)
+        case .cacheBytes: cacheBytes = try value.number(in: 0...1_099_511_627_776)
         default: preconditionFailure("\(setting.rawValue) is about something else")
         }
     }

@@ -1,6 +1,7 @@
 import Foundation
 import Model
 import ObjectStore
+import S3Repository
 import Volumes
 
 /// What the doctor says of one thing.
@@ -133,7 +134,7 @@ public struct Doctor: Sendable {
         }
     }
 
-    /// What only the server's user may read.
+    /// What only the server's user may read, and whom root lets: ``SecretFile``.
     private func permissions() -> [Diagnosis] {
         let state = settings.store.stateDirectory
         var secrets = [
@@ -145,21 +146,21 @@ public struct Doctor: Sendable {
         if let copies = try? fileSystem.list(state) {
             secrets += copies.filter { $0.hasPrefix("keys.json.format-") }.map { state + "/" + $0 }
         }
+        // What is no place at all is said of the settings.
+        secrets += settings.repositories.compactMap { try? S3Location($0.place).credentialsPath }
         var found: [Diagnosis] = []
         var lookedAt = 0
         for path in secrets {
             do {
-                guard let status = try fileSystem.status(of: path) else { continue }
+                guard let secret = try SecretFile(at: path) else { continue }
                 lookedAt += 1
-                let others = status.permissions & 0o077
-                guard others != 0 else { continue }
-                let wanted = status.kind == .directory ? "700" : "600"
+                guard !secret.isPrivate else { continue }
                 found.append(
                     Diagnosis(
                         .fail, "permissions",
-                        "\(path) has mode \(String(status.permissions, radix: 8)): others than its owner may open it",
+                        "\(path) has mode \(String(secret.permissions, radix: 8)): others than are meant to may open it",
                         advice:
-                            "chmod \(wanted) \(path), and make the secrets in it anew if somebody may have read them"
+                            "chmod \(secret.widestMode) \(path), and make the secrets in it anew if somebody may have read them"
                     ))
             } catch {
                 found.append(
@@ -167,7 +168,7 @@ public struct Doctor: Sendable {
             }
         }
         return found.isEmpty
-            ? [Diagnosis(.ok, "permissions", "the \(lookedAt) files with secrets are their owner's alone")]
+            ? [Diagnosis(.ok, "permissions", "the \(lookedAt) files with secrets are kept from others")]
             : found
     }
 

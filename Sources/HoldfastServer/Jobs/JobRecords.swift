@@ -14,11 +14,16 @@ package struct JobRecord: Codable, Sendable, Equatable {
     package var result: String?
     /// When the last run began that found everything as it should be.
     package var succeeded: UInt64?
+    /// Since when it has a schedule; `nil` for what runs only when somebody asks.
+    package var scheduled: UInt64?
     /// Runs in a row that did not come to their end, and why the last one did not.
     package var failures = 0
     package var error: String?
 
     package init() {}
+
+    /// Since when nothing new was made: since the last run that made it began or, before there was one, since it was to be.
+    package var lastMade: UInt64? { succeeded ?? scheduled }
 }
 
 /// The file `jobs.json` of the state directory (`Documentation/formats.md`). It may be lost: jobs are due sooner then,

@@ -119,11 +119,21 @@ package final class JobScheduler: Sendable {
                 restarts: ActionWindow(limit: surroundings.watchdog.restartsPerHour, seconds: 3600))
         }
         state = Mutex(State(entries: entries))
+        if isServing { Self.note(definitions, in: records, at: began) }
         // One for each job, and one that decides.
         let leisurely = definitions.filter { $0.kind.rule.isLeisurely }.count
         threads = isServing ? WorkerPool(threads: definitions.count - leisurely + 1) : nil
         leisure =
             isServing ? WorkerPool(threads: max(1, leisurely), niceness: LaneShape.leisurely) : nil
+    }
+
+    /// Whoever waits for the first run of a job, and its end, waits since it was to run by itself.
+    private static func note(_ definitions: [JobDefinition], in records: JobRecords, at now: Timestamp) {
+        for definition in definitions where definition.isRemembered {
+            records.change(definition.name) {
+                $0.scheduled = definition.schedule == .never ? nil : $0.scheduled ?? now.microseconds
+            }
+        }
     }
 
     package var isServing: Bool { threads != nil }
@@ -132,6 +142,7 @@ package final class JobScheduler: Sendable {
 
     package func start() {
         guard let threads else { return }
+        do { try save() } catch { logger.error("jobs: \(error)") }
         let loop = Task(executorPreference: threads) {
             while !Task.isCancelled {
                 self.tick()

@@ -17,27 +17,19 @@ public struct HealSettings: Sendable {
         store.repairsPerMinute = Self.repairsPerMinute
     }
 
-    /// - Returns: why the value makes no sense; `nil` if it was taken.
-    mutating func set(_ setting: SettingName, _ value: String) -> String? {
-        func number(_ range: ClosedRange<Int>, _ take: (Int) -> Void) -> String? {
-            guard let number = Int(value), range.contains(number) else {
-                return "is '\(value)': it must be a number from \(range.lowerBound) to \(range.upperBound)"
-            }
-            take(number)
-            return nil
-        }
+    mutating func set(_ setting: SettingName, _ value: String) throws(SettingRefusal) {
         switch setting {
-        case .healing: return setActions(value)
-        case .healReturnsPerHour: return number(1...3600) { store.returnsPerHour = $0 }
-        case .healRepairsPerMinute: return number(1...1_000_000) { store.repairsPerMinute = $0 }
-        case .healRestartsPerHour: return number(1...60) { store.restartsPerHour = $0 }
-        case .healFreePercent: return number(0...99) { store.freePercent = $0 }
-        case .jobStallSeconds: return number(60...604_800) { stallSeconds = $0 }
+        case .healing: try setActions(value)
+        case .healReturnsPerHour: store.returnsPerHour = try value.number(in: 1...3600)
+        case .healRepairsPerMinute: store.repairsPerMinute = try value.number(in: 1...1_000_000)
+        case .healRestartsPerHour: store.restartsPerHour = try value.number(in: 1...60)
+        case .healFreePercent: store.freePercent = try value.number(in: 0...99)
+        case .jobStallSeconds: stallSeconds = try value.number(in: 60...604_800)
         default: preconditionFailure("\(setting.rawValue) is about something else")
         }
     }
 
-    private mutating func setActions(_ value: String) -> String? {
+    private mutating func setActions(_ value: String) throws(SettingRefusal) {
         let words = value.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
         switch words {
         case ["all"]: store.allowed = Set(HealingSettings.Action.allCases)
@@ -46,11 +38,10 @@ public struct HealSettings: Sendable {
             let actions = words.compactMap(HealingSettings.Action.init(rawValue:))
             guard !words.isEmpty, actions.count == words.count else {
                 let known = HealingSettings.Action.allCases.map(\.rawValue).joined(separator: ", ")
-                return "is '\(value)': it must be all, none, or some of \(known)"
+                throw SettingRefusal("is '\(value)': it must be all, none, or some of \(known)")
             }
             store.allowed = Set(actions)
         }
-        return nil
     }
 
     /// A setting's value, as the settings file would write it; `nil` for what is about something else.

@@ -175,25 +175,25 @@ public struct ServerSettings: Sendable {
         return found.settings
     }
 
+    /// - Throws: ``SettingError``.
     mutating func set(_ name: String, _ value: String, source: String) throws {
-        func fail(_ reason: String) -> SettingError {
-            SettingError(setting: name, source: source, reason: reason)
-        }
         guard let setting = SettingName(rawValue: name) else {
             let known = SettingName.allCases.map(\.rawValue)
             let nearest = NearestName.of(name, among: known)
-            throw fail("is unknown; the nearest is '\(nearest)'; there are \(known.joined(separator: ", "))")
+            throw SettingError(
+                setting: name, source: source,
+                reason: "is unknown; the nearest is '\(nearest)'; there are \(known.joined(separator: ", "))")
         }
-        func number(_ range: ClosedRange<Int>) throws -> Int {
-            guard let number = Int(value), range.contains(number) else {
-                throw fail(
-                    "is '\(value)': it must be a number from \(range.lowerBound) to \(range.upperBound)")
-            }
-            return number
+        do { try set(setting, value) } catch {
+            throw SettingError(setting: name, source: source, reason: error.reason)
         }
-        func endpoint() throws -> Endpoint {
+        origins[setting] = source
+    }
+
+    private mutating func set(_ setting: SettingName, _ value: String) throws(SettingRefusal) {
+        func endpoint() throws(SettingRefusal) -> Endpoint {
             guard let endpoint = Endpoint(value) else {
-                throw fail("is '\(value)': it must be HOST:PORT, such as 127.0.0.1:9000")
+                throw SettingRefusal("is '\(value)': it must be HOST:PORT, such as 127.0.0.1:9000")
             }
             return endpoint
         }
@@ -205,11 +205,11 @@ public struct ServerSettings: Sendable {
         switch setting {
         case .tlsCertificate: tlsCertificate = value.isEmpty ? nil : path(value)
         case .tlsKey: tlsKey = value.isEmpty ? nil : path(value)
-        case .accessLogSeconds: accessLogSeconds = try number(1...86_400)
+        case .accessLogSeconds: accessLogSeconds = try value.number(in: 1...86_400)
         case .volumes:
             let paths = Self.list(value).map(path)
             guard paths.count == Limits.volumeCount, Set(paths).count == paths.count else {
-                throw fail(
+                throw SettingRefusal(
                     "names \(paths.count) directories: it takes \(Limits.volumeCount) different ones")
             }
             volumePaths = paths
@@ -217,69 +217,63 @@ public struct ServerSettings: Sendable {
         case .admin: admin = try endpoint()
         case .region:
             guard !value.isEmpty, value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x2F }) else {
-                throw fail("is '\(value)': it must be a name such as us-east-1")
+                throw SettingRefusal("is '\(value)': it must be a name such as us-east-1")
             }
             region = value
         case .domains: domains = Self.list(value).map { $0.lowercased() }
         case .signatureV2:
-            guard ["on", "off"].contains(value) else { throw fail("is '\(value)': it must be on or off") }
+            guard ["on", "off"].contains(value) else {
+                throw SettingRefusal("is '\(value)': it must be on or off")
+            }
             allowsSignatureV2 = value == "on"
-        case .historyHours: historyHours = try number(0...87_600)
-        case .deadlineSeconds: deadlineSeconds = try number(1...3600)
-        case .lifecycleDaySeconds: lifecycleDaySeconds = try number(1...86_400)
-        case .lifecycleRate: lifecycleRate = try number(1...100_000)
-        case .scrubPeriodDays: scrubPeriodDays = try number(0...3650)
+        case .historyHours: historyHours = try value.number(in: 0...87_600)
+        case .deadlineSeconds: deadlineSeconds = try value.number(in: 1...3600)
+        case .lifecycleDaySeconds: lifecycleDaySeconds = try value.number(in: 1...86_400)
+        case .lifecycleRate: lifecycleRate = try value.number(in: 1...100_000)
+        case .scrubPeriodDays: scrubPeriodDays = try value.number(in: 0...3650)
         case .scrubWindow:
             guard let window = ScrubWindow(value) else {
-                throw fail("is '\(value)': it must be always or HH:MM-HH:MM, such as 22:00-06:00")
+                throw SettingRefusal("is '\(value)': it must be always or HH:MM-HH:MM, such as 22:00-06:00")
             }
             scrubWindow = window
-        case .verifyShare: verifyShare = try number(1...100)
-        case .incidentFindings: incidentFindings = try number(1...1_000_000)
-        case .incidentSeconds: incidentSeconds = try number(1...86_400)
-        case .refillRate: refillRate = try number(0...1_000_000_000_000)
-        case .workers: workers = try number(1...256)
-        case .connections: connectionLimit = try number(1...100_000)
-        case .masterKeys:
-            masterKeys =
-                URL(fileURLWithPath: value, relativeTo: URL(fileURLWithPath: directory))
-                .standardizedFileURL.path
-        case .customerKeysOverHTTP:
-            guard let allowed = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
-            allowsCustomerKeysOverHTTP = allowed
-        case .testStore:
-            guard let isTest = Bool(value) else { throw fail("is '\(value)': it must be true or false") }
-            isTestStore = isTest
+        case .verifyShare: verifyShare = try value.number(in: 1...100)
+        case .incidentFindings: incidentFindings = try value.number(in: 1...1_000_000)
+        case .incidentSeconds: incidentSeconds = try value.number(in: 1...86_400)
+        case .refillRate: refillRate = try value.number(in: 0...1_000_000_000_000)
+        case .workers: workers = try value.number(in: 1...256)
+        case .connections: connectionLimit = try value.number(in: 1...100_000)
+        case .masterKeys: masterKeys = path(value)
+        case .customerKeysOverHTTP: allowsCustomerKeysOverHTTP = try value.truth()
+        case .testStore: isTestStore = try value.truth()
         case .defaultEncryption:
             guard ["none", "AES256"].contains(value) else {
-                throw fail("is '\(value)': it must be none or AES256")
+                throw SettingRefusal("is '\(value)': it must be none or AES256")
             }
             encryptsNewBuckets = value == "AES256"
         case .logLevel:
             guard let level = Logger.Level(rawValue: value) else {
                 let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-                throw fail("is '\(value)': it must be one of \(known)")
+                throw SettingRefusal("is '\(value)': it must be one of \(known)")
             }
             logLevel = level
         case .logFormat, .requestLog, .traceEndpoint, .traceRatio:
-            if let reason = watching.set(setting, value) { throw fail(reason) }
+            try watching.set(setting, value)
         case .admission, .readsAtOnce, .writesAtOnce, .listsAtOnce, .adminAtOnce, .queueMilliseconds,
             .bodyMemory, .idleSeconds, .headerSeconds, .minimumRate, .graceSeconds, .cacheBytes:
-            if let reason = admission.set(setting, value) { throw fail(reason) }
+            try admission.set(setting, value)
         case .healing, .healReturnsPerHour, .healRepairsPerMinute, .healRestartsPerHour, .healFreePercent,
             .jobStallSeconds:
-            if let reason = healing.set(setting, value) { throw fail(reason) }
+            try healing.set(setting, value)
         case .bucketsStart:
             guard value == "locked" || value == "open" else {
-                throw fail(
+                throw SettingRefusal(
                     "is '\(value)': it must be locked (owner enforced, public access blocked) or open (with ACLs, as before 2023)"
                 )
             }
             bucketsStartLocked = value == "locked"
-        case .drainDelaySeconds: drainDelaySeconds = try number(0...3600)
-        case .drainSeconds: drainSeconds = try number(0...3600)
+        case .drainDelaySeconds: drainDelaySeconds = try value.number(in: 0...3600)
+        case .drainSeconds: drainSeconds = try value.number(in: 0...3600)
         }
-        origins[setting] = source
     }
 
     private static func list(_ text: String) -> [String] {

@@ -16,37 +16,36 @@ public struct WatchSettings: Sendable {
     /// Of requests that come without a trace of their own, the part that is traced.
     public var traceRatio = 0.01
 
-    /// - Returns: why the value makes no sense; `nil` if it was taken.
-    mutating func set(_ setting: SettingName, _ value: String) -> String? {
-        func among<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) -> String
+    mutating func set(_ setting: SettingName, _ value: String) throws(SettingRefusal) {
+        func among<Choice: CaseIterable & RawRepresentable>(_: Choice.Type) throws(SettingRefusal) -> Choice
         where Choice.RawValue == String {
-            "is '\(value)': it must be one of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))"
+            guard let choice = Choice(rawValue: value) else {
+                let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+                throw SettingRefusal("is '\(value)': it must be one of \(known)")
+            }
+            return choice
         }
         switch setting {
-        case .logFormat:
-            guard let format = LogFormat(rawValue: value) else { return among(LogFormat.self) }
-            logFormat = format
-        case .requestLog:
-            guard let log = RequestLog(rawValue: value) else { return among(RequestLog.self) }
-            requestLog = log
+        case .logFormat: logFormat = try among(LogFormat.self)
+        case .requestLog: requestLog = try among(RequestLog.self)
         case .traceEndpoint:
             guard !value.isEmpty else {
                 traceEndpoint = nil
-                return nil
+                return
             }
             guard let endpoint = TraceEndpoint(value) else {
-                return
+                throw SettingRefusal(
                     "is '\(value)': it must be the address of an OTLP receiver, such as http://127.0.0.1:4318, without user or password"
+                )
             }
             traceEndpoint = endpoint
         case .traceRatio:
             guard let ratio = Double(value), (0...1).contains(ratio) else {
-                return "is '\(value)': it must be a number from 0 to 1, such as 0.01"
+                throw SettingRefusal("is '\(value)': it must be a number from 0 to 1, such as 0.01")
             }
             traceRatio = ratio
         default: preconditionFailure("\(setting.rawValue) is about something else")
         }
-        return nil
     }
 }
 

@@ -9,7 +9,8 @@ public struct OpeningReport: Sendable {
     public let log: LogRecovery
     /// Events that the catalog did not have.
     public let eventsReplayed: Int
-    public let catalogWasRebuilt: Bool
+    /// Why the catalog that was there was made anew; `nil` if it was not.
+    public let catalogFlaw: String?
     /// Blobs removed whose event was never committed, each with its volume.
     public let unpublishedBlobs: [(volume: Int, id: BlobID)]
 }
@@ -63,7 +64,7 @@ enum Opening {
                 cutsAfter: settings.cutsLogAfter,
                 provenThrough: max(settings.logProvenThrough, appliedThrough(settings, storeID))),
             clock: environment.clock)
-        let (catalog, replayed, rebuilt) = try openCatalog(settings, storeID, log)
+        let (catalog, replayed, catalogFlaw) = try openCatalog(settings, storeID, log)
         var unpublished: [(volume: Int, id: BlobID)] = []
         var brought: [(volume: Int, from: SequenceNumber)] = []
         for handle in opened {
@@ -104,7 +105,7 @@ enum Opening {
         for (volume, first) in brought { engine.refills.noteBrought(volume, from: first) }
         engine.followVolumes()
         let report = OpeningReport(
-            log: recovery, eventsReplayed: replayed, catalogWasRebuilt: rebuilt, unpublishedBlobs: unpublished
+            log: recovery, eventsReplayed: replayed, catalogFlaw: catalogFlaw, unpublishedBlobs: unpublished
         )
         return (engine, report)
     }
@@ -224,14 +225,11 @@ enum Opening {
     /// is made anew.
     private static func openCatalog(
         _ settings: StoreSettings, _ storeID: StoreID, _ log: EventLog
-    ) throws -> (Catalog, replayed: Int, rebuilt: Bool) {
-        if !settings.rebuildsCatalog,
-            let catalog = try? Catalog(
-                path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders),
-            let position = try? catalog.read({ try $0.position() }), position.sequence <= log.head.sequence,
-            try log.chainHash(at: position.sequence) == position.chain
-        {
-            return (catalog, try CatalogReplay.run(log: log, catalog: catalog), false)
+    ) throws -> (Catalog, replayed: Int, flaw: String?) {
+        let flaw: String
+        switch try lookAtCatalog(settings, storeID, log) {
+        case .usable(let catalog): return (catalog, try CatalogReplay.run(log: log, catalog: catalog), nil)
+        case .flawed(let reason): flaw = reason
         }
         let path = settings.catalogPath
         let rebuilt = FileManager.default.fileExists(atPath: path)
@@ -242,11 +240,42 @@ enum Opening {
             let catalog = try Catalog(path: path, storeID: storeID, readers: settings.catalogReaders)
             let replayed = try CatalogReplay.run(log: log, catalog: catalog)
             try deleteCatalog(path + ".former")
-            return (catalog, replayed, rebuilt)
+            return (catalog, replayed, rebuilt ? flaw : nil)
         } catch {
             if rebuilt { try moveCatalog(path + ".former", to: path) }
             throw error
         }
+    }
+
+    private enum LookedAt {
+        case usable(Catalog)
+        /// It is closed by now: what SQLite removes beside it when it is, is its own.
+        case flawed(String)
+    }
+
+    /// - Throws: what the log throws.
+    private static func lookAtCatalog(
+        _ settings: StoreSettings, _ storeID: StoreID, _ log: EventLog
+    ) throws -> LookedAt {
+        if settings.rebuildsCatalog { return .flawed("it was to be computed anew") }
+        let catalog: Catalog
+        let position: LogPosition
+        do {
+            catalog = try Catalog(
+                path: settings.catalogPath, storeID: storeID, readers: settings.catalogReaders)
+            position = try catalog.read { try $0.position() }
+        } catch let error as CatalogError {
+            return .flawed(error.flaw)
+        } catch {
+            return .flawed("it cannot be read: \(error)")
+        }
+        guard position.sequence <= log.head.sequence else {
+            return .flawed("it has event \(position.sequence), and the log ends with \(log.head.sequence)")
+        }
+        guard try log.chainHash(at: position.sequence) == position.chain else {
+            return .flawed("it is of another log: event \(position.sequence) is another one there")
+        }
+        return .usable(catalog)
     }
 
     /// The last event that the catalog has applied, which was part of the log for certain; zero if there is no catalog

@@ -53,7 +53,8 @@ struct VolumeReturn {
             // A replica that is there before its event is no harm; that the log does not have its event yet, it may wait
             // for. These have the fewest others.
             try missed.bring(EndangeredBlobs(catalog: ledger.catalog).find(except: index))
-            engine.refills.change(index) { $0.underWay = 0 }
+            // They count when their events are there.
+            engine.refills.change(index) { $0.finish([]) }
             var reclaimed: [SequenceNumber] = []
             func bringTogether(_ events: [LoggedEvent]) throws {
                 try missed.bring(events)
@@ -61,12 +62,11 @@ struct VolumeReturn {
                     if isPaced.load(ordering: .relaxed) {
                         try engine.refills.pace(index, event.payloadLength)
                     }
-                    engine.refills.change(index) { $0.finish(event) }
                     if case .reclaimed(let change) = event.record.change {
                         reclaimed += change.payloadSequences.map { SequenceNumber($0) }
                     }
                 }
-                engine.refills.change(index) { $0.underWay = 0 }
+                engine.refills.change(index) { $0.finish(events) }
             }
             let bringEvents: ([LoggedEvent]) throws -> Void = { events in
                 if let first = events.first { try meet(first, index) }
@@ -169,12 +169,11 @@ struct VolumeReturn {
 }
 
 extension RefillProgress {
-    /// An event of the missing ones is there, with its blobs.
-    fileprivate mutating func finish(_ event: LoggedEvent) {
-        let byteCount = event.broughtByteCount
-        eventsDone += 1
-        bytesDone += byteCount
-        underWay -= min(underWay, byteCount)
+    /// Events of the missing ones are there, and every blob that was copied for them: nothing is under way.
+    fileprivate mutating func finish(_ events: [LoggedEvent]) {
+        eventsDone += UInt64(events.count)
+        bytesDone += events.reduce(0) { $0 + $1.broughtByteCount }
+        underWay = 0
     }
 }
 

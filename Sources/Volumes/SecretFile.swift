@@ -1,0 +1,52 @@
+import Glibc
+
+/// Who may open a file of secrets, or a directory or a socket that leads to some.
+///
+/// PostgreSQL's rule for private keys (its manual, libpq, "Client Certificates"): a file is its owner's alone, mode 0600 or
+/// stricter; or, if root owns it, its group's to read as well, 0640 or stricter. So an administrator gives a service what
+/// it may read and not change, as Kubernetes does with a Secret that is mounted (0440, root's, the pod's group): a group
+/// of root's choosing. Links are followed; what is mounted of a Secret is one.
+public struct SecretFile: Sendable {
+    public let kind: FileStatus.Kind
+    /// Permission bits, as in `chmod(2)`.
+    public let permissions: UInt16
+    let isRoots: Bool
+
+    package init(kind: FileStatus.Kind, permissions: UInt16, isRoots: Bool) {
+        self.kind = kind
+        self.permissions = permissions
+        self.isRoots = isRoots
+    }
+
+    /// `nil` if there is nothing at the path.
+    public init?(at path: String) throws(FileSystemError) {
+        var information = stat()
+        guard stat(path, &information) == 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw FileSystemError("stat", path)
+        }
+        let kind: FileStatus.Kind =
+            switch information.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .directory
+            default: .other
+            }
+        self.init(
+            kind: kind, permissions: UInt16(information.st_mode & 0o7777), isRoots: information.st_uid == 0)
+    }
+
+    /// What it may be opened by at most.
+    private var widest: UInt16 {
+        switch kind {
+        case .directory: 0o700
+        case .file: isRoots ? 0o640 : 0o600
+        case .other: 0o600
+        }
+    }
+
+    /// Whether nobody may open it but whom its owner, or root, has chosen.
+    public var isPrivate: Bool { permissions & 0o077 & ~widest == 0 }
+
+    /// The mode that it may have at most, as `chmod(1)` takes it.
+    public var widestMode: String { String(widest, radix: 8) }
+}
