@@ -26,7 +26,8 @@ enum StoreJobs {
             isServing
             ? definitions(store, settings, scrub, logger, space) : told(store, settings, scrub)
         return JobScheduler(
-            definitions.map(settings.jobWindows.applied), path: settings.store.stateDirectory + "/jobs.json", isServing: isServing,
+            definitions.map(settings.jobWindows.applied), path: settings.store.stateDirectory + "/jobs.json",
+            isServing: isServing,
             surroundings, logger)
     }
 
