@@ -98,6 +98,17 @@ import Volumes
         store.close()
     }
 
+    /// The ETag that is told of it is then not that of all its parts.
+    @Test(arguments: [70_000, Self.part]) func ofOneOfWhichAPartIsLostItIsSaidWhetherItsEndIsInDoubt(
+        last: Int
+    ) async throws {
+        let started = try await StartedStore()
+        try await put(started, "gap", [(1, bytes(1, Self.part)), (3, bytes(2, last))])
+        let report = try rebuild(started)
+        #expect(report.incomplete.map(\.isEndInDoubt) == [last == Self.part])
+        #expect(report.doubtful.isEmpty, "which are published")
+    }
+
     /// Nobody but its client knows that it did.
     @Test func anObjectWhoseClientLeftNumbersOutIsPublishedIfThatIsAskedFor() async throws {
         let started = try await StartedStore()

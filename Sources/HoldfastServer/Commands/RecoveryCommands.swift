@@ -23,8 +23,9 @@ public enum RecoveryCommands {
         let bucket: String
         let key: String
         let version: String
-        /// Whether it is left out, or published: with gaps, in doubt, or both.
+        /// Whether it is left out, or published.
         let incomplete: Bool
+        /// Whether a last part may lack that stood in the log, of either.
         let doubtful: Bool
         let parts: Int
         let bytes: UInt64
@@ -35,11 +36,11 @@ public enum RecoveryCommands {
         /// Of an incomplete one, which nothing else names.
         let blobs: [String]?
 
-        init(_ version: RebuildReport.PartedVersion, isIncomplete: Bool, isDoubtful: Bool) {
+        init(_ version: RebuildReport.PartedVersion, isIncomplete: Bool) {
             (bucket, key, self.version) = (version.bucket, version.key, version.version)
             (parts, bytes) = (version.parts.count, version.bytes)
             incomplete = isIncomplete
-            doubtful = isDoubtful
+            doubtful = version.isEndInDoubt
             etag = version.gaps.isEmpty ? nil : version.etag
             lacking = version.gaps.map {
                 $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound) to \($0.upperBound)"
@@ -53,10 +54,11 @@ public enum RecoveryCommands {
             let doubt = "whether a last part of up to 64 KiB followed is not known"
             guard !lacking.isEmpty else { return "in doubt: \(place): it has \(there); \(doubt)" }
             let nothing = "of its parts \(lacking.joined(separator: ", ")) there is nothing"
-            let known = etag.map { "; if its client left these out, its ETag was \($0)" } ?? ""
+            let left = "if its client left these out\(doubtful ? ", and no last part followed" : "")"
+            let known =
+                (etag.map { "; \(left), its ETag was \($0)" } ?? "") + (doubtful ? "; \(doubt)" : "")
             guard incomplete else {
-                return
-                    "WITH GAPS: \(place): \(nothing); its \(there) are published\(known)\(doubtful ? "; \(doubt)" : "")"
+                return "WITH GAPS: \(place): \(nothing); its \(there) are published\(known)"
             }
             return
                 "INCOMPLETE: \(place): \(nothing); its \(there) are not published, and a check that repairs moves them to quarantine\(known)"
@@ -91,15 +93,10 @@ public enum RecoveryCommands {
             let line = ProblemLine(path: problem.path, reason: problem.reason)
             try output.line(line, json: json, "left out: \(line.path): \(line.reason)".printable)
         }
-        let doubtful = Set(report.doubtful)
         let parted =
-            report.doubtful.filter(\.gaps.isEmpty).map {
-                PartedLine($0, isIncomplete: false, isDoubtful: true)
-            }
-            + report.gapped.map {
-                PartedLine($0, isIncomplete: false, isDoubtful: doubtful.contains($0))
-            }
-            + report.incomplete.map { PartedLine($0, isIncomplete: true, isDoubtful: false) }
+            (report.doubtful.filter(\.gaps.isEmpty) + report.gapped).map {
+                PartedLine($0, isIncomplete: false)
+            } + report.incomplete.map { PartedLine($0, isIncomplete: true) }
         for line in parted { try output.line(line, json: json, line.text.printable) }
         for bucket in report.buckets {
             let line = BucketLine(

@@ -26,6 +26,8 @@ public struct RebuildReport: Sendable {
         public let bytes: UInt64
         /// That the version had if these are all its parts; `nil` for one that is enciphered.
         public let etag: String?
+        /// Whether it may lack a last part that stood in the log.
+        public let isEndInDoubt: Bool
 
         /// Numbers below the last one that no part has: from one to another.
         public var gaps: [ClosedRange<Int>] { Self.gaps(between: parts) }

@@ -51,7 +51,7 @@ struct ReplicaCensus {
                 continue
             }
             if !version.gaps.isEmpty { gapped.append(version) }
-            if Self.isEndInDoubt(parts) { doubtful.append(version) }
+            if version.isEndInDoubt { doubtful.append(version) }
         }
         for list in [\Self.incomplete, \Self.gapped, \Self.doubtful] {
             self[keyPath: list].sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
@@ -69,7 +69,8 @@ struct ReplicaCensus {
             parts: found.map { Int($0.key) },
             blobs: found.compactMap { BlobID(bytes: $0.value.blobID) },
             bytes: found.reduce(0) { $0 + contentLength($1.value) },
-            etag: found.contains { $0.value.hasEncryption } ? nil : etag(of: found.map(\.value)))
+            etag: found.contains { $0.value.hasEncryption } ? nil : etag(of: found.map(\.value)),
+            isEndInDoubt: isEndInDoubt(parts))
     }
 
     /// - Parameter parts: in order.
