@@ -127,11 +127,13 @@ public final class LogCopy: Sendable {
     // MARK: Following
 
     /// Copies the events that it lacks, up to one, each verified against its checksums and the chain.
-    /// - Parameter before: called with a run of events before it is written, so that who has an event has its blobs.
+    /// - Parameter before: called with a run of events before it is written, so that who has an event has its blobs; and with
+    ///   those of them whose payload is good nowhere: who is cut off behind it copies them no more, and is not told again.
     /// - Returns: events and bytes copied.
     @discardableResult
     public func extend(
-        from log: EventLog, through last: SequenceNumber, before: ([LoggedEvent]) throws -> Void
+        from log: EventLog, through last: SequenceNumber,
+        before: (_ events: [LoggedEvent], _ lostPayloads: [SequenceNumber]) throws -> Void
     ) throws -> CatchUpReport {
         guard try isFollowed(by: log) else {
             throw LogError.damaged(
@@ -148,7 +150,7 @@ public final class LogCopy: Sendable {
             let segmentEnd = index + 1 < places.count ? places[index + 1].first.rawValue - 1 : last.rawValue
             let end = min(last.rawValue, segmentEnd, next.rawValue + UInt64(Self.runCount) - 1)
             let run = try read(log, from: next, through: SequenceNumber(end))
-            try before(run.events)
+            try before(run.events, run.lostPayloads)
             try append(run, places[index])
             report.events += UInt64(run.events.count)
             report.bytes += UInt64(run.bytes.count)

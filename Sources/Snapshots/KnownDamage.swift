@@ -2,9 +2,9 @@ import Foundation
 import Model
 import Volumes
 
-/// What a check has found damaged or missing in a repository, in `snapshots/damaged`, a line each: a blob by
-/// its id, an event of the log by its number. A replica whose bytes are bad looks good until it is read whole, so the next
-/// snapshot would take it for one that need not be copied.
+/// What a check has found damaged or missing in a repository, or a snapshot copied without its bytes, in
+/// `snapshots/damaged`, a line each: a blob by its id, an event of the log by its number. A replica whose bytes are bad
+/// looks good until it is read whole, so the next snapshot would take it for one that need not be copied.
 struct KnownDamage: Sendable, Equatable {
     private(set) var blobs: Set<BlobID> = []
     var events: Set<SequenceNumber> = []
@@ -34,6 +34,16 @@ struct KnownDamage: Sendable, Equatable {
 
     /// Those that no snapshot needs any more.
     mutating func forget(_ ids: Set<BlobID>) { blobs.subtract(ids) }
+
+    /// Of events that are to be copied, before they are: one that is there and not noted would never be looked for again, and
+    /// what is noted and not there yet is said anew when it is copied.
+    /// - Returns: whether that is new.
+    mutating func noteCopied(_ copied: some Sequence<SequenceNumber>, lost: [SequenceNumber]) -> Bool {
+        let known = events
+        events.subtract(copied)
+        events.formUnion(lost)
+        return events != known
+    }
 
     mutating func note(_ id: BlobID, isDamaged: Bool) {
         if isDamaged { blobs.insert(id) } else { blobs.remove(id) }

@@ -67,7 +67,7 @@ public struct RepositoryMending: Sendable {
         var reason: String?
         do {
             try repository.refuseOtherBranch(snapshots, log)
-            try repository.log.extend(from: log, through: last) { _ in }
+            try repository.log.extend(from: log, through: last) { _, _ in }
         } catch let error as LogError {
             reason = "\(error)"
         } catch let error as SnapshotError {

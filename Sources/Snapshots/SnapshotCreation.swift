@@ -80,17 +80,16 @@ public struct SnapshotCreation: Sendable {
         var blobs = CopyBatch.Report()
         let start = repository.log.head.sequence.rawValue
         let total = max(1, position.sequence.rawValue - min(start, position.sequence.rawValue))
-        let copied = try repository.log.extend(from: inspection.log, through: position.sequence) { events in
+        var damage = try KnownDamage.load(repository)
+        let copied = try repository.log.extend(from: inspection.log, through: position.sequence) {
+            events, lostPayloads in
             blobs += try copies.copy(try needed(by: events, asOf: position.sequence))
             try pace(events.reduce(0) { $0 + $1.payloadLength + Self.eventByteCount })
             if let last = events.last {
                 progress(Double(last.sequence.rawValue - start) / Double(total) * 0.8)
             }
-        }
-        if !copied.lostPayloads.isEmpty {
-            var damage = try KnownDamage.load(repository)
-            damage.events.formUnion(copied.lostPayloads)
-            try damage.save(repository)
+            // Before the run is written: a snapshot that is cut off is gone on with behind it.
+            if damage.noteCopied(events.map(\.sequence), lost: lostPayloads) { try damage.save(repository) }
         }
         let catalog = try SnapshotCatalog.make(
             repository, scratch: inspection.stateDirectory, from: parent, through: position.sequence, pace)

@@ -18,7 +18,7 @@ import Volumes
         let backup = SimulatedFileSystem()
         try backup.createDirectories(Self.directory)
         try backup.createDirectories("/copy/quarantine")
-        try copy(backup).extend(from: log, through: log.head.sequence) { _ in }
+        try copy(backup).extend(from: log, through: log.head.sequence) { _, _ in }
         return (fixture, log, backup)
     }
 
@@ -67,13 +67,13 @@ import Volumes
             let other = try restored(copy, through: last, segments: segments)
             #expect(try !copy.isFollowed(by: other))
             #expect(throws: LogError.self) {
-                try copy.extend(from: other, through: other.head.sequence) { _ in }
+                try copy.extend(from: other, through: other.head.sequence) { _, _ in }
             }
             #expect(try copy.lastCommon(with: other, from: .zero) == last)
             try copy.cut(after: last, reason: "another branch", as: mirror(disk))
             #expect(copy.head.sequence == last)
             #expect(try self.copy(disk).head == copy.head, "so it is opened again")
-            try copy.extend(from: other, through: other.head.sequence) { _ in }
+            try copy.extend(from: other, through: other.head.sequence) { _, _ in }
             try expectCopy(of: other, disk)
             #expect(try !disk.files(below: "/copy/quarantine").isEmpty, "nothing is removed")
         }
@@ -141,7 +141,7 @@ import Volumes
                 #expect(copy.head.sequence >= last && copy.head.sequence <= log.head.sequence, "\(point)")
                 #expect(try copy.lastCommon(with: other, from: last) == last, "\(point)")
                 try copy.cut(after: last, reason: "another branch", as: mirror(survivor))
-                try copy.extend(from: other, through: other.head.sequence) { _ in }
+                try copy.extend(from: other, through: other.head.sequence) { _, _ in }
                 try expectCopy(of: other, survivor)
             }
             point += 1
@@ -168,7 +168,7 @@ import Volumes
         #expect(copy.head.sequence == first.next)
         let other = try restored(copy, through: first.next, segments: 1)
         #expect(try copy.isFollowed(by: other))
-        try copy.extend(from: other, through: other.head.sequence) { _ in }
+        try copy.extend(from: other, through: other.head.sequence) { _, _ in }
         #expect(try backup.contents(of: path).starts(with: frames))
         try expectCopy(of: other, backup)
     }

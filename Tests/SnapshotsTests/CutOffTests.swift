@@ -44,6 +44,42 @@ import Volumes
         stage.store.close()
     }
 
+    @Test func aSnapshotThatIsCutOffForgetsNothingThatItCopiedAsLost() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.snapshot("zero")
+        // Two segments, each copied by itself; the first one has what is lost.
+        for number in 0..<8 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 20_000))
+        }
+        let payload = Data(bytes(0, 20_000))
+        let log = stage.started.disk
+        var count = 0
+        for volume in 1...3 {
+            for path in try log.files(below: "/volume-\(volume)/log") {
+                guard let place = Data(try log.contents(of: path)).range(of: payload) else { continue }
+                try log.corrupt(path, at: UInt64(place.lowerBound) + 50)
+                count += 1
+            }
+        }
+        try #require(count == 3)
+        var point = 1
+        while true {
+            let disk = stage.backup.clone()
+            disk.crash(atOperation: point)
+            do {
+                #expect(try await stage.snapshot("one", on: disk).manifest.lostPayloads == 1)
+                break
+            } catch {
+                let survivor = disk.recovered(seed: UInt64(point))
+                let next = try await stage.snapshot("two", on: survivor).manifest
+                #expect(next.lostPayloads == 1, "after operation \(point)")
+            }
+            point += 1
+        }
+        #expect(point > 10)
+        stage.store.close()
+    }
+
     private func findings(_ store: ObjectStore) async throws -> [String] {
         var found: [String] = []
         _ = try await StoreCheck(store, .init(isDeep: true), includesOpening: false).run {

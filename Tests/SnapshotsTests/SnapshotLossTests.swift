@@ -1,7 +1,9 @@
+import EventLog
 import Foundation
 import Model
 import ObjectStore
 import Snapshots
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -56,6 +58,39 @@ import Volumes
         for payload in [small, gone, part] { try flip(payload, stage) }
         let third = try await stage.snapshot("three")
         #expect(third.mended == 3 && third.manifest.isComplete && third.manifest.format == 1)
+        #expect(try stage.verify() == [])
+        stage.store.close()
+    }
+
+    @Test func whatWasCopiedAsLostBeforeASnapshotWasEndedIsCountedByTheNext() async throws {
+        struct Stop: Error {}
+        let stage = try await SnapshotStage()
+        // Several segments of 128 KiB, and so several runs.
+        for number in 0..<14 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 20_000))
+        }
+        try flip(bytes(0, 20_000), stage)
+        let lost = try stage.store.version(stage.bucket, try ObjectKey("k0"), .current).sequence
+        let runs = Mutex(0)
+        let repository = try stage.repository()
+        let creation = SnapshotCreation(
+            stage.store, repository,
+            pace: { _ in
+                let run = runs.withLock { runs in
+                    runs += 1
+                    return runs
+                }
+                if run > 1 { throw Stop() }
+            })
+        await #expect(throws: Stop.self) { try await creation.run(name: "ended") }
+        #expect(repository.log.head.sequence >= lost, "it is copied")
+        repository.close()
+
+        let report = try await stage.snapshot("one")
+        #expect(report.lostPayloads == 0 && report.manifest.lostPayloads == 1)
+        #expect(try stage.verify().map(\.sequence) == [lost])
+        try flip(bytes(0, 20_000), stage)
+        #expect(try await stage.snapshot("two").manifest.isComplete)
         #expect(try stage.verify() == [])
         stage.store.close()
     }
