@@ -17,7 +17,13 @@ public struct RepositoryMending: Sendable {
         public let byteCount: UInt64
         /// Why it could not be mended; `nil` if it was.
         public let reason: String?
+
+        fileprivate static func event(_ sequence: SequenceNumber, reason: String?) -> Outcome {
+            Outcome(path: "log", sequence: sequence, byteCount: 0, reason: reason)
+        }
     }
+
+    private static let lost = "no mirror of the store has the event with its bytes"
 
     private let inspection: StoreInspection
     private let repository: Repository
@@ -52,28 +58,35 @@ public struct RepositoryMending: Sendable {
 
     private func mendLog(_ damage: inout KnownDamage, _ report: (Outcome) throws -> Void) throws {
         let log = inspection.log
-        let events = try repository.log.mend(damage.events, from: log, as: repository.mirror)
-        for sequence in damage.events.sorted() {
-            let reason =
-                events.contains(sequence) ? nil : "no mirror of the store has the event with its bytes"
-            try report(Outcome(path: "log", sequence: sequence, byteCount: 0, reason: reason))
+        // What is noted and was not copied is noted anew when it is.
+        let next = repository.log.head.sequence.next
+        let known = damage.events.filter { $0 < next }
+        let events = try repository.log.mend(known, from: log, as: repository.mirror)
+        for sequence in known.sorted() {
+            try report(.event(sequence, reason: events.contains(sequence) ? nil : Self.lost))
         }
         damage.events.subtract(events)
         // Damage in the last segment looks like a torn end, behind which events are copied again.
         let snapshots = try repository.snapshots().good
         let last = snapshots.last?.position ?? .zero
-        let next = repository.log.head.sequence.next
         guard next <= last else { return }
         var reason: String?
+        var lost: [SequenceNumber] = []
         do {
             try repository.refuseOtherBranch(snapshots, log)
-            try repository.log.extend(from: log, through: last) { _, _ in }
+            try repository.log.extend(from: log, through: last) { events, lostPayloads in
+                lost += lostPayloads
+                if damage.noteCopied(events.map(\.sequence), lost: lostPayloads) {
+                    try damage.save(repository)
+                }
+            }
         } catch let error as LogError {
             reason = "\(error)"
         } catch let error as SnapshotError {
             reason = "\(error)"
         }
-        try report(Outcome(path: "log", sequence: next, byteCount: 0, reason: reason))
+        try report(.event(next, reason: reason ?? (lost.contains(next) ? Self.lost : nil)))
+        for sequence in lost where sequence != next { try report(.event(sequence, reason: Self.lost)) }
     }
 
     /// - Returns: `nil` if it is good by now.

@@ -32,6 +32,25 @@ import Volumes
         throw LogError.damaged(.zero, "no segment has the payload")
     }
 
+    /// On every mirror of the store.
+    /// - Returns: brings it back.
+    @discardableResult
+    private func lose(_ payload: [UInt8], _ stage: SnapshotStage) throws -> () throws -> Void {
+        let disk = stage.started.disk
+        var places: [(path: String, place: UInt64)] = []
+        for volume in 1...3 {
+            for path in try disk.files(below: "/volume-\(volume)/log") {
+                let content = Data(try disk.contents(of: path))
+                guard let range = content.range(of: Data(payload)) else { continue }
+                places.append((path, UInt64(range.lowerBound) + 9))
+            }
+        }
+        try #require(places.count == 3)
+        let flip = { [places] in for (path, place) in places { try disk.corrupt(path, at: place) } }
+        try flip()
+        return flip
+    }
+
     /// The event's body and header, or its payload, in sealed segments; the bytes of one in the last, of the last one too.
     @Test(arguments: [(number: 1, before: 0), (1, 60), (9, 0), (16, 60), (28, 0), (29, 0)])
     func anEventIsMendedFromTheStoresLog(number: Int, before: Int) async throws {
@@ -93,16 +112,36 @@ import Volumes
         stage.store.close()
     }
 
+    @Test func whatTheStoreHasLostOfATornEndIsSaidAndMendedWhenItHasItAgain() async throws {
+        let stage = try await stage()
+        let sequences = try [28, 29].map {
+            try stage.store.version(stage.bucket, try ObjectKey("k\($0)"), .current).sequence
+        }
+        let (path, place) = try find(bytes(28, 20_000), in: stage)
+        try stage.backup.corrupt(path, at: place - 55)
+        let bringBack = try lose(bytes(29, 20_000), stage)
+        func mend() async throws -> [RepositoryMending.Outcome] {
+            let repository = try stage.repository()
+            defer { repository.close() }
+            var outcomes: [RepositoryMending.Outcome] = []
+            try await RepositoryMending(stage.store, repository).run { outcomes.append($0) }
+            return outcomes
+        }
+        let outcomes = try await mend()
+        #expect(outcomes.map(\.sequence) == sequences)
+        #expect(outcomes.map(\.reason) == [nil, "no mirror of the store has the event with its bytes"])
+        #expect(try stage.verify(percent: 0).map(\.sequence) == [sequences[1]])
+        try bringBack()
+        #expect(try await mend().map(\.reason) == [nil])
+        #expect(try stage.verify(percent: 0) == [])
+        #expect(try await mend() == [])
+        stage.store.close()
+    }
+
     @Test func whatTheStoreHasLostTooIsSaidAndStays() async throws {
         let stage = try await stage()
         let payload = bytes(3, 20_000)
-        for volume in 1...3 {
-            for path in try stage.started.disk.files(below: "/volume-\(volume)/log") {
-                let content = Data(try stage.started.disk.contents(of: path))
-                guard let range = content.range(of: Data(payload)) else { continue }
-                try stage.started.disk.corrupt(path, at: UInt64(range.lowerBound) + 9)
-            }
-        }
+        try lose(payload, stage)
         let (path, place) = try find(payload, in: stage)
         try stage.backup.corrupt(path, at: place + 5)
         let damaged = try stage.backup.contents(of: path)
