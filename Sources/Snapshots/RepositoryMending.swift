@@ -24,18 +24,28 @@ public struct RepositoryMending: Sendable {
     }
 
     private static let lost = "no mirror of the store has the event with its bytes"
+    private static let dropped = "the store has the event's bytes no more"
 
     private let inspection: StoreInspection
     private let repository: Repository
+    private let taken: SnapshotCatalog?
+    private let pace: SnapshotPace
 
     public init(_ store: ObjectStore, _ repository: Repository) { self.init(store.inspection, repository) }
 
-    init(_ inspection: StoreInspection, _ repository: Repository) {
+    /// - Parameter taken: of a snapshot that is being taken, and has no manifest yet.
+    init(
+        _ inspection: StoreInspection, _ repository: Repository, taken: SnapshotCatalog? = nil,
+        _ pace: @escaping SnapshotPace = unpaced
+    ) {
         self.inspection = inspection
         self.repository = repository
+        self.taken = taken
+        self.pace = pace
     }
 
-    /// - Parameter report: told of each that was damaged.
+    /// - Parameter report: told of each that was damaged; of an event that could not be mended and whose bytes alone are
+    ///   bad only if a snapshot needs them, or one is being taken.
     public func run(report: (Outcome) throws -> Void) async throws {
         // Nothing that history holds is given back meanwhile.
         try await inspection.holding(.zero) { try mend(report) }
@@ -58,14 +68,8 @@ public struct RepositoryMending: Sendable {
 
     private func mendLog(_ damage: inout KnownDamage, _ report: (Outcome) throws -> Void) throws {
         let log = inspection.log
-        // What is noted and was not copied is noted anew when it is.
         let next = repository.log.head.sequence.next
-        let known = damage.events.filter { $0 < next }
-        let events = try repository.log.mend(known, from: log, as: repository.mirror)
-        for sequence in known.sorted() {
-            try report(.event(sequence, reason: events.contains(sequence) ? nil : Self.lost))
-        }
-        damage.events.subtract(events)
+        try mendEvents(before: next, &damage, report)
         // Damage in the last segment looks like a torn end, behind which events are copied again.
         let snapshots = try repository.snapshots().good
         let last = snapshots.last?.position ?? .zero
@@ -87,6 +91,35 @@ public struct RepositoryMending: Sendable {
         }
         try report(.event(next, reason: reason ?? (lost.contains(next) ? Self.lost : nil)))
         for sequence in lost where sequence != next { try report(.event(sequence, reason: Self.lost)) }
+    }
+
+    /// Those that were copied: what is noted and was not is noted anew when it is.
+    private func mendEvents(
+        before next: SequenceNumber, _ damage: inout KnownDamage, _ report: (Outcome) throws -> Void
+    ) throws {
+        let log = inspection.log
+        var left = damage.events.filter { $0 < next }
+        let dropped = repository.log.withBadPayload(left, droppedBy: log)
+        let settled = try unneeded(dropped)
+        damage.events.subtract(settled)
+        left.subtract(settled)
+        let mended = try repository.log.mend(left.subtracting(dropped), from: log, as: repository.mirror)
+        damage.events.subtract(mended)
+        // Whoever takes a snapshot does not wait until all catalogs were asked: what is not mended is tried again.
+        let silent =
+            taken == nil ? try unneeded(repository.log.withBadPayload(left.subtracting(mended))) : []
+        for sequence in left.subtracting(silent).sorted() {
+            let reason = dropped.contains(sequence) ? Self.dropped : Self.lost
+            try report(.event(sequence, reason: mended.contains(sequence) ? nil : reason))
+        }
+    }
+
+    /// Those of some events whose bytes no snapshot needs.
+    private func unneeded(_ events: Set<SequenceNumber>) throws -> Set<SequenceNumber> {
+        let needed = try repository.neededPayloads(
+            of: events, scratch: inspection.stateDirectory, pace)
+        let left = events.subtracting(needed)
+        return left.subtracting(try taken?.needed(of: left, repository.log) ?? [])
     }
 
     /// - Returns: `nil` if it is good by now.

@@ -97,7 +97,7 @@ public struct SnapshotCreation: Sendable {
         // it was copied.
         try catalog.forEachPage { blobs += try copies.copy($0) }
         var mended = 0
-        try await RepositoryMending(inspection, repository).run { outcome in
+        try await RepositoryMending(inspection, repository, taken: catalog, pace).run { outcome in
             guard outcome.reason == nil else { return }  // the next check says so again
             mended += 1
             blobs.bytes += outcome.byteCount
@@ -107,7 +107,7 @@ public struct SnapshotCreation: Sendable {
         let file = try catalog.save(as: name, in: repository, pace)
         let lost = (
             blobs: copies.lost.count,
-            payloads: try catalog.users(of: try KnownDamage.load(repository).events, repository.log)
+            payloads: try catalog.needed(of: try KnownDamage.load(repository).events, repository.log).count
         )
         let manifest = try manifest(name, position, catalog, file, lost, parent: parent)
         try repository.write(manifest)
@@ -196,35 +196,5 @@ extension SnapshotCatalog {
             guard let last = page.last, page.count == 512 else { return }
             after = last.id
         }
-    }
-
-    /// How many of some events carry bytes that a version needs, or a part of an upload.
-    fileprivate func users(of events: Set<SequenceNumber>, _ log: LogCopy) throws -> Int {
-        guard let first = events.min() else { return 0 }
-        return try catalog.read { reader in
-            var needed: Set<SequenceNumber> = []
-            for version in try reader.versions(carriedByAny: events.contains, from: first) {
-                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
-                    needed.insert(version.carrier(of: piece))
-                }
-            }
-            needed.formIntersection(events)
-            for sequence in events.subtracting(needed) where try isPart(sequence, log, reader) {
-                needed.insert(sequence)
-            }
-            return needed.count
-        }
-    }
-
-    /// Whether an event carries what an upload under way has as a part.
-    private func isPart(_ sequence: SequenceNumber, _ log: LogCopy, _ reader: CatalogReader) throws -> Bool {
-        let event: LoggedEvent?
-        do { event = try log.events(from: sequence, limit: 1).first } catch LogError.damaged {
-            return false  // More of it is bad than its bytes: whose they were is not known.
-        }
-        guard case .partPublished(let part)? = event?.record.change,
-            let upload = UploadID(bytes: part.uploadID)
-        else { return false }
-        return try reader.parts(upload, after: Int(part.partNumber) - 1, limit: 1).first?.sequence == sequence
     }
 }

@@ -115,11 +115,14 @@ public struct SnapshotVerification: Sendable {
             }
         }
         account.report.snapshots = manifests.count + account.report.flaws
-        var damagedEvents: Set<SequenceNumber> = []
-        do { try checkLog(manifests, &damagedEvents, &account) } catch {
+        var events = DamagedEvents()
+        do {
+            try checkLog(manifests, &events, &account)
+            try checkPayloads(manifests, &events, &account)
+        } catch {
             // What was found before the end is bad all the same.
             var damage = try KnownDamage.load(repository)
-            damage.events.formUnion(damagedEvents)
+            damage.events.formUnion(events.all)
             try damage.save(repository)
             throw error
         }
@@ -133,10 +136,11 @@ public struct SnapshotVerification: Sendable {
         }
         var damage = try KnownDamage.load(repository)
         let last = manifests.map(\.position).max() ?? .zero
-        damage.events = damage.events.filter { $0 > last }.union(damagedEvents)
+        damage.events = damage.events.filter { $0 > last }.union(events.all)
         try damage.save(repository)
         try checkBlobs(
             needed, ofAll: name == nil && account.report.flaws == 0, percent: percent, &account)
+        account.report.knownDamage += damage.events.subtracting(events.unneeded).count
         return account.report
     }
 
@@ -150,9 +154,19 @@ public struct SnapshotVerification: Sendable {
             sequence: sequence, reason: reason)
     }
 
+    /// What a check has found of the log.
+    private struct DamagedEvents {
+        /// Those that are damaged, or whose bytes are.
+        var all: Set<SequenceNumber> = []
+        /// Those of which the bytes alone are.
+        var payloads: Set<SequenceNumber> = []
+        /// Those that no snapshot needs, known before or not: noted, since one that is taken later may, and no flaw.
+        var unneeded: Set<SequenceNumber> = []
+    }
+
     /// - Parameter damaged: gets the events that are damaged, or whose bytes are.
     private func checkLog(
-        _ manifests: [SnapshotManifest], _ damaged: inout Set<SequenceNumber>, _ account: inout Account
+        _ manifests: [SnapshotManifest], _ damaged: inout DamagedEvents, _ account: inout Account
     ) throws {
         let last = manifests.map(\.position).max() ?? .zero
         var expected: [SequenceNumber: [SnapshotManifest]] = [:]
@@ -165,11 +179,8 @@ public struct SnapshotVerification: Sendable {
                     account.report.events += 1
                     try pace(frame.byteCount)
                     if !frame.hasGoodPayload(raw) {
-                        damaged.insert(frame.sequence)
-                        try account.add(
-                            flaw(
-                                "", "log", "the bytes that event \(frame.sequence) carries are damaged",
-                                frame.sequence))
+                        damaged.all.insert(frame.sequence)
+                        damaged.payloads.insert(frame.sequence)
                     }
                     for manifest in expected.removeValue(forKey: frame.sequence) ?? []
                     where frame.chain.description != manifest.chain {
@@ -184,7 +195,7 @@ public struct SnapshotVerification: Sendable {
             } catch let error as LogError {
                 try account.add(flaw("", "log", "\(error)", error.damagedEvent))
                 guard let event = error.damagedEvent, event >= next else { break }
-                damaged.insert(event)
+                damaged.all.insert(event)
                 expected[event] = nil  // that it is damaged is said already
                 next = event.next
             }
@@ -192,6 +203,23 @@ public struct SnapshotVerification: Sendable {
         let head = repository.log.head.sequence
         for manifest in expected.values.joined() {
             try account.add(flaw(manifest.name, "log", "the log ends at event \(head)", head.next))
+        }
+    }
+
+    /// Of the events whose bytes are bad, tells those that a snapshot needs.
+    private func checkPayloads(
+        _ manifests: [SnapshotManifest], _ damaged: inout DamagedEvents, _ account: inout Account
+    ) throws {
+        let last = manifests.map(\.position).max() ?? .zero
+        let head = repository.log.head.sequence
+        let later = try KnownDamage.load(repository).events.filter { $0 > last }
+        let payloads = damaged.payloads.union(repository.log.withBadPayload(later))
+        let needed = try repository.neededPayloads(of: payloads, scratch: scratch, pace)
+        // What is noted before it is copied stays behind if it never is.
+        damaged.unneeded = payloads.subtracting(needed).union(later.filter { $0 > head })
+        for sequence in damaged.payloads.intersection(needed).sorted() {
+            try account.add(
+                flaw("", "log", "the bytes that event \(sequence) carries are damaged", sequence))
         }
     }
 
@@ -235,7 +263,7 @@ public struct SnapshotVerification: Sendable {
         }
         notes.damage.forget(unneeded)
         try save(notes)
-        account.report.knownDamage = notes.damage.blobs.count + notes.damage.events.count
+        account.report.knownDamage = notes.damage.blobs.count
     }
 
     /// A large blob is paced between its pieces, and who ends the work is heard there.

@@ -50,7 +50,7 @@ import Volumes
         #expect(report.lostPayloads == 3 && report.manifest.lostPayloads == 2, "nobody needs one of them")
         #expect(report.manifest.format == 2 && report.manifest.lostBlobs == 0 && !report.manifest.isComplete)
         #expect(try manifest("one", stage) == report.manifest)
-        #expect(try stage.verify().count == 3)
+        #expect(try stage.verify().count == 2, "which is no flaw")
 
         let second = try await stage.snapshot("two")
         #expect(second.lostPayloads == 0 && second.manifest.lostPayloads == 2, "nothing is copied anew")
@@ -92,6 +92,110 @@ import Volumes
         try flip(bytes(0, 20_000), stage)
         #expect(try await stage.snapshot("two").manifest.isComplete)
         #expect(try stage.verify() == [])
+        stage.store.close()
+    }
+
+    private struct Check {
+        let flaws: [SequenceNumber?]
+        let knownDamage: Int
+        /// Lines of what the repository knows to be bad.
+        let notes: [String]
+
+        init(_ stage: SnapshotStage, _ snapshot: String? = nil) throws {
+            let repository = try stage.repository()
+            defer { repository.close() }
+            var flaws: [SequenceNumber?] = []
+            let report = try SnapshotVerification(repository, scratch: stage.scratch)
+                .run(snapshot, percent: 0) { flaws.append($0.sequence) }
+            (self.flaws, knownDamage) = (flaws, report.knownDamage)
+            notes = try Self.notes(stage)
+        }
+
+        static func notes(_ stage: SnapshotStage) throws -> [String] {
+            String(decoding: try stage.backup.contents(of: "/backup/snapshots/damaged"), as: UTF8.self)
+                .split(separator: "\n").map(String.init)
+        }
+    }
+
+    private func mend(_ stage: SnapshotStage) async throws -> [String?] {
+        let repository = try stage.repository()
+        defer { repository.close() }
+        var reasons: [String?] = []
+        try await RepositoryMending(stage.store, repository).run { reasons.append($0.reason) }
+        return reasons
+    }
+
+    /// Objects that fill a segment which the store gives back when they are deleted; the bytes of the first one are lost.
+    private func lossyStage() async throws -> (stage: SnapshotStage, lost: SequenceNumber) {
+        let stage = try await SnapshotStage { $0.historySeconds = 600 }
+        for number in 0..<10 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 20_000))
+        }
+        try flip(bytes(0, 20_000), stage)
+        return (stage, try stage.store.version(stage.bucket, try ObjectKey("k0"), .current).sequence)
+    }
+
+    /// The store has the bytes again, and drops them, since nothing there needs them.
+    private func dropFromStore(_ stage: SnapshotStage) async throws {
+        try flip(bytes(0, 20_000), stage)
+        stage.started.fixture.advance(seconds: 1000)
+        while try await stage.store.reclaim() {}
+    }
+
+    @Test func aLostPayloadIsNoFlawIfNoSnapshotNeedsItAndIsForgottenWhenTheStoreHasDroppedIt() async throws {
+        let (stage, lost) = try await lossyStage()
+        for number in 0..<6 { try await stage.delete("k\(number)") }
+        let first = try await stage.snapshot("one")
+        #expect(first.lostPayloads == 1 && first.manifest.isComplete)
+        for name in [nil, "one"] {
+            let check = try Check(stage, name)
+            #expect(check.flaws == [] && check.knownDamage == 0)
+            #expect(check.notes == ["\(lost)"], "history may bring it back to life, for a later snapshot")
+        }
+        #expect(try await mend(stage) == [], "no snapshot needs it")
+        #expect(try Check.notes(stage) == ["\(lost)"])
+
+        try await dropFromStore(stage)
+        #expect(try await stage.snapshot("two").mended == 0)
+        #expect(try Check.notes(stage) == [])
+        let check = try Check(stage)
+        #expect(check.flaws == [] && check.knownDamage == 0)
+        #expect(try await mend(stage) == [] && Check.notes(stage) == [])
+        stage.store.close()
+    }
+
+    @Test func aLostPayloadThatTheStoreHasDroppedIsAFlawWhileASnapshotNeedsIt() async throws {
+        let (stage, lost) = try await lossyStage()
+        #expect(try await stage.snapshot("kept").manifest.lostPayloads == 1)
+        for number in 0..<6 { try await stage.delete("k\(number)") }
+        try await dropFromStore(stage)
+        #expect(try await stage.snapshot("two").manifest.isComplete)
+        for name in [nil, "two"] {
+            let check = try Check(stage, name)
+            #expect(check.flaws == [lost] && check.knownDamage == 1 && check.notes == ["\(lost)"])
+        }
+        #expect(try await mend(stage) == ["the store has the event's bytes no more"])
+
+        let repository = try stage.repository()
+        _ = try SnapshotPruning(repository, scratch: stage.scratch).run(deleting: ["kept"])
+        repository.close()
+        let check = try Check(stage)
+        #expect(check.flaws == [] && check.knownDamage == 0 && check.notes == ["\(lost)"])
+        try await stage.snapshot("three")
+        #expect(try Check.notes(stage) == [])
+        stage.store.close()
+    }
+
+    @Test func aLostPayloadIsAFlawWhileItIsNotKnownWhatASnapshotNeeds() async throws {
+        let (stage, lost) = try await lossyStage()
+        for number in 0..<6 { try await stage.delete("k\(number)") }
+        try await stage.snapshot("one")
+        try await stage.snapshot("two")
+        try await dropFromStore(stage)
+        try stage.backup.corrupt("/backup/snapshots/one.catalog.gz", at: 200)
+        try await stage.snapshot("three")
+        #expect(try Check.notes(stage) == ["\(lost)"], "nothing is forgotten on doubt")
+        #expect(try Check(stage).flaws == [lost, nil], "and the catalog is told")
         stage.store.close()
     }
 
