@@ -158,6 +158,15 @@ public final class Catalog: Sendable {
         }
     }
 
+    /// Empties the write-ahead log into the database file, of a catalog that nobody else uses: it takes no space then.
+    /// - Returns: whether it did: not while somebody reads.
+    @discardableResult
+    public func emptyWriteAheadLog() throws -> Bool {
+        try checkpointer.use { database in
+            try Int.fetchOne(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)") == 0
+        }
+    }
+
     /// The database's write-ahead log.
     public var walPath: String { path + "-wal" }
 

@@ -37,16 +37,19 @@ public final class SnapshotCatalog: Sendable {
         }
     }
 
+    /// What the write-ahead log of a catalog may grow to while events are applied, before it is emptied.
+    private static let walLimit: UInt64 = 64 * 1024 * 1024
+
     /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged, the log's beginning.
-    static func make(
+    package static func make(
         _ repository: Repository, scratch: String, from parent: SnapshotManifest?,
-        through last: SequenceNumber, _ pace: @escaping SnapshotPace = unpaced
+        through last: SequenceNumber, walLimit: UInt64 = walLimit, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
         do {
             if let parent {
                 do {
-                    return try begin(path, repository, parent, through: last, pace)
+                    return try begin(path, repository, parent, through: last, walLimit: walLimit, pace)
                 } catch is CompressionError {
                     remove(path)
                 } catch is FileSystemError {
@@ -54,7 +57,7 @@ public final class SnapshotCatalog: Sendable {
                 }
             }
             let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
-            try follow(catalog, repository.log, through: last, pace)
+            try follow(catalog, repository.log, through: last, walLimit: walLimit, pace)
             return SnapshotCatalog(catalog, path)
         } catch {
             remove(path)
@@ -64,14 +67,14 @@ public final class SnapshotCatalog: Sendable {
 
     private static func begin(
         _ path: String, _ repository: Repository, _ parent: SnapshotManifest, through last: SequenceNumber,
-        _ pace: @escaping SnapshotPace = unpaced
+        walLimit: UInt64 = walLimit, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let file = try repository.fileSystem.open(
             repository.catalogPath(parent.name), [], permissions: 0)
         defer { file.close() }
         try Compression.decompress(file, sha256: try bytes(ofHexadecimal: parent.catalog.sha256), to: path)
         let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
-        try follow(catalog, repository.log, through: last, pace)
+        try follow(catalog, repository.log, through: last, walLimit: walLimit, pace)
         return SnapshotCatalog(catalog, path)
     }
 
@@ -79,8 +82,10 @@ public final class SnapshotCatalog: Sendable {
     private static let step: UInt64 = 128
 
     private static func follow(
-        _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, _ pace: @escaping SnapshotPace
+        _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, walLimit: UInt64,
+        _ pace: @escaping SnapshotPace
     ) throws {
+        let fileSystem = RealFileSystem()
         while true {
             let isDone = try catalog.withWriter { writer in
                 let position = try writer.reader.position()
@@ -99,6 +104,10 @@ public final class SnapshotCatalog: Sendable {
                 return false
             }
             if isDone { return }
+            // SQLite never does it by itself here, and a log of many events would take as much space again.
+            if try fileSystem.status(of: catalog.walPath)?.size ?? 0 > walLimit {
+                try catalog.emptyWriteAheadLog()
+            }
             try pace(0)
         }
     }

@@ -128,6 +128,19 @@ import Testing
         #expect(try fixture.catalog.read { try $0.bucket(name) } != nil)
     }
 
+    @Test func aWriteAheadLogThatNobodyUsesIsEmptied() throws {
+        let fixture = try CatalogFixture()
+        func size() throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: fixture.catalog.walPath)[.size] as? Int
+        }
+        try fixture.apply((0..<50).map { Change.bucket("bucket-\($0)") })
+        #expect(try #require(try size()) > 0)
+        #expect(try fixture.catalog.emptyWriteAheadLog())
+        #expect(try size() == 0)
+        try fixture.apply(Change.bucket("one-more"))
+        #expect(try fixture.catalog.read { try $0.buckets() }.count == 51)
+    }
+
     @Test func aCheckpointEmptiesTheWriteAheadLogIntoTheFile() throws {
         let fixture = try CatalogFixture()
         try fixture.apply((0..<50).map { Change.bucket("bucket-\($0)") })

@@ -1,7 +1,10 @@
+import Catalog
+import EventLog
 import Foundation
 import Model
 import ObjectStore
 import Snapshots
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -142,6 +145,34 @@ import Volumes
             point += 1
         }
         #expect(point > 40)
+        stage.store.close()
+    }
+
+    @Test func theWriteAheadLogOfACatalogThatIsComputedStaysSmall() async throws {
+        let stage = try await SnapshotStage()
+        for number in 0..<200 { try await stage.store.put(stage.bucket, "k\(number)", []) }
+        try await stage.snapshot("one")
+        let repository = try stage.repository()
+        defer { repository.close() }
+        /// What it comes to between the steps.
+        func largest(limit: UInt64) throws -> UInt64 {
+            let scratch = stage.scratch
+            let largest = Mutex<UInt64>(0)
+            let snapshot = try SnapshotCatalog.make(
+                repository, scratch: scratch, from: nil, through: repository.log.head.sequence,
+                walLimit: limit
+            ) { _ in
+                for file in try FileManager.default.contentsOfDirectory(atPath: scratch)
+                where file.hasPrefix("snapshot-") && file.hasSuffix("-wal") {
+                    let size = try RealFileSystem().status(of: "\(scratch)/\(file)")?.size ?? 0
+                    largest.withLock { $0 = max($0, size) }
+                }
+            }
+            #expect(try snapshot.catalog.read { try $0.counts() }.versions == 200)
+            return largest.withLock { $0 }
+        }
+        #expect(try largest(limit: .max) > 0)
+        #expect(try largest(limit: 1) == 0)
         stage.store.close()
     }
 }
