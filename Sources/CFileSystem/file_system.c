@@ -50,8 +50,9 @@ int holdfast_lower_thread(int niceness) {
     return 0;
 }
 
-// A message carries this many descriptors at most: the kernel takes 253, and all that wait count against the sender's limit of files.
+// The kernel takes 253, and all that wait count against the sender's limit of files.
 enum { descriptor_limit = 64 };
+const int32_t holdfast_descriptor_limit = descriptor_limit;
 
 int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
     if (descriptor_count < 1 || descriptor_count > descriptor_limit || count < 1) return EINVAL;
