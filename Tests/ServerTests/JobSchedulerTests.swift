@@ -517,7 +517,9 @@ import Testing
 
     @Test func aRepositoryThatComesAgainWaitsForItsFirstSnapshotAnew() async throws {
         func jobs(of repository: String) throws -> JobScheduler {
-            try scheduler([JobDefinition(.snapshot, repository: repository, .every(3600)) { _ in throw Broken() }])
+            try scheduler([
+                JobDefinition(.snapshot, repository: repository, .every(3600)) { _ in throw Broken() }
+            ])
         }
         for repository in ["nas", "other"] {
             let scheduler = try jobs(of: repository)
