@@ -156,6 +156,7 @@ package enum NotificationReader {
             "repository": change.repository, "snapshot": change.snapshot,
             "sequence": String(change.sequence), "versions": String(change.versions),
             "bytes": String(change.versionBytes), "lostBlobs": String(change.lostBlobs),
+            "lostPayloads": String(change.lostPayloads),
             "created": Timestamp(microseconds: change.createdMicroseconds).description,
         ]
         return told

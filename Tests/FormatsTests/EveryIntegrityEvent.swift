@@ -117,6 +117,7 @@ extension EveryEvent {
         value.versions = 3
         value.versionBytes = 4096
         value.lostBlobs = 1
+        value.lostPayloads = 2
         return value
     }
 }

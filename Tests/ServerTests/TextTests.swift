@@ -141,6 +141,19 @@ import Testing
                     $0.versions = 3
                 }), "snapshot monday of event 40 taken into nas: 3 versions", nil
         ),
+        (
+            .snapshotTaken(
+                make(EventSnapshotTaken()) {
+                    $0.snapshot = "monday"
+                    $0.repository = "nas"
+                    $0.sequence = 40
+                    $0.versions = 3
+                    $0.lostBlobs = 1
+                    $0.lostPayloads = 2
+                }),
+            "snapshot monday of event 40 taken into nas: 3 versions, without 1 blob and the bytes of 2 events",
+            nil
+        ),
         (.volumeReplaced(make(EventVolumeReplaced()) { $0.volume = 2 }), "volume 2 replaced", nil),
         (
             .partsReleased(

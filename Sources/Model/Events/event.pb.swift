@@ -1712,6 +1712,9 @@ public nonisolated struct EventSnapshotTaken: Sendable {
   /// Blobs that it needs and that the store had nowhere.
   public var lostBlobs: UInt64 = 0
 
+  /// Events whose bytes it needs and that no mirror had good. Not in events of before it was noted.
+  public var lostPayloads: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -4582,7 +4585,7 @@ nonisolated extension EventReclaimed: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".SnapshotTaken"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}repository\0\u{1}snapshot\0\u{1}sequence\0\u{1}chain\0\u{3}created_microseconds\0\u{1}versions\0\u{3}version_bytes\0\u{3}lost_blobs\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}repository\0\u{1}snapshot\0\u{1}sequence\0\u{1}chain\0\u{3}created_microseconds\0\u{1}versions\0\u{3}version_bytes\0\u{3}lost_blobs\0\u{3}lost_payloads\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4598,6 +4601,7 @@ nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.versions) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.versionBytes) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.lostBlobs) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.lostPayloads) }()
       default: break
       }
     }
@@ -4628,6 +4632,9 @@ nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._
     if self.lostBlobs != 0 {
       try visitor.visitSingularUInt64Field(value: self.lostBlobs, fieldNumber: 8)
     }
+    if self.lostPayloads != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lostPayloads, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4640,6 +4647,7 @@ nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.versions != rhs.versions {return false}
     if lhs.versionBytes != rhs.versionBytes {return false}
     if lhs.lostBlobs != rhs.lostBlobs {return false}
+    if lhs.lostPayloads != rhs.lostPayloads {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
