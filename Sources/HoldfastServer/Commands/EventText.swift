@@ -81,6 +81,7 @@ extension LoggedEvent {
             "reclaimed: \(counted(change.blobIds.count, "blob")), \(counted(change.payloadSequences.count, "payload"))"
         case .snapshotTaken(let change):
             "snapshot \(change.snapshot) of event \(change.sequence) taken into \(change.repository): \(counted(change.versions, "version"))\(Self.losses(change))"
+        case .restoreEnded(let change): change.sentence
         case nil: "a change that this Holdfast does not know"
         }
     }
