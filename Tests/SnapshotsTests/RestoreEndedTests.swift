@@ -162,6 +162,27 @@ import Testing
         stage.store.close()
     }
 
+    @Test func filesOutOfAStoreThatIsOnlyLookedAtLeaveNoEventAndThatIsSaid() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "k", bytes(1, 10))
+        try await stage.snapshot("one")
+        let folder = stage.scratch + "/out"
+        let repository = try stage.repository()
+        defer { repository.close() }
+        stage.store.close()
+        let fixture = stage.started.fixture
+        let inspected = try await ObjectStore.openForInspection(
+            fixture.settings, fixture.environment(stage.started.disk))
+        let head = inspected.head
+        var order = RestoreOrder(repository: "/backup", snapshot: "one")
+        order.folder = folder
+        let summary = try await Restore(inspected, repository, order).run { _ in }
+        #expect(summary.total.restored == 1 && summary.unnoted?.contains("only looked at") == true)
+        #expect(inspected.head == head)
+        inspected.close()
+        #expect(FileManager.default.fileExists(atPath: folder + "/bucket/k"))
+    }
+
     // MARK: The account
 
     private func outcome(
