@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -46,12 +47,18 @@ int holdfast_lower_thread(int niceness) {
     // Since 6.6 the kernel lets a thread of any niceness run on for a millisecond or more when another wakes; one of this policy
     // makes room at once. Where a sandbox forbids it, niceness has to do.
     struct sched_param none = {.sched_priority = 0};
-    if (niceness == 19) (void)sched_setscheduler(0, SCHED_IDLE, &none);
+    if (niceness == 19 && sched_setscheduler(0, SCHED_IDLE, &none) == 0) {
+        // With it a thread's reads and writes would be done only when nobody else's are: ioprio_set(2). They are what niceness
+        // makes them, the last of the ordinary ones.
+        const int this_thread = 1, best_effort = 2 << 13, last = 7;
+        (void)syscall(SYS_ioprio_set, this_thread, 0, best_effort | last);
+    }
     return 0;
 }
 
-// A message carries this many descriptors at most: the kernel takes 253, and all that wait count against the sender's limit of files.
+// The kernel takes 253, and all that wait count against the sender's limit of files.
 enum { descriptor_limit = 64 };
+const int32_t holdfast_descriptor_limit = descriptor_limit;
 
 int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
     if (descriptor_count < 1 || descriptor_count > descriptor_limit || count < 1) return EINVAL;

@@ -111,6 +111,7 @@ public struct CatalogWriter {
         case .reclaimPlanned(let change): try apply(change, event)
         case .reclaimed(let change): try apply(change)
         case .snapshotTaken: break  // what a repository holds, the repository says
+        case .restoreEnded: break  // each version that came back has an event of its own
         case nil: throw CatalogError.unknownChange(event.sequence)
         }
         session.position = LogPosition(sequence: event.sequence, chain: event.chain)

@@ -223,9 +223,9 @@ extension EventLog {
     ) throws -> UInt64 {
         var bytes = Segment.Header(storeID: storeID, first: place.first, chain: place.chain).encoded()
         // Once, and not again and again as it grows: what is reserved takes memory where it is written.
-        bytes.reserveCapacity(settings.segmentByteCount)
-        var offsets: [UInt32] = []
         let count = Int(last.rawValue + 1 - place.first.rawValue)
+        bytes.reserveCapacity(settings.segmentByteCount + (isActive ? 0 : Segment.Seal.byteCount(of: count)))
+        var offsets: [UInt32] = []
         try forEachChainedFrame(of: place, limit: count) { frame, raw in
             offsets.append(UInt32(bytes.count / 8))
             bytes.append(contentsOf: raw.prefix(frame.byteCount))

@@ -51,9 +51,10 @@ extension EventLog {
         else { throw LogError.damaged(first, "no sealed segment begins with it") }
         try keepDamage(of: first, through: last, mirror)
         var bytes = Segment.Header(storeID: storeID, first: first, chain: place.chain).encoded()
-        bytes.reserveCapacity(settings.segmentByteCount)
+        let count = Int(last.rawValue + 1 - first.rawValue)
+        bytes.reserveCapacity(settings.segmentByteCount + Segment.Seal.byteCount(of: count))
         var offsets: [UInt32] = []
-        try forEachFrame(from: first, limit: Int(last.rawValue + 1 - first.rawValue)) { frame, raw in
+        try forEachFrame(from: first, limit: count) { frame, raw in
             offsets.append(UInt32(bytes.count / 8))
             if sequences.contains(frame.sequence), !frame.isPayloadDropped {
                 bytes += Frame.dropPayload(of: raw, frame)

@@ -29,14 +29,16 @@ public final class Server: Sendable {
     private let listeners: Listeners
     private let takeover: TakeoverSocket
     private let isDraining: DrainFlag
+    private let logger: Logger
 
     private init(
         store: ObjectStore, group: MultiThreadedEventLoopGroup, workers: WorkerPool,
         adminGroup: MultiThreadedEventLoopGroup, adminWorkers: WorkerPool, listener: HTTPListener,
         admin: HTTPListener, socket: AdminSocket, housekeeping: Housekeeping, sinks: SinkFollowing,
         accessLogs: AccessLogDelivery, tls: TLSWatch?, traces: TraceExporter?, takeover: TakeoverSocket,
-        listeners: Listeners, isDraining: DrainFlag
+        listeners: Listeners, isDraining: DrainFlag, logger: Logger
     ) {
+        self.logger = logger
         self.listeners = listeners
         self.takeover = takeover
         self.isDraining = isDraining
@@ -66,11 +68,10 @@ public final class Server: Sendable {
     /// Opens the store, makes the users whom the settings name, and begins to serve.
     /// - Parameters:
     ///   - listeners: what clients connect to; they stay open when the server stops.
-    ///   - kept: connections that the server before this one has left; they are taken out of it.
     ///   - takenOver: called once, on a thread that may wait, when another process is ready to take over.
     public static func start(
-        _ settings: ServerSettings, on listeners: Listeners, _ kept: KeptConnections, keys: KeyStore,
-        logger: Logger, takenOver: @escaping @Sendable (TakeoverHandover) -> Void
+        _ settings: ServerSettings, on listeners: Listeners, keys: KeyStore, logger: Logger,
+        takenOver: @escaping @Sendable (TakeoverHandover) -> Void
     ) async throws -> Server {
         let tls = try settings.tlsCertificate.flatMap { certificate in
             try settings.tlsKey.map { try TLSCertificates(certificate: certificate, key: $0, logger) }
@@ -118,7 +119,7 @@ public final class Server: Sendable {
                 domains: settings.domains,
                 isDraining: { isDraining.isSet })
             let listener = try await HTTPListener.serve(
-                listeners.s3, adopting: kept.s3, group: group,
+                listeners.s3, group: group,
                 ListenerContext(
                     responder: S3Responder(
                         service: service, metrics: metrics,
@@ -148,7 +149,7 @@ public final class Server: Sendable {
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(
-                listeners.admin, adopting: kept.admin, group: adminGroup,
+                listeners.admin, group: adminGroup,
                 ListenerContext(
                     responder: status, workers: adminWorkers, connectionLimit: 64,
                     patience: settings.admission.patience))
@@ -172,7 +173,7 @@ public final class Server: Sendable {
                 accessLogs: AccessLogDelivery(
                     service.accessLogs, age: .seconds(settings.accessLogSeconds), logger),
                 tls: tls.map(TLSWatch.init), traces: traces, takeover: takeover, listeners: listeners,
-                isDraining: isDraining)
+                isDraining: isDraining, logger: logger)
         } catch {
             store.close()
             try await group.shutdownGracefully()
@@ -192,9 +193,12 @@ public final class Server: Sendable {
         if !isHandedOver { isDraining.set() }
         housekeeping.endLeisure()
         takeover.stop()
-        try await listener.stop(drain, keepsSocket: isHandedOver, kept: kept?.s3)
+        let handover = try await handover(of: listener, into: kept?.s3)
+        logger.notice("draining")
+        try await listener.stop(drain, keepsSocket: isHandedOver, handover)
         try await admin.stop(
-            Drain(delay: .zero, deadline: .seconds(1)), keepsSocket: isHandedOver, kept: kept?.admin)
+            Drain(delay: .zero, deadline: .seconds(1)), keepsSocket: isHandedOver,
+            try await self.handover(of: admin, into: kept?.admin))
         try await socket.stop()
         await tls?.stop()
         await accessLogs.stop()
@@ -208,6 +212,27 @@ public final class Server: Sendable {
         try await adminGroup.shutdownGracefully()
         workers.stop()
         adminWorkers.stop()
+    }
+
+    /// Goes on with connections that the server before this one has left between two requests; they are taken out of `kept`.
+    /// Nobody else may go on with them from here on.
+    public func adopt(_ kept: KeptConnections) async {
+        await listener.adopt(kept.s3.take())
+        await admin.adopt(kept.admin.take())
+    }
+
+    /// - Returns: `nil` if a listener's connections are to be closed: those with TLS are in any case, for its keys are this
+    ///   process's.
+    private func handover(of listener: HTTPListener, into sockets: ConnectionSockets?) async throws
+        -> ConnectionHandover?
+    {
+        guard let sockets, !listener.isSecure else { return nil }
+        // Whoever is accepted after the look at the descriptors could not be handed over.
+        try await listener.stopAccepting()
+        do { return try ConnectionHandover(into: sockets) } catch {
+            logger.error("connections that clients keep are closed and not handed over: \(error)")
+            return nil
+        }
     }
 }
 

@@ -79,8 +79,8 @@ extension NotificationFilter {
         "holdfast:Object:Repairing", "holdfast:Object:Repaired", "holdfast:Object:Restored",
         "holdfast:Object:Lost",
         "holdfast:Volume:SetAside", "holdfast:Volume:Returned", "holdfast:Volume:Replaced",
-        "holdfast:Snapshot:Taken", "holdfast:Incident:Opened", "holdfast:Incident:Acknowledged",
-        "holdfast:Incident:Closed",
+        "holdfast:Snapshot:Taken", "holdfast:Restore:Ended", "holdfast:Incident:Opened",
+        "holdfast:Incident:Acknowledged", "holdfast:Incident:Closed",
     ]
 
     /// Whether a name, or a beginning of one with `*`, stands for some event.

@@ -27,6 +27,7 @@ package enum NotificationReader {
         case .volumeReturned(let change): [volume("Returned", change.volume, event)]
         case .volumeReplaced(let change): [volume("Replaced", change.volume, event)]
         case .snapshotTaken(let change): [snapshot(change, event)]
+        case .restoreEnded(let change): [restore(change, event)]
         default: []
         }
     }
@@ -156,8 +157,28 @@ package enum NotificationReader {
             "repository": change.repository, "snapshot": change.snapshot,
             "sequence": String(change.sequence), "versions": String(change.versions),
             "bytes": String(change.versionBytes), "lostBlobs": String(change.lostBlobs),
+            "lostPayloads": String(change.lostPayloads),
             "created": Timestamp(microseconds: change.createdMicroseconds).description,
         ]
+        return told
+    }
+
+    /// In all; what it came to for each owner stands in the event.
+    private static func restore(_ change: EventRestoreEnded, _ event: LoggedEvent) -> Notification {
+        var told = Notification("holdfast:Restore:Ended", event)
+        told.detail = [
+            "sequence": String(change.sequence), "unit": change.unit, "complete": String(change.complete),
+            "began": Timestamp(microseconds: change.beganMicroseconds).description,
+            "restored": String(change.total.restored), "bytes": String(change.total.restoredBytes),
+            "present": String(change.total.present), "newer": String(change.total.newer),
+            "failed": String(change.total.failed),
+            "owners": String(UInt64(change.owners.count) + change.furtherOwners),
+        ]
+        told.detail["repository"] = change.snapshot.isEmpty ? nil : change.repository
+        told.detail["snapshot"] = change.snapshot.isEmpty ? nil : change.snapshot
+        told.detail["bucket"] = change.target == .bucket ? change.targetName : nil
+        told.detail["directory"] = change.target == .directory ? change.targetName : nil
+        told.detail["incident"] = change.incident > 0 ? String(change.incident) : nil
         return told
     }
 

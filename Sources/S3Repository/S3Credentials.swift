@@ -50,8 +50,10 @@ package struct S3Credentials: Sendable {
         )
     }
 
-    private static func read(_ path: String) throws -> S3Credentials {
-        guard let file = try SecretFile(at: path), file.kind == .file else {
+    private static func read(_ link: String) throws -> S3Credentials {
+        // The file that is looked at is the one that is read: a link may come to lead to another meanwhile.
+        let path = URL(fileURLWithPath: link).resolvingSymlinksInPath().path
+        guard let file = try SecretFile(at: path, isGiven: true), file.kind == .file else {
             throw S3LocationError("there is no file of credentials at \(path)")
         }
         guard file.isPrivate else {

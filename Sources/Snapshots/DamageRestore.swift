@@ -121,7 +121,8 @@ struct DamageRestore {
     ) -> RestoreOutcome {
         RestoreOutcome(
             action: action, bucket: version.record.bucket, key: version.key,
-            version: version.wireVersionID, owner: version.record.ownerDisplayName, size: size,
+            version: version.wireVersionID, ownerID: version.record.owner,
+            owner: version.record.ownerDisplayName, size: size,
             detail: detail)
     }
 
@@ -185,7 +186,7 @@ struct DamageRestore {
         let damage = events.take(sequence)
         func outcome(_ action: RestoreOutcome.Action, _ detail: String) -> RestoreOutcome {
             RestoreOutcome(
-                action: action, bucket: "", key: "", version: "", owner: "", size: 0,
+                action: action, bucket: "", key: "", version: "", ownerID: "", owner: "", size: 0,
                 detail: "event \(sequence) of the log: \(detail)")
         }
         do {

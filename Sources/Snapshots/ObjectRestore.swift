@@ -172,7 +172,8 @@ struct ObjectRestore: Sendable {
     ) -> RestoreOutcome {
         RestoreOutcome(
             action: action, bucket: version.record.bucket, key: version.key,
-            version: version.wireVersionID, owner: version.record.ownerDisplayName, size: version.size,
+            version: version.wireVersionID, ownerID: version.record.owner,
+            owner: version.record.ownerDisplayName, size: version.size,
             detail: detail)
     }
 

@@ -14,19 +14,24 @@ import Volumes
 /// published its event's reason says. An object whose bytes the store has is left alone, if what is kept with them is the
 /// same too or is not to be replaced; so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
 /// settings that they had. Every block that is read is verified, and a version is published only when it came whole.
+///
+/// The last event of a restore says how it came out, for each owner. One that is cut off has none.
 public struct Restore: Sendable {
     private let store: ObjectStore
     private let repository: Repository?
+    /// How the log names the repository.
+    private let place: String?
     private let order: RestoreOrder
     private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
     private let pace: BytePace
 
     /// - Parameters:
+    ///   - place: how the log names the repository; `nil` for its directory.
     ///   - isAffected: whether the incident that the order names affects a version. Of a volume's incident that is
     ///     computed, so it is asked of each.
     ///   - pace: `nil` for the order's own rate.
     public init(
-        _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder,
+        _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, named place: String? = nil,
         isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil, pace: BytePace? = nil
     ) {
         precondition(
@@ -34,6 +39,7 @@ public struct Restore: Sendable {
             "what an incident affects is known to who names it")
         self.store = store
         self.repository = repository
+        self.place = place ?? repository.directory
         self.order = order
         self.isAffected = isAffected
         self.pace = pace ?? BytePace(rate: order.rate)
@@ -44,6 +50,7 @@ public struct Restore: Sendable {
     public init(_ store: ObjectStore, _ order: RestoreOrder, pace: BytePace? = nil) {
         self.store = store
         repository = nil
+        place = nil
         self.order = order
         isAffected = nil
         self.pace = pace ?? BytePace(rate: order.rate)
@@ -54,29 +61,55 @@ public struct Restore: Sendable {
     public func run(
         report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void = { _ in }
     ) async throws -> RestoreSummary {
+        let began = store.inspection.clock()
+        var (summary, sequence) = try await bringBack(report, progress)
+        if !order.isDryRun { summary.unnoted = await note(summary, asOf: sequence, began: began) }
+        return summary
+    }
+
+    /// Says in the store's log how it came out.
+    /// - Returns: what keeps the store from it, which takes nothing from what was restored.
+    private func note(
+        _ summary: RestoreSummary, asOf sequence: SequenceNumber, began: Timestamp
+    ) async -> String? {
+        guard !store.isOnlyInspected else { return "no server has the store, and it is only looked at" }
+        let change = EventRestoreEnded(order, summary, repository: place, asOf: sequence, began: began)
+        do {
+            _ = try await store.inspection.record(.restoreEnded(change))
+            return nil
+        } catch { return "\(error)" }
+    }
+
+    /// - Returns: what came of it, and the event that what came back is of.
+    private func bringBack(
+        _ report: (RestoreOutcome) throws -> Void, _ progress: (Double) -> Void
+    ) async throws -> (RestoreSummary, SequenceNumber) {
         switch order.source {
         case .snapshot(let name, _):
             guard let repository else { preconditionFailure("a snapshot is in a repository") }
+            let manifest = try repository.snapshot(name)
             if order.unit.isDamagedOnly {
-                return try await DamageRestore(
-                    store, repository, order, try repository.snapshot(name), isAffected, pace
-                ).run(report: report, progress: progress)
+                let summary = try await DamageRestore(store, repository, order, manifest, isAffected, pace)
+                    .run(report: report, progress: progress)
+                return (summary, manifest.position)
             }
             let snapshot = try SnapshotCatalog.open(
-                try repository.snapshot(name), in: repository, scratch: store.inspection.stateDirectory)
-            return try await run(
+                manifest, in: repository, scratch: store.inspection.stateDirectory)
+            let summary = try await run(
                 from: SnapshotSource(name: name, repository: repository, snapshot: snapshot),
                 report: report, progress: progress)
+            return (summary, manifest.position)
         case .moment(let moment):
             let inspection = store.inspection
             let sequence = try History.sequence(of: moment, in: inspection)
-            return try await inspection.holding(sequence) {
+            let summary = try await inspection.holding(sequence) {
                 let history = try History.open(inspection, at: sequence)
                 try history.requireBytes(in: inspection)
                 return try await run(
                     from: HistorySource(history: history, inspection: inspection), report: report,
                     progress: progress)
             }
+            return (summary, sequence)
         }
     }
 

@@ -20,6 +20,21 @@ public struct RestoreOrder: Codable, Sendable {
 
         public init() {}
 
+        /// "all", "bucket photos, prefix 2026/".
+        public var words: String {
+            var parts: [String] = []
+            if isDamagedOnly { parts.append("what is damaged") }
+            if let incident { parts.append("incident \(incident)") }
+            if let bucket { parts.append("bucket \(bucket)") }
+            if let prefix { parts.append("prefix \(prefix)") }
+            if let key { parts.append("key \(key)") }
+            if let version { parts.append("version \(version)") }
+            if let owner { parts.append("owner \(owner)") }
+            if parts.isEmpty { parts.append("all") }
+            if hasEveryVersion { parts.append("every version") }
+            return parts.joined(separator: ", ")
+        }
+
         var isOfWholeBuckets: Bool { prefix == nil && key == nil && owner == nil && version == nil }
 
         func holds(_ version: ObjectVersion) -> Bool {
@@ -73,38 +88,21 @@ public struct RestoreOutcome: Codable, Sendable, Equatable {
     public let key: String
     /// The version that was.
     public let version: String
+    /// The owner's canonical id, and name. Both are empty for what belongs to nobody: an event of a bucket.
+    public let ownerID: String
     public let owner: String
     public let size: UInt64
     /// The new version, the file or the volumes; or why not.
     public let detail: String
-}
 
-/// Counts of outcomes.
-public struct RestoreSummary: Codable, Sendable {
-    public struct Count: Codable, Sendable {
-        public var restored = 0
-        public var restoredBytes: UInt64 = 0
-        public var present = 0
-        public var newer = 0
-        public var failed = 0
-
-        mutating func add(_ outcome: RestoreOutcome) {
-            switch outcome.action {
-            case .restored:
-                restored += 1
-                restoredBytes += outcome.size
-            case .present: present += 1
-            case .newer: newer += 1
-            case .failed: failed += 1
-            }
-        }
-    }
-
-    public var total = Count()
-    public var owners: [String: Count] = [:]
-
-    mutating func add(_ outcome: RestoreOutcome) {
-        total.add(outcome)
-        owners[outcome.owner, default: Count()].add(outcome)
+    package init(
+        action: Action, bucket: String, key: String, version: String, ownerID: String, owner: String,
+        size: UInt64, detail: String
+    ) {
+        self.action = action
+        (self.bucket, self.key, self.version) = (bucket, key, version)
+        (self.ownerID, self.owner) = (ownerID, owner)
+        self.size = size
+        self.detail = detail
     }
 }

@@ -135,6 +135,7 @@ public struct SnapshotCreation: Sendable {
         change.versions = UInt64(manifest.versions)
         change.versionBytes = manifest.versionBytes
         change.lostBlobs = UInt64(manifest.lostBlobs)
+        change.lostPayloads = UInt64(manifest.lostPayloads ?? 0)
         do {
             _ = try await inspection.record(.snapshotTaken(change))
             return nil

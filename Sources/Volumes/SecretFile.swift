@@ -5,11 +5,12 @@ import Glibc
 /// PostgreSQL's rule for private keys (its manual, libpq, "Client Certificates"): a file is its owner's alone, mode 0600 or
 /// stricter; or, if root owns it, its group's to read as well, 0640 or stricter. So an administrator gives a service what
 /// it may read and not change, as Kubernetes does with a Secret that is mounted (0440, root's, the pod's group): a group
-/// of root's choosing. Links are followed; what is mounted of a Secret is one.
+/// of root's choosing. What the server makes itself is its own alone. Links are followed; what is mounted of a Secret is one.
 public struct SecretFile: Sendable {
     public let kind: FileStatus.Kind
     /// Permission bits, as in `chmod(2)`.
     public let permissions: UInt16
+    /// Root has given it to a group.
     let isRoots: Bool
 
     package init(kind: FileStatus.Kind, permissions: UInt16, isRoots: Bool) {
@@ -19,7 +20,8 @@ public struct SecretFile: Sendable {
     }
 
     /// `nil` if there is nothing at the path.
-    public init?(at path: String) throws(FileSystemError) {
+    /// - Parameter isGiven: an administrator makes it; the server makes the others, also one that runs as root.
+    public init?(at path: String, isGiven: Bool) throws(FileSystemError) {
         var information = stat()
         guard stat(path, &information) == 0 else {
             if errno == ENOENT || errno == ENOTDIR { return nil }
@@ -32,7 +34,8 @@ public struct SecretFile: Sendable {
             default: .other
             }
         self.init(
-            kind: kind, permissions: UInt16(information.st_mode & 0o7777), isRoots: information.st_uid == 0)
+            kind: kind, permissions: UInt16(information.st_mode & 0o7777),
+            isRoots: isGiven && information.st_uid == 0)
     }
 
     /// What it may be opened by at most.

@@ -13,7 +13,8 @@ struct RestoreCommand: AsyncParsableCommand {
             everything it had; one whose bytes are there is left alone, and so is one that the store has newer. With \
             --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. With --out, a \
             file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had. \
-            A restore that was cut off is finished by giving it again.
+            A restore that was cut off is finished by giving it again. One that has ended says in the store's log how it came \
+            out for each owner ('holdfast log').
             Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version.
             Exit status: 0 done, 4 something could not be restored, 1 could not run.
 
@@ -44,7 +45,9 @@ struct RestoreCommand: AsyncParsableCommand {
     @Option(help: "With --damaged-only: what this incident affects ('holdfast incident list').") var incident:
         UInt64?
     @Option(help: "Into another bucket.") var into: String?
-    @Option(help: "Out to plain files in this directory; the store is not changed.", completion: .directory)
+    @Option(
+        help: "Out to plain files in this directory; no object of the store is changed.",
+        completion: .directory)
     var out: String?
     @Flag(help: "Also where the store has a newer version.") var overwrite = false
     @Flag(help: "Only say what would be done.") var dryRun = false

@@ -10,8 +10,8 @@ struct ServerProcess {
     private static let lockPatience = Duration.seconds(60)
     /// What follows a handover that failed: the other process is gone, and its locks in a moment.
     private static let lockPatienceAfterFailure = Duration.seconds(10)
-    /// How long connections go on being accepted in a takeover where they cannot be handed over, those with TLS, each answer
-    /// saying that it is the last: time for those that clients keep to come to their next request.
+    /// How long connections go on being accepted in a takeover where they cannot be handed over, with TLS or to an earlier
+    /// release, each answer saying that it is the last: time for those that clients keep to come to their next request.
     private static let takeoverDelay = Duration.milliseconds(2100)
     /// On a machine that has too much to do, a client that is busy may be silent for longer than one that is idle elsewhere.
     private static let takeoverSilence = Duration.seconds(2)
@@ -57,7 +57,8 @@ struct ServerProcess {
             try StoreFormats.requireKnown(settings)
             logger.notice("taking over from \(takeover.release)")
             kept = try await takeover.takeStore()
-            logger.notice("\(takeover.release) has let the store go, and \(kept.count) connections")
+            logger.notice(
+                "the store of \(takeover.release) is closed; \(kept.count) connections came from it")
             try await StoreLock.waitUntilFree(settings.store, deadline: Self.lockPatience)
         } else if try StoreDirectory.isNew(settings) {
             try StoreDirectory.create(settings)
@@ -66,7 +67,7 @@ struct ServerProcess {
         while true {
             let keys = try KeyStore(
                 stateDirectory: settings.store.stateDirectory, environment: environment)
-            let server = try await Server.start(settings, on: listeners, kept, keys: keys, logger: logger) {
+            let server = try await Server.start(settings, on: listeners, keys: keys, logger: logger) {
                 turns.continuation.yield(.takeover($0))
             }
             let reload = ReloadSignal { [logger] in
@@ -86,6 +87,8 @@ struct ServerProcess {
                 isFirst = false
                 try await begin(server, keys, takeover, announce)
             }
+            // Not before nobody else will: a process that fails until then leaves them to the one that it followed.
+            await server.adopt(kept)
             guard case .takeover(let handover) = await next.next() else {
                 let drain = Drain(
                     delay: .seconds(settings.drainDelaySeconds), deadline: .seconds(settings.drainSeconds))

@@ -6,8 +6,10 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
+import pytest
 from holdfast import BINARY, ROOT, wait_until
 
 _sibling = pathlib.Path(BINARY).with_name("holdfast-inject")
@@ -56,3 +58,14 @@ def digests(server, *except_paths):
     return {(n, str(p.relative_to(server.volume(n)))): hashlib.sha256(p.read_bytes()).hexdigest()
             for n in (1, 2, 3) for p in server.blobs(n)
             if (n, str(p.relative_to(server.volume(n)))) not in except_paths}
+
+
+def slow_disk(tmp_path):
+    """A library that makes a disk slow: slow_disk.c says how."""
+    compiler = shutil.which("cc") or shutil.which("clang")
+    if not compiler:
+        pytest.skip("a C compiler makes the slow disk")
+    library = tmp_path / "slow_disk.so"
+    source = pathlib.Path(__file__).with_name("slow_disk.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+    return library

@@ -58,8 +58,8 @@ def receive(connection):
 class Kept:
     """A connection that its client keeps, and never makes anew."""
 
-    def __init__(self, port, path="/_holdfast/health/live"):
-        self.request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    def __init__(self, port, path="/_holdfast/health/live", host="localhost"):
+        self.request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.read = self.socket.makefile("rb")
 

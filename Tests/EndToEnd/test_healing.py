@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from faults import wait_confirmed
+from faults import slow_disk, wait_confirmed
 from holdfast import Server, wait_until
 
 
@@ -96,3 +96,30 @@ def test_space_is_given_back_early_where_there_is_little(tmp_path):
         s3.delete_object(Bucket="bucket", Key="k")
         wait_until(lambda: not server.blobs(1), what="the space given back", seconds=120)
         assert len(acted(server)) == 1
+
+
+def test_a_disk_that_answers_and_is_much_slower_than_the_others_keeps_no_write_waiting_for_long(tmp_path, monkeypatch):
+    control = tmp_path / "slow"
+    store = tmp_path / "store"
+    for name, value in {"LD_PRELOAD": slow_disk(tmp_path), "HOLDFAST_SLOW_BELOW": f"{store}/volume-2/",
+                        "HOLDFAST_SLOW_WHILE": control, "HOLDFAST_SLOW_SECONDS": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    with Server(store) as server:
+        s3 = server.client()
+        s3.create_bucket(Bucket="bucket")
+        count = 0
+
+        def reason():
+            nonlocal count
+            count += 1
+            s3.put_object(Bucket="bucket", Key=f"k{count}", Body=b"x")
+            return server.standings()[2].get("reason", "")
+
+        control.touch()
+        wait_until(lambda: "to make a batch durable, the others" in reason(), seconds=120, what="the slow volume set aside")
+        # It comes back by itself, and is not slow any more.
+        control.unlink()
+        server.wait_in_service()
+        events = [event["event"]["volumeSetAside"] for event in server.log() if "volumeSetAside" in event["event"]]
+        assert [event["volume"] for event in events] == [2] * len(events) and "the others less than" in events[0]["reason"]
+        assert server.fsck("--deep")[::2] == ([], 0)

@@ -65,6 +65,8 @@ def test_what_an_incident_lost_is_restored_and_told(store):
     restored = lines(store.command("restore", *flags, "--incident", str(number), check=0))
     assert sorted(line["key"] for line in restored[:-1]) == ["cat", "dog"]
     wait_until(lambda: states(store, number) == {"restored": 2}, what="two restored versions")
+    [ended] = [line["event"]["restoreEnded"] for line in store.log() if "restoreEnded" in line["event"]]
+    assert ended["incident"] == str(number) and ended["complete"] and ended["owners"][0]["restored"] == "2"
     for key, body in store.bodies.items():
         assert s3.get_object(Bucket="photos", Key=key)["Body"].read() == body
         told = s3.head_object(Bucket="photos", Key=key)["ResponseMetadata"]["HTTPHeaders"]["x-holdfast-integrity"]

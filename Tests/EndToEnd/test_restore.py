@@ -200,6 +200,13 @@ def test_owners_come_back_with_an_account_each(store, repository):
     remove(store, "hers", "thing", bucket="other")
     _, summary = restore(store, repository, "--bucket", "other")
     assert summary["owners"]["anna"]["restored"] == 1 and summary["owners"]["root"]["restored"] == 1
+    [ended] = [e["event"]["restoreEnded"] for e in store.log() if "restoreEnded" in e["event"]]
+    assert ended["snapshot"] == "one" and ended["unit"] == "bucket other" and ended["complete"] and "unnoted" not in summary
+    accounts = {account["owner"]: account for account in ended["owners"]}
+    assert accounts[store.anna]["ownerDisplayName"] == "anna" and accounts[store.anna]["restoredBytes"] == "140000"
+    assert {account["restored"] for account in accounts.values()} == {"1"} and len(accounts) == 2
+    [line] = [line for line in store.command("log", check=0).stdout.splitlines() if "restore of bucket other" in line]
+    assert "from snapshot one in" in line and "owner anna: 1 restored of 140000 bytes" in line
     [hers] = [o for o in store.client().list_objects_v2(Bucket="other", FetchOwner=True)["Contents"] if o["Key"] == "hers"]
     assert hers["Owner"]["ID"] == store.anna
 

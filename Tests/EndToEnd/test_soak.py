@@ -11,13 +11,10 @@ import json
 import os
 import pathlib
 import random
-import shutil
-import subprocess
 import time
 import urllib.request
 
-import pytest
-from faults import inject, wait_confirmed
+from faults import inject, slow_disk, wait_confirmed
 from holdfast import Server, wait_until
 from load import VERSIONED, Load, seed
 from mounts import MEGABYTE
@@ -181,16 +178,6 @@ class Soak:
         assert max(s.deleted for s in late) <= max(s.deleted for s in warm) + 16, self.samples
 
 
-def built(tmp_path):
-    compiler = shutil.which("cc") or shutil.which("clang")
-    if not compiler:
-        pytest.skip("a C compiler makes the slow disk")
-    library = tmp_path / "slow_disk.so"
-    source = pathlib.Path(__file__).with_name("slow_disk.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
-
-
 def test_everything_is_green_by_itself_after_hours_of_faults(tmp_path, mounted, receiver, monkeypatch):  # noqa: F811
     number = seed()
     print(f"HOLDFAST_SEED={number}")
@@ -202,7 +189,7 @@ def test_everything_is_green_by_itself_after_hours_of_faults(tmp_path, mounted, 
     mounted(directory / f"volume-{FULL}", "tmpfs", 3000)
     server = Server(directory, "--set", "test-store=true", "--set", "history-hours=0", "--set", "deadline-seconds=5",
                     "--set", "incident-seconds=5")
-    for name, value in {"LD_PRELOAD": built(tmp_path), "HOLDFAST_SLOW_BELOW": f"{directory}/volume-{SLOW}/",
+    for name, value in {"LD_PRELOAD": slow_disk(tmp_path), "HOLDFAST_SLOW_BELOW": f"{directory}/volume-{SLOW}/",
                         "HOLDFAST_SLOW_WHILE": control, "HOLDFAST_SLOW_SECONDS": 12}.items():
         monkeypatch.setenv(name, str(value))
     with server:

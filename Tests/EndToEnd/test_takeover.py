@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import urllib.parse
 
 import pytest
 from botocore.exceptions import ClientError
@@ -75,14 +76,16 @@ def test_connections_that_clients_keep_go_on_in_the_next_process(server, kept):
             assert connection.ping()
     for connection in kept:
         assert connection.ping()
-    assert server.errors.read_text().count("and 151 connections") == 2
+    assert server.errors.read_text().count("151 connections came from it") == 2
 
 
 def test_who_asks_while_nobody_serves_is_answered_in_the_same_connection(server, kept):
     for connection in kept:
         assert connection.ping()
     new = spawn(server)
-    wait_until(lambda: is_draining(server), what="the drain")
+    drains(server)
+    gone = kept.pop()
+    gone.close()
     for connection in kept:
         connection.send()
     assert json.loads(new.stdout.readline())["ready"]
@@ -103,7 +106,7 @@ def test_a_request_that_had_begun_to_come_is_ended_where_it_began(server, slow_p
     assert behind.answer()
     wait_until(lambda: half.is_read, what="the half of a head in the server")
     new = spawn(server)
-    wait_until(lambda: is_draining(server), what="the drain")
+    drains(server)
     for connection in (half, behind):
         connection.send(20)
         assert connection.answer()
@@ -118,6 +121,40 @@ def test_a_request_that_had_begun_to_come_is_ended_where_it_began(server, slow_p
         connection.close()
 
 
+def test_an_answer_that_its_client_takes_late_comes_whole_and_the_connection_goes_on(server):
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    body = os.urandom(8_000_000)
+    s3.put_object(Bucket="photos", Key="large", Body=body)
+    url = urllib.parse.urlsplit(s3.generate_presigned_url("get_object", {"Bucket": "photos", "Key": "large"}))
+    late = Kept(server.port, f"{url.path}?{url.query}", host=url.netloc)
+    late.send()
+    head = late.read.readline()
+    assert head == b"HTTP/1.1 200 OK\r\n"
+    new = spawn(server)
+    drains(server)
+    while late.read.readline() != b"\r\n":
+        pass
+    assert late.read.read(len(body)) == body
+    assert json.loads(new.stdout.readline())["ready"]
+    old, server.process = server.process, new
+    assert old.wait(60) == 0
+    old.stdout.close()
+    assert late.ping()
+    late.close()
+
+
+def test_a_connection_without_tls_ends_where_the_next_process_has_it(server, kept, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    chain, key = authority.leaf("leaf")
+    (tmp_path / "chain.pem").write_bytes(chain)
+    (tmp_path / "key.pem").write_bytes(key)
+    for connection in kept:
+        assert connection.ping()
+    follow(server, "--set", f"tls-certificate={tmp_path}/chain.pem", "--set", f"tls-key={tmp_path}/key.pem")
+    assert [connection.read.read() for connection in kept] == [b""] * len(kept)
+
+
 def test_connections_come_back_when_the_new_process_dies_before_it_serves(server, kept):
     for connection in kept:
         assert connection.ping()
@@ -126,6 +163,7 @@ def test_connections_come_back_when_the_new_process_dies_before_it_serves(server
     said = b""
     while b"released\n" not in said:
         data, more = receive(connection)
+        assert data, said
         said += data
         sockets += more
     assert said.startswith(b'{"listener":"s3"}\n') and len(sockets) == 2 + 150
@@ -135,6 +173,7 @@ def test_connections_come_back_when_the_new_process_dies_before_it_serves(server
         os.close(number)
     assert kept[0].answer()
     assert all(connection.ping() for connection in kept)
+    wait_until(lambda: accepts_takeovers(server), what="the server again")
     follow(server)
     assert all(connection.ping() for connection in kept)
 
@@ -144,14 +183,13 @@ def test_a_process_that_knows_nothing_of_connections_gets_none(server, kept):
     assert kept[0].ping()
     connection, _, sockets = ask(server)
     connection.sendall(b"go\n")
-    wait_until(lambda: is_draining(server), what="the drain")
-    assert not kept[0].ping()
+    wait_until(lambda: not kept[0].ping(), what="an answer that is the last")
     assert receive(connection) == (b"released\n", [])
     assert kept[0].read.read() == b""
     connection.close()
     for number in sockets:
         os.close(number)
-    server.client().list_buckets()  # answered when it serves again
+    wait_until(lambda: accepts_takeovers(server), what="the server again")
     follow(server)
 
 
@@ -236,7 +274,7 @@ def test_when_the_old_process_is_killed_while_it_drains_the_new_one_serves(serve
     server.client().put_object(Bucket="photos", Key="before", Body=b"x")
     slow = slow_put(server)
     new = spawn(server)
-    wait_until(lambda: is_draining(server), what="the drain")
+    drains(server)
     server.process.kill()
     server.process.wait(30)
     server.process.stdout.close()
@@ -246,15 +284,19 @@ def test_when_the_old_process_is_killed_while_it_drains_the_new_one_serves(serve
     assert server.client().get_object(Bucket="photos", Key="before")["Body"].read() == b"x"
 
 
-def is_draining(server):
-    """The socket for takeovers is closed as soon as one is agreed on."""
+def drains(server):
+    """What is under way ends, and nobody is accepted any more, or not for long."""
+    wait_until(lambda: "] draining" in server.errors.read_text(), what="the drain")
+
+
+def accepts_takeovers(server):
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(5)
             probe.connect(str(server.directory / "state/takeover.sock"))
-            return False
+            return True
     except (ConnectionRefusedError, FileNotFoundError):
-        return True
+        return False
 
 
 def test_without_a_server_it_starts_as_ever(tmp_path):
@@ -270,7 +312,7 @@ def test_a_server_that_is_ending_is_waited_for(tmp_path, slow_put):  # noqa: F81
         server.client().create_bucket(Bucket="photos")
         slow = slow_put(server)
         server.process.terminate()
-        wait_until(lambda: is_draining(server), what="the drain")
+        drains(server)
         new = spawn(server, "--listen", f"127.0.0.1:{server.port}")
         assert slow.finish()[0] == 200
         assert json.loads(new.stdout.readline())["ready"]

@@ -1,13 +1,13 @@
 import Foundation
 import Model
 
-/// The events of findings, incidents, scrubs and snapshots, every field of them set.
+/// The events of findings, incidents, scrubs, snapshots and restores, every field of them set.
 extension EveryEvent {
     static let ofIntegrity: [(EventRecord.OneOf_Change, [UInt8])] = [
         (.repairUndone(repairUndone), []), (.versionsStated(versionsStated), []),
         (.incidentOpened(incidentOpened), []), (.incidentAcknowledged(incidentAcknowledged), []),
         (.incidentClosed(incidentClosed), []), (.scrubAdvanced(scrubAdvanced), []),
-        (.snapshotTaken(snapshotTaken), []),
+        (.snapshotTaken(snapshotTaken), []), (.restoreEnded(restoreEnded), []),
         (.partsReleased(partsReleased), []), (.healingActed(healingActed), []),
     ]
 
@@ -117,6 +117,34 @@ extension EveryEvent {
         value.versions = 3
         value.versionBytes = 4096
         value.lostBlobs = 1
+        value.lostPayloads = 2
+        return value
+    }
+
+    private static var restoreEnded: EventRestoreEnded {
+        var account = EventRestoreAccount()
+        account.owner = "owner"
+        account.ownerDisplayName = "Owner"
+        account.restored = 3
+        account.restoredBytes = 4096
+        account.present = 2
+        account.newer = 1
+        account.failed = 1
+        var value = EventRestoreEnded()
+        value.repository = "nas"
+        value.snapshot = "monday"
+        value.sequence = 20
+        value.unit = "bucket photos, prefix 2026/"
+        value.target = .bucket
+        value.targetName = "copy"
+        value.overwrites = true
+        value.incident = 22
+        value.beganMicroseconds = 1_767_225_600_000_000  // 2026-01-01T00:00:00Z
+        value.complete = true
+        value.total = account
+        value.owners = [account]
+        value.furtherOwners = 2
+        value.further = account
         return value
     }
 }

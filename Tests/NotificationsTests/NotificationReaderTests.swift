@@ -56,4 +56,42 @@ import Testing
         #expect(told.map(\.name) == ["holdfast:Incident:Acknowledged"])
         #expect(told.first?.detail == ["incident": "7", "detail": "owners were told"])
     }
+
+    @Test func howARestoreEndedIsToldInAll() throws {
+        var change = EventRestoreEnded()
+        change.repository = "nas"
+        change.snapshot = "monday"
+        change.sequence = 4
+        change.unit = "what is damaged"
+        change.target = .inPlace
+        change.incident = 7
+        change.beganMicroseconds = 1_767_225_600_000_000  // 2026-01-01T00:00:00Z
+        change.total.restored = 2
+        change.total.restoredBytes = 18
+        change.total.present = 3
+        change.total.newer = 4
+        change.total.failed = 1
+        change.owners = [EventRestoreAccount()]
+        change.furtherOwners = 2
+        let told = try told(.restoreEnded(change))
+        #expect(told.map(\.name) == ["holdfast:Restore:Ended"])
+        #expect(
+            told.first?.detail == [
+                "repository": "nas", "snapshot": "monday", "sequence": "4", "unit": "what is damaged",
+                "incident": "7", "began": "2026-01-01T00:00:00.000Z", "complete": "false", "restored": "2",
+                "bytes": "18", "present": "3", "newer": "4", "failed": "1", "owners": "3",
+            ])
+        #expect(NotificationFilter.names.contains("holdfast:Restore:Ended"))
+    }
+
+    @Test func aRestoreOutOfTheStoresOwnHistorySaysWhereTo() throws {
+        var change = EventRestoreEnded()
+        change.sequence = 4
+        change.target = .directory
+        change.targetName = "/tmp/files"
+        change.complete = true
+        let detail = try #require(try told(.restoreEnded(change)).first).detail
+        #expect(detail["directory"] == "/tmp/files" && detail["complete"] == "true")
+        #expect(detail["repository"] == nil && detail["snapshot"] == nil && detail["bucket"] == nil)
+    }
 }

@@ -204,6 +204,29 @@ import Testing
         await end(scheduler)
     }
 
+    @Test func aRunThatWouldBeginAnewGoesOnToItsEndBehindItsWindow() async throws {
+        let gate = Gate()
+        var job = JobDefinition(.reclaim, .every(1)) { context in
+            gate.enter()
+            await gate.wait()
+            try context.spent(1)
+            return JobOutcome("given back")
+        }
+        job.window = try #require(ScrubWindow("12:00-13:00"))
+        let scheduler = try scheduler([job]) { $0.stallSeconds = 100_000 }
+        scheduler.tick()
+        try await eventually("the run") { gate.runs == 1 }
+        world.pass(3601)
+        gate.open()
+        try await eventually("its end") {
+            scheduler.tick()
+            return try status(scheduler, "reclaim").waitingFor == JobPlan.window
+        }
+        #expect(try status(scheduler, "reclaim").runs.good == 1)
+        #expect(gate.runs == 1)
+        await end(scheduler)
+    }
+
     @Test func aWindowEndsARunUnlessItWasAskedFor() async throws {
         let gate = Gate()
         var job = JobDefinition(.snapshot, repository: "nas", .every(1)) { context in
@@ -213,6 +236,7 @@ import Testing
             return JobOutcome("taken")
         }
         job.window = try #require(ScrubWindow("12:00-13:00"))
+        job.endsWithWindow = true
         let scheduler = try scheduler([job]) { $0.stallSeconds = 100_000 }
         scheduler.tick()
         try await eventually("the run") { gate.runs == 1 }
@@ -489,6 +513,25 @@ import Testing
         third.cancel()
         _ = await third.wait(atMost: .seconds(60))
         await end(second)
+    }
+
+    @Test func aRepositoryThatComesAgainWaitsForItsFirstSnapshotAnew() async throws {
+        func jobs(of repository: String) throws -> JobScheduler {
+            try scheduler([
+                JobDefinition(.snapshot, repository: repository, .every(3600)) { _ in throw Broken() }
+            ])
+        }
+        for repository in ["nas", "other"] {
+            let scheduler = try jobs(of: repository)
+            // Written at the start.
+            scheduler.start()
+            scheduler.cancel()
+            _ = await scheduler.wait(atMost: .seconds(60))
+            world.pass(86_400)
+        }
+        let again = try jobs(of: "nas")
+        #expect(try status(again, "snapshot:nas").record.lastMade == world.clock.now.microseconds)
+        await end(again)
     }
 
     @Test func onceASnapshotIsMadeItsOwnAgeCounts() async throws {

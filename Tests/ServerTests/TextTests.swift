@@ -23,6 +23,19 @@ import Testing
         return message
     }
 
+    private static func account(_ name: String, restored: UInt64 = 0, failed: UInt64 = 0)
+        -> EventRestoreAccount
+    {
+        make(EventRestoreAccount()) {
+            $0.ownerDisplayName = name
+            $0.restored = restored
+            $0.restoredBytes = 9 * restored
+            $0.present = 3
+            $0.newer = 4
+            $0.failed = failed
+        }
+    }
+
     private static let sentences: [(EventRecord.OneOf_Change?, String, bucket: String?)] = [
         (
             .epochOpened(
@@ -140,6 +153,50 @@ import Testing
                     $0.sequence = 40
                     $0.versions = 3
                 }), "snapshot monday of event 40 taken into nas: 3 versions", nil
+        ),
+        (
+            .snapshotTaken(
+                make(EventSnapshotTaken()) {
+                    $0.snapshot = "monday"
+                    $0.repository = "nas"
+                    $0.sequence = 40
+                    $0.versions = 3
+                    $0.lostBlobs = 1
+                    $0.lostPayloads = 2
+                }),
+            "snapshot monday of event 40 taken into nas: 3 versions, without 1 blob and the bytes of 2 events",
+            nil
+        ),
+        (
+            .restoreEnded(
+                make(EventRestoreEnded()) {
+                    $0.snapshot = "monday"
+                    $0.repository = "nas"
+                    $0.unit = "what is damaged"
+                    $0.incident = 5
+                    $0.target = .inPlace
+                    $0.total = account("", restored: 2, failed: 1)
+                    $0.owners = [account("Anna", restored: 2), account("", failed: 1)]
+                }),
+            "restore of what is damaged from snapshot monday in nas, in place, of incident 5, NOT COMPLETE: "
+                + "2 restored of 18 bytes, 3 there already, 4 newer in the store, 1 failed; "
+                + "owner Anna: 2 restored of 18 bytes, 3 there already, 4 newer in the store, 0 failed; "
+                + "of nobody: 0 restored of 0 bytes, 3 there already, 4 newer in the store, 1 failed", nil
+        ),
+        (
+            .restoreEnded(
+                make(EventRestoreEnded()) {
+                    $0.sequence = 40
+                    $0.unit = "bucket photos"
+                    $0.target = .bucket
+                    $0.targetName = "copy"
+                    $0.overwrites = true
+                    $0.complete = true
+                    $0.total = account("", restored: 1)
+                    $0.furtherOwners = 2
+                }),
+            "restore of bucket photos from the store at event 40, into bucket copy, over what is newer, complete: "
+                + "1 restored of 9 bytes, 3 there already, 4 newer in the store, 0 failed; 2 more owners", nil
         ),
         (.volumeReplaced(make(EventVolumeReplaced()) { $0.volume = 2 }), "volume 2 replaced", nil),
         (

@@ -50,6 +50,16 @@ import Volumes
         #expect(report.lostPayloads == 3 && report.manifest.lostPayloads == 2, "nobody needs one of them")
         #expect(report.manifest.format == 2 && report.manifest.lostBlobs == 0 && !report.manifest.isComplete)
         #expect(try manifest("one", stage) == report.manifest)
+        guard
+            case .snapshotTaken(let noted)? = try stage.store.events(
+                from: stage.store.head.sequence, limit: 1
+            )
+            .first?.record.change
+        else {
+            Issue.record("the store's log does not say that the snapshot was taken")
+            return
+        }
+        #expect(noted.lostPayloads == 2 && noted.lostBlobs == 0)
         #expect(try stage.verify().count == 2, "which is no flaw")
 
         let second = try await stage.snapshot("two")

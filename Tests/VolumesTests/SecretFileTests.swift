@@ -48,12 +48,12 @@ import Volumes
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "data")
         for (mode, isPrivate) in [(0o600, true), (0o400, true), (0o644, false)] {
             try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file)
-            let found = try #require(try SecretFile(at: link))
+            let found = try #require(try SecretFile(at: link, isGiven: true))
             #expect(found.kind == .file && found.permissions == UInt16(mode))
             #expect(found.isPrivate == isPrivate)
         }
-        #expect(try SecretFile(at: directory)?.kind == .directory)
-        #expect(try SecretFile(at: directory + "/nothing") == nil)
+        #expect(try SecretFile(at: directory, isGiven: true)?.kind == .directory)
+        #expect(try SecretFile(at: directory + "/nothing", isGiven: true) == nil)
     }
 
     @Test func theModeThatIsAskedForIsTheWidest() {

@@ -29,7 +29,10 @@ int holdfast_name_thread(const char *name);
 /// error number.
 int holdfast_lower_thread(int niceness);
 
-/// Sends `count` bytes over a Unix stream socket with copies of 1 to 64 open descriptors (`SCM_RIGHTS`, unix(7)).
+/// How many descriptors one message carries at most.
+extern const int32_t holdfast_descriptor_limit;
+
+/// Sends `count` bytes over a Unix stream socket with copies of 1 to `holdfast_descriptor_limit` open descriptors (`SCM_RIGHTS`, unix(7)).
 /// Returns 0, or an error number.
 int holdfast_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
 

@@ -281,7 +281,9 @@ public struct CommandRunner: Sendable {
         }
         let repository = try RepositoryPlace.open(path, of: store.storeID)
         defer { repository.close() }
-        let restore = Restore(store, repository, order, isAffected: try affection(order.unit.incident))
+        let restore = Restore(
+            store, repository, order, named: repositories.first { $0.place == path }?.name,
+            isAffected: try affection(order.unit.incident))
         return try await self.restore(restore, order, json, output)
     }
 

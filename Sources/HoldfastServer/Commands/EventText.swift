@@ -80,9 +80,17 @@ extension LoggedEvent {
         case .reclaimed(let change):
             "reclaimed: \(counted(change.blobIds.count, "blob")), \(counted(change.payloadSequences.count, "payload"))"
         case .snapshotTaken(let change):
-            "snapshot \(change.snapshot) of event \(change.sequence) taken into \(change.repository): \(counted(change.versions, "version"))\(change.lostBlobs == 0 ? "" : ", without \(counted(change.lostBlobs, "blob"))")"
+            "snapshot \(change.snapshot) of event \(change.sequence) taken into \(change.repository): \(counted(change.versions, "version"))\(Self.losses(change))"
+        case .restoreEnded(let change): change.sentence
         case nil: "a change that this Holdfast does not know"
         }
+    }
+
+    private static func losses(_ change: EventSnapshotTaken) -> String {
+        var parts: [String] = []
+        if change.lostBlobs > 0 { parts.append(counted(change.lostBlobs, "blob")) }
+        if change.lostPayloads > 0 { parts.append("the bytes of \(counted(change.lostPayloads, "event"))") }
+        return parts.isEmpty ? "" : ", without \(parts.joined(separator: " and "))"
     }
 
     private func confirmation(_ change: EventUploadsConfirmed) -> String {

@@ -291,7 +291,8 @@ public enum SnapshotReports {
         let owners = summary.owners.sorted { $0.key < $1.key }.map {
             line("owner \($0.key)".printable, $0.value)
         }
-        return (owners + [line("total", summary.total)]).joined(separator: "\n")
+        let unnoted = summary.unnoted.map { ["the store's log does not say so: \($0)".printable] } ?? []
+        return (owners + [line("total", summary.total)] + unnoted).joined(separator: "\n")
     }
 
     private static func tell(

@@ -137,22 +137,20 @@ public struct Doctor: Sendable {
     /// What only the server's user may read, and whom root lets: ``SecretFile``.
     private func permissions() -> [Diagnosis] {
         let state = settings.store.stateDirectory
-        var secrets = [
-            state, state + "/keys.json", state + "/holdfast.sock", state + "/takeover.sock",
-            settings.masterKeysPath,
-        ]
-        if let key = settings.tlsKey { secrets.append(key) }
-        if !settings.users.isEmpty { secrets.append(settings.directory + "/" + ServerSettings.fileName) }
+        var own = [state, state + "/keys.json", state + "/holdfast.sock", state + "/takeover.sock"]
         if let copies = try? fileSystem.list(state) {
-            secrets += copies.filter { $0.hasPrefix("keys.json.format-") }.map { state + "/" + $0 }
+            own += copies.filter { $0.hasPrefix("keys.json.format-") }.map { state + "/" + $0 }
         }
+        var given = [settings.masterKeysPath]
+        if let key = settings.tlsKey { given.append(key) }
+        if !settings.users.isEmpty { given.append(settings.directory + "/" + ServerSettings.fileName) }
         // What is no place at all is said of the settings.
-        secrets += settings.repositories.compactMap { try? S3Location($0.place).credentialsPath }
+        given += settings.repositories.compactMap { try? S3Location($0.place).credentialsPath }
         var found: [Diagnosis] = []
         var lookedAt = 0
-        for path in secrets {
+        for (path, isGiven) in own.map({ ($0, false) }) + given.map({ ($0, true) }) {
             do {
-                guard let secret = try SecretFile(at: path) else { continue }
+                guard let secret = try SecretFile(at: path, isGiven: isGiven) else { continue }
                 lookedAt += 1
                 guard !secret.isPrivate else { continue }
                 found.append(

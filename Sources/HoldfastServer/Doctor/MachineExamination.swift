@@ -3,8 +3,6 @@ import Foundation
 
 /// What a server gets of the machine: descriptors, memory, a clock that is kept right.
 struct MachineExamination {
-    /// Besides those of connections: volumes, log, catalog, blobs that are read and written.
-    private static let ownDescriptors = 512
     /// With which a server of the standard settings runs under load.
     private static let memoryMiB = 512
 
@@ -19,7 +17,7 @@ struct MachineExamination {
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
             return Diagnosis(.warn, "open files", String(cString: strerror(errno)), advice: "see 'ulimit -n'")
         }
-        let wanted = connectionLimit + Self.ownDescriptors
+        let wanted = connectionLimit + OpenFileLimit.ownDescriptors
         // A server takes the hard limit.
         let finding =
             "a process may have \(limit.rlim_max); \(connectionLimit) connections and the store take \(wanted)"

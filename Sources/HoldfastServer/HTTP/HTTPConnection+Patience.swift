@@ -14,6 +14,8 @@ struct ConnectionWatch {
     private(set) var isGivenUp = false
     fileprivate var patience: ClientPatience?
     fileprivate var timer: RepeatedTask?
+    /// Heads that came.
+    private(set) var heads = 0
     /// Beginnings and ends of requests, and how many there were at the last look.
     private var turns = 0
     private var lookedTurns = 0
@@ -22,12 +24,13 @@ struct ConnectionWatch {
 
     mutating func beginsRequest() {
         turns += 1
+        heads += 1
         hasPartialHead = false
     }
 
     mutating func endsRequest() { turns += 1 }
 
-    /// Of a connection that came from elsewhere.
+    /// Of a connection that another listener had.
     mutating func wasUsed() { turns += 1 }
 
     /// A read has ended between two requests: bytes that are no part of one are the beginning of a head.

@@ -51,7 +51,7 @@ final class HTTPConnection: ChannelInboundHandler {
     /// How often is looked whether a client has taken its answer, whose connection is to be handed over.
     private static let handoverInterval = TimeAmount.milliseconds(10)
 
-    /// - Parameter isKept: another listener has answered requests on it before.
+    /// - Parameter isKept: another listener had it before, and its client may be silent for as long as one that was answered.
     init(_ listener: ListenerContext, isKept: Bool) {
         self.listener = listener
         if isKept { watch.wasUsed() }
@@ -226,8 +226,13 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// Whether the answer that begins is the last one on the connection, although it could go on: the listener stops.
     func isLastAnswer() -> Bool {
-        isLast = listener.isStopping.load(ordering: .acquiring) && listener.handover.withLock { $0 == nil }
+        isLast = listener.isStopping.load(ordering: .acquiring) && !isHandedOver
         return isLast
+    }
+
+    /// Whether the next one goes on with the connection behind this answer. Not where more than this request may have been read.
+    private var isHandedOver: Bool {
+        readsEndWithRequest && listener.handover.withLock { $0 != nil }
     }
 
     /// - Returns: what ends when the connection has taken the bytes.

@@ -245,10 +245,8 @@ final class HTTPListener: Sendable {
     var requestsInFlight: Int { context.requests.load(ordering: .relaxed) }
 
     /// Accepts from a socket; closing the listener leaves the socket as it is.
-    /// - Parameter kept: connections that another listener of the socket has left between two requests.
     static func serve(
-        _ socket: ListeningSocket, adopting kept: ConnectionSockets, group: any EventLoopGroup,
-        _ context: ListenerContext
+        _ socket: ListeningSocket, group: any EventLoopGroup, _ context: ListenerContext
     ) async throws -> HTTPListener {
         let children = ChildChannels()
         let bootstrap = ServerBootstrap(group: group)
@@ -265,22 +263,21 @@ final class HTTPListener: Sendable {
                     try begin(channel, context, children, acceptor: channel.parent, isKept: false)
                 }
             }
-        let channel = try await socket.serve(bootstrap)
-        let listener = HTTPListener(context, channel, children, group, socket)
-        await listener.adopt(kept.take())
-        return listener
+        return HTTPListener(context, try await socket.serve(bootstrap), children, group, socket)
     }
 
     private static let receiveSizes = AdaptiveRecvByteBufferAllocator(
         minimum: 4096, initial: 16 * 1024, maximum: 256 * 1024)
 
     /// Sets a connection up, on its event loop.
-    /// - Parameter acceptor: what accepts connections when there is room again.
+    /// - Parameters:
+    ///   - acceptor: what accepts connections when there is room again.
+    ///   - isKept: it was served by another listener before, and is by this one, however many there are.
     private static func begin(
         _ channel: any Channel, _ context: ListenerContext, _ children: ChildChannels,
         acceptor: (any Channel)?, isKept: Bool
     ) throws {
-        let isServed = context.room.enter()
+        let isServed = context.room.enter() || isKept
         channel.closeFuture.whenComplete { _ in
             if context.room.leave(), context.isAccepting.load(ordering: .relaxed) { acceptor?.read() }
             children.remove(channel)
@@ -300,8 +297,12 @@ final class HTTPListener: Sendable {
         try pipeline.addHandler(connection)
     }
 
-    /// Goes on with connections. One whose client has gone meanwhile is closed, as it would be anywhere.
-    private func adopt(_ descriptors: [Int32]) async {
+    var isSecure: Bool { context.tls != nil }
+
+    /// Goes on with connections that another listener of the socket has left between two requests. One whose client has gone
+    /// meanwhile is closed, as it would be anywhere; and so are all if this listener has TLS, which the other had not.
+    func adopt(_ descriptors: [Int32]) async {
+        guard !isSecure else { return descriptors.forEach { close($0) } }
         let bootstrap = ClientBootstrap(group: group)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: false)
@@ -322,24 +323,15 @@ final class HTTPListener: Sendable {
     /// - Parameters:
     ///   - keepsSocket: whoever connects afterwards waits for the next one who accepts from it, and is refused
     ///     otherwise.
-    ///   - kept: where connections go that are between two requests, or come to be; with it no answer is the last one, and
-    ///     nobody needs the drain's delay. `nil` if they are closed, as those with TLS are in any case: its keys are this
-    ///     process's.
-    func stop(_ drain: Drain, keepsSocket: Bool, kept: ConnectionSockets? = nil) async throws {
+    ///   - handover: takes connections that are between two requests, or come to be; with it nobody needs the drain's delay.
+    ///     `nil` if they are closed.
+    func stop(_ drain: Drain, keepsSocket: Bool, _ handover: ConnectionHandover?) async throws {
         context.silence.store(TimeAmount(drain.silence).nanoseconds, ordering: .relaxed)
-        let kept = context.tls == nil ? kept : nil
-        if let kept {
-            // Whoever is accepted after the look at the descriptors could not be handed over.
-            try await stopAccepting()
-            let handover = try ConnectionHandover(into: kept)
-            context.handover.withLock { $0 = handover }
-        }
+        context.handover.withLock { $0 = handover }
         context.isStopping.store(true, ordering: .releasing)
         for child in children.all { child.pipeline.fireUserInboundEventTriggered(ListenerStops()) }
-        if kept == nil {
-            await drain.wait(atMost: drain.delay)
-            try await stopAccepting()
-        }
+        if handover == nil { await drain.wait(atMost: drain.delay) }
+        try await stopAccepting()
         if !keepsSocket { socket.close() }
         await drain.wait(atMost: drain.deadline) { [context] in
             context.room.count == 0 && context.requests.load(ordering: .relaxed) == 0
@@ -348,9 +340,9 @@ final class HTTPListener: Sendable {
     }
 
     /// A channel that is closed between accepting a connection and handing it to its event loop drops it, so accepting
-    /// ends first, and what was accepted has reached its loop when the channel goes.
-    private func stopAccepting() async throws {
-        context.isAccepting.store(false, ordering: .relaxed)
+    /// ends first, and what was accepted has reached its loop when the channel goes. A second call does nothing.
+    func stopAccepting() async throws {
+        guard context.isAccepting.exchange(false, ordering: .relaxed) else { return }
         try await channel.setOption(.autoRead, value: false).get()
         for loop in group.makeIterator() { try await loop.submit {}.get() }
         try await channel.eventLoop.submit {}.get()

@@ -54,6 +54,8 @@ package struct JobDefinition: Sendable {
     package var repository: String?
     package var schedule: JobSchedule
     package var window = ScrubWindow.always
+    /// A run is over when the window is, and the next goes on where it was; else a run that began goes on to its end.
+    package var endsWithWindow = false
     /// Bytes per second at most; 0 for as fast as it goes.
     package var rate = 0
     package var control: Control?

@@ -79,6 +79,13 @@ final class JobRecords: Sendable {
         }
     }
 
+    /// Of jobs that there are no more: one that comes again waits for its first run anew.
+    func forgetSchedules(but names: Set<String>) {
+        state.withLock { state in
+            for name in state.jobs.keys where !names.contains(name) { state.jobs[name]?.scheduled = nil }
+        }
+    }
+
     /// Makes what was changed durable: written whole, synced, in the place of what was there.
     func save() throws {
         try writing.withLock { _ in

@@ -78,7 +78,9 @@ extension JobScheduler {
                 entry.paidUntil = from.later(Double(byteCount) / rate)
             }
             if isPaused { return .stop(JobStopped(reason: "it is paused")) }
-            if !entry.isForced, !definition.window.contains(minute: clock.secondOfDay / 60) {
+            if definition.endsWithWindow, !entry.isForced,
+                !definition.window.contains(minute: clock.secondOfDay / 60)
+            {
                 return .stop(JobStopped(reason: "its window is over"))
             }
             if definition.kind.rule.yieldsToRepairs, isRepairing {

@@ -129,6 +129,7 @@ package final class JobScheduler: Sendable {
 
     /// Whoever waits for the first run of a job, and its end, waits since it was to run by itself.
     private static func note(_ definitions: [JobDefinition], in records: JobRecords, at now: Timestamp) {
+        records.forgetSchedules(but: Set(definitions.map(\.name)))
         for definition in definitions where definition.isRemembered {
             records.change(definition.name) {
                 $0.scheduled = definition.schedule == .never ? nil : $0.scheduled ?? now.microseconds

@@ -19,6 +19,7 @@ struct RepositoryJobs: Sendable {
     var definitions: [JobDefinition] {
         var snapshot = definition(.snapshot, setting.snapshots) { try await take($0) }
         snapshot.window = setting.window
+        snapshot.endsWithWindow = true
         return [
             snapshot,
             definition(.prune, setting.retention.keepsNothing ? .never : .follows(.snapshot)) {

@@ -10,8 +10,8 @@ import Foundation
 /// processors a process had 383 MB in memory, of which 52 were in use; with these bounds it has 136, and requests cost as much
 /// processor time as before.
 public enum FreeMemory {
-    /// From this size on a block is mapped for itself, and unmapped when it is freed. The buffers of the pools have this size: they
-    /// stay for good, and in an arena would stand between what comes and goes. What each request needs is smaller: with a
+    /// From this size on a block is mapped for itself, and unmapped when it is freed. The buffers that blobs are read and
+    /// written with have this size: they stay for good, and in an arena would stand between what comes and goes. What each request needs is smaller: with a
     /// bound of 256 KiB it had three times the page faults.
     static let mapByteCount = 1024 * 1024
     /// What may stay free at the end of an arena: a few requests' worth.

@@ -31,6 +31,15 @@ final class ConnectionSockets: Sendable {
 
     func add(_ more: [Int32]) { descriptors.withLock { $0 += more } }
 
+    /// Closes those beyond a number.
+    func keep(atMost limit: Int) {
+        let others = descriptors.withLock { all in
+            defer { all.removeLast(max(0, all.count - limit)) }
+            return all.dropFirst(limit)
+        }
+        for descriptor in others { close(descriptor) }
+    }
+
     /// All of them, which belong to the caller from now on.
     func take() -> [Int32] { descriptors.withLock { exchange(&$0, with: []) } }
 
@@ -45,8 +54,8 @@ final class ConnectionSockets: Sendable {
 
 /// Takes connections out of the channels of a listener that stops, for another process to go on with.
 ///
-/// NIO tells nobody the descriptor of a channel. It is found by the addresses of both ends, which no other socket of a machine
-/// has at the same time.
+/// NIO tells nobody the descriptor of a channel. It is found by the addresses of both ends, which no other TCP socket of a
+/// process has at the same time.
 final class ConnectionHandover: Sendable {
     private let known: [ConnectionEnds: Int32]
     private let sockets: ConnectionSockets
@@ -95,7 +104,10 @@ private struct ConnectionEnds: Hashable {
 
     /// - Returns: `nil` for what is no connected TCP socket.
     init?(_ descriptor: Int32) {
-        guard let remote = SocketAddress(of: descriptor, getpeername),
+        var kind: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) == 0,
+            kind == Int32(SOCK_STREAM.rawValue), let remote = SocketAddress(of: descriptor, getpeername),
             let local = SocketAddress(of: descriptor, getsockname)
         else { return nil }
         self.init(local: local, remote: remote)

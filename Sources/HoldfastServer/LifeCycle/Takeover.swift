@@ -67,9 +67,11 @@ public final class Takeover: Sendable {
     }
 
     /// Tells the running server to stop, and returns when it has closed the store, or is gone.
-    /// - Returns: the connections that it had with clients and that are between two requests.
+    /// - Returns: the connections that it had with clients and that are between two requests. Those that this process may not
+    ///   have open are closed.
     public func takeStore() async throws -> KeptConnections {
         let connection = connection
+        let room = OpenFileLimit.roomForConnections
         return try await onThread("takeover") {
             try connection.setPatience(seconds: 0)
             try connection.send(.go)
@@ -79,6 +81,7 @@ public final class Takeover: Sendable {
                 arrived.add(descriptors)
                 let message = try JSONDecoder().decode(TakeoverConnections.self, from: Data(line.utf8))
                 kept[message.listener].add(arrived.take())
+                kept[message.listener].keep(atMost: room)
             }
             return kept
         }

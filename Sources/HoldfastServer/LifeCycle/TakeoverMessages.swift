@@ -48,7 +48,7 @@ struct TakeoverConnections: Codable {
     enum Listener: String, Codable { case s3, admin }
 
     /// How many descriptors one message carries.
-    static let limit = 64
+    static let limit = Int(holdfast_descriptor_limit)
 
     let listener: Listener
 }

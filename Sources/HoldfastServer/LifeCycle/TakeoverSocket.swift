@@ -112,7 +112,7 @@ final class TakeoverSocket: Sendable {
         try connection.send(offer, descriptors: [listeners.s3.descriptor, listeners.admin.descriptor])
         try connection.setPatience(seconds: Self.preparationSeconds)
         guard try connection.receive(.go) else { return nil }
-        return TakeoverHandover(connection, request)
+        return TakeoverHandover(connection, request, logger)
     }
 }
 
@@ -123,9 +123,11 @@ public final class TakeoverHandover: Sendable {
     public let release: String
     /// Whether the other process goes on with connections that clients keep.
     public let takesConnections: Bool
+    private let logger: Logger
 
-    init(_ connection: TakeoverConnection, _ request: TakeoverRequest) {
+    init(_ connection: TakeoverConnection, _ request: TakeoverRequest, _ logger: Logger) {
         self.connection = connection
+        self.logger = logger
         release = request.release
         takesConnections = request.takesConnections ?? false
     }
@@ -136,15 +138,22 @@ public final class TakeoverHandover: Sendable {
     /// - Returns: whether it serves; if not, it has ended, and the store is to be served here again.
     public func handOver(_ kept: KeptConnections) async throws -> Bool {
         let connection = connection
-        return try await onThread("takeover") {
+        return try await onThread("takeover") { [self] in
             try connection.setPatience(seconds: 0)
-            for listener in [TakeoverConnections.Listener.s3, .admin] {
-                try kept[listener].forEach(atMost: TakeoverConnections.limit) {
-                    try connection.send(TakeoverConnections(listener: listener), descriptors: $0)
-                }
+            do { try send(kept) } catch {
+                // If the other process is gone, what follows says so; if not, it serves without them.
+                logger.error("connections that clients keep are closed and not handed over: \(error)")
             }
             try connection.send(.released)
             return try connection.receive(.serving)
+        }
+    }
+
+    private func send(_ kept: KeptConnections) throws {
+        for listener in [TakeoverConnections.Listener.s3, .admin] {
+            try kept[listener].forEach(atMost: TakeoverConnections.limit) {
+                try connection.send(TakeoverConnections(listener: listener), descriptors: $0)
+            }
         }
     }
 }

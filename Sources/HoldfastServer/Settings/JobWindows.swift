@@ -1,6 +1,6 @@
 import Integrity
 
-/// The hours in which jobs begin and go on by themselves, of those that are not said elsewhere:
+/// The hours in which jobs begin by themselves, of those that are not said elsewhere:
 /// `"job-windows": {"verify": "22:00-06:00", "prune:nas": "01:00-05:00"}`, by a kind of job, or by one job's name, which counts
 /// before its kind.
 package struct JobWindows: Sendable, Equatable {

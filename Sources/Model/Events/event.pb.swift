@@ -327,6 +327,14 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     set {_uniqueStorage()._change = .snapshotTaken(newValue)}
   }
 
+  public var restoreEnded: EventRestoreEnded {
+    get {
+      if case .restoreEnded(let v)? = _storage._change {return v}
+      return EventRestoreEnded()
+    }
+    set {_uniqueStorage()._change = .restoreEnded(newValue)}
+  }
+
   public var healingActed: EventHealingActed {
     get {
       if case .healingActed(let v)? = _storage._change {return v}
@@ -365,6 +373,7 @@ public nonisolated struct EventRecord: @unchecked Sendable {
     case reclaimPlanned(EventReclaimPlanned)
     case reclaimed(EventReclaimed)
     case snapshotTaken(EventSnapshotTaken)
+    case restoreEnded(EventRestoreEnded)
     case healingActed(EventHealingActed)
 
   }
@@ -1712,6 +1721,186 @@ public nonisolated struct EventSnapshotTaken: Sendable {
   /// Blobs that it needs and that the store had nowhere.
   public var lostBlobs: UInt64 = 0
 
+  /// Events whose bytes it needs and that no mirror had good. Not in events of before it was noted.
+  public var lostPayloads: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// A restore has come to its end, be it that there was nothing to do. One that was cut off has no such event; the one that
+/// finishes it has.
+public nonisolated struct EventRestoreEnded: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As of SnapshotTaken. Both are empty for the store's own history.
+  public var repository: String {
+    get {_storage._repository}
+    set {_uniqueStorage()._repository = newValue}
+  }
+
+  public var snapshot: String {
+    get {_storage._snapshot}
+    set {_uniqueStorage()._snapshot = newValue}
+  }
+
+  /// What came back is of the store as of this event.
+  public var sequence: UInt64 {
+    get {_storage._sequence}
+    set {_uniqueStorage()._sequence = newValue}
+  }
+
+  /// What was asked for, in words: "all", "bucket photos, prefix 2026/".
+  public var unit: String {
+    get {_storage._unit}
+    set {_uniqueStorage()._unit = newValue}
+  }
+
+  public var target: EventRestoreEnded.Target {
+    get {_storage._target}
+    set {_uniqueStorage()._target = newValue}
+  }
+
+  /// The bucket or the directory.
+  public var targetName: String {
+    get {_storage._targetName}
+    set {_uniqueStorage()._targetName = newValue}
+  }
+
+  /// Also over what the store had newer.
+  public var overwrites: Bool {
+    get {_storage._overwrites}
+    set {_uniqueStorage()._overwrites = newValue}
+  }
+
+  /// The incident that it was asked to be of; 0 for none.
+  public var incident: UInt64 {
+    get {_storage._incident}
+    set {_uniqueStorage()._incident = newValue}
+  }
+
+  /// Since 1970-01-01T00:00:00Z.
+  public var beganMicroseconds: UInt64 {
+    get {_storage._beganMicroseconds}
+    set {_uniqueStorage()._beganMicroseconds = newValue}
+  }
+
+  /// Nothing failed.
+  public var complete: Bool {
+    get {_storage._complete}
+    set {_uniqueStorage()._complete = newValue}
+  }
+
+  public var total: EventRestoreAccount {
+    get {_storage._total ?? EventRestoreAccount()}
+    set {_uniqueStorage()._total = newValue}
+  }
+  /// Returns true if `total` has been explicitly set.
+  public var hasTotal: Bool {_storage._total != nil}
+  /// Clears the value of `total`. Subsequent reads from it will return its default value.
+  public mutating func clearTotal() {_uniqueStorage()._total = nil}
+
+  /// Who has the most to be told first: by what failed, then by what was restored. 1000 at most.
+  public var owners: [EventRestoreAccount] {
+    get {_storage._owners}
+    set {_uniqueStorage()._owners = newValue}
+  }
+
+  /// Owners that have no account here, and theirs together.
+  public var furtherOwners: UInt64 {
+    get {_storage._furtherOwners}
+    set {_uniqueStorage()._furtherOwners = newValue}
+  }
+
+  public var further: EventRestoreAccount {
+    get {_storage._further ?? EventRestoreAccount()}
+    set {_uniqueStorage()._further = newValue}
+  }
+  /// Returns true if `further` has been explicitly set.
+  public var hasFurther: Bool {_storage._further != nil}
+  /// Clears the value of `further`. Subsequent reads from it will return its default value.
+  public mutating func clearFurther() {_uniqueStorage()._further = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum Target: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case unspecified // = 0
+
+    /// Objects came back to their own buckets, or the bytes of versions that are there.
+    case inPlace // = 1
+    case bucket // = 2
+
+    /// Plain files outside the store.
+    case directory // = 3
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .unspecified
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .inPlace
+      case 2: self = .bucket
+      case 3: self = .directory
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .inPlace: return 1
+      case .bucket: return 2
+      case .directory: return 3
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [EventRestoreEnded.Target] = [
+      .unspecified,
+      .inPlace,
+      .bucket,
+      .directory,
+    ]
+
+  }
+
+  public init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What a restore came to for an owner. Counts versions; of one of what is damaged only, blobs and events of the log.
+public nonisolated struct EventRestoreAccount: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Empty where several are counted together, and for events of the log that belong to nobody.
+  public var owner: String = String()
+
+  public var ownerDisplayName: String = String()
+
+  public var restored: UInt64 = 0
+
+  public var restoredBytes: UInt64 = 0
+
+  /// The store had the same already.
+  public var present: UInt64 = 0
+
+  /// The store has something newer, which was kept.
+  public var newer: UInt64 = 0
+
+  /// Was not to be had, or could not be put back.
+  public var failed: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1857,7 +2046,7 @@ nonisolated extension EventChecksumAlgorithm: SwiftProtobuf._ProtoNameProviding 
 
 nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Record"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{3}upload_amended\0\u{3}parts_released\0\u{4}\u{6}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0\u{4}\u{9}snapshot_taken\0\u{4}\u{a}healing_acted\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}operation_id\0\u{1}actor\0\u{3}request_id\0\u{4}\u{7}epoch_opened\0\u{3}bucket_created\0\u{3}bucket_deleted\0\u{3}bucket_configured\0\u{4}\u{7}version_published\0\u{3}version_removed\0\u{3}version_amended\0\u{4}\u{8}upload_created\0\u{3}part_published\0\u{3}upload_aborted\0\u{3}upload_amended\0\u{3}parts_released\0\u{4}\u{6}uploads_confirmed\0\u{3}finding_recorded\0\u{3}replica_repaired\0\u{3}repair_undone\0\u{3}versions_stated\0\u{3}incident_opened\0\u{3}incident_acknowledged\0\u{3}incident_closed\0\u{3}scrub_advanced\0\u{4}\u{2}volume_set_aside\0\u{3}volume_returned\0\u{3}volume_replaced\0\u{4}\u{8}reclaim_planned\0\u{1}reclaimed\0\u{4}\u{9}snapshot_taken\0\u{3}restore_ended\0\u{4}\u{9}healing_acted\0")
 
   fileprivate class _StorageClass {
     var _operationID: Data = Data()
@@ -2250,6 +2439,19 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
             _storage._change = .snapshotTaken(v)
           }
         }()
+        case 71: try {
+          var v: EventRestoreEnded?
+          var hadOneofValue = false
+          if let current = _storage._change {
+            hadOneofValue = true
+            if case .restoreEnded(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._change = .restoreEnded(v)
+          }
+        }()
         case 80: try {
           var v: EventHealingActed?
           var hadOneofValue = false
@@ -2392,6 +2594,10 @@ nonisolated extension EventRecord: SwiftProtobuf.Message, SwiftProtobuf._Message
       case .snapshotTaken?: try {
         guard case .snapshotTaken(let v)? = _storage._change else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 70)
+      }()
+      case .restoreEnded?: try {
+        guard case .restoreEnded(let v)? = _storage._change else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 71)
       }()
       case .healingActed?: try {
         guard case .healingActed(let v)? = _storage._change else { preconditionFailure() }
@@ -4582,7 +4788,7 @@ nonisolated extension EventReclaimed: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".SnapshotTaken"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}repository\0\u{1}snapshot\0\u{1}sequence\0\u{1}chain\0\u{3}created_microseconds\0\u{1}versions\0\u{3}version_bytes\0\u{3}lost_blobs\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}repository\0\u{1}snapshot\0\u{1}sequence\0\u{1}chain\0\u{3}created_microseconds\0\u{1}versions\0\u{3}version_bytes\0\u{3}lost_blobs\0\u{3}lost_payloads\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4598,6 +4804,7 @@ nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.versions) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.versionBytes) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.lostBlobs) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.lostPayloads) }()
       default: break
       }
     }
@@ -4628,6 +4835,9 @@ nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._
     if self.lostBlobs != 0 {
       try visitor.visitSingularUInt64Field(value: self.lostBlobs, fieldNumber: 8)
     }
+    if self.lostPayloads != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lostPayloads, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4640,6 +4850,232 @@ nonisolated extension EventSnapshotTaken: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.versions != rhs.versions {return false}
     if lhs.versionBytes != rhs.versionBytes {return false}
     if lhs.lostBlobs != rhs.lostBlobs {return false}
+    if lhs.lostPayloads != rhs.lostPayloads {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventRestoreEnded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RestoreEnded"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}repository\0\u{1}snapshot\0\u{1}sequence\0\u{1}unit\0\u{1}target\0\u{3}target_name\0\u{1}overwrites\0\u{1}incident\0\u{3}began_microseconds\0\u{1}complete\0\u{1}total\0\u{1}owners\0\u{3}further_owners\0\u{1}further\0")
+
+  fileprivate class _StorageClass {
+    var _repository: String = String()
+    var _snapshot: String = String()
+    var _sequence: UInt64 = 0
+    var _unit: String = String()
+    var _target: EventRestoreEnded.Target = .unspecified
+    var _targetName: String = String()
+    var _overwrites: Bool = false
+    var _incident: UInt64 = 0
+    var _beganMicroseconds: UInt64 = 0
+    var _complete: Bool = false
+    var _total: EventRestoreAccount? = nil
+    var _owners: [EventRestoreAccount] = []
+    var _furtherOwners: UInt64 = 0
+    var _further: EventRestoreAccount? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _repository = source._repository
+      _snapshot = source._snapshot
+      _sequence = source._sequence
+      _unit = source._unit
+      _target = source._target
+      _targetName = source._targetName
+      _overwrites = source._overwrites
+      _incident = source._incident
+      _beganMicroseconds = source._beganMicroseconds
+      _complete = source._complete
+      _total = source._total
+      _owners = source._owners
+      _furtherOwners = source._furtherOwners
+      _further = source._further
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._repository) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._snapshot) }()
+        case 3: try { try decoder.decodeSingularUInt64Field(value: &_storage._sequence) }()
+        case 4: try { try decoder.decodeSingularStringField(value: &_storage._unit) }()
+        case 5: try { try decoder.decodeSingularEnumField(value: &_storage._target) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._targetName) }()
+        case 7: try { try decoder.decodeSingularBoolField(value: &_storage._overwrites) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._incident) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._beganMicroseconds) }()
+        case 10: try { try decoder.decodeSingularBoolField(value: &_storage._complete) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._total) }()
+        case 12: try { try decoder.decodeRepeatedMessageField(value: &_storage._owners) }()
+        case 13: try { try decoder.decodeSingularUInt64Field(value: &_storage._furtherOwners) }()
+        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._further) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._repository.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._repository, fieldNumber: 1)
+      }
+      if !_storage._snapshot.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._snapshot, fieldNumber: 2)
+      }
+      if _storage._sequence != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._sequence, fieldNumber: 3)
+      }
+      if !_storage._unit.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._unit, fieldNumber: 4)
+      }
+      if _storage._target != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._target, fieldNumber: 5)
+      }
+      if !_storage._targetName.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._targetName, fieldNumber: 6)
+      }
+      if _storage._overwrites != false {
+        try visitor.visitSingularBoolField(value: _storage._overwrites, fieldNumber: 7)
+      }
+      if _storage._incident != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._incident, fieldNumber: 8)
+      }
+      if _storage._beganMicroseconds != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._beganMicroseconds, fieldNumber: 9)
+      }
+      if _storage._complete != false {
+        try visitor.visitSingularBoolField(value: _storage._complete, fieldNumber: 10)
+      }
+      try { if let v = _storage._total {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+      if !_storage._owners.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._owners, fieldNumber: 12)
+      }
+      if _storage._furtherOwners != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._furtherOwners, fieldNumber: 13)
+      }
+      try { if let v = _storage._further {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventRestoreEnded, rhs: EventRestoreEnded) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._repository != rhs_storage._repository {return false}
+        if _storage._snapshot != rhs_storage._snapshot {return false}
+        if _storage._sequence != rhs_storage._sequence {return false}
+        if _storage._unit != rhs_storage._unit {return false}
+        if _storage._target != rhs_storage._target {return false}
+        if _storage._targetName != rhs_storage._targetName {return false}
+        if _storage._overwrites != rhs_storage._overwrites {return false}
+        if _storage._incident != rhs_storage._incident {return false}
+        if _storage._beganMicroseconds != rhs_storage._beganMicroseconds {return false}
+        if _storage._complete != rhs_storage._complete {return false}
+        if _storage._total != rhs_storage._total {return false}
+        if _storage._owners != rhs_storage._owners {return false}
+        if _storage._furtherOwners != rhs_storage._furtherOwners {return false}
+        if _storage._further != rhs_storage._further {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EventRestoreEnded.Target: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TARGET_UNSPECIFIED\0\u{1}IN_PLACE\0\u{1}BUCKET\0\u{1}DIRECTORY\0")
+}
+
+nonisolated extension EventRestoreAccount: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RestoreAccount"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}owner\0\u{3}owner_display_name\0\u{1}restored\0\u{3}restored_bytes\0\u{1}present\0\u{1}newer\0\u{1}failed\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.owner) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.ownerDisplayName) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.restored) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.restoredBytes) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.present) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.newer) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.failed) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.owner.isEmpty {
+      try visitor.visitSingularStringField(value: self.owner, fieldNumber: 1)
+    }
+    if !self.ownerDisplayName.isEmpty {
+      try visitor.visitSingularStringField(value: self.ownerDisplayName, fieldNumber: 2)
+    }
+    if self.restored != 0 {
+      try visitor.visitSingularUInt64Field(value: self.restored, fieldNumber: 3)
+    }
+    if self.restoredBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.restoredBytes, fieldNumber: 4)
+    }
+    if self.present != 0 {
+      try visitor.visitSingularUInt64Field(value: self.present, fieldNumber: 5)
+    }
+    if self.newer != 0 {
+      try visitor.visitSingularUInt64Field(value: self.newer, fieldNumber: 6)
+    }
+    if self.failed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.failed, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: EventRestoreAccount, rhs: EventRestoreAccount) -> Bool {
+    if lhs.owner != rhs.owner {return false}
+    if lhs.ownerDisplayName != rhs.ownerDisplayName {return false}
+    if lhs.restored != rhs.restored {return false}
+    if lhs.restoredBytes != rhs.restoredBytes {return false}
+    if lhs.present != rhs.present {return false}
+    if lhs.newer != rhs.newer {return false}
+    if lhs.failed != rhs.failed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

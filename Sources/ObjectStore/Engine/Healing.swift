@@ -8,6 +8,8 @@ public struct HealingSettings: Sendable, Equatable {
     public enum Action: String, Sendable, CaseIterable {
         /// Volumes that were set aside are brought back.
         case volumes
+        /// A volume that is much slower than the others is set aside.
+        case slow
         /// Damaged replicas and frames are written anew.
         case repairs
         /// Jobs that hang are started again.

@@ -19,6 +19,7 @@ final class Maintenance: Sendable {
     /// Volumes that threads of their own bring back: a refill takes hours, and deadlines are kept meanwhile.
     private let returning = Mutex<Set<Int>>([])
     private let returns = DispatchGroup()
+    private let slow = Mutex(SlowVolumeWatch())
     /// How long closing waits for them; a disk that hangs keeps nobody.
     private static let stopDeadline = 5.0
 
@@ -73,6 +74,7 @@ final class Maintenance: Sendable {
             engine.volumes.fail(
                 handle, reason: "\(handle.volume.name) is not the directory that was opened any more")
         }
+        setSlowAside()
         // A log that is opened again must not change under a volume that is caught up with it.
         if engine.ledger.log.brokenReason != nil, returning.withLock({ $0.isEmpty }) { revive() }
         if onThreads, engine.ledger.log.brokenReason != nil { return }
@@ -90,6 +92,20 @@ final class Maintenance: Sendable {
             }
             thread.start()
         }
+    }
+
+    private func setSlowAside() {
+        guard engine.settings.healing.allows(.slow) else { return }
+        let volumes = engine.volumes.inService
+        let counts = engine.ledger.log.timings.appendSeconds.filter { entry in
+            volumes.contains { $0.index == entry.volume }
+        }
+        let found = slow.withLock {
+            $0.look(
+                Dictionary(uniqueKeysWithValues: counts.map { ($0.volume, $0.seconds) }), at: engine.clock())
+        }
+        guard let found, let handle = volumes.first(where: { $0.index == found.volume }) else { return }
+        engine.volumes.fail(handle, reason: found.reason)
     }
 
     private func mayReturn(_ index: Int, _ reason: String) -> Bool {

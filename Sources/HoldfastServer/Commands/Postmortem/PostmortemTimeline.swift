@@ -98,6 +98,8 @@ package struct PostmortemTimeline {
             ]
         case .snapshotTaken(let change):
             return [(.done, "snapshot \(change.snapshot) was taken into \(change.repository)", 1)]
+        case .restoreEnded(let change) where change.incident == incident || change.incident == 0:
+            return [(.done, change.summary, 1)]
         case .healingActed(let change):
             return [(.done, "\(change.subject): \(change.action): \(change.reason)", 1)]
         case .volumeReplaced(let change): return [(.done, "volume \(change.volume) was replaced", 1)]
