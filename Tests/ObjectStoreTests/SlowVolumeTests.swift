@@ -1,7 +1,6 @@
 import Model
+import ObjectStore
 import Testing
-
-@testable import ObjectStore
 
 @Suite struct SlowVolumeTests {
     /// Appends on three volumes, on a clock of its own.

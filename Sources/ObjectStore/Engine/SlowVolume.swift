@@ -6,7 +6,7 @@ import Model
 /// Looked at is how long each takes to make a batch of the log durable: every change does that on every volume, so that they are
 /// compared over the same work. A disk that is slow for a moment has many quick batches around it, and the median does not
 /// show it. Pure: it is told what was measured, and when.
-struct SlowVolumeWatch: Sendable {
+package struct SlowVolumeWatch: Sendable {
     /// What is compared, and for how long at least.
     static let windowSeconds: UInt64 = 30
     /// Batches within the window: a disk that takes seconds for each has few.
@@ -16,17 +16,19 @@ struct SlowVolumeWatch: Sendable {
     /// How many times as long as the slowest of the others.
     static let factor = 10.0
 
-    struct Finding: Equatable {
-        let volume: Int
-        let reason: String
+    package struct Finding: Equatable {
+        package let volume: Int
+        package let reason: String
     }
 
     private var window: (begun: Timestamp, counts: [Int: HistogramCounts])?
 
+    package init() {}
+
     /// - Parameters:
     ///   - counts: seconds of all appends so far, by volume in service.
     /// - Returns: the volume that is to be set aside. `nil` where one is aside already: two are as few as may be.
-    mutating func look(_ counts: [Int: HistogramCounts], at now: Timestamp) -> Finding? {
+    package mutating func look(_ counts: [Int: HistogramCounts], at now: Timestamp) -> Finding? {
         guard counts.count == Limits.volumeCount else {
             window = nil
             return nil
