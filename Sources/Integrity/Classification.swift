@@ -145,8 +145,8 @@ extension StoreInspection {
         }
         guard let other = try catalog.read({ try $0.blob(info.id) }) else { return .olderVersion }
         // Two parts of one version are no older and newer copy.
-        let versions = try [other.id, row.id].map { id in
-            try volumes.lazy.compactMap { try? $0.info(of: id, length: nil).descriptor.versionID }.first
+        let versions = [other.id, row.id].map { id in
+            volumes.lazy.compactMap { try? $0.info(of: id, length: nil).descriptor.versionID }.first
         }
         return versions[0] != versions[1] && other.born < row.born ? .olderVersion : .wrongIdentity
     }
