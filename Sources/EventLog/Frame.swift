@@ -25,6 +25,9 @@ package struct Frame: Sendable {
     package let bodyChecksum: UInt32
     package let isPayloadDropped: Bool
 
+    /// Whether there were bytes with the event that were dropped since.
+    package var lacksPayload: Bool { isPayloadDropped && payloadByteCount > 0 }
+
     var storedPayloadByteCount: Int { isPayloadDropped ? 0 : payloadByteCount }
 
     /// Bytes of the frame in its segment.

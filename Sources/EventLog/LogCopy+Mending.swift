@@ -22,7 +22,11 @@ extension LogCopy {
                 let segment = try mendedSegment(first...last, wanted, log)
             else { continue }
             if !segment.mended.isEmpty || segment.isChanged {
-                try replace(first, with: segment, as: mirror)
+                // Where it is locked it waits, and nothing is put in quarantine each time.
+                guard try lockEnd(of: first) == nil else { continue }
+                do { try replace(first, with: segment, as: mirror) } catch let error as FileSystemError
+                    where error.isRetained
+                { continue }
             }
             mended.formUnion(segment.mended)
         }
@@ -48,7 +52,8 @@ extension LogCopy {
         var segment = MendedSegment(bytes: header.encoded(), header: header)
         var sequence = range.lowerBound
         while sequence <= range.upperBound {
-            let own = try copied(sequence, after: position)
+            // Of what is wanted the bytes are, too; others were dropped because nobody needs them.
+            let own = try copied(sequence, after: position, isWanted: wanted.contains(sequence))
             var frame = own
             if own?.isWhole != true || wanted.contains(sequence),
                 let other = logged(sequence, log, after: position)
@@ -88,10 +93,14 @@ extension LogCopy {
     }
 
     /// - Returns: `nil` if the copy's event is not good.
-    private func copied(_ sequence: SequenceNumber, after position: LogPosition) throws -> Found? {
+    private func copied(
+        _ sequence: SequenceNumber, after position: LogPosition, isWanted: Bool
+    ) throws -> Found? {
         let bytes: [UInt8]
         do { bytes = try frameBytes(sequence) } catch is FileSystemError { return nil }
-        return found(bytes, sequence, after: position) { $0.hasGoodPayload($1) }
+        return found(bytes, sequence, after: position) {
+            $0.hasGoodPayload($1) && !(isWanted && $0.lacksPayload)
+        }
     }
 
     /// - Returns: `nil` if no mirror has the event good.

@@ -1,6 +1,6 @@
 import Model
 
-/// Events of a copy whose bytes are bad where the event is good: whether a log can ever give them.
+/// Events of a copy whose bytes are bad, or were dropped, where the event is good: whether a log can ever give them.
 extension LogCopy {
     /// Those of some events that are good here but for the bytes that they carry.
     package func withBadPayload(_ events: Set<SequenceNumber>) -> Set<SequenceNumber> {
@@ -25,12 +25,15 @@ extension LogCopy {
         }
     }
 
-    /// The chain hash at an event; `nil` unless it is good but for its bytes.
+    /// The chain hash at an event; `nil` unless it is good but for its bytes. Of one that is looked for, bytes that were dropped
+    /// are bad.
     private func badPayloadChain(_ sequence: SequenceNumber) -> ChainHash? {
         do {
             return try frameBytes(sequence).withUnsafeBytes { raw in
                 let frame = try Frame.decodeEvent(raw, after: nil)
-                guard frame.sequence == sequence, !frame.hasGoodPayload(raw) else { return nil }
+                guard frame.sequence == sequence, frame.lacksPayload || !frame.hasGoodPayload(raw) else {
+                    return nil
+                }
                 return frame.chain
             }
         } catch {

@@ -3,10 +3,11 @@ import Model
 import Synchronization
 import Volumes
 
-/// A copy of the log that follows it on demand, by appending alone: a repository's.
+/// A copy of the log that follows it on demand, by appending: a repository's.
 ///
 /// Its segments have the names, headers, frames and seals of the log's, so whoever reads a mirror reads it. But the
-/// last one ends where the copy does, without zeros behind it, and a payload that the log has dropped since stays.
+/// last one ends where the copy does, without zeros behind it, and a payload that the log has dropped since stays until it is
+/// dropped here, too.
 ///
 /// What is synced: each run of frames with its file before the next run is read, a new segment also with its
 /// directory. A copy that was cut off ends with a torn frame at worst, which the next one overwrites.
@@ -120,6 +121,11 @@ public final class LogCopy: Sendable {
     }
 
     func path(_ first: SequenceNumber) -> String { directory + "/" + Segment.name(first) }
+
+    /// Until when a segment cannot be replaced by another; `nil` if it can.
+    func lockEnd(of first: SequenceNumber) throws -> String? {
+        try (fileSystem as? any RetainingFileSystem)?.lockEnd(of: path(first))
+    }
 
     /// Where the copy ends.
     public var head: LogPosition { state.withLock { $0.head } }

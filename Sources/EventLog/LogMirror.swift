@@ -334,6 +334,15 @@ public final class LogMirror: Sendable {
         return file
     }
 
+    /// Removes the new file of a segment that was to be replaced by whoever ended before it was.
+    func clearUnfinished() throws(FileSystemError) {
+        let beside = directory + "/copy"
+        guard try fileSystem.status(of: beside) != nil else { return }
+        do throws(FileSystemError) { try fileSystem.remove(beside) } catch {
+            guard error.isRetained else { throw error }  // it stays until it may go
+        }
+    }
+
     /// Copies what is about to be cut or replaced to quarantine, with the reason.
     /// - Parameter first: the event that the segment begins with.
     /// - Returns: where it is, relative to the volume.

@@ -14,6 +14,17 @@ extension EventLog {
         return (places[index].first, SequenceNumber(places[index + 1].first.rawValue - 1))
     }
 
+    /// Whether an event is there without the bytes that it carried: not if it is damaged on every mirror.
+    public func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool {
+        var isDropped = false
+        do {
+            try forEachFrame(from: sequence, limit: 1) { frame, _ in isDropped = frame.lacksPayload }
+        } catch let error as LogError {
+            guard case .damaged = error else { throw error }
+        }
+        return isDropped
+    }
+
     /// Drops payloads from whichever sealed segments of a mirror they stand in.
     ///
     /// A segment that is damaged is not written afresh over its damage: that is reported, and mended first, with a

@@ -83,7 +83,7 @@ extension ObjectFileSystem {
 
     /// Puts a new file that was written under its own name.
     func publishIfNamed(_ name: String) throws(FileSystemError) {
-        guard !name.hasPrefix("incoming/"), !name.hasSuffix(".new") else { return }
+        guard !isUnnamed(name) else { return }
         try publish(name, as: name)
         dropStaged(name)
     }
@@ -113,17 +113,14 @@ extension ObjectFileSystem {
         let extent = Extent(
             name: name, offset: 0, size: size, etag: uploaded.etag, versionID: uploaded.versionID,
             modified: .now())
-        state.withLock { $0.tree?.put(name, [extent], others: before?.others ?? []) }
-        // What was under the name: a version of its own, or an append.
+        if let before, !RemoteTree.isRewritten(name) { return try takePlace(of: before, name, with: extent) }
+        var others = before?.others ?? []
+        // What was under the name: a version of its own.
         for old in before?.extents ?? [] where old.versionID != nil || old.name != name {
-            do throws(FileSystemError) { try removeObject(old.name, old.versionID) } catch {
-                guard error.isRetained else { throw error }
-                state.withLock {
-                    $0.tree?.put(
-                        name, [extent], others: (before?.others ?? []) + [(old.name, old.versionID)])
-                }
-            }
+            if try !removeFormer(old.name, old.versionID) { others.append((old.name, old.versionID)) }
         }
+        let left = others
+        state.withLock { $0.tree?.put(name, [extent], others: left) }
     }
 
     private func dropStaged(_ name: String) {
@@ -190,7 +187,7 @@ extension ObjectFileSystem {
     }
 
     /// - Throws: an error that ``FileSystemError/isRetained`` if the version is locked.
-    private func removeObject(_ name: String, _ version: String?) throws(FileSystemError) {
+    func removeObject(_ name: String, _ version: String?) throws(FileSystemError) {
         guard location.moment == nil else {
             throw FileSystemError(
                 operation: "unlink", path: "\(root)/\(name)", code: EROFS,
@@ -202,13 +199,6 @@ extension ObjectFileSystem {
                 throw error.asFileSystemError
             }
             throw FileSystemError.retained(path: "\(root)/\(name)", until: until)
-        }
-    }
-
-    /// `nil` also if the endpoint does not tell: then the refusal to delete is what is reported.
-    private func lockEnd(_ name: String, _ version: String?) -> String? {
-        do throws(S3ClientError) { return try client.retention(key(name), version: version) } catch {
-            return nil
         }
     }
 

@@ -10,7 +10,8 @@ import Volumes
 /// `incoming/`, or ends in `.new`, is never an object. What is appended to a file becomes an object beside the first,
 /// named by where it begins; appends wait in memory until there are enough of them. Before anything that is no blob is
 /// put, everything that waits is: so a manifest is the last object of its snapshot, and a process that ends before leaves
-/// a log that is shorter, and blobs that nobody needs yet. No object is ever written again.
+/// a log that is shorter, and blobs that nobody needs yet. No object is ever written again,
+/// but a segment of the log that is written afresh: put whole, before what it takes the place of is removed.
 ///
 /// Its objects are listed once, when it is first used, and known from then on: one process at a time uses a repository,
 /// which a lock on this machine makes sure of. Calls wait for the endpoint on the caller's thread.
@@ -73,8 +74,10 @@ public final class ObjectFileSystem: RetainingFileSystem {
 
     func key(_ name: String) -> String { location.prefix.isEmpty ? name : "\(location.prefix)/\(name)" }
 
-    /// Whether it is no object yet.
-    private func isUnnamed(_ name: String) -> Bool { name.hasPrefix("incoming/") || name.hasSuffix(".new") }
+    /// Whether it is no object yet: also a segment of the log that is to take another's place.
+    func isUnnamed(_ name: String) -> Bool {
+        name.hasPrefix("incoming/") || name.hasSuffix(".new") || name == "log/copy"
+    }
 
     private func refuseToWritePast(_ path: String) throws(FileSystemError) {
         guard location.moment == nil else {

@@ -191,8 +191,13 @@ struct DamageRestore {
         }
         do {
             _ = try repository.log.events(from: sequence, limit: 1)
-            if order.isDryRun { return outcome(.restored, "damaged on every mirror") }
-            return outcome(.restored, Self.names(try await restore(sequence, damage, events) { _ in }))
+            // No version has them now; a look at the past may have.
+            let lacks =
+                try repository.log.isPayloadDropped(sequence)
+                ? "; without its bytes, which no snapshot of the repository needs" : ""
+            if order.isDryRun { return outcome(.restored, "damaged on every mirror" + lacks) }
+            let volumes = try await restore(sequence, damage, events) { _ in }
+            return outcome(.restored, Self.names(volumes) + lacks)
         } catch { return outcome(.failed, "\(error)") }
     }
 

@@ -17,6 +17,11 @@ extension Repository {
             throw SnapshotError.damagedManifest(path: manifestPath(first.name), reason: first.reason)
         }
         let last = try self.log.lastCommon(with: log, from: good.last?.position ?? .zero)
+        // What was dead at a snapshot that is given up lives in the store again where it has gone back to before that. Noted
+        // before the cut, which whoever comes after one that is cut off has no sign of.
+        var damage = try KnownDamage.load(self)
+        damage.events.formUnion(try self.log.payloadsDropped(through: last, andNotIn: log))
+        try damage.save(self)
         do {
             try self.log.cut(
                 after: last,
@@ -26,7 +31,6 @@ extension Repository {
         } catch let error as FileSystemError where error.isRetained {
             throw SnapshotError.lockedBranch(repository: directory, reason: "\(error)")
         }
-        var damage = try KnownDamage.load(self)
         damage.events = damage.events.filter { $0 <= last }
         try damage.save(self)
     }

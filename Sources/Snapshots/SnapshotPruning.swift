@@ -1,4 +1,5 @@
 import Catalog
+import EventLog
 import Foundation
 import Model
 import Volumes
@@ -44,7 +45,10 @@ public struct RetentionRule: Codable, Sendable, Equatable {
     }
 }
 
-/// Deletes snapshots, and gives back the space that no other needs.
+/// Deletes snapshots, and gives back the space that no other needs: blobs at once, payloads in the log where a sealed segment
+/// has enough of them that it is written afresh without.
+///
+/// Without a snapshot that stays, the log stays as it is: what a later one needs is not known then.
 public struct SnapshotPruning: Sendable {
     public struct Report: Sendable {
         public var deleted: [String] = []
@@ -54,9 +58,19 @@ public struct SnapshotPruning: Sendable {
         public var locked: [(name: String, reason: String)] = []
         /// Blobs that no snapshot needs, and that are locked.
         public var lockedBlobs = 0
+        /// Events whose payloads were dropped from the log, and the bytes that this gave back.
+        public var payloads: UInt64 = 0
+        public var payloadBytes: UInt64 = 0
+        /// Segments of the log that have payloads which no snapshot needs and are locked.
+        public var lockedSegments = 0
+        /// Such segments in which something is damaged: they wait until it is mended.
+        public var damagedSegments = 0
 
         public init() {}
     }
+
+    /// A segment is written afresh when this part of it is payloads that nobody needs: 1 in so many bytes.
+    private static let segmentShare: UInt64 = 4
 
     private let repository: Repository
     private let scratch: String
@@ -64,7 +78,7 @@ public struct SnapshotPruning: Sendable {
 
     /// - Parameters:
     ///   - scratch: a directory of a real file system.
-    ///   - pace: told of each step; may wait before the work goes on, or end it by throwing.
+    ///   - pace: told of each step, with the bytes of the log that were read and written; may wait before the work goes on, or end it by throwing.
     public init(
         _ repository: Repository, scratch: String = FileManager.default.temporaryDirectory.path,
         pace: @escaping @Sendable (Int) throws -> Void = { _ in }
@@ -100,12 +114,37 @@ public struct SnapshotPruning: Sendable {
                 path: repository.manifestPath(first.name), reason: first.reason)
         }
         let needed = BlobCensus(scratch: scratch)
+        let payloads = PayloadCensus()
         for manifest in good {
-            try needed.add(try SnapshotCatalog.open(manifest, in: repository, scratch: scratch))
+            let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
+            try needed.add(catalog)
+            try payloads.add(catalog, pace: pace)
             try pace(0)
         }
         try sweep(needed, &report)
+        if let newest = good.last { try dropPayloads(upTo: newest.position, but: payloads, &report) }
         return report
+    }
+
+    /// - Parameter newest: the last snapshot's event: what was copied behind it is of one that is not finished, or yet to come.
+    private func dropPayloads(
+        upTo newest: SequenceNumber, but needed: PayloadCensus, _ report: inout Report
+    ) throws {
+        let log = repository.log
+        let dropping = try log.dropPayloads(
+            through: newest, share: Self.segmentShare, as: repository.mirror, isNeeded: needed.contains,
+            pace: pace)
+        report.payloads = dropping.payloads
+        report.payloadBytes = dropping.bytes
+        report.lockedSegments = dropping.locked
+        report.damagedSegments = dropping.damaged
+        // Of those that were damaged, or copied without their bytes, what is gone now is no damage.
+        var damage = try KnownDamage.load(repository)
+        damage.events = try damage.events.filter { event in
+            guard event <= newest, !needed.contains(event) else { return true }
+            return try !log.isPayloadDropped(event)
+        }
+        try damage.save(repository)
     }
 
     /// Removes what is not needed. Both lists are in the order of the ids; of what is there, the blobs of one first byte

@@ -22,7 +22,7 @@ public struct RepositoryFlaw: Sendable, Equatable {
 /// Checks a repository: that each snapshot can be restored.
 ///
 /// Always: every manifest against its digest, every frame of the log against its checksums and the chain up to each
-/// snapshot's chain hash, every stored catalog against its digest, and for every blob that a snapshot needs, presence
+/// snapshot's chain hash, no payload dropped that a snapshot needs, every stored catalog against its digest, and for every blob that a snapshot needs, presence
 /// and trailer. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
 /// behind it, so that repeated checks come to all; it is moved on now and then, so that a check that is killed is gone on with.
 /// What is bad is remembered until it is mended: by the next snapshot,
@@ -127,8 +127,20 @@ public struct SnapshotVerification: Sendable {
             throw error
         }
         let needed = BlobCensus(scratch: scratch)
+        let payloads = PayloadCensus()
         for manifest in manifests {
-            do { try collect(manifest, needed) } catch let error as CompressionError {
+            do {
+                let catalog = try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch)
+                try needed.add(catalog)
+                // Where nothing was dropped there is nothing to look for.
+                guard !events.dropped.isEmpty else { continue }
+                try payloads.add(catalog, pace: pace) { event in
+                    guard events.dropped.contains(event) else { return }
+                    events.all.insert(event)
+                    try account.add(
+                        flaw(manifest.name, "log", "the bytes of event \(event) were dropped", event))
+                }
+            } catch let error as CompressionError {
                 try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             } catch let error as FileSystemError {
                 try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
@@ -162,6 +174,8 @@ public struct SnapshotVerification: Sendable {
         var payloads: Set<SequenceNumber> = []
         /// Those that no snapshot needs, known before or not: noted, since one that is taken later may, and no flaw.
         var unneeded: Set<SequenceNumber> = []
+        /// Those whose bytes were dropped, which is good where no snapshot needs them.
+        var dropped = EventSet()
     }
 
     /// - Parameter damaged: gets the events that are damaged, or whose bytes are.
@@ -178,6 +192,7 @@ public struct SnapshotVerification: Sendable {
                 try repository.log.forEachFrame(from: next, through: last) { frame, raw in
                     account.report.events += 1
                     try pace(frame.byteCount)
+                    if frame.lacksPayload { damaged.dropped.insert(frame.sequence) }
                     if !frame.hasGoodPayload(raw) {
                         damaged.all.insert(frame.sequence)
                         damaged.payloads.insert(frame.sequence)
@@ -221,10 +236,6 @@ public struct SnapshotVerification: Sendable {
             try account.add(
                 flaw("", "log", "the bytes that event \(sequence) carries are damaged", sequence))
         }
-    }
-
-    private func collect(_ manifest: SnapshotManifest, _ needed: BlobCensus) throws {
-        try needed.add(try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch))
     }
 
     /// - Parameter ofAll: whether the blobs are those of all snapshots.

@@ -7,6 +7,8 @@ public protocol RetainingFileSystem: FileSystem {
     /// - Parameter give: calls its argument with the files, some at a time.
     /// - Throws: ``FileSystemError``; what `give` throws.
     func retain(_ give: (_ paths: @escaping ([String]) throws -> Void) throws -> Void) throws
+    /// Until when some part of a file is kept from being removed, or what has to happen; `nil` if none is, as far as is known.
+    func lockEnd(of path: String) throws(FileSystemError) -> String?
 }
 
 extension FileSystemError {

@@ -1,5 +1,6 @@
 """A repository at an S3 endpoint, which here is another Holdfast: whole, cut off, refused, robbed."""
 
+import concurrent.futures
 import contextlib
 import datetime
 import json
@@ -133,6 +134,36 @@ def test_a_store_comes_back_from_an_endpoint_alone(server, place, tmp_path, stop
     assert report["blobs"] == 5
     # Besides the log, what is left says how far a check came.
     assert not [k for k in place.keys() if "/blobs/" in k or "/snapshots/" in k and not k.endswith("/snapshots/verified")]
+
+
+@pytest.mark.parametrize("versions", ["Suspended", "Enabled"])
+def test_a_prune_gives_the_space_of_small_objects_in_the_log_back(server, place, tmp_path, versions):
+    place.make()
+    place.client.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": versions})
+
+    def log_size():
+        pages = place.client.get_paginator("list_object_versions").paginate(Bucket=place.bucket, Prefix="of/store/log/")
+        return sum(o["Size"] for page in pages for o in page.get("Versions", []))
+
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    bodies = {f"small/{n:04}": os.urandom(60_000) for n in range(1200)}  # more than a segment of 64 MiB
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3.put_object(Bucket="photos", Key=key, Body=bodies[key]), bodies))
+    create(server, place.at(), "first")
+    kept = {key: bodies.pop(key) for key in list(bodies)[::50]}
+    for start in range(0, len(bodies), 1000):
+        objects = [{"Key": key} for key in list(bodies)[start:start + 1000]]
+        assert "Errors" not in s3.delete_objects(Bucket="photos", Delete={"Objects": objects})
+    create(server, place.at(), "second")
+    before = log_size()
+    [report] = lines("snapshot", "prune", place.at(), "--keep-last", "1")
+    assert report["payloads"] > 800 and report["payloadBytes"] > 800 * 60_000
+    assert report["lockedSegments"] == 0 and report["damagedSegments"] == 0
+    assert log_size() == before - report["payloadBytes"], "nothing is left of what was there before"
+    assert lines("snapshot", "verify", place.at(), "--read-data", "100")[-1]["flaws"] == 0
+    create(server, place.at(), "third")
+    restored(tmp_path, place.at(), "third", kept)
 
 
 def test_the_log_goes_on_in_objects_of_its_own(server, place):

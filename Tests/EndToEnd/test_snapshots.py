@@ -115,6 +115,7 @@ def test_snapshots_that_go_give_back_what_no_other_needs(server, repository):
     assert len(lines("list", repository)) == 2
     [report] = lines("prune", repository, "--keep-last", "1")
     assert report["deleted"] == ["one"] and report["blobs"] == 1 and report["bytes"] == 200_000
+    assert report["payloads"] == 0 and report["payloadBytes"] == 0, "the log has no segment that is sealed"
     assert lines("verify", repository, "--read-data", "100")[-1]["flaws"] == 0
     assert lines("delete", repository, "two")[0]["blobs"] == 3
     assert lines("list", repository) == []

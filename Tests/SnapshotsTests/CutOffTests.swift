@@ -16,13 +16,27 @@ import Volumes
             for number in 0..<3 {
                 try await stage.store.put(stage.bucket, "k\(number)", bytes(seed, 70_000 + number))
             }
+            // Two segments of the log are sealed in the end, nearly all of them bytes that the last snapshot does not need.
+            for number in 0..<5 {
+                try await stage.store.put(stage.bucket, "s\(number)", bytes(seed, 20_000 + number))
+            }
             try await stage.snapshot(name)
         }
-        func prune(_ disk: SimulatedFileSystem) throws {
+        @discardableResult func prune(_ disk: SimulatedFileSystem) throws -> SnapshotPruning.Report {
             let repository = try stage.repository(on: disk)
             defer { repository.close() }
-            _ = try SnapshotPruning(repository, scratch: stage.scratch).run(keeping: RetentionRule(last: 1))
+            return try SnapshotPruning(repository, scratch: stage.scratch).run(
+                keeping: RetentionRule(last: 1))
         }
+        func log(_ disk: SimulatedFileSystem) throws -> [String: [UInt8]] {
+            try Dictionary(
+                uniqueKeysWithValues: disk.files(below: "/backup/log").map {
+                    ($0, try disk.contents(of: $0))
+                })
+        }
+        let pruned = stage.backup.clone()
+        #expect(try prune(pruned).payloads >= 8)
+        let expected = try log(pruned)
         var point = 1
         while true {
             let disk = stage.backup.clone()
@@ -37,10 +51,11 @@ import Volumes
                 #expect(try stage.verify(on: survivor) == [], "finished after operation \(point)")
                 #expect(
                     try survivor.files(below: "/backup/blobs").count == 3, "after operation \(point)")
+                #expect(try log(survivor) == expected, "after operation \(point)")
             }
             point += 1
         }
-        #expect(point > 15)
+        #expect(point > 20)
         stage.store.close()
     }
 

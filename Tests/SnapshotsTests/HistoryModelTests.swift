@@ -1,4 +1,5 @@
 import Catalog
+import EventLog
 import Foundation
 import Integrity
 import Model
@@ -29,6 +30,8 @@ private struct HistoryRun {
     var outOfReach = 0
     var broughtBack = 0
     var made = 0
+    /// Bytes of payloads that prunes dropped from the repository's log.
+    var dropped: UInt64 = 0
 
     init(seed: UInt64) async throws {
         stage = try await SnapshotStage { $0.historySeconds = Self.windowSeconds }
@@ -41,7 +44,7 @@ private struct HistoryRun {
         for _ in 0..<count {
             switch Int.random(in: 0..<60, using: &generator.random) {
             case 0: try await snapshot()
-            case 1: try prune()
+            case 1: try prune(keeping: .random(in: 1...3, using: &generator.random))
             case 2...3: stage.started.fixture.advance(seconds: .random(in: 1...300, using: &generator.random))
             case 4: while try await stage.store.reclaim() {}
             case 5...6: try await lookBack()
@@ -180,12 +183,51 @@ private struct HistoryRun {
         snapshots[name] = State(sequence: head, time: Timestamp(microseconds: 0), model: model)
     }
 
-    private mutating func prune() throws {
+    private mutating func prune(keeping count: Int) throws {
         let repository = try stage.repository()
         defer { repository.close() }
         let report = try SnapshotPruning(repository, scratch: stage.scratch).run(
-            keeping: RetentionRule(last: .random(in: 1...3, using: &generator.random)))
+            keeping: RetentionRule(last: count))
         for name in report.deleted { snapshots[name] = nil }
+        dropped += report.payloadBytes
+        try checkLog(repository)
+    }
+
+    /// What a snapshot needs of the log is there; of what none needs less than a quarter of each sealed segment is.
+    private func checkLog(_ repository: Repository) throws {
+        let manifests = try repository.snapshots().good
+        guard let newest = manifests.last?.position else { return }
+        var needed: Set<SequenceNumber> = []
+        for manifest in manifests {
+            let snapshot = try SnapshotCatalog.open(manifest, in: repository, scratch: stage.scratch)
+            try snapshot.catalog.read { reader in
+                for version in try reader.versions(after: nil, limit: 100_000) {
+                    for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
+                        needed.insert(version.carrier(of: piece))
+                    }
+                }
+                try reader.forEachPart { piece in
+                    if piece.blobID.isEmpty, piece.length > 0 {
+                        needed.insert(SequenceNumber(piece.payloadSequence))
+                    }
+                }
+            }
+        }
+        for sequence in needed { _ = try repository.log.payload(of: sequence) }
+        let files = try stage.backup.files(below: "/backup/log")
+        let firsts = files.compactMap { Segment.first(of: String($0.suffix(24))) }
+        for (file, (first, next)) in zip(files, zip(firsts, firsts.dropFirst())) where next <= newest {
+            var unneeded = 0
+            let count = Int(next.rawValue - first.rawValue)
+            for event in try repository.log.events(from: first, limit: count)
+            where event.payloadLength > 0 && !needed.contains(event.sequence) {
+                do { unneeded += try repository.log.payload(of: event.sequence).count } catch is LogError {
+                    continue  // it was dropped, which is what is looked for
+                }
+            }
+            let size = try stage.backup.contents(of: file).count
+            #expect(unneeded * 4 < size, "\(context): \(unneeded) of \(size) bytes of \(file)")
+        }
     }
 
     private func checkSnapshots() throws {
@@ -223,11 +265,13 @@ private struct HistoryRun {
     }
 
     /// What no snapshot and no moment within the window can see takes no space.
-    private func giveBack() async throws {
+    private mutating func giveBack() async throws {
         stage.started.fixture.advance(seconds: Self.windowSeconds + 1)
         while try await stage.store.reclaim() {}
         let live = try stage.store.inspection.catalog.read { try $0.counts() }.blobs
         #expect(try stage.started.blobs().map(\.count) == [live, live, live], "\(context)")
+        try prune(keeping: 1)
+        try checkSnapshots()
         let repository = try stage.repository()
         defer { repository.close() }
         _ = try SnapshotPruning(repository, scratch: stage.scratch).run(deleting: Array(snapshots.keys))
@@ -241,6 +285,7 @@ private struct HistoryRun {
         var seen = 0
         var outOfReach = 0
         var broughtBack = 0
+        var dropped: UInt64 = 0
         // A round takes about a second: of many, it is told how far they are.
         let rounds = SeededGenerator.rounds(standard: 6)
         for round in 0..<rounds {
@@ -250,9 +295,11 @@ private struct HistoryRun {
             seen += run.seen
             outOfReach += run.outOfReach
             broughtBack += run.broughtBack
+            dropped += run.dropped
         }
         #expect(
             seen > 10 && outOfReach > 0 && broughtBack > 5,
             "\(seen) states seen, \(outOfReach) out of reach, \(broughtBack) brought back")
+        #expect(dropped > 0, "space of small objects came back")
     }
 }

@@ -30,6 +30,12 @@ public enum SnapshotReports {
         let bytes: UInt64
         let locked: [String]
         let lockedBlobs: Int
+        /// Events whose payloads were dropped from the log, and the bytes that this gave back.
+        let payloads: UInt64
+        let payloadBytes: UInt64
+        /// Segments of the log that would have given bytes back.
+        let lockedSegments: Int
+        let damagedSegments: Int
     }
 
     struct CreationLine: Encodable {
@@ -300,7 +306,9 @@ public enum SnapshotReports {
     ) throws {
         let line = PruningLine(
             deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
-            locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs)
+            locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
+            payloads: report.payloads, payloadBytes: report.payloadBytes,
+            lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments)
         guard !json else { return try output.line(try CommandJSON.line(line)) }
         for name in report.deleted { try output.line("snapshot \(name) deleted") }
         for (name, reason) in report.locked {
@@ -308,5 +316,22 @@ public enum SnapshotReports {
         }
         let locked = report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
         try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
+        if let text = payloadText(of: report) { try output.line(text) }
+    }
+
+    /// What became of payloads in the log; `nil` if there is nothing to say.
+    static func payloadText(of report: SnapshotPruning.Report) -> String? {
+        var parts: [String] = []
+        if report.payloads > 0 {
+            parts.append(
+                "\(counted(report.payloads, "payload")) in the log dropped, \(report.payloadBytes) bytes")
+        }
+        if report.lockedSegments > 0 {
+            parts.append("\(counted(report.lockedSegments, "segment")) of it stay because they are locked")
+        }
+        if report.damagedSegments > 0 {
+            parts.append("\(counted(report.damagedSegments, "segment")) of it wait to be mended")
+        }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
 }

@@ -63,8 +63,9 @@ struct RepositoryJobs: Sendable {
         defer { repository.close() }
         let report = try SnapshotPruning(repository, scratch: scratch) { try context.spent($0) }
             .run(keeping: setting.retention)
+        let log = SnapshotReports.payloadText(of: report).map { "; \($0)" } ?? ""
         return JobOutcome(
-            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed"
+            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(log)"
         )
     }
 

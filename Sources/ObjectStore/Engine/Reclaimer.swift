@@ -116,6 +116,27 @@ final class Reclaimer: Sendable {
         }
     }
 
+    /// Gives up payloads that nothing refers to and that the log has not: a repository had dropped them. There is nothing to
+    /// clean on any volume.
+    func giveUpDroppedPayloads() async throws {
+        let ledger = engine.ledger
+        var after = SequenceNumber.zero
+        while true {
+            let dead = try ledger.catalog.read {
+                try $0.deadPayloads(after: after, limit: Self.planCount)
+            }
+            guard let last = dead.last else { return }
+            let dropped = try dead.filter { try ledger.log.isPayloadDropped($0) }
+            if !dropped.isEmpty {
+                try await plan([], dropped[...])
+                var change = EventReclaimed()
+                change.payloadSequences = dropped.map(\.rawValue)
+                try await record(change) { [engine] in Set(engine.volumes.inService.map(\.index)) }
+            }
+            after = last
+        }
+    }
+
     private func plan(_ blobs: ArraySlice<BlobID>, _ payloads: ArraySlice<SequenceNumber>) async throws {
         precondition(blobs.count + payloads.count <= Self.planCount, "one event names no more")
         _ = try await engine.ledger.commit(

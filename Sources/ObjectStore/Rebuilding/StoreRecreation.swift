@@ -78,13 +78,15 @@ public struct StoreRecreation: Sendable {
             report.missing += try users(of: damaged, log, catalog)
             try Opening.deleteCatalog(settings.catalogPath)
         }
-        // What had died and has no bytes any more is given up as reclaiming does it. Of the last events, bytes that are
+        // What had died and has no bytes any more is given up as reclaiming does it, so that who looks at the past is told. Of the last events, bytes that are
         // damaged are no torn write.
         var settings = settings
         settings.logProvenThrough = last
         let store = try await ObjectStore.open(settings, environment, isBeingMade: true)
         defer { store.close() }
-        try await Reclaimer(store.engine).giveUp(absent)
+        let reclaimer = Reclaimer(store.engine)
+        try await reclaimer.giveUp(absent)
+        try await reclaimer.giveUpDroppedPayloads()
         try fileSystem.remove(Self.markerPath(settings))
         try fileSystem.syncDirectory(settings.stateDirectory)
         progress(1)

@@ -1,0 +1,171 @@
+import Foundation
+import Model
+import Synchronization
+import Volumes
+
+/// Payloads that nobody needs any more, and which a copy has kept: a store's own log gives its space back in the same way
+/// (``EventLog/dropPayloads(of:mirror:)``).
+extension LogCopy {
+    /// What was dropped.
+    package struct Dropping: Sendable, Equatable {
+        package var payloads: UInt64 = 0
+        /// By which the files are smaller.
+        package var bytes: UInt64 = 0
+        /// Segments that stay as they are because their objects are locked.
+        package var locked = 0
+        /// Segments that stay as they are because some event in them is damaged, or the segment itself.
+        package var damaged = 0
+
+        package init() {}
+    }
+
+    /// Writes sealed segments afresh without the payloads that are not needed, where these are a certain part of one; all events
+    /// stay, and so does the chain. The new file is complete and synced before it takes the old one's name. One segment
+    /// at a time is in memory.
+    ///
+    /// A segment in which an event is damaged waits until that is mended: it is not written afresh over its damage. Bytes alone
+    /// that are damaged are copied as they are if they are needed, and stay damaged.
+    /// - Parameters:
+    ///   - last: what comes behind it is needed, whatever `isNeeded` says.
+    ///   - share: 1 in so many bytes of a segment is to be given back, or more, for it to be written afresh.
+    ///   - mirror: the copy, as a mirror.
+    ///   - pace: told of what was read and is to be written; may wait, or end the work by throwing.
+    package func dropPayloads(
+        through last: SequenceNumber, share: UInt64, as mirror: LogMirror,
+        isNeeded: (SequenceNumber) -> Bool, pace: (Int) throws -> Void
+    ) throws -> Dropping {
+        var dropping = Dropping()
+        try mirror.clearUnfinished()
+        let isKept = { (sequence: SequenceNumber) in sequence > last || isNeeded(sequence) }
+        let firsts = state.withLock { $0.firsts }
+        // The last one may be open, and is appended to.
+        for (first, next) in zip(firsts, firsts.dropFirst()) where first <= last {
+            let afresh: Afresh
+            do {
+                let segment = try sealed(first)
+                guard try isWorthWriting(segment, share, isKept, pace) else { continue }
+                guard try lockEnd(of: first) == nil else {
+                    dropping.locked += 1
+                    continue
+                }
+                afresh = try writtenAfresh(segment, before: next, isKept, pace)
+            } catch  where isDamage(error, of: first) {
+                dropping.damaged += 1
+                continue
+            }
+            // Whoever reads it next opens what has the name then.
+            defer { state.withLock { $0.sealed[first] = nil } }
+            do { try mirror.replace(first, with: afresh.bytes).close() } catch {
+                guard error.isRetained else { throw error }
+                dropping.locked += 1
+                continue
+            }
+            dropping.payloads += afresh.payloads
+            dropping.bytes += afresh.saved
+        }
+        return dropping
+    }
+
+    /// Whether an event is there without the bytes that it carried.
+    package func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool {
+        do {
+            return try frameBytes(sequence).withUnsafeBytes {
+                let frame = try Frame.decodeEvent($0, after: nil)
+                return frame.sequence == sequence && frame.lacksPayload
+            }
+        } catch is FrameFlaw {
+            return false  // the event itself is damaged
+        } catch let error as LogError {
+            guard case .damaged = error else { throw error }
+            return false
+        }
+    }
+
+    /// The events whose bytes are dropped here and not in the log that the copy is of.
+    /// - Parameter last: an event that both have.
+    package func payloadsDropped(
+        through last: SequenceNumber, andNotIn log: EventLog
+    ) throws -> Set<SequenceNumber> {
+        var dropped: Set<SequenceNumber> = []
+        var next = SequenceNumber(1)
+        while next <= last {
+            // One that is damaged there may have had them: they are looked for.
+            if try isPayloadDropped(next), try !log.isPayloadDropped(next) { dropped.insert(next) }
+            next = next.next
+        }
+        return dropped
+    }
+
+    /// By the table first: frames that are kept are not read, nor any where the others cannot be enough.
+    private func isWorthWriting(
+        _ segment: SegmentFile, _ share: UInt64, _ isKept: (SequenceNumber) -> Bool,
+        _ pace: (Int) throws -> Void
+    ) throws -> Bool {
+        guard let seal = segment.seal else { return false }
+        let first = segment.header.first.rawValue
+        let unneeded = segment.offsets.indices.filter { !isKept(SequenceNumber(first + UInt64($0))) }
+        let most = unneeded.reduce(UInt64(0)) {
+            let count = segment.range(of: $1).count
+            return $0 + UInt64(count - min(count, Frame.headerByteCount))
+        }
+        guard most > 0, most * share >= seal.tableOffset else { return false }
+        var dead: UInt64 = 0
+        for index in unneeded {
+            let header = try segment.file.bytes(
+                Frame.headerByteCount, at: segment.range(of: index).lowerBound)
+            dead += UInt64(try header.withUnsafeBytes { try Frame(header: $0) }.storedPayloadByteCount)
+            try pace(header.count)
+        }
+        return dead > 0 && dead * share >= seal.tableOffset
+    }
+
+    private struct Afresh {
+        var bytes: [UInt8]
+        var payloads: UInt64 = 0
+        /// By which the file will be smaller.
+        var saved: UInt64 = 0
+    }
+
+    private func writtenAfresh(
+        _ segment: SegmentFile, before next: SequenceNumber, _ isKept: (SequenceNumber) -> Bool,
+        _ pace: (Int) throws -> Void
+    ) throws -> Afresh {
+        let header = segment.header
+        let last = SequenceNumber(next.rawValue - 1)
+        let size = try segment.file.size()
+        var position = LogPosition(
+            sequence: SequenceNumber(header.first.rawValue - 1), chain: header.chain)
+        var afresh = Afresh(bytes: header.encoded())
+        afresh.bytes.reserveCapacity(Int(size))
+        var offsets: [UInt32] = []
+        try forEachFrame(from: header.first, through: last) { frame, raw in
+            _ = try Frame.decodeEvent(raw, after: position)
+            position = LogPosition(sequence: frame.sequence, chain: frame.chain)
+            offsets.append(UInt32(afresh.bytes.count / 8))
+            if frame.storedPayloadByteCount > 0, !isKept(frame.sequence) {
+                afresh.bytes += Frame.dropPayload(of: raw, frame)
+                afresh.payloads += 1
+            } else {
+                afresh.bytes.append(contentsOf: raw.prefix(frame.byteCount))
+            }
+            try pace(frame.byteCount)
+        }
+        guard position.sequence == last,
+            try position.chain == Self.open(path(next), next, fileSystem).header.chain
+        else { throw LogError.damaged(last, "\(path(header.first)): what follows does not follow from it") }
+        let end = UInt64(afresh.bytes.count)
+        afresh.bytes += Segment.Seal.encode(first: header.first, offsets: offsets, end: end)
+        afresh.saved = size - min(size, UInt64(afresh.bytes.count))
+        try pace(afresh.bytes.count)
+        return afresh
+    }
+
+    /// Whether a segment could not be read because it is damaged, or its disk does not give it.
+    private func isDamage(_ error: any Error, of first: SequenceNumber) -> Bool {
+        switch error {
+        case LogError.damaged, is FrameFlaw: true
+        case let error as FileSystemError: error.code == EIO && error.path == path(first)
+        default: false
+        }
+    }
+}

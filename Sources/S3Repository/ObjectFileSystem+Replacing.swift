@@ -1,0 +1,64 @@
+import Model
+import Synchronization
+import Volumes
+
+/// A segment of the log that is written afresh: one object in place of those that it was.
+///
+/// The new object is put whole before anything is removed. Where versions are kept, the first one of an object counts: so
+/// what was there is what is seen until its first version goes, and that is the last one of its name to go, but for the new
+/// one. Appends to what was there do not join the new object, and go behind it: until then they count for nothing.
+extension ObjectFileSystem {
+    /// - Parameter extent: the new object, which is put.
+    /// - Throws: an error that is ``FileSystemError/isRetained`` if what was there is locked: it is what is there then.
+    func takePlace(
+        of before: RemoteFile, _ name: String, with extent: Extent
+    ) throws(FileSystemError) {
+        // Where versions are kept only since then, what was put before is the version `null`; where none are, the new object has
+        // taken its place already.
+        func version(_ known: String?) -> String? { known ?? (extent.versionID == nil ? nil : "null") }
+        do throws(FileSystemError) {
+            let former = before.others.filter { $0.name == name }.map(\.versionID)
+            for known in former + [before.extents.first?.versionID] {
+                if let old = version(known) { try removeObject(name, old) }
+            }
+        } catch {
+            guard error.isRetained else { throw error }
+            let isGone = try removeFormer(name, extent.versionID)
+            let others = before.others + (isGone ? [] : [(name, extent.versionID)])
+            state.withLock { $0.tree?.put(name, before.extents, others: others) }
+            throw error
+        }
+        var left: [(name: String, versionID: String?)] = []
+        let appends = before.extents.dropFirst().map { ($0.name, $0.versionID) }
+        for (other, known) in before.others.filter({ $0.name != name }) + appends
+        where try !removeFormer(other, version(known)) {
+            left.append((other, known))
+        }
+        let others = left
+        state.withLock { $0.tree?.put(name, [extent], others: others) }
+    }
+
+    /// - Returns: whether it is gone; not if it is locked.
+    func removeFormer(_ name: String, _ version: String?) throws(FileSystemError) -> Bool {
+        do throws(FileSystemError) { try removeObject(name, version) } catch {
+            guard error.isRetained else { throw error }
+            return false
+        }
+        return true
+    }
+
+    public func lockEnd(of path: String) throws(FileSystemError) -> String? {
+        guard let file = try file(try name(path)) else { return nil }
+        for (name, version) in file.extents.map({ ($0.name, $0.versionID) }) + file.others {
+            if let until = lockEnd(name, version) { return until }
+        }
+        return nil
+    }
+
+    /// `nil` also if the endpoint does not tell: then a refusal to delete is what is reported.
+    func lockEnd(_ name: String, _ version: String?) -> String? {
+        do throws(S3ClientError) { return try client.retention(key(name), version: version) } catch {
+            return nil
+        }
+    }
+}

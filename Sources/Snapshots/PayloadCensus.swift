@@ -1,0 +1,70 @@
+import Catalog
+import Model
+
+/// A set of events, a bit for each up to the last: 12 MB for a hundred million.
+struct EventSet {
+    private var words: [UInt64] = []
+
+    var isEmpty: Bool { words.isEmpty }
+
+    func contains(_ sequence: SequenceNumber) -> Bool {
+        let index = Int(sequence.rawValue / 64)
+        return index < words.count && words[index] & (1 << (sequence.rawValue % 64)) != 0
+    }
+
+    mutating func insert(_ sequence: SequenceNumber) {
+        let index = Int(sequence.rawValue / 64)
+        if index >= words.count {
+            words.append(contentsOf: repeatElement(0, count: index + 1 - words.count))
+        }
+        words[index] |= 1 << (sequence.rawValue % 64)
+    }
+}
+
+/// The events whose payloads snapshots of one repository need: some version has its bytes there, or some part of an upload.
+///
+/// What none of them needs and was appended before the newest of them, no later one will need: a version's bytes stand with
+/// the event that published it, or with those of its parts, which were there until then; whatever publishes something anew, a
+/// copy or a restore, has bytes of its own. So what is dead stays dead, unless the store goes back to a time before it
+/// died, which ``Repository/join(_:)`` sees.
+final class PayloadCensus {
+    /// Rows of a catalog between which whoever paces the work is heard.
+    private static let stepCount = 4096
+
+    private var needed = EventSet()
+    /// Versions that were looked at, by the events that published them: most are in more than one snapshot.
+    private var versions = EventSet()
+
+    func contains(_ sequence: SequenceNumber) -> Bool { needed.contains(sequence) }
+
+    /// Adds what a catalog's versions and parts need.
+    /// - Parameter tell: told of each, once, if no catalog before needed it.
+    func add(
+        _ catalog: SnapshotCatalog, pace: (Int) throws -> Void = { _ in },
+        tell: (SequenceNumber) throws -> Void = { _ in }
+    ) throws {
+        var count = 0
+        func note(_ carrier: SequenceNumber) throws {
+            guard !needed.contains(carrier) else { return }
+            needed.insert(carrier)
+            try tell(carrier)
+        }
+        func isKnown(_ sequence: SequenceNumber) throws -> Bool {
+            count += 1
+            if count % Self.stepCount == 0 { try pace(0) }
+            return versions.contains(sequence)
+        }
+        try catalog.catalog.read { reader in
+            try reader.forEachVersion(unless: isKnown) { version in
+                versions.insert(version.sequence)
+                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
+                    try note(version.carrier(of: piece))
+                }
+            }
+            try reader.forEachPart { piece in
+                guard piece.blobID.isEmpty, piece.length > 0 else { return }
+                try note(SequenceNumber(piece.payloadSequence))
+            }
+        }
+    }
+}
