@@ -190,8 +190,8 @@ import Volumes
         _ = try SnapshotPruning(repository, scratch: stage.scratch).run(deleting: ["kept"])
         repository.close()
         let check = try Check(stage)
-        #expect(check.flaws == [] && check.knownDamage == 0 && check.notes == ["\(lost)"])
-        try await stage.snapshot("three")
+        #expect(check.flaws == [] && check.knownDamage == 0 && check.notes == [], "nobody needs it any more")
+        #expect(try await stage.snapshot("three").manifest.isComplete)
         #expect(try Check.notes(stage) == [])
         stage.store.close()
     }
