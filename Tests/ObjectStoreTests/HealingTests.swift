@@ -85,6 +85,33 @@ import Testing
         stage.store.close()
     }
 
+    @Test(arguments: [20, 4])
+    func aVolumeThatWritesNeedComesBackAtOnceHoweverOftenItLeft(returnsPerHour: Int) async throws {
+        let stage = try await started { $0.returnsPerHour = returnsPerHour }
+        for _ in 0..<4 {
+            try await fail(stage)
+            stage.store.maintain()
+        }
+        for _ in 0..<2 {
+            try await fail(stage)
+            for _ in 0..<3 { stage.store.maintain() }
+            #expect(stage.standings == [.inService, .setAside, .inService])
+            let fault = stage.strike(3, .fail(ENOSPC), on: [.sync])
+            await #expect(throws: StoreError.self) {
+                try await stage.store.put(stage.bucket, "large", [UInt8](repeating: 1, count: 90_000))
+            }
+            stage.disk.removeFault(fault)
+            #expect(stage.standings == [.inService, .setAside, .setAside])
+            stage.store.maintain()
+            #expect(stage.standings == [.inService, .inService, .inService])
+            try await stage.store.put(stage.bucket, "large", [UInt8](repeating: 1, count: 90_000))
+        }
+        // Each leaving is held anew.
+        let held = try actions(stage).filter { $0 == "hold-volume volume 2" }
+        #expect(held.count == (returnsPerHour == 4 ? 2 : 0))
+        stage.store.close()
+    }
+
     @Test func oneVolumeThatFlapsDoesNotHoldAnother() async throws {
         let stage = try await started { $0.returnsPerHour = 1 }
         try await fail(stage)

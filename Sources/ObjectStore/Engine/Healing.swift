@@ -72,7 +72,8 @@ package struct ActionWindow: Sendable {
 
 /// Which volumes may come back by themselves: one that keeps leaving stays aside until somebody has looked at it, for each
 /// return costs reads of the others, and each leaving the requests that were under way. The first few returns are at once,
-/// those after them less and less often: a volume that is full, or a cable that is loose, may be well again in a minute.
+/// those after them less and less often: a volume that is full, or a cable that is loose, may be well again in a minute. While
+/// so few are in service that nothing can be written, there is nobody whom a return could disturb, and none waits.
 final class VolumeReturns: Sendable {
     /// Returns within an hour that wait for nothing.
     private static let promptCount = 3
@@ -112,13 +113,15 @@ final class VolumeReturns: Sendable {
     }
 
     /// Asked before a volume that is set aside is brought back.
-    /// - Parameter reason: why it is set aside.
-    func judge(_ index: Int, reason: String) -> Verdict {
+    /// - Parameters:
+    ///   - reason: why it is set aside.
+    ///   - isNeeded: without it nothing can be written.
+    func judge(_ index: Int, reason: String, isNeeded: Bool) -> Verdict {
         let now = clock()
         return places.withLock { places in
             guard var place = places[index] else { return .go }
             defer { places[index] = place }
-            if place.isWanted { return .go }
+            if place.isWanted || isNeeded && settings.allows(.volumes) { return .go }
             if place.held != nil { return .held }
             let why: String
             if !settings.allows(.volumes) {
@@ -140,6 +143,7 @@ final class VolumeReturns: Sendable {
             guard var place = places[index] else { return }
             place.returns.note(now)
             place.isWanted = false
+            place.held = nil
             let excess = place.returns.count(at: now) - Self.promptCount
             if excess > 0 {
                 let seconds = min(Self.longestWait, UInt64(1) << UInt64(min(excess - 1, 10)))

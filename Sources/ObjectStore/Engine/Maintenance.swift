@@ -109,7 +109,8 @@ final class Maintenance: Sendable {
     }
 
     private func mayReturn(_ index: Int, _ reason: String) -> Bool {
-        switch engine.returns.judge(index, reason: reason) {
+        let isNeeded = engine.volumes.inService.count < Limits.writeQuorum
+        switch engine.returns.judge(index, reason: reason, isNeeded: isNeeded) {
         case .go: return true
         case .held, .later: return false
         case .hold(let held):
