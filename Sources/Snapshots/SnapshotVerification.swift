@@ -144,6 +144,9 @@ public struct SnapshotVerification: Sendable {
                 try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             } catch let error as FileSystemError {
                 try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
+            } catch let error as LogError {
+                // It is of an earlier event than the snapshot, and the log does not lead there.
+                try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             }
         }
         var damage = try KnownDamage.load(repository)

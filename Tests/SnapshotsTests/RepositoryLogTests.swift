@@ -138,6 +138,41 @@ import Volumes
         stage.store.close()
     }
 
+    /// With its catalog damaged and the log's end too, it is not known what a snapshot needs.
+    @Test func aSnapshotWhoseCatalogCannotBeComputedKeepsItsBlobs() async throws {
+        let stage = try await stage()
+        try await stage.store.put(stage.bucket, "large", bytes(9, 90_000))
+        try await stage.snapshot("two")
+        let files = try stage.files()
+        try #require(files.count == 1)
+        try stage.backup.corrupt("/backup/snapshots/two.catalog.gz", at: 200)
+        let (path, place) = try find(Array("large".utf8), in: stage)
+        try #require(try segments(stage).last == path)
+        try stage.backup.corrupt(path, at: place)
+        let repository = try stage.repository()
+        let manifest = try repository.snapshot("two")
+        #expect(throws: LogError.self) {
+            try SnapshotCatalog.open(manifest, in: repository, scratch: stage.scratch)
+        }
+        #expect(throws: LogError.self) {
+            try SnapshotPruning(repository, scratch: stage.scratch).run(deleting: [])
+        }
+        repository.close()
+        #expect(try stage.files() == files)
+        #expect(
+            Set(try stage.verify(percent: 0).map(\.path)) == ["log", "snapshots/two.catalog.gz"],
+            "a check says what is wrong")
+        // The next snapshot copies the end again, and computes its catalog of the whole log.
+        #expect(try await stage.snapshot("three").events > 0)
+        #expect(try stage.versions("two").count == 31)
+        let mended = try stage.repository()
+        _ = try SnapshotPruning(mended, scratch: stage.scratch).run(deleting: ["two"])
+        mended.close()
+        #expect(try stage.files() == files)
+        #expect(try stage.verify() == [])
+        stage.store.close()
+    }
+
     @Test func whatTheStoreHasLostTooIsSaidAndStays() async throws {
         let stage = try await stage()
         let payload = bytes(3, 20_000)
