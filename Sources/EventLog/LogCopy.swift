@@ -31,18 +31,33 @@ public final class LogCopy: Sendable {
         var sealed: [SequenceNumber: SegmentFile] = [:]
     }
 
+    /// What is known of a copy that may end in a torn write.
+    public struct Proof: Sendable {
+        let quarantine: String
+        let last: @Sendable () throws -> SequenceNumber
+
+        /// - Parameters:
+        ///   - quarantine: a directory for what was good, and is damaged and to be cut off.
+        ///   - last: an event that was copied whole for certain.
+        public init(quarantine: String, last: @escaping @Sendable () throws -> SequenceNumber) {
+            self.quarantine = quarantine
+            self.last = last
+        }
+    }
+
     public let storeID: StoreID
     let fileSystem: any FileSystem
     let directory: String
+    let proof: Proof?
     let state: Mutex<State>
 
     /// Opens the copy in a directory, which may be empty; nothing is changed there.
-    /// - Parameter provenThrough: an event that was copied whole for certain, asked for if the copy may end in a torn write.
+    /// - Parameter proof: asked if the copy may end in a torn write.
     /// - Throws: ``LogError`` if it is of another store, or has a gap.
     public init(
-        storeID: StoreID, fileSystem: any FileSystem, directory: String,
-        provenThrough: () throws -> SequenceNumber = { .zero }
+        storeID: StoreID, fileSystem: any FileSystem, directory: String, proof: Proof? = nil
     ) throws {
+        self.proof = proof
         self.storeID = storeID
         self.fileSystem = fileSystem
         self.directory = directory
@@ -62,7 +77,7 @@ public final class LogCopy: Sendable {
                 guard index == firsts.count - 1 else {
                     throw LogError.damaged(first, "\(path(first)) is not sealed, and others follow it")
                 }
-                (position, tail) = try Self.walk(segment, provenThrough)
+                (position, tail) = try Self.walk(segment, proof)
             } else {
                 // The next header has the chain hash behind the last frame.
                 let next = try Self.open(path(firsts[index + 1]), firsts[index + 1], fileSystem)
@@ -89,7 +104,7 @@ public final class LogCopy: Sendable {
 
     /// The frames of the last segment, up to where they end or are torn.
     private static func walk(
-        _ segment: SegmentFile, _ provenThrough: () throws -> SequenceNumber
+        _ segment: SegmentFile, _ proof: Proof?
     ) throws -> (LogPosition, Tail?) {
         var tail = Tail(header: segment.header)
         var position = LogPosition(
@@ -108,7 +123,7 @@ public final class LogCopy: Sendable {
         }
         var whole = ends[0]
         if ends.count > 1 {
-            let proven = try provenThrough()
+            let proven = try proof?.last() ?? .zero
             whole = ends.last { $0.position.sequence <= proven } ?? whole
         }
         (position, tail.end) = (whole.position, whole.end)
@@ -206,7 +221,7 @@ public final class LogCopy: Sendable {
             tail = known
             let file = try fileSystem.open(path(place.first), .write, permissions: 0)
             defer { file.close() }
-            if try file.size() > tail.end { try file.truncate(to: tail.end) }
+            try cutBehind(tail, file)
             try file.write(run.bytes, at: tail.end)
             try file.sync()
         } else {
@@ -231,7 +246,7 @@ public final class LogCopy: Sendable {
     private func seal(_ tail: Tail) throws {
         let file = try fileSystem.open(path(tail.header.first), .write, permissions: 0)
         defer { file.close() }
-        if try file.size() > tail.end { try file.truncate(to: tail.end) }
+        try cutBehind(tail, file)
         let seal = Segment.Seal.encode(
             first: tail.header.first, offsets: tail.offsets.map { UInt32($0 / 8) }, end: tail.end)
         try file.write(seal, at: tail.end)

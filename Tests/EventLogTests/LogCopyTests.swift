@@ -149,6 +149,46 @@ import Volumes
         #expect(point > 10)
     }
 
+    private func copy(_ backup: SimulatedFileSystem, provenThrough last: SequenceNumber) throws -> LogCopy {
+        try LogCopy(
+            storeID: LogFixture.storeID, fileSystem: backup, directory: Self.directory,
+            proof: LogCopy.Proof(quarantine: "/copy/quarantine") { last })
+    }
+
+    /// Damage there looks like a torn write.
+    @Test func aDamagedEndThatWasGoodOnceIsInQuarantineBeforeItIsCutOff() throws {
+        let (_, log, backup) = try copied()
+        let path = try #require(try segments(backup).last)
+        let first = try #require(Segment.first(of: String(path.suffix(24))))
+        let kept = "/copy/quarantine/log-\(first)"
+        try backup.corrupt(path, at: UInt64(Segment.headerByteCount + Frame.headerByteCount))
+        let damaged = try backup.contents(of: path)
+        let head = log.head.sequence
+        var point = 1
+        while true {
+            let disk = backup.clone()
+            disk.crash(atOperation: point)
+            do {
+                try copy(disk, provenThrough: head).extend(from: log, through: head) { _, _ in }
+                break
+            } catch {
+                let survivor = disk.recovered(seed: UInt64(point))
+                if try survivor.contents(of: path) != damaged {
+                    #expect(try survivor.contents(of: kept) == damaged, "\(point)")
+                }
+                try copy(survivor, provenThrough: head).extend(from: log, through: head) { _, _ in }
+                #expect(try survivor.contents(of: kept) == damaged, "\(point)")
+                try expectCopy(of: log, survivor)
+            }
+            point += 1
+        }
+        #expect(point > 5)
+        try copy(backup, provenThrough: SequenceNumber(first.rawValue - 1))
+            .extend(from: log, through: head) { _, _ in }
+        #expect(try backup.files(below: "/copy/quarantine").isEmpty, "what is no more than torn is nothing")
+        try expectCopy(of: log, backup)
+    }
+
     /// It was sealed, and the next one was not there yet: the store was made anew of just that.
     @Test func aLastSegmentThatWasSealedIsGoneOnInIfTheLogDoes() throws {
         let (_, _, backup) = try copied()

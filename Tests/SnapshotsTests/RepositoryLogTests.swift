@@ -97,6 +97,7 @@ import Volumes
         let (path, place) = try find(bytes(UInt8(damage.number), 20_000), in: stage)
         let good = try stage.backup.contents(of: path)
         try stage.backup.corrupt(path, at: place + 5 - UInt64(damage.before))
+        let damaged = try stage.backup.contents(of: path)
         #expect(try stage.verify(percent: 0).map(\.snapshot) == ["one"])
         if takesSnapshot {
             #expect(try await stage.snapshot("two").events > 0)
@@ -109,6 +110,9 @@ import Volumes
         }
         #expect(try stage.verify(percent: 0) == [])
         #expect(try stage.backup.contents(of: path).starts(with: good))
+        #expect(
+            try stage.backup.files(below: "/backup/quarantine").map { try stage.backup.contents(of: $0) }
+                .contains(damaged), "it was good once")
         stage.store.close()
     }
 
