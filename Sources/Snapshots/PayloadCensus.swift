@@ -1,26 +1,6 @@
 import Catalog
 import Model
 
-/// A set of events, a bit for each up to the last: 12 MB for a hundred million.
-struct EventSet {
-    private var words: [UInt64] = []
-
-    var isEmpty: Bool { words.isEmpty }
-
-    func contains(_ sequence: SequenceNumber) -> Bool {
-        let index = Int(sequence.rawValue / 64)
-        return index < words.count && words[index] & (1 << (sequence.rawValue % 64)) != 0
-    }
-
-    mutating func insert(_ sequence: SequenceNumber) {
-        let index = Int(sequence.rawValue / 64)
-        if index >= words.count {
-            words.append(contentsOf: repeatElement(0, count: index + 1 - words.count))
-        }
-        words[index] |= 1 << (sequence.rawValue % 64)
-    }
-}
-
 /// The events whose payloads snapshots of one repository need: some version has its bytes there, or some part of an upload.
 ///
 /// What none of them needs and was appended before the newest of them, no later one will need: a version's bytes stand with

@@ -145,6 +145,37 @@ import Volumes
         stage.store.close()
     }
 
+    @Test func aPartWhoseBytesWereDroppedIsNamedByARestoreOfTheWholeStore() async throws {
+        let stage = try await SnapshotStage()
+        let upload = try await stage.store.createUpload(
+            stage.bucket, try ObjectKey("big"), metadata: EventMetadata(),
+            checksumAlgorithm: .unspecified, composite: false, actor: tester
+        ).value
+        let part = try await stage.store.putPart(
+            stage.bucket, "big", upload.uploadID, 1, bytes(200, Self.length))
+        try await put("k", 0..<10, stage.store, stage.bucket)
+        try await stage.snapshot("one")
+        let good = stage.backup.clone()
+        _ = try await stage.store.abortUpload(
+            stage.bucket, try ObjectKey("big"), upload.uploadID, actor: tester)
+        try await delete("k", 0..<10, stage)
+        try await stage.snapshot("two")
+        #expect(try prune(stage).payloads > 0)
+        for name in ["one.json", "one.catalog.gz"] {
+            let path = "/backup/snapshots/\(name)"
+            try stage.backup.replaceFile(path, with: try good.contents(of: path))
+        }
+        stage.store.close()
+        let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
+        let repository = try stage.repository()
+        let report = try await WholeRestore(
+            fixture.settings, fixture.environment(SimulatedFileSystem())
+        ).run(from: repository, snapshot: "one", scratch: stage.scratch)
+        repository.close()
+        #expect(report.recreation.missing.contains { $0.place == .event(part.sequence) && $0.key == "big" })
+        _ = fixture
+    }
+
     @Test func partsOfUploadsStayWhileTheyAreThereAndAsLongAsWhatIsMadeOfThem() async throws {
         let stage = try await SnapshotStage()
         let key = try ObjectKey("big")
@@ -306,6 +337,23 @@ import Volumes
         }
         let flaws = try stage.verify(percent: 0)
         #expect(flaws.contains { $0.sequence == sequence && $0.snapshot == "one" }, "\(flaws)")
+        // Whoever has nothing but the repository is told what is not there.
+        let repository = try stage.repository()
+        for (name, lost) in [("one", flaws.compactMap(\.sequence)), ("two", [])] {
+            let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
+            let report = try await WholeRestore(
+                fixture.settings, fixture.environment(SimulatedFileSystem())
+            ).run(from: repository, snapshot: name, scratch: stage.scratch)
+            let missing = report.recreation.missing
+            #expect(missing.allSatisfy { $0.version != nil && $0.key.hasPrefix("k") })
+            #expect(
+                missing.compactMap { missing -> SequenceNumber? in
+                    guard case .event(let event) = missing.place else { return nil }
+                    return event
+                }.sorted() == lost.sorted(), "\(name)")
+            _ = fixture
+        }
+        repository.close()
         #expect(try await stage.snapshot("three").mended == flaws.count, "while the store has them")
         #expect(try stage.verify(percent: 0) == [])
         try await expectStore(stage, of: "one", holds: [("k", 0..<20)])
