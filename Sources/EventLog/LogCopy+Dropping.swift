@@ -66,31 +66,34 @@ extension LogCopy {
         return dropping
     }
 
-    /// Whether an event is there without the bytes that it carried.
-    package func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool {
+    /// Whether an event is there without the bytes that it carried, as its header says; `nil` if that is damaged, or its disk
+    /// does not give it.
+    package func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool? {
+        let first = state.withLock { $0.firsts.last { $0 <= sequence } } ?? sequence
         do {
-            return try frameBytes(sequence).withUnsafeBytes {
-                let frame = try Frame.decodeEvent($0, after: nil)
-                return frame.sequence == sequence && frame.lacksPayload
+            return try withFrame(sequence) { file, range in
+                let header = try file.bytes(Frame.headerByteCount, at: range.lowerBound)
+                let frame = try header.withUnsafeBytes { try Frame(header: $0) }
+                guard frame.sequence == sequence, frame.byteCount <= range.count else { return nil }
+                return frame.lacksPayload
             }
-        } catch is FrameFlaw {
-            return false  // the event itself is damaged
-        } catch let error as LogError {
-            guard case .damaged = error else { throw error }
-            return false
+        } catch  where isDamage(error, of: first) {
+            return nil
         }
     }
 
-    /// The events whose bytes are dropped here and not in the log that the copy is of.
+    /// The events whose bytes are dropped here and not in the log that the copy is of; and those of which it cannot be told,
+    /// since they cannot be read here.
     /// - Parameter last: an event that both have.
     package func payloadsDropped(
-        through last: SequenceNumber, andNotIn log: EventLog
+        through last: SequenceNumber, andNotIn log: EventLog, pace: (Int) throws -> Void = { _ in }
     ) throws -> Set<SequenceNumber> {
         var dropped: Set<SequenceNumber> = []
         var next = SequenceNumber(1)
         while next <= last {
             // One that is damaged there may have had them: they are looked for.
-            if try isPayloadDropped(next), try !log.isPayloadDropped(next) { dropped.insert(next) }
+            if try isPayloadDropped(next) ?? true, try !log.isPayloadDropped(next) { dropped.insert(next) }
+            try pace(Frame.headerByteCount)
             next = next.next
         }
         return dropped

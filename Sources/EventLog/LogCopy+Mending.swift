@@ -135,9 +135,10 @@ extension LogCopy {
 
     private func replace(_ first: SequenceNumber, with segment: MendedSegment, as mirror: LogMirror) throws {
         let path = path(first)
-        let damaged = try fileSystem.contents(of: path)
+        let old = try fileSystem.open(path, [], permissions: 0)
+        defer { old.close() }
         try mirror.quarantine(
-            damaged, as: "log-\(first)", of: first,
+            try readable(old, try old.size()), as: "log-\(first)", of: first,
             reason: "log/\(Segment.name(first)): damaged; written afresh from the store's log")
         let end = UInt64(segment.bytes.count)
         let isTail = state.withLock { $0.tail?.header.first == first }

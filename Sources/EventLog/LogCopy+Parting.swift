@@ -96,7 +96,7 @@ extension LogCopy {
     }
 
     /// The bytes of a file; zeros where the disk does not give them, which cannot be kept and keep nobody from going on.
-    private func readable(_ file: any File, _ size: UInt64) throws -> [UInt8] {
+    func readable(_ file: any File, _ size: UInt64) throws -> [UInt8] {
         do throws(FileSystemError) { return try file.bytes(Int(size), at: 0) } catch {
             guard error.code == EIO else { throw error }
         }

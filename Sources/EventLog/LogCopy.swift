@@ -302,7 +302,10 @@ public final class LogCopy: Sendable {
     /// The chain hash at an event.
     public func chainHash(at sequence: SequenceNumber) throws -> ChainHash {
         guard sequence > .zero else { return .genesis }
-        return try frameBytes(sequence).withUnsafeBytes { try Frame(header: $0).chain }
+        let header = try withFrame(sequence) { file, range in
+            try file.bytes(min(range.count, Frame.headerByteCount), at: range.lowerBound)
+        }
+        return try header.withUnsafeBytes { try Frame(header: $0).chain }
     }
 
     /// The bytes that an event carries.
@@ -319,6 +322,13 @@ public final class LogCopy: Sendable {
     }
 
     func frameBytes(_ sequence: SequenceNumber) throws -> [UInt8] {
+        try withFrame(sequence) { file, range in try file.bytes(range.count, at: range.lowerBound) }
+    }
+
+    /// - Parameter body: called with the file that an event stands in, and where.
+    func withFrame<Value>(
+        _ sequence: SequenceNumber, _ body: (_ file: any File, _ range: Range<UInt64>) throws -> Value
+    ) throws -> Value {
         let (first, tail) = state.withLock { state in
             (state.firsts.last { $0 <= sequence }, state.tail)
         }
@@ -330,14 +340,13 @@ public final class LogCopy: Sendable {
             let file = try fileSystem.open(path(first), [], permissions: 0)
             defer { file.close() }
             let end = index + 1 < tail.offsets.count ? tail.offsets[index + 1] : tail.end
-            return try file.bytes(Int(end - tail.offsets[index]), at: tail.offsets[index])
+            return try body(file, tail.offsets[index]..<end)
         }
         let segment = try sealed(first)
         guard index < segment.offsets.count else {
             throw LogError.damaged(sequence, "\(path(first)) has \(segment.offsets.count) events")
         }
-        let range = segment.range(of: index)
-        return try segment.file.bytes(range.count, at: range.lowerBound)
+        return try body(segment.file, segment.range(of: index))
     }
 
     func sealed(_ first: SequenceNumber) throws -> SegmentFile {

@@ -142,7 +142,7 @@ public struct SnapshotPruning: Sendable {
         var damage = try KnownDamage.load(repository)
         damage.events = try damage.events.filter { event in
             guard event <= newest, !needed.contains(event) else { return true }
-            return try !log.isPayloadDropped(event)
+            return try log.isPayloadDropped(event) != true
         }
         try damage.save(repository)
     }

@@ -225,4 +225,26 @@ import Volumes
         #expect(try paths.map { try backup.contents(of: $0) } == contents)
         #expect(try backup.files(below: "/copy/quarantine").isEmpty)
     }
+
+    @Test func ofAnEventThatTheDiskDoesNotGiveItIsNotKnownWhetherItsBytesWereDropped() throws {
+        let (_, log, backup) = try copied()
+        let path = try segments(backup)[0]
+        let content = try backup.contents(of: path)
+        let sick = SequenceNumber(3)
+        var offset = Segment.headerByteCount
+        try content.withUnsafeBytes { bytes in
+            for _ in 1..<sick.rawValue {
+                offset += try Frame(header: UnsafeRawBufferPointer(rebasing: bytes[offset...])).byteCount
+            }
+        }
+        try backup.makeUnreadable(path, UInt64(offset)..<UInt64(offset + 1))
+        let copy = try copy(backup)
+        #expect(try copy.isPayloadDropped(sick) == nil)
+        #expect(try copy.isPayloadDropped(SequenceNumber(2)) == false)
+        #expect(try copy.payloadsDropped(through: copy.head.sequence, andNotIn: log) == [sick])
+        #expect(try copy.mend([sick], from: log, as: mirror(backup)) == [sick])
+        #expect(try copy.isPayloadDropped(sick) == false)
+        #expect(try backup.contents(of: path) == content)
+        try expectCopy(of: log, backup)
+    }
 }

@@ -360,6 +360,57 @@ import Volumes
         stage.store.close()
     }
 
+    /// Where a frame of the repository's log begins.
+    private func place(
+        of sequence: SequenceNumber, _ stage: SnapshotStage
+    ) throws -> (path: String, offset: UInt64) {
+        for path in try stage.backup.files(below: "/backup/log") {
+            let content = Data(try stage.backup.contents(of: path))
+            let start = Data("HFEV".utf8) + Data([1, 0])
+            var offset = 0
+            while let found = content.range(of: start, in: offset..<content.count) {
+                let number = content[(found.lowerBound + 8)..<(found.lowerBound + 16)]
+                if number.reversed().reduce(UInt64(0), { $0 << 8 | UInt64($1) }) == sequence.rawValue {
+                    return (path, UInt64(found.lowerBound))
+                }
+                offset = found.upperBound
+            }
+        }
+        throw LogError.damaged(sequence, "no segment has it")
+    }
+
+    @Test func aSectorThatTheDiskDoesNotGiveKeepsNeitherAPruneNorASnapshotFromItsEnd() async throws {
+        let stage = try await SnapshotStage()
+        try await put("a", 0..<8, stage.store, stage.bucket)
+        let sick = try stage.store.version(stage.bucket, try ObjectKey("a1"), .current).sequence
+        try await delete("a", 0..<6, stage)
+        try await stage.snapshot("zero")
+        try await put("k", 0..<6, stage.store, stage.bucket)
+        let past = stage.started.disk.clone()
+        try await put("z", 0..<6, stage.store, stage.bucket)
+        try await stage.snapshot("one")
+        stage.store.close()
+        let (path, offset) = try place(of: sick, stage)
+        try stage.backup.makeUnreadable(path, offset..<offset + 8)
+        let notes = "/backup/snapshots/damaged"
+        try stage.backup.replaceFile(notes, with: Array("\(sick)\n".utf8))
+        #expect(try prune(stage, deleting: ["one"]).damagedSegments == 1)
+        #expect(
+            try stage.backup.contents(of: notes) == Array("\(sick)\n".utf8), "it is not known to be dropped")
+        try stage.backup.remove(notes)
+
+        // The store goes back, and it is asked what was dropped.
+        try stage.started.fixture.forgetCatalog()
+        let store = try await stage.started.fixture.open(past.recovered(seed: 1))
+        try await put("y", 0..<3, store, stage.bucket)
+        let repository = try stage.repository()
+        let report = try await SnapshotCreation(store, repository).run(name: "two")
+        repository.close()
+        #expect(report.mended == 1, "it is copied anew")
+        #expect(try stage.verify() == [])
+        store.close()
+    }
+
     @Test func aSegmentThatTheDiskDoesNotGiveKeepsNoOtherFromBeingWrittenAfresh() async throws {
         let stage = try await SnapshotStage()
         try await put("k", 0..<20, stage.store, stage.bucket)
