@@ -11,7 +11,7 @@ extension LogCopy {
         package var payloads: UInt64 = 0
         /// By which the files are smaller.
         package var bytes: UInt64 = 0
-        /// Segments that stay as they are because their objects are locked.
+        /// Segments that stay as they are because their objects are locked, and that may have enough payloads to drop.
         package var locked = 0
         /// Segments that stay as they are because some event in them is damaged, or the segment itself.
         package var damaged = 0
@@ -43,11 +43,13 @@ extension LogCopy {
             let afresh: Afresh
             do {
                 let segment = try sealed(first)
-                guard try isWorthWriting(segment, share, isKept, pace) else { continue }
+                guard let unneeded = unneeded(in: segment, share, isKept) else { continue }
+                // Asked before anything is read: of what is locked, each prune would read the headers again.
                 guard try lockEnd(of: first) == nil else {
                     dropping.locked += 1
                     continue
                 }
+                guard try isWorthWriting(segment, share, unneeded, pace) else { continue }
                 afresh = try writtenAfresh(segment, before: next, isKept, pace)
             } catch  where isDamage(error, of: first) {
                 dropping.damaged += 1
@@ -99,19 +101,26 @@ extension LogCopy {
         return dropped
     }
 
-    /// By the table first: frames that are kept are not read, nor any where the others cannot be enough.
-    private func isWorthWriting(
-        _ segment: SegmentFile, _ share: UInt64, _ isKept: (SequenceNumber) -> Bool,
-        _ pace: (Int) throws -> Void
-    ) throws -> Bool {
-        guard let seal = segment.seal else { return false }
+    /// Those of a segment's events whose payloads are not needed, by their places in its table: frames are not read.
+    /// - Returns: `nil` if they cannot be enough.
+    private func unneeded(
+        in segment: SegmentFile, _ share: UInt64, _ isKept: (SequenceNumber) -> Bool
+    ) -> [Int]? {
+        guard let seal = segment.seal else { return nil }
         let first = segment.header.first.rawValue
         let unneeded = segment.offsets.indices.filter { !isKept(SequenceNumber(first + UInt64($0))) }
         let most = unneeded.reduce(UInt64(0)) {
             let count = segment.range(of: $1).count
             return $0 + UInt64(count - min(count, Frame.headerByteCount))
         }
-        guard most > 0, most * share >= seal.tableOffset else { return false }
+        return most > 0 && most * share >= seal.tableOffset ? unneeded : nil
+    }
+
+    /// Whether those events have enough.
+    private func isWorthWriting(
+        _ segment: SegmentFile, _ share: UInt64, _ unneeded: [Int], _ pace: (Int) throws -> Void
+    ) throws -> Bool {
+        guard let seal = segment.seal else { return false }
         var dead: UInt64 = 0
         for index in unneeded {
             let header = try segment.file.bytes(

@@ -61,7 +61,7 @@ public struct SnapshotPruning: Sendable {
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         public var payloads: UInt64 = 0
         public var payloadBytes: UInt64 = 0
-        /// Segments of the log that have payloads which no snapshot needs and are locked.
+        /// Segments of the log that are locked, and may have enough payloads that no snapshot needs.
         public var lockedSegments = 0
         /// Such segments in which something is damaged: they wait until it is mended.
         public var damagedSegments = 0

@@ -4,6 +4,7 @@ import Integrity
 import Model
 import ObjectStore
 import Snapshots
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -456,8 +457,12 @@ import Volumes
         let before = try stage.backup.files(below: "/backup/log").map { try stage.backup.contents(of: $0) }
         let locked = try Repository.open(
             "/backup", of: stage.store.storeID, fileSystem: LockedLog(base: stage.backup))
-        let report = try SnapshotPruning(locked, scratch: stage.scratch).run(keeping: RetentionRule(last: 1))
+        let read = Mutex(0)
+        let report = try SnapshotPruning(locked, scratch: stage.scratch) { count in
+            read.withLock { $0 += count }
+        }.run(keeping: RetentionRule(last: 1))
         locked.close()
+        #expect(read.withLock { $0 } == 0, "nothing of the log is read for it")
         #expect(report.deleted == ["one"] && report.payloads == 0 && report.lockedSegments >= 2)
         #expect(
             try stage.backup.files(below: "/backup/log").map { try stage.backup.contents(of: $0) } == before)
