@@ -71,13 +71,21 @@ extension LogCopy {
     /// Whether an event is there without the bytes that it carried, as its header says; `nil` if that is damaged, or its disk
     /// does not give it.
     package func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool? {
+        try header(ifReadableOf: sequence)?.lacksPayload
+    }
+
+    /// The chain hash at an event, as its header says; `nil` if that is damaged, or its disk does not give it.
+    package func chainHash(ifReadableAt sequence: SequenceNumber) throws -> ChainHash? {
+        sequence > .zero ? try header(ifReadableOf: sequence)?.chain : .genesis
+    }
+
+    private func header(ifReadableOf sequence: SequenceNumber) throws -> Frame? {
         let first = state.withLock { $0.firsts.last { $0 <= sequence } } ?? sequence
         do {
             return try withFrame(sequence) { file, range in
                 let header = try file.bytes(Frame.headerByteCount, at: range.lowerBound)
                 let frame = try header.withUnsafeBytes { try Frame(header: $0) }
-                guard frame.sequence == sequence, frame.byteCount <= range.count else { return nil }
-                return frame.lacksPayload
+                return frame.sequence == sequence && frame.byteCount <= range.count ? frame : nil
             }
         } catch  where isDamage(error, of: first) {
             return nil
