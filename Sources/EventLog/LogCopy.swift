@@ -149,7 +149,8 @@ public final class LogCopy: Sendable {
 
     /// Copies the events that it lacks, up to one, each verified against its checksums and the chain.
     /// - Parameter before: called with a run of events before it is written, so that who has an event has its blobs; and with
-    ///   those of them whose payload is good nowhere: who is cut off behind it copies them no more, and is not told again.
+    ///   those of them whose payload is good nowhere, or was dropped by the log while the copy had it once: who is cut off behind
+    ///   it copies them no more, and is not told again.
     /// - Returns: events and bytes copied.
     @discardableResult
     public func extend(
@@ -192,9 +193,18 @@ public final class LogCopy: Sendable {
         _ log: EventLog, from first: SequenceNumber, through last: SequenceNumber
     ) throws -> Run {
         var run = Run(head: head)
+        var proven: SequenceNumber?
+        /// Whether it was here when a snapshot was taken, and was damaged since: what the log has dropped may be needed here.
+        func isCopiedAgain(_ sequence: SequenceNumber) throws -> Bool {
+            let last = try proven ?? proof?.last() ?? .zero
+            proven = last
+            return sequence <= last
+        }
         try log.forEachFrame(from: first, limit: Int(last.rawValue - first.rawValue + 1)) { frame, raw in
             _ = try Frame.decodeEvent(raw, after: run.head)
-            if !frame.hasGoodPayload(raw) { run.lostPayloads.append(frame.sequence) }
+            if try !frame.hasGoodPayload(raw) || frame.lacksPayload && isCopiedAgain(frame.sequence) {
+                run.lostPayloads.append(frame.sequence)
+            }
             run.events.append(try frame.event(raw))
             run.offsets.append(run.bytes.count)
             run.bytes.append(contentsOf: raw.prefix(frame.byteCount))
