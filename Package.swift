@@ -207,7 +207,8 @@ let package = Package(
             dependencies: ["Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes"],
             swiftSettings: tested),
         .testTarget(
-            name: "S3RepositoryTests", dependencies: ["Model", "S3Repository", "TestSupport"],
+            name: "S3RepositoryTests",
+            dependencies: ["Model", "Digests", "S3Repository", "TestSupport", "Volumes"],
             swiftSettings: tested),
         .testTarget(
             name: "ImportingTests",

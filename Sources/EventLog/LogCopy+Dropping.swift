@@ -11,7 +11,7 @@ extension LogCopy {
         package var payloads: UInt64 = 0
         /// By which the files are smaller.
         package var bytes: UInt64 = 0
-        /// Segments that stay as they are because their objects are locked.
+        /// Segments that stay as they are because their objects are locked, and that may have enough payloads to drop.
         package var locked = 0
         /// Segments that stay as they are because some event in them is damaged, or the segment itself.
         package var damaged = 0
@@ -43,11 +43,13 @@ extension LogCopy {
             let afresh: Afresh
             do {
                 let segment = try sealed(first)
-                guard try isWorthWriting(segment, share, isKept, pace) else { continue }
+                guard let unneeded = unneeded(in: segment, share, isKept) else { continue }
+                // Asked before anything is read: of what is locked, each prune would read the headers again.
                 guard try lockEnd(of: first) == nil else {
                     dropping.locked += 1
                     continue
                 }
+                guard try isWorthWriting(segment, share, unneeded, pace) else { continue }
                 afresh = try writtenAfresh(segment, before: next, isKept, pace)
             } catch  where isDamage(error, of: first) {
                 dropping.damaged += 1
@@ -66,49 +68,67 @@ extension LogCopy {
         return dropping
     }
 
-    /// Whether an event is there without the bytes that it carried.
-    package func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool {
+    /// Whether an event is there without the bytes that it carried, as its header says; `nil` if that is damaged, or its disk
+    /// does not give it.
+    package func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool? {
+        try header(ifReadableOf: sequence)?.lacksPayload
+    }
+
+    /// The chain hash at an event, as its header says; `nil` if that is damaged, or its disk does not give it.
+    package func chainHash(ifReadableAt sequence: SequenceNumber) throws -> ChainHash? {
+        sequence > .zero ? try header(ifReadableOf: sequence)?.chain : .genesis
+    }
+
+    private func header(ifReadableOf sequence: SequenceNumber) throws -> Frame? {
+        let first = state.withLock { $0.firsts.last { $0 <= sequence } } ?? sequence
         do {
-            return try frameBytes(sequence).withUnsafeBytes {
-                let frame = try Frame.decodeEvent($0, after: nil)
-                return frame.sequence == sequence && frame.lacksPayload
+            return try withFrame(sequence) { file, range in
+                let header = try file.bytes(Frame.headerByteCount, at: range.lowerBound)
+                let frame = try header.withUnsafeBytes { try Frame(header: $0) }
+                return frame.sequence == sequence && frame.byteCount <= range.count ? frame : nil
             }
-        } catch is FrameFlaw {
-            return false  // the event itself is damaged
-        } catch let error as LogError {
-            guard case .damaged = error else { throw error }
-            return false
+        } catch  where isDamage(error, of: first) {
+            return nil
         }
     }
 
-    /// The events whose bytes are dropped here and not in the log that the copy is of.
+    /// The events whose bytes are dropped here and not in the log that the copy is of; and those of which it cannot be told,
+    /// since they cannot be read here.
     /// - Parameter last: an event that both have.
     package func payloadsDropped(
-        through last: SequenceNumber, andNotIn log: EventLog
+        through last: SequenceNumber, andNotIn log: EventLog, pace: (Int) throws -> Void = { _ in }
     ) throws -> Set<SequenceNumber> {
         var dropped: Set<SequenceNumber> = []
         var next = SequenceNumber(1)
         while next <= last {
             // One that is damaged there may have had them: they are looked for.
-            if try isPayloadDropped(next), try !log.isPayloadDropped(next) { dropped.insert(next) }
+            if try isPayloadDropped(next) ?? true, try !log.isPayloadDropped(next) { dropped.insert(next) }
+            try pace(Frame.headerByteCount)
             next = next.next
         }
         return dropped
     }
 
-    /// By the table first: frames that are kept are not read, nor any where the others cannot be enough.
-    private func isWorthWriting(
-        _ segment: SegmentFile, _ share: UInt64, _ isKept: (SequenceNumber) -> Bool,
-        _ pace: (Int) throws -> Void
-    ) throws -> Bool {
-        guard let seal = segment.seal else { return false }
+    /// Those of a segment's events whose payloads are not needed, by their places in its table: frames are not read.
+    /// - Returns: `nil` if they cannot be enough.
+    private func unneeded(
+        in segment: SegmentFile, _ share: UInt64, _ isKept: (SequenceNumber) -> Bool
+    ) -> [Int]? {
+        guard let seal = segment.seal else { return nil }
         let first = segment.header.first.rawValue
         let unneeded = segment.offsets.indices.filter { !isKept(SequenceNumber(first + UInt64($0))) }
         let most = unneeded.reduce(UInt64(0)) {
             let count = segment.range(of: $1).count
             return $0 + UInt64(count - min(count, Frame.headerByteCount))
         }
-        guard most > 0, most * share >= seal.tableOffset else { return false }
+        return most > 0 && most * share >= seal.tableOffset ? unneeded : nil
+    }
+
+    /// Whether those events have enough.
+    private func isWorthWriting(
+        _ segment: SegmentFile, _ share: UInt64, _ unneeded: [Int], _ pace: (Int) throws -> Void
+    ) throws -> Bool {
+        guard let seal = segment.seal else { return false }
         var dead: UInt64 = 0
         for index in unneeded {
             let header = try segment.file.bytes(

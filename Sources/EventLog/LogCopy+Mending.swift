@@ -15,9 +15,14 @@ extension LogCopy {
         let head = head.sequence
         let firsts = state.withLock { $0.firsts }
         var mended: Set<SequenceNumber> = []
+        // Events and segments are both in order.
+        var left = events.sorted()[...]
         for (index, first) in firsts.enumerated() {
             let last = index + 1 < firsts.count ? SequenceNumber(firsts[index + 1].rawValue - 1) : head
-            let wanted = events.filter { first <= $0 && $0 <= last }
+            left = left.drop { $0 < first }
+            let run = left.prefix { $0 <= last }
+            left = left.dropFirst(run.count)
+            let wanted = Set(run)
             guard !wanted.isEmpty, last <= log.head.sequence,
                 let segment = try mendedSegment(first...last, wanted, log)
             else { continue }
@@ -135,9 +140,10 @@ extension LogCopy {
 
     private func replace(_ first: SequenceNumber, with segment: MendedSegment, as mirror: LogMirror) throws {
         let path = path(first)
-        let damaged = try fileSystem.contents(of: path)
+        let old = try fileSystem.open(path, [], permissions: 0)
+        defer { old.close() }
         try mirror.quarantine(
-            damaged, as: "log-\(first)", of: first,
+            try readable(old, try old.size()), as: "log-\(first)", of: first,
             reason: "log/\(Segment.name(first)): damaged; written afresh from the store's log")
         let end = UInt64(segment.bytes.count)
         let isTail = state.withLock { $0.tail?.header.first == first }

@@ -48,7 +48,7 @@ extension LogCopy {
             let before = LogPosition(
                 sequence: SequenceNumber(first.rawValue - 1),
                 chain: try Self.open(path(first), first, fileSystem).header.chain)
-            try setAside(first, reason, mirror)
+            try setAside(try fileSystem.contents(of: path(first)), of: first, reason, mirror)
             try fileSystem.remove(path(first))
             try fileSystem.syncDirectory(directory)
             state.withLock { state in
@@ -64,7 +64,7 @@ extension LogCopy {
         let count = Int(last.rawValue - first.rawValue) + 1
         tail.end = tail.offsets[count]
         tail.offsets.removeLast(tail.offsets.count - count)
-        try setAside(first, reason, mirror)
+        try setAside(try fileSystem.contents(of: path(first)), of: first, reason, mirror)
         let file = try fileSystem.open(path(first), .write, permissions: 0)
         defer { file.close() }
         try file.truncate(to: tail.end)
@@ -77,10 +77,46 @@ extension LogCopy {
         }
     }
 
+    /// Cuts off what stands behind the last event of the last segment, so that the copy can go on there. A torn write is
+    /// nothing; events that were good when a snapshot was taken, and look like one since they were damaged, go to
+    /// quarantine first, with the whole segment.
+    func cutBehind(_ tail: Tail, _ file: any File) throws {
+        let size = try file.size()
+        guard size > tail.end else { return }
+        let head = head.sequence
+        if let proof, try proof.last() > head {
+            let mirror = LogMirror(
+                fileSystem: fileSystem, directory: directory, quarantine: proof.quarantine, index: 0,
+                lane: InlineLane())
+            try setAside(
+                try readable(file, size), of: tail.header.first,
+                "damaged behind event \(head), which is copied from the store's log again", mirror)
+        }
+        try file.truncate(to: tail.end)
+    }
+
+    /// The bytes of a file; zeros where the disk does not give them, which cannot be kept and keep nobody from going on.
+    func readable(_ file: any File, _ size: UInt64) throws -> [UInt8] {
+        do throws(FileSystemError) { return try file.bytes(Int(size), at: 0) } catch {
+            guard error.code == EIO else { throw error }
+        }
+        let step: UInt64 = 4096
+        var bytes: [UInt8] = []
+        for offset in stride(from: 0, to: size, by: UInt64.Stride(step)) {
+            let count = Int(min(step, size - offset))
+            do throws(FileSystemError) { bytes += try file.bytes(count, at: offset) } catch {
+                guard error.code == EIO else { throw error }
+                bytes += [UInt8](repeating: 0, count: count)
+            }
+        }
+        return bytes
+    }
+
     /// Copies a segment to quarantine, unless it stands there already: what failed behind that, and is tried again, has
     /// nothing more to keep. Where files are locked, each copy would take its room for as long as that lasts.
-    private func setAside(_ first: SequenceNumber, _ reason: String, _ mirror: LogMirror) throws {
-        let bytes = try fileSystem.contents(of: path(first))
+    private func setAside(
+        _ bytes: [UInt8], of first: SequenceNumber, _ reason: String, _ mirror: LogMirror
+    ) throws {
         var place = "\(mirror.quarantineDirectory)/log-\(first)"
         while try fileSystem.status(of: place) != nil {
             if isKept(bytes, of: first, at: place) {

@@ -4,14 +4,14 @@ import Model
 extension LogCopy {
     /// Those of some events that are good here but for the bytes that they carry.
     package func withBadPayload(_ events: Set<SequenceNumber>) -> Set<SequenceNumber> {
-        events.filter { badPayloadChain($0) != nil }
+        Set(inOrder(events).filter { badPayloadChain($0) != nil })
     }
 
     /// Those of them whose bytes the log has dropped: no mirror of it will have them again.
     package func withBadPayload(
         _ events: Set<SequenceNumber>, droppedBy log: EventLog
     ) -> Set<SequenceNumber> {
-        events.filter { sequence in
+        let dropped = inOrder(events).filter { sequence in
             guard let chain = badPayloadChain(sequence) else { return false }
             var isDropped = false
             do {
@@ -23,7 +23,11 @@ extension LogCopy {
             }
             return isDropped
         }
+        return Set(dropped)
     }
+
+    /// So that each segment is opened once, and read from its beginning to its end.
+    private func inOrder(_ events: Set<SequenceNumber>) -> [SequenceNumber] { events.sorted() }
 
     /// The chain hash at an event; `nil` unless it is good but for its bytes. Of one that is looked for, bytes that were dropped
     /// are bad.

@@ -31,18 +31,33 @@ public final class LogCopy: Sendable {
         var sealed: [SequenceNumber: SegmentFile] = [:]
     }
 
+    /// What is known of a copy that may end in a torn write.
+    public struct Proof: Sendable {
+        let quarantine: String
+        let last: @Sendable () throws -> SequenceNumber
+
+        /// - Parameters:
+        ///   - quarantine: a directory for what was good, and is damaged and to be cut off.
+        ///   - last: an event that was copied whole for certain.
+        public init(quarantine: String, last: @escaping @Sendable () throws -> SequenceNumber) {
+            self.quarantine = quarantine
+            self.last = last
+        }
+    }
+
     public let storeID: StoreID
     let fileSystem: any FileSystem
     let directory: String
+    let proof: Proof?
     let state: Mutex<State>
 
     /// Opens the copy in a directory, which may be empty; nothing is changed there.
-    /// - Parameter provenThrough: an event that was copied whole for certain, asked for if the copy may end in a torn write.
+    /// - Parameter proof: asked if the copy may end in a torn write.
     /// - Throws: ``LogError`` if it is of another store, or has a gap.
     public init(
-        storeID: StoreID, fileSystem: any FileSystem, directory: String,
-        provenThrough: () throws -> SequenceNumber = { .zero }
+        storeID: StoreID, fileSystem: any FileSystem, directory: String, proof: Proof? = nil
     ) throws {
+        self.proof = proof
         self.storeID = storeID
         self.fileSystem = fileSystem
         self.directory = directory
@@ -62,7 +77,7 @@ public final class LogCopy: Sendable {
                 guard index == firsts.count - 1 else {
                     throw LogError.damaged(first, "\(path(first)) is not sealed, and others follow it")
                 }
-                (position, tail) = try Self.walk(segment, provenThrough)
+                (position, tail) = try Self.walk(segment, proof)
             } else {
                 // The next header has the chain hash behind the last frame.
                 let next = try Self.open(path(firsts[index + 1]), firsts[index + 1], fileSystem)
@@ -89,7 +104,7 @@ public final class LogCopy: Sendable {
 
     /// The frames of the last segment, up to where they end or are torn.
     private static func walk(
-        _ segment: SegmentFile, _ provenThrough: () throws -> SequenceNumber
+        _ segment: SegmentFile, _ proof: Proof?
     ) throws -> (LogPosition, Tail?) {
         var tail = Tail(header: segment.header)
         var position = LogPosition(
@@ -108,7 +123,7 @@ public final class LogCopy: Sendable {
         }
         var whole = ends[0]
         if ends.count > 1 {
-            let proven = try provenThrough()
+            let proven = try proof?.last() ?? .zero
             whole = ends.last { $0.position.sequence <= proven } ?? whole
         }
         (position, tail.end) = (whole.position, whole.end)
@@ -134,7 +149,8 @@ public final class LogCopy: Sendable {
 
     /// Copies the events that it lacks, up to one, each verified against its checksums and the chain.
     /// - Parameter before: called with a run of events before it is written, so that who has an event has its blobs; and with
-    ///   those of them whose payload is good nowhere: who is cut off behind it copies them no more, and is not told again.
+    ///   those of them whose payload is good nowhere, or was dropped by the log while the copy had it once: who is cut off behind
+    ///   it copies them no more, and is not told again.
     /// - Returns: events and bytes copied.
     @discardableResult
     public func extend(
@@ -177,9 +193,18 @@ public final class LogCopy: Sendable {
         _ log: EventLog, from first: SequenceNumber, through last: SequenceNumber
     ) throws -> Run {
         var run = Run(head: head)
+        var proven: SequenceNumber?
+        /// Whether it was here when a snapshot was taken, and was damaged since: what the log has dropped may be needed here.
+        func isCopiedAgain(_ sequence: SequenceNumber) throws -> Bool {
+            let last = try proven ?? proof?.last() ?? .zero
+            proven = last
+            return sequence <= last
+        }
         try log.forEachFrame(from: first, limit: Int(last.rawValue - first.rawValue + 1)) { frame, raw in
             _ = try Frame.decodeEvent(raw, after: run.head)
-            if !frame.hasGoodPayload(raw) { run.lostPayloads.append(frame.sequence) }
+            if try !frame.hasGoodPayload(raw) || frame.lacksPayload && isCopiedAgain(frame.sequence) {
+                run.lostPayloads.append(frame.sequence)
+            }
             run.events.append(try frame.event(raw))
             run.offsets.append(run.bytes.count)
             run.bytes.append(contentsOf: raw.prefix(frame.byteCount))
@@ -206,7 +231,7 @@ public final class LogCopy: Sendable {
             tail = known
             let file = try fileSystem.open(path(place.first), .write, permissions: 0)
             defer { file.close() }
-            if try file.size() > tail.end { try file.truncate(to: tail.end) }
+            try cutBehind(tail, file)
             try file.write(run.bytes, at: tail.end)
             try file.sync()
         } else {
@@ -231,7 +256,7 @@ public final class LogCopy: Sendable {
     private func seal(_ tail: Tail) throws {
         let file = try fileSystem.open(path(tail.header.first), .write, permissions: 0)
         defer { file.close() }
-        if try file.size() > tail.end { try file.truncate(to: tail.end) }
+        try cutBehind(tail, file)
         let seal = Segment.Seal.encode(
             first: tail.header.first, offsets: tail.offsets.map { UInt32($0 / 8) }, end: tail.end)
         try file.write(seal, at: tail.end)
@@ -287,7 +312,10 @@ public final class LogCopy: Sendable {
     /// The chain hash at an event.
     public func chainHash(at sequence: SequenceNumber) throws -> ChainHash {
         guard sequence > .zero else { return .genesis }
-        return try frameBytes(sequence).withUnsafeBytes { try Frame(header: $0).chain }
+        let header = try withFrame(sequence) { file, range in
+            try file.bytes(min(range.count, Frame.headerByteCount), at: range.lowerBound)
+        }
+        return try header.withUnsafeBytes { try Frame(header: $0).chain }
     }
 
     /// The bytes that an event carries.
@@ -304,6 +332,13 @@ public final class LogCopy: Sendable {
     }
 
     func frameBytes(_ sequence: SequenceNumber) throws -> [UInt8] {
+        try withFrame(sequence) { file, range in try file.bytes(range.count, at: range.lowerBound) }
+    }
+
+    /// - Parameter body: called with the file that an event stands in, and where.
+    func withFrame<Value>(
+        _ sequence: SequenceNumber, _ body: (_ file: any File, _ range: Range<UInt64>) throws -> Value
+    ) throws -> Value {
         let (first, tail) = state.withLock { state in
             (state.firsts.last { $0 <= sequence }, state.tail)
         }
@@ -315,14 +350,13 @@ public final class LogCopy: Sendable {
             let file = try fileSystem.open(path(first), [], permissions: 0)
             defer { file.close() }
             let end = index + 1 < tail.offsets.count ? tail.offsets[index + 1] : tail.end
-            return try file.bytes(Int(end - tail.offsets[index]), at: tail.offsets[index])
+            return try body(file, tail.offsets[index]..<end)
         }
         let segment = try sealed(first)
         guard index < segment.offsets.count else {
             throw LogError.damaged(sequence, "\(path(first)) has \(segment.offsets.count) events")
         }
-        let range = segment.range(of: index)
-        return try segment.file.bytes(range.count, at: range.lowerBound)
+        return try body(segment.file, segment.range(of: index))
     }
 
     func sealed(_ first: SequenceNumber) throws -> SegmentFile {

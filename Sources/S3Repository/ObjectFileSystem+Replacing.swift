@@ -2,13 +2,14 @@ import Model
 import Synchronization
 import Volumes
 
-/// A segment of the log that is written afresh: one object in place of those that it was.
+/// A segment of the log that is written afresh: one object in place of those that it was; or an object that is cut, which is put
+/// anew without its end.
 ///
 /// The new object is put whole before anything is removed. Where versions are kept, the first one of an object counts: so
 /// what was there is what is seen until its first version goes, and that is the last one of its name to go, but for the new
 /// one. Appends to what was there do not join the new object, and go behind it: until then they count for nothing.
 extension ObjectFileSystem {
-    /// - Parameter extent: the new object, which is put.
+    /// - Parameter extent: the new object, which is put; it takes the place of the one of its name, and of all behind that.
     /// - Throws: an error that is ``FileSystemError/isRetained`` if what was there is locked: it is what is there then.
     func takePlace(
         of before: RemoteFile, _ name: String, with extent: Extent
@@ -16,26 +17,28 @@ extension ObjectFileSystem {
         // Where versions are kept only since then, what was put before is the version `null`; where none are, the new object has
         // taken its place already.
         func version(_ known: String?) -> String? { known ?? (extent.versionID == nil ? nil : "null") }
+        let kept = before.extents.prefix { $0.offset < extent.offset }
+        let replaced = before.extents.dropFirst(kept.count)
         do throws(FileSystemError) {
-            let former = before.others.filter { $0.name == name }.map(\.versionID)
-            for known in former + [before.extents.first?.versionID] {
-                if let old = version(known) { try removeObject(name, old) }
+            let former = before.others.filter { $0.name == extent.name }.map(\.versionID)
+            for known in former + [replaced.first?.versionID] {
+                if let old = version(known) { try removeObject(extent.name, old) }
             }
         } catch {
             guard error.isRetained else { throw error }
-            let isGone = try removeFormer(name, extent.versionID)
-            let others = before.others + (isGone ? [] : [(name, extent.versionID)])
+            let isGone = try removeFormer(extent.name, extent.versionID)
+            let others = before.others + (isGone ? [] : [(extent.name, extent.versionID)])
             state.withLock { $0.tree?.put(name, before.extents, others: others) }
             throw error
         }
         var left: [(name: String, versionID: String?)] = []
-        let appends = before.extents.dropFirst().map { ($0.name, $0.versionID) }
-        for (other, known) in before.others.filter({ $0.name != name }) + appends
+        let behind = replaced.dropFirst().map { ($0.name, $0.versionID) }
+        for (other, known) in before.others.filter({ $0.name != extent.name }) + behind
         where try !removeFormer(other, version(known)) {
             left.append((other, known))
         }
         let others = left
-        state.withLock { $0.tree?.put(name, [extent], others: others) }
+        state.withLock { $0.tree?.put(name, Array(kept) + [extent], others: others) }
     }
 
     /// - Returns: whether it is gone; not if it is locked.

@@ -41,7 +41,9 @@ extension ObjectFileSystem {
         for name in state.withLock({ $0.appended.keys.sorted() }) { try flush(name, above: 1) }
     }
 
-    /// Takes bytes off a file's end: those that wait, or whole objects and the part of one that is written anew.
+    /// Takes bytes off a file's end: those that wait, then whole objects, the last one first, and then a part of one. What is
+    /// left of that one is put under its name before what it was is removed: wherever this is cut off, the file has what
+    /// is to be left of it.
     func truncate(_ name: String, to size: UInt64) throws(FileSystemError) {
         guard let contents = try contents(ofFile: name), size < contents.size else { return }
         if size >= contents.stored {
@@ -55,27 +57,36 @@ extension ObjectFileSystem {
             Result { () throws(FileSystemError) in try read(contents, into: room, at: cut.offset) }
         }
         _ = try outcome.get()
-        for extent in contents.extents[first...].reversed() {
-            try removeObject(extent.name, extent.versionID)
+        state.withLock { $0.appended[name] = nil }
+        // Without its first object it is no file.
+        let isPut = first == 0 || !kept.isEmpty
+        let end = isPut ? cut.end : cut.offset
+        while let file = try file(name), let last = file.extents.last, last.end > end {
+            try removeLast(last, of: file, name)
         }
-        let others = try file(name)?.others ?? []
-        state.withLock {
-            $0.tree?.put(name, Array(contents.extents[..<first]), others: others)
-            $0.appended[name] = kept
-        }
-        if first == 0 {
-            // Without its first object it is no file: it gets that anew, and nothing waits.
-            state.withLock { $0.appended[name] = nil }
-            let lock = try objectLock()
-            let uploaded = try asking {
-                try client.put(key(name), size: UInt64(kept.count), lock: lock) { range in
-                    Array(kept[Int(range.lowerBound)..<Int(range.upperBound)])
-                }
+        guard isPut, let before = try file(name) else { return }
+        let lock = try objectLock()
+        let bytes = kept
+        let uploaded = try asking {
+            try client.put(key(cut.name), size: UInt64(bytes.count), lock: lock) { range in
+                Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
             }
-            let extent = Extent(
-                name: name, offset: 0, size: UInt64(kept.count), etag: uploaded.etag,
-                versionID: uploaded.versionID, modified: .now())
-            state.withLock { $0.tree?.put(name, [extent], others: others) }
+        }
+        let extent = Extent(
+            name: cut.name, offset: cut.offset, size: UInt64(bytes.count), etag: uploaded.etag,
+            versionID: uploaded.versionID, modified: .now())
+        try takePlace(of: before, name, with: extent)
+    }
+
+    /// Removes the last object of a file. What somebody else has put under its name goes first: it would be taken for it.
+    private func removeLast(
+        _ last: Extent, of file: RemoteFile, _ name: String
+    ) throws(FileSystemError) {
+        for (other, version) in file.others where other == last.name { try removeObject(other, version) }
+        try removeObject(last.name, last.versionID)
+        state.withLock {
+            $0.tree?.put(
+                name, Array(file.extents.dropLast()), others: file.others.filter { $0.name != last.name })
         }
     }
 

@@ -11,7 +11,8 @@ import Volumes
 /// named by where it begins; appends wait in memory until there are enough of them. Before anything that is no blob is
 /// put, everything that waits is: so a manifest is the last object of its snapshot, and a process that ends before leaves
 /// a log that is shorter, and blobs that nobody needs yet. No object is ever written again,
-/// but a segment of the log that is written afresh: put whole, before what it takes the place of is removed.
+/// but a segment of the log that is written afresh, and one whose damaged end is cut off: put whole, before what it takes the
+/// place of is removed.
 ///
 /// Its objects are listed once, when it is first used, and known from then on: one process at a time uses a repository,
 /// which a lock on this machine makes sure of. Calls wait for the endpoint on the caller's thread.

@@ -4,13 +4,13 @@ import S3
 
 /// A request to an S3 endpoint, before it is signed.
 package struct S3Request: Sendable {
-    let method: String
+    package let method: String
     /// `nil` for the bucket itself.
-    let key: String?
-    var query: [(name: String, value: String)] = []
+    package let key: String?
+    package var query: [(name: String, value: String)] = []
     /// Lower case names.
-    var headers: [(name: String, value: String)] = []
-    var body: [UInt8] = []
+    package var headers: [(name: String, value: String)] = []
+    package var body: [UInt8] = []
 
     package init(
         _ method: String, _ key: String? = nil, query: [(name: String, value: String)] = [],

@@ -14,6 +14,12 @@ package struct S3Response: Sendable {
     package let headers: [(name: String, value: String)]
     package let body: [UInt8]
 
+    package init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
     package func header(_ name: String) -> String? {
         headers.first { $0.name == name }?.value
     }
@@ -42,8 +48,8 @@ package final class S3Client: Sendable {
     static let answerByteCount = 64 * 1024 * 1024
 
     package let location: S3Location
-    private let signer: RequestSigner
-    private let http: HTTPClient
+    /// Gives the answer to a request, of whatever status.
+    private let exchange: @Sendable (S3Request) throws -> S3Response
     private let patience: Patience
     private let gate: EndpointGate
     private let retryCount = Mutex(0)
@@ -52,8 +58,20 @@ package final class S3Client: Sendable {
         _ location: S3Location, _ credentials: S3Credentials, patience: Patience = Patience()
     ) throws {
         self.location = location
-        signer = RequestSigner(location: location, credentials: credentials)
-        http = try Self.connections(location.authoritiesPath)
+        let signer = RequestSigner(location: location, credentials: credentials)
+        let http = try Self.connections(location.authoritiesPath)
+        exchange = { try Self.exchange($0, location, signer, http, seconds: patience.deadline) }
+        self.patience = patience
+        gate = .of(location)
+    }
+
+    /// Asks an endpoint that is no server.
+    package init(
+        _ location: S3Location, patience: Patience = Patience(),
+        exchange: @escaping @Sendable (S3Request) throws -> S3Response
+    ) {
+        self.location = location
+        self.exchange = exchange
         self.patience = patience
         gate = .of(location)
     }
@@ -147,29 +165,13 @@ package final class S3Client: Sendable {
             throw failure("\(EndpointGate.requestCount) requests to it have not ended", timeout: true)
         }
         defer { gate.leave() }
-        let signed = signer.sign(request, at: Timestamp.now().seconds)
-        let answer: HTTPClient.Response
-        do {
-            var headers = HTTPHeaders()
-            for (name, value) in signed.headers { headers.add(name: name, value: value) }
-            let hasBody = request.method == "PUT" || request.method == "POST"
-            let outgoing = try HTTPClient.Request(
-                url: location.endpoint + signed.target, method: HTTPMethod(rawValue: request.method),
-                headers: headers, body: hasBody ? .bytes(request.body) : nil)
-            let accumulator = ResponseAccumulator(request: outgoing, maxBodySize: Self.answerByteCount)
-            answer = try http.execute(
-                request: outgoing, delegate: accumulator, deadline: .now() + .seconds(patience.deadline)
-            ).wait()
-        } catch let error as HTTPClientError {
+        let response: S3Response
+        do { response = try exchange(request) } catch let error as HTTPClientError {
             let timeouts: [HTTPClientError] = [
                 .connectTimeout, .readTimeout, .deadlineExceeded, .getConnectionFromPoolTimeout,
             ]
             throw failure("\(error)", timeout: timeouts.contains(error))
         } catch { throw failure("\(error)") }
-        let response = S3Response(
-            status: Int(answer.status.code),
-            headers: answer.headers.map { ($0.name.lowercased(), $0.value) },
-            body: answer.body.map { Array($0.readableBytesView) } ?? [])
         if request.method != "HEAD", let length = response.header("content-length"),
             length != String(response.body.count)
         {
@@ -179,6 +181,27 @@ package final class S3Client: Sendable {
             throw Self.refusal(request, response, place(request.key), attempt)
         }
         return response
+    }
+
+    private static func exchange(
+        _ request: S3Request, _ location: S3Location, _ signer: RequestSigner, _ http: HTTPClient,
+        seconds: Int64
+    ) throws -> S3Response {
+        let signed = signer.sign(request, at: Timestamp.now().seconds)
+        var headers = HTTPHeaders()
+        for (name, value) in signed.headers { headers.add(name: name, value: value) }
+        let hasBody = request.method == "PUT" || request.method == "POST"
+        let outgoing = try HTTPClient.Request(
+            url: location.endpoint + signed.target, method: HTTPMethod(rawValue: request.method),
+            headers: headers, body: hasBody ? .bytes(request.body) : nil)
+        let accumulator = ResponseAccumulator(request: outgoing, maxBodySize: answerByteCount)
+        let answer = try http.execute(
+            request: outgoing, delegate: accumulator, deadline: .now() + .seconds(seconds)
+        ).wait()
+        return S3Response(
+            status: Int(answer.status.code),
+            headers: answer.headers.map { ($0.name.lowercased(), $0.value) },
+            body: answer.body.map { Array($0.readableBytesView) } ?? [])
     }
 
     private static func refusal(

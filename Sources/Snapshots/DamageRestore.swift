@@ -193,7 +193,7 @@ struct DamageRestore {
             _ = try repository.log.events(from: sequence, limit: 1)
             // No version has them now; a look at the past may have.
             let lacks =
-                try repository.log.isPayloadDropped(sequence)
+                try repository.log.isPayloadDropped(sequence) == true
                 ? "; without its bytes, which no snapshot of the repository needs" : ""
             if order.isDryRun { return outcome(.restored, "damaged on every mirror" + lacks) }
             let volumes = try await restore(sequence, damage, events) { _ in }

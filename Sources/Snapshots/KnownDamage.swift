@@ -39,10 +39,11 @@ struct KnownDamage: Sendable, Equatable {
     /// what is noted and not there yet is said anew when it is copied.
     /// - Returns: whether that is new.
     mutating func noteCopied(_ copied: some Sequence<SequenceNumber>, lost: [SequenceNumber]) -> Bool {
-        let known = events
-        events.subtract(copied)
-        events.formUnion(lost)
-        return events != known
+        let lost = Set(lost)
+        var isNew = false
+        for event in copied where !lost.contains(event) && events.remove(event) != nil { isNew = true }
+        for event in lost where events.insert(event).inserted { isNew = true }
+        return isNew
     }
 
     mutating func note(_ id: BlobID, isDamaged: Bool) {

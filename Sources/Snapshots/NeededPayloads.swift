@@ -55,6 +55,7 @@ extension Repository {
                 needed.formUnion(try catalog.needed(of: events.subtracting(needed), log))
             } catch let error
                 where error is CompressionError || error is FileSystemError || error is CatalogError
+                || error is LogError
             {
                 return events
             }

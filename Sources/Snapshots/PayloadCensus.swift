@@ -1,25 +1,6 @@
 import Catalog
+import EventLog
 import Model
-
-/// A set of events, a bit for each up to the last: 12 MB for a hundred million.
-struct EventSet {
-    private var words: [UInt64] = []
-
-    var isEmpty: Bool { words.isEmpty }
-
-    func contains(_ sequence: SequenceNumber) -> Bool {
-        let index = Int(sequence.rawValue / 64)
-        return index < words.count && words[index] & (1 << (sequence.rawValue % 64)) != 0
-    }
-
-    mutating func insert(_ sequence: SequenceNumber) {
-        let index = Int(sequence.rawValue / 64)
-        if index >= words.count {
-            words.append(contentsOf: repeatElement(0, count: index + 1 - words.count))
-        }
-        words[index] |= 1 << (sequence.rawValue % 64)
-    }
-}
 
 /// The events whose payloads snapshots of one repository need: some version has its bytes there, or some part of an upload.
 ///
@@ -38,13 +19,23 @@ final class PayloadCensus {
     func contains(_ sequence: SequenceNumber) -> Bool { needed.contains(sequence) }
 
     /// Adds what a catalog's versions and parts need.
-    /// - Parameter tell: told of each, once, if no catalog before needed it.
+    /// - Parameters:
+    ///   - last: the event that the catalog is as of.
+    ///   - tell: told of each, once, if no catalog before needed it.
+    /// - Throws: ``LogError/damaged(_:_:)`` if it names a later event: it is not what it is taken for, and what it needs is not
+    ///   known.
     func add(
-        _ catalog: SnapshotCatalog, pace: (Int) throws -> Void = { _ in },
+        _ catalog: SnapshotCatalog, through last: SequenceNumber, pace: (Int) throws -> Void = { _ in },
         tell: (SequenceNumber) throws -> Void = { _ in }
     ) throws {
         var count = 0
+        func check(_ sequence: SequenceNumber) throws {
+            guard sequence <= last else {
+                throw LogError.damaged(sequence, "a catalog as of event \(last) names it")
+            }
+        }
         func note(_ carrier: SequenceNumber) throws {
+            try check(carrier)
             guard !needed.contains(carrier) else { return }
             needed.insert(carrier)
             try tell(carrier)
@@ -56,6 +47,7 @@ final class PayloadCensus {
         }
         try catalog.catalog.read { reader in
             try reader.forEachVersion(unless: isKnown) { version in
+                try check(version.sequence)
                 versions.insert(version.sequence)
                 for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
                     try note(version.carrier(of: piece))

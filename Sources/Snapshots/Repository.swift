@@ -22,7 +22,7 @@ public final class Repository: Sendable {
         let storeID = volume.identity.storeID
         log = try LogCopy(
             storeID: storeID, fileSystem: fileSystem, directory: volume.logDirectory,
-            provenThrough: {
+            proof: LogCopy.Proof(quarantine: volume.quarantineDirectory) {
                 try Self.lastEvent(of: storeID, fileSystem, volume.directory + "/snapshots")
             })
     }

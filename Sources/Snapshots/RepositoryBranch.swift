@@ -8,7 +8,7 @@ import Volumes
 extension Repository {
     /// Sees to it that the copy of the log can go on with the store's.
     /// - Throws: ``SnapshotError/otherBranch(_:repository:)``, with nothing changed.
-    func join(_ log: EventLog) throws {
+    func join(_ log: EventLog, _ pace: SnapshotPace = unpaced) throws {
         let (good, damaged) = try snapshots()
         try refuseOtherBranch(good, log)
         guard try !self.log.isFollowed(by: log) else { return }
@@ -20,7 +20,7 @@ extension Repository {
         // What was dead at a snapshot that is given up lives in the store again where it has gone back to before that. Noted
         // before the cut, which whoever comes after one that is cut off has no sign of.
         var damage = try KnownDamage.load(self)
-        damage.events.formUnion(try self.log.payloadsDropped(through: last, andNotIn: log))
+        damage.events.formUnion(try self.log.payloadsDropped(through: last, andNotIn: log, pace: pace))
         try damage.save(self)
         do {
             try self.log.cut(

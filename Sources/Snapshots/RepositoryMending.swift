@@ -89,8 +89,16 @@ public struct RepositoryMending: Sendable {
         } catch let error as SnapshotError {
             reason = "\(error)"
         }
-        try report(.event(next, reason: reason ?? (lost.contains(next) ? Self.lost : nil)))
-        for sequence in lost where sequence != next { try report(.event(sequence, reason: Self.lost)) }
+        // What the store has dropped meanwhile is lost where a snapshot needs it.
+        let dropped = repository.log.withBadPayload(Set(lost), droppedBy: log)
+        let settled = try unneeded(dropped)
+        damage.events.subtract(settled)
+        lost.removeAll(where: settled.contains)
+        func lack(_ sequence: SequenceNumber) -> String {
+            dropped.contains(sequence) ? Self.dropped : Self.lost
+        }
+        try report(.event(next, reason: reason ?? (lost.contains(next) ? lack(next) : nil)))
+        for sequence in lost where sequence != next { try report(.event(sequence, reason: lack(sequence))) }
     }
 
     /// Those that were copied: what is noted and was not is noted anew when it is.

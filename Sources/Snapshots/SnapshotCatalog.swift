@@ -19,6 +19,7 @@ public final class SnapshotCatalog: Sendable {
 
     /// The file of a snapshot, decompressed; or, where that is damaged, computed from the repository's log.
     /// - Parameter scratch: a directory of a real file system.
+    /// - Throws: ``LogError/damaged(_:_:)`` if the log has not got all of its events good either.
     public static func open(
         _ manifest: SnapshotManifest, in repository: Repository, scratch: String
     ) throws -> SnapshotCatalog {
@@ -81,6 +82,7 @@ public final class SnapshotCatalog: Sendable {
     /// Events that are applied at once: some milliseconds of work, between which it can be kept waiting.
     private static let step: UInt64 = 128
 
+    /// - Throws: ``LogError/damaged(_:_:)`` also if the log ends before that event.
     private static func follow(
         _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, walLimit: UInt64,
         _ pace: @escaping SnapshotPace
@@ -103,12 +105,19 @@ public final class SnapshotCatalog: Sendable {
                 }
                 return false
             }
-            if isDone { return }
+            if isDone { break }
             // SQLite never does it by itself here, and a log of many events would take as much space again.
             if try fileSystem.status(of: catalog.walPath)?.size ?? 0 > walLimit {
                 try catalog.emptyWriteAheadLog()
             }
             try pace(0)
+        }
+        // Who took a catalog of an earlier time for that of the snapshot would take what came since for unneeded.
+        let reached = try catalog.read { try $0.position().sequence }
+        guard reached == last else {
+            throw LogError.damaged(
+                log.head.sequence.next,
+                "a catalog as of event \(last) cannot be computed: it would be as of event \(reached)")
         }
     }
 

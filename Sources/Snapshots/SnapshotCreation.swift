@@ -63,7 +63,7 @@ public struct SnapshotCreation: Sendable {
         guard !good.contains(where: { $0.name == name }), !damaged.contains(where: { $0.name == name }) else {
             throw SnapshotError.exists(name)
         }
-        try repository.join(inspection.log)
+        try repository.join(inspection.log, pace)
         try repository.clearLeftovers()
         let position = try inspection.catalog.read { try $0.position() }
         return try await inspection.holding(position.sequence) {

@@ -61,10 +61,12 @@ public struct SnapshotPruning: Sendable {
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         public var payloads: UInt64 = 0
         public var payloadBytes: UInt64 = 0
-        /// Segments of the log that have payloads which no snapshot needs and are locked.
+        /// Segments of the log that are locked, and may have enough payloads that no snapshot needs.
         public var lockedSegments = 0
         /// Such segments in which something is damaged: they wait until it is mended.
         public var damagedSegments = 0
+        /// A snapshot that stays and that the log does not lead to, with the reason: nothing was dropped then.
+        public var unproven: (snapshot: String, reason: String)?
 
         public init() {}
     }
@@ -118,15 +120,36 @@ public struct SnapshotPruning: Sendable {
         for manifest in good {
             let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
             try needed.add(catalog)
-            try payloads.add(catalog, pace: pace)
+            try payloads.add(catalog, through: manifest.position, pace: pace)
             try pace(0)
         }
         try sweep(needed, &report)
-        if let newest = good.last { try dropPayloads(upTo: newest.position, but: payloads, &report) }
+        report.unproven = try unproven(good)
+        if report.unproven == nil, let newest = good.last {
+            try dropPayloads(upTo: newest.position, but: payloads, &report)
+        }
         return report
     }
 
-    /// - Parameter newest: the last snapshot's event: what was copied behind it is of one that is not finished, or yet to come.
+    /// A snapshot whose event the log has not, or has otherwise: which events are no longer needed is said by their numbers.
+    private func unproven(_ snapshots: [SnapshotManifest]) throws -> (snapshot: String, reason: String)? {
+        let log = repository.log
+        let head = log.head.sequence
+        for manifest in snapshots {
+            guard manifest.position <= head else {
+                return (manifest.name, "the log ends at event \(head), before event \(manifest.sequence)")
+            }
+            guard let chain = try log.chainHash(ifReadableAt: manifest.position) else {
+                return (manifest.name, "event \(manifest.sequence) of the log cannot be read")
+            }
+            guard chain.description == manifest.chain else {
+                return (manifest.name, "event \(manifest.sequence) of the log has another chain hash")
+            }
+        }
+        return nil
+    }
+
+    /// - Parameter newest: the last snapshot's event, which the log has: what was copied behind it is of one that is not finished, or yet to come.
     private func dropPayloads(
         upTo newest: SequenceNumber, but needed: PayloadCensus, _ report: inout Report
     ) throws {
@@ -142,7 +165,7 @@ public struct SnapshotPruning: Sendable {
         var damage = try KnownDamage.load(repository)
         damage.events = try damage.events.filter { event in
             guard event <= newest, !needed.contains(event) else { return true }
-            return try !log.isPayloadDropped(event)
+            return try log.isPayloadDropped(event) != true
         }
         try damage.save(repository)
     }

@@ -134,7 +134,7 @@ public struct SnapshotVerification: Sendable {
                 try needed.add(catalog)
                 // Where nothing was dropped there is nothing to look for.
                 guard !events.dropped.isEmpty else { continue }
-                try payloads.add(catalog, pace: pace) { event in
+                try payloads.add(catalog, through: manifest.position, pace: pace) { event in
                     guard events.dropped.contains(event) else { return }
                     events.all.insert(event)
                     try account.add(
@@ -143,6 +143,9 @@ public struct SnapshotVerification: Sendable {
             } catch let error as CompressionError {
                 try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             } catch let error as FileSystemError {
+                try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
+            } catch let error as LogError {
+                // It is of another event than the snapshot, and the log does not lead there.
                 try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             }
         }

@@ -149,6 +149,46 @@ import Volumes
         #expect(point > 10)
     }
 
+    private func copy(_ backup: SimulatedFileSystem, provenThrough last: SequenceNumber) throws -> LogCopy {
+        try LogCopy(
+            storeID: LogFixture.storeID, fileSystem: backup, directory: Self.directory,
+            proof: LogCopy.Proof(quarantine: "/copy/quarantine") { last })
+    }
+
+    /// Damage there looks like a torn write.
+    @Test func aDamagedEndThatWasGoodOnceIsInQuarantineBeforeItIsCutOff() throws {
+        let (_, log, backup) = try copied()
+        let path = try #require(try segments(backup).last)
+        let first = try #require(Segment.first(of: String(path.suffix(24))))
+        let kept = "/copy/quarantine/log-\(first)"
+        try backup.corrupt(path, at: UInt64(Segment.headerByteCount + Frame.headerByteCount))
+        let damaged = try backup.contents(of: path)
+        let head = log.head.sequence
+        var point = 1
+        while true {
+            let disk = backup.clone()
+            disk.crash(atOperation: point)
+            do {
+                try copy(disk, provenThrough: head).extend(from: log, through: head) { _, _ in }
+                break
+            } catch {
+                let survivor = disk.recovered(seed: UInt64(point))
+                if try survivor.contents(of: path) != damaged {
+                    #expect(try survivor.contents(of: kept) == damaged, "\(point)")
+                }
+                try copy(survivor, provenThrough: head).extend(from: log, through: head) { _, _ in }
+                #expect(try survivor.contents(of: kept) == damaged, "\(point)")
+                try expectCopy(of: log, survivor)
+            }
+            point += 1
+        }
+        #expect(point > 5)
+        try copy(backup, provenThrough: SequenceNumber(first.rawValue - 1))
+            .extend(from: log, through: head) { _, _ in }
+        #expect(try backup.files(below: "/copy/quarantine").isEmpty, "what is no more than torn is nothing")
+        try expectCopy(of: log, backup)
+    }
+
     /// It was sealed, and the next one was not there yet: the store was made anew of just that.
     @Test func aLastSegmentThatWasSealedIsGoneOnInIfTheLogDoes() throws {
         let (_, _, backup) = try copied()
@@ -184,5 +224,27 @@ import Volumes
         #expect(try copy.mend([first], from: other, as: mirror(backup)).isEmpty)
         #expect(try paths.map { try backup.contents(of: $0) } == contents)
         #expect(try backup.files(below: "/copy/quarantine").isEmpty)
+    }
+
+    @Test func ofAnEventThatTheDiskDoesNotGiveItIsNotKnownWhetherItsBytesWereDropped() throws {
+        let (_, log, backup) = try copied()
+        let path = try segments(backup)[0]
+        let content = try backup.contents(of: path)
+        let sick = SequenceNumber(3)
+        var offset = Segment.headerByteCount
+        try content.withUnsafeBytes { bytes in
+            for _ in 1..<sick.rawValue {
+                offset += try Frame(header: UnsafeRawBufferPointer(rebasing: bytes[offset...])).byteCount
+            }
+        }
+        try backup.makeUnreadable(path, UInt64(offset)..<UInt64(offset + 1))
+        let copy = try copy(backup)
+        #expect(try copy.isPayloadDropped(sick) == nil)
+        #expect(try copy.isPayloadDropped(SequenceNumber(2)) == false)
+        #expect(try copy.payloadsDropped(through: copy.head.sequence, andNotIn: log) == [sick])
+        #expect(try copy.mend([sick], from: log, as: mirror(backup)) == [sick])
+        #expect(try copy.isPayloadDropped(sick) == false)
+        #expect(try backup.contents(of: path) == content)
+        try expectCopy(of: log, backup)
     }
 }

@@ -4,6 +4,7 @@ import Integrity
 import Model
 import ObjectStore
 import Snapshots
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -143,6 +144,37 @@ import Volumes
         #expect(try prune(stage).payloads >= 10, "and then what only the first one needed")
         try await expectStore(stage, of: "three", holds: [("z", 0..<8)])
         stage.store.close()
+    }
+
+    @Test func aPartWhoseBytesWereDroppedIsNamedByARestoreOfTheWholeStore() async throws {
+        let stage = try await SnapshotStage()
+        let upload = try await stage.store.createUpload(
+            stage.bucket, try ObjectKey("big"), metadata: EventMetadata(),
+            checksumAlgorithm: .unspecified, composite: false, actor: tester
+        ).value
+        let part = try await stage.store.putPart(
+            stage.bucket, "big", upload.uploadID, 1, bytes(200, Self.length))
+        try await put("k", 0..<10, stage.store, stage.bucket)
+        try await stage.snapshot("one")
+        let good = stage.backup.clone()
+        _ = try await stage.store.abortUpload(
+            stage.bucket, try ObjectKey("big"), upload.uploadID, actor: tester)
+        try await delete("k", 0..<10, stage)
+        try await stage.snapshot("two")
+        #expect(try prune(stage).payloads > 0)
+        for name in ["one.json", "one.catalog.gz"] {
+            let path = "/backup/snapshots/\(name)"
+            try stage.backup.replaceFile(path, with: try good.contents(of: path))
+        }
+        stage.store.close()
+        let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
+        let repository = try stage.repository()
+        let report = try await WholeRestore(
+            fixture.settings, fixture.environment(SimulatedFileSystem())
+        ).run(from: repository, snapshot: "one", scratch: stage.scratch)
+        repository.close()
+        #expect(report.recreation.missing.contains { $0.place == .event(part.sequence) && $0.key == "big" })
+        _ = fixture
     }
 
     @Test func partsOfUploadsStayWhileTheyAreThereAndAsLongAsWhatIsMadeOfThem() async throws {
@@ -306,9 +338,100 @@ import Volumes
         }
         let flaws = try stage.verify(percent: 0)
         #expect(flaws.contains { $0.sequence == sequence && $0.snapshot == "one" }, "\(flaws)")
+        // Whoever has nothing but the repository is told what is not there.
+        let repository = try stage.repository()
+        for (name, lost) in [("one", flaws.compactMap(\.sequence)), ("two", [])] {
+            let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
+            let report = try await WholeRestore(
+                fixture.settings, fixture.environment(SimulatedFileSystem())
+            ).run(from: repository, snapshot: name, scratch: stage.scratch)
+            let missing = report.recreation.missing
+            #expect(missing.allSatisfy { $0.version != nil && $0.key.hasPrefix("k") })
+            #expect(
+                missing.compactMap { missing -> SequenceNumber? in
+                    guard case .event(let event) = missing.place else { return nil }
+                    return event
+                }.sorted() == lost.sorted(), "\(name)")
+            _ = fixture
+        }
+        repository.close()
         #expect(try await stage.snapshot("three").mended == flaws.count, "while the store has them")
         #expect(try stage.verify(percent: 0) == [])
         try await expectStore(stage, of: "one", holds: [("k", 0..<20)])
+        stage.store.close()
+    }
+
+    /// Where a frame of the repository's log begins.
+    private func place(
+        of sequence: SequenceNumber, _ stage: SnapshotStage
+    ) throws -> (path: String, offset: UInt64) {
+        for path in try stage.backup.files(below: "/backup/log") {
+            let content = Data(try stage.backup.contents(of: path))
+            let start = Data("HFEV".utf8) + Data([1, 0])
+            var offset = 0
+            while let found = content.range(of: start, in: offset..<content.count) {
+                let number = content[(found.lowerBound + 8)..<(found.lowerBound + 16)]
+                if number.reversed().reduce(UInt64(0), { $0 << 8 | UInt64($1) }) == sequence.rawValue {
+                    return (path, UInt64(found.lowerBound))
+                }
+                offset = found.upperBound
+            }
+        }
+        throw LogError.damaged(sequence, "no segment has it")
+    }
+
+    @Test func aSectorThatTheDiskDoesNotGiveKeepsNeitherAPruneNorASnapshotFromItsEnd() async throws {
+        let stage = try await SnapshotStage()
+        try await put("a", 0..<8, stage.store, stage.bucket)
+        let sick = try stage.store.version(stage.bucket, try ObjectKey("a1"), .current).sequence
+        try await delete("a", 0..<6, stage)
+        try await stage.snapshot("zero")
+        try await put("k", 0..<6, stage.store, stage.bucket)
+        let past = stage.started.disk.clone()
+        try await put("z", 0..<6, stage.store, stage.bucket)
+        try await stage.snapshot("one")
+        stage.store.close()
+        let (path, offset) = try place(of: sick, stage)
+        try stage.backup.makeUnreadable(path, offset..<offset + 8)
+        let notes = "/backup/snapshots/damaged"
+        try stage.backup.replaceFile(notes, with: Array("\(sick)\n".utf8))
+        #expect(try prune(stage, deleting: ["one"]).damagedSegments == 1)
+        #expect(
+            try stage.backup.contents(of: notes) == Array("\(sick)\n".utf8), "it is not known to be dropped")
+        try stage.backup.remove(notes)
+
+        // The store goes back, and it is asked what was dropped.
+        try stage.started.fixture.forgetCatalog()
+        let store = try await stage.started.fixture.open(past.recovered(seed: 1))
+        try await put("y", 0..<3, store, stage.bucket)
+        let repository = try stage.repository()
+        let report = try await SnapshotCreation(store, repository).run(name: "two")
+        repository.close()
+        #expect(report.mended == 1, "it is copied anew")
+        #expect(try stage.verify() == [])
+        store.close()
+    }
+
+    @Test func nothingIsDroppedWhileTheLogDoesNotLeadToEachSnapshotThatStays() async throws {
+        let stage = try await SnapshotStage()
+        try await put("a", 0..<8, stage.store, stage.bucket)
+        try await delete("a", 0..<8, stage)
+        let first = try await stage.snapshot("one").manifest.position
+        try await put("z", 0..<8, stage.store, stage.bucket)
+        let last = try await stage.snapshot("two").manifest.position
+        // The chain hash of an event in a sealed segment; the body of the last one, whose damage looks like a torn write.
+        for (event, part, name) in [(first, UInt64(50), "one"), (last, 90, "two")] {
+            let (path, offset) = try place(of: event, stage)
+            try stage.backup.corrupt(path, at: offset + part)
+            let before = try logSize(stage)
+            let report = try prune(stage, deleting: [])
+            #expect(report.payloads == 0 && report.unproven?.snapshot == name, "\(report)")
+            #expect(try logSize(stage) == before)
+            try stage.backup.corrupt(path, at: offset + part)
+        }
+        let report = try prune(stage, deleting: [])
+        #expect(report.payloads > 0 && report.unproven == nil)
+        #expect(try stage.verify() == [])
         stage.store.close()
     }
 
@@ -357,8 +480,12 @@ import Volumes
         let before = try stage.backup.files(below: "/backup/log").map { try stage.backup.contents(of: $0) }
         let locked = try Repository.open(
             "/backup", of: stage.store.storeID, fileSystem: LockedLog(base: stage.backup))
-        let report = try SnapshotPruning(locked, scratch: stage.scratch).run(keeping: RetentionRule(last: 1))
+        let read = Mutex(0)
+        let report = try SnapshotPruning(locked, scratch: stage.scratch) { count in
+            read.withLock { $0 += count }
+        }.run(keeping: RetentionRule(last: 1))
         locked.close()
+        #expect(read.withLock { $0 } == 0, "nothing of the log is read for it")
         #expect(report.deleted == ["one"] && report.payloads == 0 && report.lockedSegments >= 2)
         #expect(
             try stage.backup.files(below: "/backup/log").map { try stage.backup.contents(of: $0) } == before)

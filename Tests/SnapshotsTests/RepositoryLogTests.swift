@@ -97,6 +97,7 @@ import Volumes
         let (path, place) = try find(bytes(UInt8(damage.number), 20_000), in: stage)
         let good = try stage.backup.contents(of: path)
         try stage.backup.corrupt(path, at: place + 5 - UInt64(damage.before))
+        let damaged = try stage.backup.contents(of: path)
         #expect(try stage.verify(percent: 0).map(\.snapshot) == ["one"])
         if takesSnapshot {
             #expect(try await stage.snapshot("two").events > 0)
@@ -109,6 +110,9 @@ import Volumes
         }
         #expect(try stage.verify(percent: 0) == [])
         #expect(try stage.backup.contents(of: path).starts(with: good))
+        #expect(
+            try stage.backup.files(below: "/backup/quarantine").map { try stage.backup.contents(of: $0) }
+                .contains(damaged), "it was good once")
         stage.store.close()
     }
 
@@ -135,6 +139,41 @@ import Volumes
         #expect(try await mend().map(\.reason) == [nil])
         #expect(try stage.verify(percent: 0) == [])
         #expect(try await mend() == [])
+        stage.store.close()
+    }
+
+    /// With its catalog damaged and the log's end too, it is not known what a snapshot needs.
+    @Test func aSnapshotWhoseCatalogCannotBeComputedKeepsItsBlobs() async throws {
+        let stage = try await stage()
+        try await stage.store.put(stage.bucket, "large", bytes(9, 90_000))
+        try await stage.snapshot("two")
+        let files = try stage.files()
+        try #require(files.count == 1)
+        try stage.backup.corrupt("/backup/snapshots/two.catalog.gz", at: 200)
+        let (path, place) = try find(Array("large".utf8), in: stage)
+        try #require(try segments(stage).last == path)
+        try stage.backup.corrupt(path, at: place)
+        let repository = try stage.repository()
+        let manifest = try repository.snapshot("two")
+        #expect(throws: LogError.self) {
+            try SnapshotCatalog.open(manifest, in: repository, scratch: stage.scratch)
+        }
+        #expect(throws: LogError.self) {
+            try SnapshotPruning(repository, scratch: stage.scratch).run(deleting: [])
+        }
+        repository.close()
+        #expect(try stage.files() == files)
+        #expect(
+            Set(try stage.verify(percent: 0).map(\.path)) == ["log", "snapshots/two.catalog.gz"],
+            "a check says what is wrong")
+        // The next snapshot copies the end again, and computes its catalog of the whole log.
+        #expect(try await stage.snapshot("three").events > 0)
+        #expect(try stage.versions("two").count == 31)
+        let mended = try stage.repository()
+        _ = try SnapshotPruning(mended, scratch: stage.scratch).run(deleting: ["two"])
+        mended.close()
+        #expect(try stage.files() == files)
+        #expect(try stage.verify() == [])
         stage.store.close()
     }
 

@@ -209,6 +209,39 @@ import Volumes
         stage.store.close()
     }
 
+    /// The end of the repository's log was damaged, and what stood there is copied again: without what the store has dropped.
+    @Test(arguments: [true, false]) func bytesThatComeNoMoreWhenEventsAreCopiedAgainAreLost(isNeeded: Bool)
+        async throws
+    {
+        let stage = try await SnapshotStage { $0.historySeconds = 600 }
+        for number in 0..<10 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 20_000))
+        }
+        let lost = try stage.store.version(stage.bucket, try ObjectKey("k8"), .current).sequence
+        if !isNeeded { try await stage.delete("k8") }
+        try await stage.snapshot("one")
+        for number in 0..<10 where isNeeded || number != 8 { try await stage.delete("k\(number)") }
+        for number in 0..<8 {
+            try await stage.store.put(stage.bucket, "z\(number)", bytes(UInt8(100 + number), 20_000))
+        }
+        stage.started.fixture.advance(seconds: 1000)
+        while try await stage.store.reclaim() {}
+        // Its body: the last segment of the copy ends before it.
+        let path = try #require(try stage.backup.files(below: "/backup/log").last)
+        let content = Data(try stage.backup.contents(of: path))
+        let place = try #require(content.range(of: Data(bytes(8, 20_000))))
+        try stage.backup.corrupt(path, at: UInt64(place.lowerBound) - 55)
+
+        let report = try await stage.snapshot("two")
+        #expect(report.lostPayloads >= 1 && report.manifest.isComplete, "it needs none of them")
+        #expect(try Check(stage).flaws.contains(lost) == isNeeded)
+        #expect(try Check.notes(stage).contains("\(lost)") == isNeeded)
+        let reasons = try await mend(stage)
+        #expect(reasons.allSatisfy { $0 == "the store has the event's bytes no more" })
+        #expect(!reasons.isEmpty, "of the others")
+        stage.store.close()
+    }
+
     @Test func aBlobThatNobodyHasIsCounted() async throws {
         let stage = try await SnapshotStage()
         try await stage.store.put(stage.bucket, "large", bytes(1, 90_000))

@@ -36,6 +36,8 @@ public enum SnapshotReports {
         /// Segments of the log that would have given bytes back.
         let lockedSegments: Int
         let damagedSegments: Int
+        /// Why nothing was dropped from the log, if it does not lead to a snapshot that stays.
+        let unproven: String?
     }
 
     struct CreationLine: Encodable {
@@ -308,7 +310,8 @@ public enum SnapshotReports {
             deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
             locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
             payloads: report.payloads, payloadBytes: report.payloadBytes,
-            lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments)
+            lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments,
+            unproven: report.unproven.map { "snapshot \($0.snapshot): \($0.reason)" })
         guard !json else { return try output.line(try CommandJSON.line(line)) }
         for name in report.deleted { try output.line("snapshot \(name) deleted") }
         for (name, reason) in report.locked {
@@ -331,6 +334,9 @@ public enum SnapshotReports {
         }
         if report.damagedSegments > 0 {
             parts.append("\(counted(report.damagedSegments, "segment")) of it wait to be mended")
+        }
+        if let (snapshot, reason) = report.unproven {
+            parts.append("nothing was dropped from the log: snapshot \(snapshot): \(reason)".printable)
         }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }

@@ -73,9 +73,9 @@ public struct StoreRecreation: Sendable {
             defer { for volume in volumes { volume.close() } }
             if isCutOff { for volume in volumes { try removeLeftovers(of: volume) } }
             (report, absent) = try copyBlobs(catalog, from: source, to: volumes, progress)
-            let damaged = try log.write(
+            let lacking = try log.write(
                 to: volumes.map { Opening.mirror(of: $0, lane: InlineLane()) }, through: last)
-            report.missing += try users(of: damaged, log, catalog)
+            report.missing += try users(of: lacking, log, catalog)
             try Opening.deleteCatalog(settings.catalogPath)
         }
         // What had died and has no bytes any more is given up as reclaiming does it, so that who looks at the past is told. Of the last events, bytes that are
@@ -175,23 +175,37 @@ public struct StoreRecreation: Sendable {
 
     /// The versions, and the parts of uploads, whose bytes events carry. Of others nobody needs the bytes any more.
     private func users(
-        of damaged: Set<SequenceNumber>, _ log: LogCopy, _ catalog: Catalog
+        of lacking: LogCopy.WithoutBytes, _ log: LogCopy, _ catalog: Catalog
     ) throws -> [Missing] {
-        guard let first = damaged.min() else { return [] }
-        let reason = "they do not match their checksum"
+        let (damaged, dropped) = (lacking.damaged, lacking.dropped)
+        guard let first = [damaged.min(), dropped.first].compactMap(\.self).min() else { return [] }
+        func lacks(_ event: SequenceNumber) -> Bool { damaged.contains(event) || dropped.contains(event) }
+        func reason(_ event: SequenceNumber) -> String {
+            dropped.contains(event)
+                ? "the repository's log has them no more" : "they do not match their checksum"
+        }
         var missing: [Missing] = []
         try catalog.read { reader in
-            for version in try reader.versions(carriedByAny: damaged.contains, from: first) {
+            for version in try reader.versions(carriedByAny: lacks, from: first) {
                 for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
                     let carrier = version.carrier(of: piece)
-                    guard damaged.contains(carrier) else { continue }
+                    guard lacks(carrier) else { continue }
                     missing.append(
                         Missing(
                             place: .event(carrier), bucket: version.record.bucket, key: version.key,
-                            version: version.wireVersionID, reason: reason))
+                            version: version.wireVersionID, reason: reason(carrier)))
                 }
             }
-            for sequence in damaged.sorted() {
+            // Most events whose bytes were dropped carry nothing that is in the catalog, and there may be very many.
+            var parts = damaged
+            if !dropped.isEmpty {
+                try reader.forEachPart { piece in
+                    let carrier = SequenceNumber(piece.payloadSequence)
+                    guard piece.blobID.isEmpty, piece.length > 0, dropped.contains(carrier) else { return }
+                    parts.insert(carrier)
+                }
+            }
+            for sequence in parts.sorted() {
                 let event = try log.events(from: sequence, limit: 1).first
                 guard case .partPublished(let part)? = event?.record.change,
                     let upload = UploadID(bytes: part.uploadID)
@@ -203,7 +217,7 @@ public struct StoreRecreation: Sendable {
                 missing.append(
                     Missing(
                         place: .event(sequence), bucket: part.bucket, key: part.key,
-                        reason: "\(reason): part \(number) of upload \(upload)"))
+                        reason: "\(reason(sequence)): part \(number) of upload \(upload)"))
             }
         }
         return missing
