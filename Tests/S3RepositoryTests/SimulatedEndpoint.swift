@@ -57,6 +57,9 @@ final class SimulatedEndpoint: Sendable {
         state.withLock { ($0.left, $0.makesLast) = (count, makesLast) }
     }
 
+    /// It answers again.
+    func goOn() { state.withLock { $0.left = nil } }
+
     /// What is there now cannot be removed.
     func lockAll() {
         state.withLock { $0.locked = Set($0.objects.values.joined().compactMap(\.id)) }

@@ -64,6 +64,7 @@ import Volumes
                 #expect(left.count >= size && Self.whole.starts(with: left), "\(size), \(point)")
                 if isDone {
                     #expect(left == kept)
+                    struck.goOn()
                     #expect(try fileSystem.contents(of: Self.path) == kept)
                 }
                 // It is done again, and the file goes on.
