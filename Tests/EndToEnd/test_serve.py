@@ -31,7 +31,8 @@ def test_serve_makes_a_root_key_prints_it_once_and_keeps_it_from_others(tmp_path
     kept = directory / "state/keys.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600 and stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     assert secret in kept.read_text()
-    assert end(process) == ("", "")
+    output, errors = end(process)
+    assert output == "" and re.fullmatch(r".* draining\n", errors)
     process = serve(directory, *ports)
     assert process.stdout.readline().startswith("ready: ")
     output, errors = end(process)
