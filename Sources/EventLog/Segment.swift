@@ -86,10 +86,10 @@ package enum Segment {
         package let tableOffset: UInt64
         let tableChecksum: UInt32
 
-        /// The table and the footer.
         /// Of the seal of so many events.
         static func byteCount(of events: Int) -> Int { events * 4 + footerByteCount }
 
+        /// The table and the footer.
         package static func encode(first: SequenceNumber, offsets: [UInt32], end: UInt64) -> [UInt8] {
             var bytes = [UInt8](repeating: 0, count: offsets.count * 4)
             for (index, offset) in offsets.enumerated() { bytes.store(offset, at: index * 4) }

@@ -22,8 +22,8 @@ public struct RepositoryFlaw: Sendable, Equatable {
 /// Checks a repository: that each snapshot can be restored.
 ///
 /// Always: every manifest against its digest, every frame of the log against its checksums and the chain up to each
-/// snapshot's chain hash, no payload dropped that a snapshot needs, every stored catalog against its digest, and for every blob that a snapshot needs, presence
-/// and trailer. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
+/// snapshot's chain hash, no payload dropped that a snapshot needs, every stored catalog against its digest, and for every
+/// blob that a snapshot needs, presence and trailer. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
 /// behind it, so that repeated checks come to all; it is moved on now and then, so that a check that is killed is gone on with.
 /// What is bad is remembered until it is mended: by the next snapshot,
 /// or by ``RepositoryMending``. Memory does not grow with the number of blobs.

@@ -33,7 +33,7 @@ public enum SnapshotReports {
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         let payloads: UInt64
         let payloadBytes: UInt64
-        /// Segments of the log that would have given bytes back.
+        /// Segments of the log that are locked, or damaged, and may have given bytes back otherwise.
         let lockedSegments: Int
         let damagedSegments: Int
         /// Why nothing was dropped from the log, if it does not lead to a snapshot that stays.

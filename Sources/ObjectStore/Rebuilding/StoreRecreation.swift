@@ -78,8 +78,8 @@ public struct StoreRecreation: Sendable {
             report.missing += try users(of: lacking, log, catalog)
             try Opening.deleteCatalog(settings.catalogPath)
         }
-        // What had died and has no bytes any more is given up as reclaiming does it, so that who looks at the past is told. Of the last events, bytes that are
-        // damaged are no torn write.
+        // What had died and has no bytes any more is given up as reclaiming does it, so that who looks at the past is told. Of the
+        // last events, bytes that are damaged are no torn write.
         var settings = settings
         settings.logProvenThrough = last
         let store = try await ObjectStore.open(settings, environment, isBeingMade: true)
