@@ -204,15 +204,19 @@ import Testing
         await end(scheduler)
     }
 
-    @Test func aRunThatWouldBeginAnewGoesOnToItsEndBehindItsWindow() async throws {
-        let gate = Gate()
-        var job = JobDefinition(.reclaim, .every(1)) { context in
+    /// A job whose window closes in the middle of its run, which goes on then and comes to whatever end.
+    private func behindItsWindow(
+        _ kind: JobKind, repository: String? = nil, endsWithWindow: Bool, _ gate: Gate
+    ) async throws -> JobScheduler {
+        var job = JobDefinition(kind, repository: repository, .every(1)) { context in
             gate.enter()
             await gate.wait()
             try context.spent(1)
-            return JobOutcome("given back")
+            return JobOutcome("done")
         }
         job.window = try #require(ScrubWindow("12:00-13:00"))
+        job.endsWithWindow = endsWithWindow
+        let name = job.name
         let scheduler = try scheduler([job]) { $0.stallSeconds = 100_000 }
         scheduler.tick()
         try await eventually("the run") { gate.runs == 1 }
@@ -220,8 +224,14 @@ import Testing
         gate.open()
         try await eventually("its end") {
             scheduler.tick()
-            return try status(scheduler, "reclaim").waitingFor == JobPlan.window
+            return try status(scheduler, name).waitingFor == JobPlan.window
         }
+        return scheduler
+    }
+
+    @Test func aRunThatWouldBeginAnewGoesOnToItsEndBehindItsWindow() async throws {
+        let gate = Gate()
+        let scheduler = try await behindItsWindow(.reclaim, endsWithWindow: false, gate)
         #expect(try status(scheduler, "reclaim").runs.good == 1)
         #expect(gate.runs == 1)
         await end(scheduler)
@@ -229,23 +239,8 @@ import Testing
 
     @Test func aWindowEndsARunUnlessItWasAskedFor() async throws {
         let gate = Gate()
-        var job = JobDefinition(.snapshot, repository: "nas", .every(1)) { context in
-            gate.enter()
-            await gate.wait()
-            try context.spent(1)
-            return JobOutcome("taken")
-        }
-        job.window = try #require(ScrubWindow("12:00-13:00"))
-        job.endsWithWindow = true
-        let scheduler = try scheduler([job]) { $0.stallSeconds = 100_000 }
-        scheduler.tick()
-        try await eventually("the run") { gate.runs == 1 }
-        world.pass(3601)
-        gate.open()
-        try await eventually("its end") {
-            scheduler.tick()
-            return try status(scheduler, "snapshot:nas").waitingFor == JobPlan.window
-        }
+        let scheduler = try await behindItsWindow(
+            .snapshot, repository: "nas", endsWithWindow: true, gate)
         #expect(try status(scheduler, "snapshot:nas").runs.good == 0)
         try scheduler.ask("snapshot:nas")
         try await settle(scheduler, "snapshot:nas", runs: 1)

@@ -146,6 +146,15 @@ import Volumes
         stage.store.close()
     }
 
+    /// A snapshot that was deleted, as from a backup of the repository.
+    private func bringBack(_ snapshot: String, from good: SimulatedFileSystem, _ stage: SnapshotStage) throws
+    {
+        for name in ["\(snapshot).json", "\(snapshot).catalog.gz"] {
+            let path = "/backup/snapshots/\(name)"
+            try stage.backup.replaceFile(path, with: try good.contents(of: path))
+        }
+    }
+
     @Test func aPartWhoseBytesWereDroppedIsNamedByARestoreOfTheWholeStore() async throws {
         let stage = try await SnapshotStage()
         let upload = try await stage.store.createUpload(
@@ -162,10 +171,7 @@ import Volumes
         try await delete("k", 0..<10, stage)
         try await stage.snapshot("two")
         #expect(try prune(stage).payloads > 0)
-        for name in ["one.json", "one.catalog.gz"] {
-            let path = "/backup/snapshots/\(name)"
-            try stage.backup.replaceFile(path, with: try good.contents(of: path))
-        }
+        try bringBack("one", from: good, stage)
         stage.store.close()
         let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
         let repository = try stage.repository()
@@ -331,11 +337,7 @@ import Volumes
         try await delete("k", 0..<10, stage)
         try await stage.snapshot("two")
         #expect(try prune(stage).payloads > 0)
-        // The manifest of the snapshot that went comes back, as from a backup of the repository.
-        for name in ["one.json", "one.catalog.gz"] {
-            let path = "/backup/snapshots/\(name)"
-            try stage.backup.replaceFile(path, with: try good.contents(of: path))
-        }
+        try bringBack("one", from: good, stage)
         let flaws = try stage.verify(percent: 0)
         #expect(flaws.contains { $0.sequence == sequence && $0.snapshot == "one" }, "\(flaws)")
         // Whoever has nothing but the repository is told what is not there.
