@@ -261,10 +261,7 @@ extension CatalogReader {
             let cursor = try Row.fetchCursor(statement, arguments: [Int64(first.rawValue)])
             while let row = try cursor.next() {
                 let version = try Self.version(row)
-                let isCarried = version.record.pieces.contains {
-                    $0.blobID.isEmpty && $0.length > 0 && isCarrier(version.carrier(of: $0))
-                }
-                if isCarried { found.append(version) }
+                if version.carriers.contains(where: isCarrier) { found.append(version) }
             }
         }
         return found

@@ -119,10 +119,7 @@ extension CatalogReader {
                 statement, arguments: [Int64(sequence.rawValue), Self.carrierField(sequence)])
             while let row = try cursor.next() {
                 let version = try Self.version(row)
-                let isCarried = version.record.pieces.contains {
-                    $0.blobID.isEmpty && $0.length > 0 && version.carrier(of: $0) == sequence
-                }
-                if isCarried { found.append(version) }
+                if version.carriers.contains(sequence) { found.append(version) }
             }
         }
         return found

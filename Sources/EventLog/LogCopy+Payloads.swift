@@ -1,17 +1,18 @@
 import Model
 
-/// Events of a copy whose bytes are bad, or were dropped, where the event is good: whether a log can ever give them.
+/// Events of a copy whose bytes are bad, or were dropped, where the event is good: whether a log can ever give them. They are
+/// looked at in their order, so that each segment is opened once, and read from its beginning to its end.
 extension LogCopy {
     /// Those of some events that are good here but for the bytes that they carry.
     package func withBadPayload(_ events: Set<SequenceNumber>) -> Set<SequenceNumber> {
-        Set(inOrder(events).filter { badPayloadChain($0) != nil })
+        Set(events.sorted().filter { badPayloadChain($0) != nil })
     }
 
     /// Those of them whose bytes the log has dropped: no mirror of it will have them again.
     package func withBadPayload(
         _ events: Set<SequenceNumber>, droppedBy log: EventLog
     ) -> Set<SequenceNumber> {
-        let dropped = inOrder(events).filter { sequence in
+        let dropped = events.sorted().filter { sequence in
             guard let chain = badPayloadChain(sequence) else { return false }
             var isDropped = false
             do {
@@ -25,9 +26,6 @@ extension LogCopy {
         }
         return Set(dropped)
     }
-
-    /// So that each segment is opened once, and read from its beginning to its end.
-    private func inOrder(_ events: Set<SequenceNumber>) -> [SequenceNumber] { events.sorted() }
 
     /// The chain hash at an event; `nil` unless it is good but for its bytes. Of one that is looked for, bytes that were dropped
     /// are bad.

@@ -32,6 +32,16 @@ public struct ObjectVersion: Sendable, Equatable {
     public func carrier(of piece: EventPiece) -> SequenceNumber {
         piece.payloadSequence == 0 ? sequence : SequenceNumber(piece.payloadSequence)
     }
+
+    /// The events that carry bytes of the version, in the order of its pieces.
+    public var carriers: some Sequence<SequenceNumber> {
+        record.pieces.lazy.filter(\.hasPayload).map { carrier(of: $0) }
+    }
+}
+
+extension EventPiece {
+    /// Whether it has bytes, and they stand in the log.
+    public var hasPayload: Bool { blobID.isEmpty && length > 0 }
 }
 
 /// Which version of a key a request names.

@@ -21,20 +21,25 @@ extension ObjectFileSystem {
     func flush(_ name: String, above limit: Int) throws(FileSystemError) {
         guard let bytes = state.withLock({ $0.appended[name] }), bytes.count >= max(limit, 1) else { return }
         guard let file = try file(name) else { return }
-        let extentName = RemoteTree.extentName(name, at: file.size)
-        let lock = try objectLock()
-        let uploaded = try asking {
-            try client.put(key(extentName), size: UInt64(bytes.count), lock: lock) { range in
-                Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
-            }
-        }
-        let extent = Extent(
-            name: extentName, offset: file.size, size: UInt64(bytes.count), etag: uploaded.etag,
-            versionID: uploaded.versionID, modified: .now())
+        let extent = try put(bytes, as: RemoteTree.extentName(name, at: file.size), at: file.size)
         state.withLock {
             $0.tree?.append(extent, to: name)
             $0.appended[name] = nil
         }
+    }
+
+    /// Puts an object that is a part of a file.
+    /// - Parameter offset: of the part.
+    private func put(_ bytes: [UInt8], as name: String, at offset: UInt64) throws(FileSystemError) -> Extent {
+        let lock = try objectLock()
+        let uploaded = try asking {
+            try client.put(key(name), size: UInt64(bytes.count), lock: lock) { range in
+                Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+            }
+        }
+        return Extent(
+            name: name, offset: offset, size: UInt64(bytes.count), etag: uploaded.etag,
+            versionID: uploaded.versionID, modified: .now())
     }
 
     private func flushAll() throws(FileSystemError) {
@@ -65,17 +70,7 @@ extension ObjectFileSystem {
             try removeLast(last, of: file, name)
         }
         guard isPut, let before = try file(name) else { return }
-        let lock = try objectLock()
-        let bytes = kept
-        let uploaded = try asking {
-            try client.put(key(cut.name), size: UInt64(bytes.count), lock: lock) { range in
-                Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
-            }
-        }
-        let extent = Extent(
-            name: cut.name, offset: cut.offset, size: UInt64(bytes.count), etag: uploaded.etag,
-            versionID: uploaded.versionID, modified: .now())
-        try takePlace(of: before, name, with: extent)
+        try takePlace(of: before, name, with: try put(kept, as: cut.name, at: cut.offset))
     }
 
     /// Removes the last object of a file. What somebody else has put under its name goes first: it would be taken for it.

@@ -88,9 +88,7 @@ struct DamageRestore {
         while true {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page where try isMeant(version) {
-                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
-                    events.find(version.carrier(of: piece))
-                }
+                for carrier in version.carriers { events.find(carrier) }
             }
             guard let end = page.last, page.count == 1000 else { return }
             place = (end.record.bucket, end.key, end.sequence)

@@ -10,9 +10,7 @@ extension SnapshotCatalog {
         return try catalog.read { reader in
             var needed: Set<SequenceNumber> = []
             for version in try reader.versions(carriedByAny: events.contains, from: first) {
-                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
-                    needed.insert(version.carrier(of: piece))
-                }
+                needed.formUnion(version.carriers)
             }
             needed.formIntersection(events)
             for sequence in events.subtracting(needed) where try isPart(sequence, log, reader) {

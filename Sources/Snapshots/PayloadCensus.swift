@@ -49,13 +49,10 @@ final class PayloadCensus {
             try reader.forEachVersion(unless: isKnown) { version in
                 try check(version.sequence)
                 versions.insert(version.sequence)
-                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
-                    try note(version.carrier(of: piece))
-                }
+                for carrier in version.carriers { try note(carrier) }
             }
             try reader.forEachPart { piece in
-                guard piece.blobID.isEmpty, piece.length > 0 else { return }
-                try note(SequenceNumber(piece.payloadSequence))
+                if piece.hasPayload { try note(SequenceNumber(piece.payloadSequence)) }
             }
         }
     }

@@ -34,14 +34,8 @@ public struct RealFileSystem: FileSystem {
             if errno == ENOENT || errno == ENOTDIR { return nil }
             throw FileSystemError("lstat", path)
         }
-        let kind: FileStatus.Kind =
-            switch information.st_mode & S_IFMT {
-            case S_IFREG: .file
-            case S_IFDIR: .directory
-            default: .other
-            }
         return FileStatus(
-            kind: kind, size: UInt64(information.st_size),
+            kind: .init(mode: information.st_mode), size: UInt64(information.st_size),
             permissions: UInt16(information.st_mode & 0o7777), linkCount: Int(information.st_nlink),
             inode: UInt64(information.st_ino), device: UInt64(information.st_dev))
     }
@@ -227,5 +221,16 @@ final class RealFile: File {
     func dropCache() throws(FileSystemError) {
         let code = holdfast_drop_cache(number)
         guard code == 0 else { throw FileSystemError(operation: "posix_fadvise", path: path, code: code) }
+    }
+}
+
+extension FileStatus.Kind {
+    /// - Parameter mode: as `stat(2)` tells it.
+    init(mode: mode_t) {
+        switch mode & S_IFMT {
+        case S_IFREG: self = .file
+        case S_IFDIR: self = .directory
+        default: self = .other
+        }
     }
 }

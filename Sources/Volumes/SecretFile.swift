@@ -27,14 +27,8 @@ public struct SecretFile: Sendable {
             if errno == ENOENT || errno == ENOTDIR { return nil }
             throw FileSystemError("stat", path)
         }
-        let kind: FileStatus.Kind =
-            switch information.st_mode & S_IFMT {
-            case S_IFREG: .file
-            case S_IFDIR: .directory
-            default: .other
-            }
         self.init(
-            kind: kind, permissions: UInt16(information.st_mode & 0o7777),
+            kind: .init(mode: information.st_mode), permissions: UInt16(information.st_mode & 0o7777),
             isRoots: isGiven && information.st_uid == 0)
     }
 

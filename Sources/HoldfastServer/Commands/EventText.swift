@@ -87,10 +87,8 @@ extension LoggedEvent {
     }
 
     private static func losses(_ change: EventSnapshotTaken) -> String {
-        var parts: [String] = []
-        if change.lostBlobs > 0 { parts.append(counted(change.lostBlobs, "blob")) }
-        if change.lostPayloads > 0 { parts.append("the bytes of \(counted(change.lostPayloads, "event"))") }
-        return parts.isEmpty ? "" : ", without \(parts.joined(separator: " and "))"
+        let text = SnapshotReports.losses(blobs: change.lostBlobs, payloads: change.lostPayloads)
+        return text.isEmpty ? "" : ", without \(text)"
     }
 
     private func confirmation(_ change: EventUploadsConfirmed) -> String {

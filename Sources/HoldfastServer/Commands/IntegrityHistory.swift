@@ -95,9 +95,7 @@ extension EventFinding {
         if !blobID.isEmpty { return version.record.pieces.contains { $0.blobID == blobID } }
         if sequence > 0 {
             return version.sequence.rawValue == sequence
-                || version.record.pieces.contains {
-                    $0.blobID.isEmpty && $0.length > 0 && version.carrier(of: $0).rawValue == sequence
-                }
+                || version.carriers.contains(SequenceNumber(sequence))
         }
         return !key.isEmpty && key.utf8.elementsEqual(version.key.utf8)
             && bucket == version.record.bucket

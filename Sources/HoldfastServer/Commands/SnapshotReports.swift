@@ -72,9 +72,13 @@ public enum SnapshotReports {
     }
 
     private static func losses(_ manifest: SnapshotManifest) -> String {
-        let payloads = manifest.lostPayloads ?? 0
+        losses(blobs: UInt64(manifest.lostBlobs), payloads: UInt64(manifest.lostPayloads ?? 0))
+    }
+
+    /// "1 blob and the bytes of 2 events"; empty for none.
+    static func losses(blobs: UInt64, payloads: UInt64) -> String {
         var parts: [String] = []
-        if manifest.lostBlobs > 0 { parts.append(counted(manifest.lostBlobs, "blob")) }
+        if blobs > 0 { parts.append(counted(blobs, "blob")) }
         if payloads > 0 { parts.append("the bytes of \(counted(payloads, "event"))") }
         return parts.joined(separator: " and ")
     }

@@ -11,8 +11,8 @@ import Foundation
 /// processor time as before.
 public enum FreeMemory {
     /// From this size on a block is mapped for itself, and unmapped when it is freed. The buffers that blobs are read and
-    /// written with have this size: they stay for good, and in an arena would stand between what comes and goes. What each request needs is smaller: with a
-    /// bound of 256 KiB it had three times the page faults.
+    /// written with have this size: they stay for good, and in an arena would stand between what comes and goes. What each
+    /// request needs is smaller: with a bound of 256 KiB it had three times the page faults.
     static let mapByteCount = 1024 * 1024
     /// What may stay free at the end of an arena: a few requests' worth.
     static let keptByteCount = 2 * 1024 * 1024

@@ -60,8 +60,7 @@ extension IncidentFollower {
                         frames[event] != nil || segments.contains { $0.0.contains(event) }
                     }, from: first)
             for version in carried {
-                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
-                    let event = version.carrier(of: piece)
+                for event in version.carriers {
                     let of = frames[event] ?? segments.first { $0.0.contains(event) }?.1
                     if let of { found.append((version, of)) }
                 }

@@ -43,16 +43,10 @@ enum DamagedBytes: Hashable {
     func hold(_ version: ObjectVersion) -> Bool {
         switch self {
         case .blob(let id): version.record.pieces.contains { $0.blobID == id }
-        case .frame(let sequence): version.isCarried { $0 == sequence }
-        case .segment(let events): version.isCarried { events.contains($0) }
+        case .frame(let sequence): version.carriers.contains(sequence)
+        case .segment(let events): version.carriers.contains(where: events.contains)
         case .version(let sequence): version.sequence == sequence
         }
-    }
-}
-
-extension ObjectVersion {
-    fileprivate func isCarried(_ matches: (SequenceNumber) -> Bool) -> Bool {
-        record.pieces.contains { $0.blobID.isEmpty && $0.length > 0 && matches(carrier(of: $0)) }
     }
 }
 

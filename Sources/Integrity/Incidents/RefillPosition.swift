@@ -76,7 +76,7 @@ struct RefillPosition: Sendable {
     }
 
     func state(of version: ObjectVersion) -> (state: EventAffectedVersion.State, detail: String) {
-        let isInLog = version.record.pieces.contains { $0.blobID.isEmpty && $0.length > 0 }
+        let isInLog = version.record.pieces.contains(where: \.hasPayload)
         let passed = isInLog ? min(framesThrough, blobsThrough) : blobsThrough
         if version.sequence <= passed { return (.repaired, "the other volumes") }
         return isFilling ? (.repairing, "from the other volumes") : (.detected, "volume \(volume)")

@@ -187,9 +187,7 @@ public struct StoreRecreation: Sendable {
         var missing: [Missing] = []
         try catalog.read { reader in
             for version in try reader.versions(carriedByAny: lacks, from: first) {
-                for piece in version.record.pieces where piece.blobID.isEmpty && piece.length > 0 {
-                    let carrier = version.carrier(of: piece)
-                    guard lacks(carrier) else { continue }
+                for carrier in version.carriers where lacks(carrier) {
                     missing.append(
                         Missing(
                             place: .event(carrier), bucket: version.record.bucket, key: version.key,
@@ -201,8 +199,7 @@ public struct StoreRecreation: Sendable {
             if !dropped.isEmpty {
                 try reader.forEachPart { piece in
                     let carrier = SequenceNumber(piece.payloadSequence)
-                    guard piece.blobID.isEmpty, piece.length > 0, dropped.contains(carrier) else { return }
-                    parts.insert(carrier)
+                    if piece.hasPayload, dropped.contains(carrier) { parts.insert(carrier) }
                 }
             }
             for sequence in parts.sorted() {
