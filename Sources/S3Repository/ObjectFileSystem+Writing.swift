@@ -97,12 +97,10 @@ extension ObjectFileSystem {
     /// Puts a scratch file as an object. What waits goes first, unless this is a blob: who has a manifest, or a later
     /// segment of the log, has all that came before.
     private func publish(_ stagedName: String, as name: String) throws(FileSystemError) {
-        guard let staged = state.withLock({ $0.staged[stagedName] }) else {
+        guard let source = state.withLock({ $0.staged[stagedName] }) else {
             throw FileSystemError(operation: "link", path: "\(root)/\(stagedName)", code: ENOENT)
         }
         if !name.hasPrefix("blobs/") { try flushAll() }
-        let source = try RealFileSystem().open(staged, [], permissions: 0)
-        defer { source.close() }
         let size = try source.size()
         let lock = RemoteTree.isRewritten(name) ? nil : try objectLock()
         let uploaded = try asking {
@@ -110,7 +108,7 @@ extension ObjectFileSystem {
                 let bytes = try source.bytes(range.count, at: range.lowerBound)
                 guard bytes.count == range.count else {
                     throw FileSystemError(
-                        operation: "pread", path: staged, code: EIO, detail: "the scratch file was cut off")
+                        operation: "pread", path: source.path, code: EIO, detail: "the scratch file was cut off")
                 }
                 return bytes
             }
@@ -130,9 +128,7 @@ extension ObjectFileSystem {
     }
 
     private func dropStaged(_ name: String) {
-        guard let staged = state.withLock({ $0.staged.removeValue(forKey: name) }) else { return }
-        // A scratch file that stays is nobody's; its name is its own.
-        try? FileManager.default.removeItem(atPath: staged)
+        state.withLock { _ = $0.staged.removeValue(forKey: name) }
     }
 
     public func link(_ path: String, to newPath: String) throws(FileSystemError) {
@@ -179,7 +175,7 @@ extension ObjectFileSystem {
 
     public func remove(_ path: String) throws(FileSystemError) {
         let name = try name(path)
-        if state.withLock({ $0.staged[name] }) != nil { return dropStaged(name) }
+        if state.withLock({ $0.staged.removeValue(forKey: name) }) != nil { return }
         guard let file = try file(name) else {
             throw FileSystemError(operation: "unlink", path: path, code: ENOENT)
         }

@@ -32,8 +32,8 @@ public final class ObjectFileSystem: RetainingFileSystem {
     struct State {
         var tree: RemoteTree?
         var appended: [String: [UInt8]] = [:]
-        /// Scratch files by the name of the file that they are.
-        var staged: [String: String] = [:]
+        /// Scratch files by the name of the file that they are; each has no name of its own any more.
+        var staged: [String: any File] = [:]
         var madeDirectories: Set<String> = []
         var lock: (any File)?
         var isBusy = false
@@ -144,7 +144,10 @@ public final class ObjectFileSystem: RetainingFileSystem {
 
     public func status(of path: String) throws(FileSystemError) -> FileStatus? {
         let name = try name(path)
-        if let staged = state.withLock({ $0.staged[name] }) { return try RealFileSystem().status(of: staged) }
+        if let staged = state.withLock({ $0.staged[name] }) {
+            return FileStatus(
+                kind: .file, size: try staged.size(), permissions: 0o600, linkCount: 1, inode: 1, device: 0)
+        }
         if let contents = try contents(ofFile: name) {
             let digest = SHA256.hash(Array("\(name) \(contents.extents.first?.etag ?? "")".utf8))
             return FileStatus(
@@ -205,8 +208,7 @@ public final class ObjectFileSystem: RetainingFileSystem {
             if options.contains(.createNew) {
                 throw FileSystemError(operation: "open", path: path, code: EEXIST)
             }
-            return StagedFileHandle(
-                path: path, name: name, try RealFileSystem().open(staged, options, permissions: 0), self)
+            return StagedFileHandle(path: path, name: name, staged, self)
         }
         if let contents = try contents(ofFile: name) {
             if options.contains(.createNew) {
@@ -218,11 +220,17 @@ public final class ObjectFileSystem: RetainingFileSystem {
         guard options.contains(.createNew) || options.contains(.createIfMissing) else {
             throw FileSystemError(operation: "open", path: path, code: ENOENT)
         }
-        let staged = "\(scratch)/holdfast-object-\(OperationID.random())"
-        let file = try RealFileSystem().open(
-            staged, options.union(.createNew).subtracting(.createIfMissing), permissions: 0o600)
-        state.withLock { $0.staged[name] = staged }
+        let file = try makeScratchFile()
+        state.withLock { $0.staged[name] = file }
         return StagedFileHandle(path: path, name: name, file, self)
+    }
+
+    /// A file without a name: it is gone with the last who has it open, also when this process is killed.
+    private func makeScratchFile() throws(FileSystemError) -> any File {
+        let path = "\(scratch)/holdfast-object-\(OperationID.random())"
+        let file = try RealFileSystem().open(path, [.write, .createNew], permissions: 0o600)
+        try RealFileSystem().remove(path)
+        return file
     }
 
     // MARK: Reading

@@ -94,5 +94,6 @@ final class StagedFileHandle: File {
     /// The scratch file itself needs to outlive no crash.
     func sync() throws(FileSystemError) { try fileSystem.publishIfNamed(name) }
     func dropCache() throws(FileSystemError) { try file.dropCache() }
-    func close() { file.close() }
+    /// Who opens it again reads the same scratch file.
+    func close() {}
 }
