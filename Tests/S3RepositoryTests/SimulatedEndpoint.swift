@@ -44,11 +44,14 @@ final class SimulatedEndpoint: Sendable {
     }
 
     /// As a process that is started now sees it.
-    func fileSystem() throws -> ObjectFileSystem {
+    func fileSystem(
+        scratch: String = FileManager.default.temporaryDirectory.path
+    ) throws -> ObjectFileSystem {
         let location = try S3Location("s3://bucket?endpoint=http://simulated.invalid")
         var patience = S3Client.Patience()
         patience.attempts = 1
-        return ObjectFileSystem(S3Client(location, patience: patience) { [self] in answer($0) })
+        return ObjectFileSystem(
+            S3Client(location, patience: patience) { [self] in answer($0) }, scratch: scratch)
     }
 
     /// It answers nothing more after so many changes.
