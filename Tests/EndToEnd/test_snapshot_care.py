@@ -167,7 +167,11 @@ def test_a_store_made_of_a_snapshot_under_load_shows_what_the_log_had_there(serv
         while not end.is_set():
             try:
                 for bucket in ("photos", "versioned"):
-                    client.put_object(Bucket=bucket, Key=f"{number}/{count % 7}", Body=os.urandom(count * 7919 % 150_000))
+                    client.put_object(Bucket=bucket, Key=f"{number}/{count % 7}", Body=os.urandom(count * 7919 % 150_000),
+                                      Metadata={"count": str(count)}, Tagging=f"turn={count % 3}")
+                if count % 4 == 0:
+                    client.put_object_tagging(Bucket="photos", Key=f"{number}/{count % 7}",
+                                              Tagging={"TagSet": [{"Key": "late", "Value": str(count)}]})
                 if count % 3 == 0:
                     client.delete_object(Bucket="versioned", Key=f"{number}/{count % 5}")
             except Exception as error:
@@ -189,6 +193,10 @@ def test_a_store_made_of_a_snapshot_under_load_shows_what_the_log_had_there(serv
         made = tmp_path / manifest["name"]
         holdfast("restore", made, "--from", repository, "--snapshot", manifest["name"], "--all", check=0)
         assert dump(made) == dump(server.directory, "--at", manifest["sequence"]), manifest["name"]
+        # What a listing does not show (metadata, tags, locks, settings): the log is the same to the hash, and the catalog is that of the log.
+        head = holdfast("log", made, "--from", manifest["sequence"], "--json", check=0).stdout.splitlines()[0]
+        assert json.loads(head)["chain"] == manifest["chain"]
+        assert holdfast("fsck", made, "--deep").returncode == 0
 
 
 def test_one_in_a_hundred_damaged_on_every_volume_comes_back_and_nothing_else_changes(server, repository):
