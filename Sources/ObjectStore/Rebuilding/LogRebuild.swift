@@ -41,8 +41,24 @@ public struct RebuildReport: Sendable {
         public let name: String
         public let owner: String
         public let isVersioned: Bool
-        public internal(set) var versions = 0
-        public internal(set) var bytes: UInt64 = 0
+        public private(set) var versions = 0
+        public private(set) var bytes: UInt64 = 0
+
+        init(name: String, owner: String, isVersioned: Bool) {
+            self.name = name
+            self.owner = owner
+            self.isVersioned = isVersioned
+        }
+
+        init(_ other: RebuiltBucket, owner: String, isVersioned: Bool) {
+            self.init(name: other.name, owner: owner, isVersioned: isVersioned)
+            (versions, bytes) = (other.versions, other.bytes)
+        }
+
+        mutating func count(_ byteCount: UInt64) {
+            versions += 1
+            bytes += byteCount
+        }
     }
 
     public internal(set) var buckets: [RebuiltBucket] = []
@@ -132,8 +148,9 @@ struct LogRebuild {
         let isCutOff = try volumes.contains { try environment.fileSystem.status(of: beside($0)) != nil }
         let begun = try volumes.filter(hasLog)
         if !begun.isEmpty, !isCutOff { throw StoreError.invalidState(Self.refusal(begun)) }
-        let census = try ReplicaCensus(of: volumes, storeID: storeID, publishesGaps: publishesGaps)
-        let (report, records) = plan(census)
+        let census = try ReplicaCensus(
+            of: volumes, storeID: storeID, publishesGaps: publishesGaps,
+            scratch: settings.stateDirectory)
         if !isDryRun {
             for volume in volumes { try keepIncoming(of: volume) }
             // It tells of the log that is lost, and would not let one that is shorter be opened.
@@ -141,10 +158,10 @@ struct LogRebuild {
                 try Opening.moveCatalog(settings.catalogPath, to: settings.catalogPath + ".lost-log")
             }
             // Each log was complete before the first one got its name.
-            if begun.isEmpty { try write(records, report.buckets, volumes, storeID) }
+            if begun.isEmpty { try write(census, volumes, storeID) }
             for volume in volumes { try giveName(to: volume) }
         }
-        return report
+        return census.report
     }
 
     private func hasLog(_ volume: DirectoryVolume) throws -> Bool {
@@ -178,44 +195,6 @@ struct LogRebuild {
         try fileSystem.removeDirectory(directory)
     }
 
-    // MARK: What there will be
-
-    private func plan(
-        _ census: ReplicaCensus
-    ) -> (RebuildReport, [(time: UInt64, record: EventVersionPublished)]) {
-        var report = RebuildReport()
-        report.blobs = census.blobs
-        report.problems = census.problems
-        report.incomplete = census.incomplete
-        report.gapped = census.gapped
-        report.doubtful = census.doubtful
-        var keys: [String: Set<ObjectKey>] = [:]
-        var versioned = Set<String>()
-        var owners: [String: [String: Int]] = [:]
-        for (key, parts) in census.versions {
-            guard let blob = parts.values.first else { continue }
-            let isOnly = keys[key.bucket, default: []].insert(key.key).inserted
-            let isLocked = blob.metadata.hasRetention || blob.metadata.legalHold
-            if !isOnly || isLocked { versioned.insert(key.bucket) }
-            owners[key.bucket, default: [:]][blob.owner, default: 0] += 1
-        }
-        let records = census.events { !versioned.contains($0) }
-        var buckets: [String: RebuildReport.RebuiltBucket] = [:]
-        for (name, counts) in owners {
-            // Whoever has most in it; of several, the same one each time.
-            let owner = counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? ""
-            buckets[name] = .init(name: name, owner: owner, isVersioned: versioned.contains(name))
-        }
-        for (_, record) in records {
-            buckets[record.bucket]?.versions += 1
-            buckets[record.bucket]?.bytes += record.size
-            if record.pieces.contains(where: { $0.partNumber > 0 }) { report.multipart += 1 }
-            if record.hasEncryption { report.enciphered += 1 }
-        }
-        report.buckets = buckets.values.sorted { $0.name < $1.name }
-        return (report, records)
-    }
-
     /// What an upload that was cut off has left in `incoming/` is removed when a store is opened, unless the catalog knows
     /// it: names of blobs that were finished go from there first.
     private func keepIncoming(of volume: DirectoryVolume) throws {
@@ -227,8 +206,7 @@ struct LogRebuild {
     // MARK: The log
 
     private func write(
-        _ records: [(time: UInt64, record: EventVersionPublished)],
-        _ buckets: [RebuildReport.RebuiltBucket], _ volumes: [DirectoryVolume], _ storeID: StoreID
+        _ census: ReplicaCensus, _ volumes: [DirectoryVolume], _ storeID: StoreID
     ) throws {
         let fileSystem = environment.fileSystem
         var mirrors: [LogMirror] = []
@@ -251,19 +229,23 @@ struct LogRebuild {
         defer { log.close() }
         let epoch = log.nextEpoch
         log.beginEpoch(epoch)
-        time.withLock { $0 = min(now.microseconds, records.first?.time ?? now.microseconds) }
+        time.withLock { $0 = min(now.microseconds, census.earliest ?? now.microseconds) }
         var opened = EventEpochOpened()
         opened.epoch = epoch
         opened.storeID = Data(storeID.bytes)
         opened.software = Release.name + " (rebuilt from replicas)"
         opened.volumes = volumes.map { UInt32($0.index) }
         _ = try log.stage(event(.epochOpened(opened)), payload: [])
-        for bucket in buckets { _ = try log.stage(event(.bucketCreated(created(bucket))), payload: []) }
+        for bucket in census.report.buckets {
+            _ = try log.stage(event(.bucketCreated(created(bucket))), payload: [])
+        }
         try flush(log, volumes.count)
-        for (index, (moment, record)) in records.enumerated() {
+        var count = 0
+        try census.forEachEvent { moment, record in
             time.withLock { $0 = min(now.microseconds, moment) }
             _ = try log.stage(event(.versionPublished(record)), payload: [])
-            if (index + 1) % Self.batchCount == 0 { try flush(log, volumes.count) }
+            count += 1
+            if count % Self.batchCount == 0 { try flush(log, volumes.count) }
         }
         try flush(log, volumes.count)
     }

@@ -1,3 +1,4 @@
+import Catalog
 import Digests
 import Encryption
 import Foundation
@@ -6,70 +7,138 @@ import Volumes
 
 /// What the replicas on a store's volumes say of themselves, put together to versions.
 struct ReplicaCensus {
-    struct Key: Hashable {
-        let bucket: String
-        let key: ObjectKey
-        let version: Data
+    typealias Version = DescriptorTable.Version
+
+    private let table: DescriptorTable
+    private let storeID: StoreID
+    private let publishesGaps: Bool
+    private(set) var report = RebuildReport()
+    /// When the first version was published.
+    private(set) var earliest: UInt64?
+    /// Buckets that keep versions.
+    private var versioned: Set<String> = []
+
+    /// - Parameters:
+    ///   - publishesGaps: takes numbers that lack between a version's parts for ones that its client left out.
+    ///   - scratch: a directory.
+    init(
+        of volumes: [DirectoryVolume], storeID: StoreID, publishesGaps: Bool, scratch: String
+    ) throws {
+        table = try DescriptorTable(in: scratch)
+        self.storeID = storeID
+        self.publishesGaps = publishesGaps
+        try table.fill { add in
+            for byte in UInt8.min...UInt8.max { try look(at: byte, of: volumes, add) }
+        }
+        try judge()
+        for list in [\RebuildReport.incomplete, \.gapped, \.doubtful] {
+            report[keyPath: list].sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
+        }
     }
 
-    /// The newest blob of each part of each version, but for those that are ``incomplete``.
-    private(set) var versions: [Key: [UInt32: EventBlobDescriptor]] = [:]
-    /// A descriptor has its part's number and not how many there were: what lacks between others is all that shows.
-    private(set) var incomplete: [RebuildReport.PartedVersion] = []
-    /// Those in their place, if they are to be published.
-    private(set) var gapped: [RebuildReport.PartedVersion] = []
-    private(set) var doubtful: [RebuildReport.PartedVersion] = []
-    private(set) var blobs = 0
-    private(set) var problems: [RebuildReport.Problem] = []
-
-    /// - Parameter publishesGaps: takes numbers that lack between a version's parts for ones that its client left out.
-    init(of volumes: [DirectoryVolume], storeID: StoreID, publishesGaps: Bool) throws {
-        for byte in UInt8.min...UInt8.max {
-            var seen = Set<BlobID>()
-            var flawed: [BlobID: String] = [:]
-            for volume in volumes {
-                for item in try volume.listBlobs(firstByte: byte) {
-                    guard case .blob(let id) = item, !seen.contains(id) else { continue }
-                    do throws(BlobFlaw) {
-                        let descriptor = try volume.info(of: id, length: nil).descriptor
-                        seen.insert(id)
-                        flawed[id] = nil
-                        take(descriptor, storeID, path: "\(volume.name)/\(volume.path(of: id))")
-                    } catch { flawed[id] = "\(volume.name)/\(volume.path(of: id)): \(error)" }
+    /// Each replica of the blobs whose ids begin with a byte, until one says whose it is.
+    private mutating func look(
+        at byte: UInt8, of volumes: [DirectoryVolume],
+        _ add: (Version, EventBlobDescriptor) throws -> EventBlobDescriptor?
+    ) throws {
+        var seen = Set<BlobID>()
+        var flawed: [BlobID: String] = [:]
+        for volume in volumes {
+            for item in try volume.listBlobs(firstByte: byte) {
+                guard case .blob(let id) = item, !seen.contains(id) else { continue }
+                let descriptor: EventBlobDescriptor
+                do throws(BlobFlaw) {
+                    descriptor = try volume.info(of: id, length: nil).descriptor
+                } catch {
+                    flawed[id] = "\(volume.name)/\(volume.path(of: id)): \(error)"
+                    continue
                 }
-            }
-            for (id, reason) in flawed.sorted(by: { $0.key < $1.key }) {
-                problems.append(.init(path: "blob \(id)", reason: "no replica says whose it is: \(reason)"))
+                seen.insert(id)
+                flawed[id] = nil
+                try take(descriptor, path: "\(volume.name)/\(volume.path(of: id))", add)
             }
         }
-        for (key, parts) in versions {
-            guard let version = Self.parted(key, parts) else { continue }
-            if !version.gaps.isEmpty, !publishesGaps {
-                // Published means complete (DESIGN invariant 2).
-                versions[key] = nil
-                incomplete.append(version)
-                continue
-            }
-            if !version.gaps.isEmpty { gapped.append(version) }
-            if version.isEndInDoubt { doubtful.append(version) }
+        for (id, reason) in flawed.sorted(by: { $0.key < $1.key }) {
+            report.problems.append(
+                .init(path: "blob \(id)", reason: "no replica says whose it is: \(reason)"))
         }
-        for list in [\Self.incomplete, \Self.gapped, \Self.doubtful] {
-            self[keyPath: list].sort { ($0.bucket, $0.key, $0.version) < ($1.bucket, $1.key, $1.version) }
+    }
+
+    private mutating func take(
+        _ descriptor: EventBlobDescriptor, path: String,
+        _ add: (Version, EventBlobDescriptor) throws -> EventBlobDescriptor?
+    ) throws {
+        func leaveOut(_ path: String, _ reason: String) {
+            report.problems.append(.init(path: path, reason: reason))
+        }
+        guard descriptor.storeID == Data(storeID.bytes) else {
+            return leaveOut(path, "it belongs to another store")
+        }
+        guard (try? BucketName(descriptor.bucket)) != nil, let key = try? ObjectKey(descriptor.key),
+            VersionID(bytes: descriptor.versionID) != nil
+        else { return leaveOut(path, "it names no object") }
+        report.blobs += 1
+        let version = Version(bucket: descriptor.bucket, key: key, version: descriptor.versionID)
+        guard let older = try add(version, descriptor) else { return }
+        leaveOut(
+            "blob \(Array(older.blobID).hexadecimal)",
+            "a later upload of part \(older.partNumber) of \(older.bucket)/\(older.key) took its place")
+    }
+
+    /// Decides which versions are published, and counts them.
+    private mutating func judge() throws {
+        var buckets: [String: RebuildReport.RebuiltBucket] = [:]
+        var owners: [String: [String: Int]] = [:]
+        var last: (bucket: String, key: ObjectKey)?
+        try table.publish { version, parts in
+            if let parted = Self.parted(version, parts) {
+                if !parted.gaps.isEmpty, !publishesGaps {
+                    // Published means complete (DESIGN invariant 2).
+                    report.incomplete.append(parted)
+                    return nil
+                }
+                if !parted.gaps.isEmpty { report.gapped.append(parted) }
+                if parted.isEndInDoubt { report.doubtful.append(parted) }
+                report.multipart += 1
+            }
+            let isOnly = last.map { $0 != (version.bucket, version.key) } ?? true
+            last = (version.bucket, version.key)
+            let isLocked = parts[0].metadata.hasRetention || parts[0].metadata.legalHold
+            if !isOnly || isLocked { versioned.insert(version.bucket) }
+            if Self.newest(parts).hasEncryption { report.enciphered += 1 }
+            owners[version.bucket, default: [:]][parts[0].owner, default: 0] += 1
+            buckets[version.bucket, default: .init(name: version.bucket, owner: "", isVersioned: false)]
+                .count(parts.reduce(0) { $0 + Self.contentLength($1) })
+            let time = Self.newest(parts).createdMicroseconds
+            earliest = min(earliest ?? time, time)
+            return time
+        }
+        report.buckets = buckets.values.map { bucket in
+            // Whoever has most in it; of several, the same one each time.
+            let owner = owners[bucket.name]?.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? ""
+            return .init(bucket, owner: owner, isVersioned: versioned.contains(bucket.name))
+        }.sorted { $0.name < $1.name }
+    }
+
+    /// The versions as events, oldest first, each with the time at which its last blob was written.
+    func forEachEvent(_ body: (_ time: UInt64, EventVersionPublished) throws -> Void) throws {
+        try table.forEachPublished { time, version, parts in
+            try body(time, Self.record(version, parts, isNull: !versioned.contains(version.bucket)))
         }
     }
 
     /// - Returns: `nil` for a version that was put whole.
     private static func parted(
-        _ key: Key, _ parts: [UInt32: EventBlobDescriptor]
+        _ version: Version, _ parts: [EventBlobDescriptor]
     ) -> RebuildReport.PartedVersion? {
-        let found = parts.filter { $0.key > 0 }.sorted { $0.key < $1.key }
-        guard !found.isEmpty, let version = VersionID(bytes: key.version) else { return nil }
+        let found = parts.filter { $0.partNumber > 0 }
+        guard !found.isEmpty, let id = VersionID(bytes: version.version) else { return nil }
         return RebuildReport.PartedVersion(
-            bucket: key.bucket, key: key.key.rawValue, version: version.description,
-            parts: found.map { Int($0.key) },
-            blobs: found.compactMap { BlobID(bytes: $0.value.blobID) },
-            bytes: found.reduce(0) { $0 + contentLength($1.value) },
-            etag: found.contains { $0.value.hasEncryption } ? nil : etag(of: found.map(\.value)),
+            bucket: version.bucket, key: version.key.rawValue, version: id.description,
+            parts: found.map { Int($0.partNumber) },
+            blobs: found.compactMap { BlobID(bytes: $0.blobID) },
+            bytes: found.reduce(0) { $0 + contentLength($1) },
+            etag: found.contains { $0.hasEncryption } ? nil : etag(of: found),
             isEndInDoubt: isEndInDoubt(parts))
     }
 
@@ -80,55 +149,24 @@ struct ReplicaCensus {
 
     /// Whether another part may have followed that stood in the log: a part that is smaller than one that others may
     /// follow was the last. (An object that was imported may have smaller ones.)
-    private static func isEndInDoubt(_ parts: [UInt32: EventBlobDescriptor]) -> Bool {
-        guard let last = parts.max(by: { $0.key < $1.key }), last.key > 0 else { return false }
-        let others = parts.filter { $0.key < last.key }.map { contentLength($0.value) }
-        return contentLength(last.value)
+    private static func isEndInDoubt(_ parts: [EventBlobDescriptor]) -> Bool {
+        guard let last = parts.last, last.partNumber > 0 else { return false }
+        let others = parts.dropLast().map(contentLength)
+        return contentLength(last)
             >= min(others.min() ?? Limits.minimumPartByteCount, Limits.minimumPartByteCount)
     }
 
-    private mutating func take(_ descriptor: EventBlobDescriptor, _ storeID: StoreID, path: String) {
-        guard descriptor.storeID == Data(storeID.bytes) else {
-            return problems.append(.init(path: path, reason: "it belongs to another store"))
+    private static func newest(_ parts: [EventBlobDescriptor]) -> EventBlobDescriptor {
+        guard let last = parts.max(by: { $0.createdMicroseconds < $1.createdMicroseconds }) else {
+            preconditionFailure("a version has a blob")
         }
-        guard (try? BucketName(descriptor.bucket)) != nil, let name = try? ObjectKey(descriptor.key),
-            VersionID(bytes: descriptor.versionID) != nil
-        else { return problems.append(.init(path: path, reason: "it names no object")) }
-        blobs += 1
-        let key = Key(bucket: descriptor.bucket, key: name, version: descriptor.versionID)
-        let former = versions[key]?[descriptor.partNumber]
-        guard let former else {
-            versions[key, default: [:]][descriptor.partNumber] = descriptor
-            return
-        }
-        let isNewer = former.createdMicroseconds < descriptor.createdMicroseconds
-        if isNewer { versions[key]?[descriptor.partNumber] = descriptor }
-        let older = isNewer ? former : descriptor
-        problems.append(
-            .init(
-                path: "blob \(Array(older.blobID).hexadecimal)",
-                reason:
-                    "a later upload of part \(older.partNumber) of \(older.bucket)/\(older.key) took its place"
-            ))
-    }
-
-    /// The versions as events, oldest first, each with the time at which its last blob was written.
-    func events(_ isNull: (String) -> Bool) -> [(time: UInt64, record: EventVersionPublished)] {
-        versions.map { key, parts in
-            let pieces = parts.sorted { $0.key < $1.key }.map(\.value)
-            return (
-                pieces.map(\.createdMicroseconds).max() ?? 0, key,
-                Self.record(key, pieces, isNull: isNull(key.bucket))
-            )
-        }.sorted { ($0.0, $0.1.bucket, $0.1.key) < ($1.0, $1.1.bucket, $1.1.key) }.map { ($0.0, $0.2) }
+        return last
     }
 
     private static func record(
-        _ key: Key, _ blobs: [EventBlobDescriptor], isNull: Bool
+        _ key: Version, _ blobs: [EventBlobDescriptor], isNull: Bool
     ) -> EventVersionPublished {
-        guard let last = blobs.max(by: { $0.createdMicroseconds < $1.createdMicroseconds }) else {
-            preconditionFailure("a version has a blob")
-        }
+        let last = newest(blobs)
         var record = EventVersionPublished()
         record.bucket = key.bucket
         record.key = key.key.rawValue
@@ -143,8 +181,7 @@ struct ReplicaCensus {
         let isWhole = blobs.count == 1 && last.partNumber == 0
         record.etag = isWhole ? Array(last.md5).hexadecimal : etag(of: blobs)
         if isWhole { record.checksums = last.checksums }
-        let isDoubtful = isEndInDoubt(
-            Dictionary(blobs.map { ($0.partNumber, $0) }, uniquingKeysWith: { $1 }))
+        let isDoubtful = isEndInDoubt(blobs)
         let isGapped = !RebuildReport.PartedVersion.gaps(between: blobs.map { Int($0.partNumber) }).isEmpty
         record.reason =
             "rebuilt from its replicas"
