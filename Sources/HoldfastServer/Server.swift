@@ -97,6 +97,7 @@ public final class Server: Sendable {
             logger.error("\(operation) failed: \(reason)", metadata: ["request": "\(id)"])
         }
         let metrics = RequestMetrics()
+        let moved = MovedBytes()
         do {
             let tracer = settings.watching.traceEndpoint.map { _ in
                 Tracer(ratio: settings.watching.traceRatio)
@@ -107,7 +108,8 @@ public final class Server: Sendable {
             try UserSetting.create(settings.users, keys, in: store)
             for warning in try OwnerlessBuckets(store, keys).warnings { logger.warning("\(warning)") }
             let scrub = try ScrubService(
-                store, settings.scrubSchedule, .init(pace: LoadPace { metrics.latency }))
+                store, settings.scrubSchedule,
+                .init(pace: LoadPace(requests: { metrics.latency }, moved: { moved.total })))
             let space = SpaceWatch(
                 percent: settings.healing.store.freePercent, isAllowed: settings.healing.store.allows(.space))
             let jobs = StoreJobs.scheduler(store, settings, scrub, logger, space: space, isServing: true)
@@ -126,7 +128,7 @@ public final class Server: Sendable {
                         log: RequestLog(logger, settings.watching.requestLog), tracer: tracer, health: health),
                     workers: workers, connectionLimit: settings.connectionLimit, tls: tls,
                     admission: admission,
-                    patience: settings.admission.patience))
+                    patience: settings.admission.patience, moved: moved))
             let sampler = MetricSampler(store, logger)
             let incidents = IncidentSampler(store, logger)
             let throughput = ThroughputSampler(metrics)

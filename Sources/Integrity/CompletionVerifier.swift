@@ -115,7 +115,8 @@ public final class CompletionVerifier: Sendable {
             inspection.log.reportDamage(flaw.sequence, mirror: volume.index)
         }
         for event in published {
-            for piece in event.newBlobs {
+            // The others were confirmed with the events that they were written for.
+            for piece in event.record.newBlobPieces {
                 guard let id = BlobID(bytes: piece.blobID) else { continue }
                 var began = ContinuousClock.now
                 // A large replica is read in pieces, and rests between them.
@@ -195,18 +196,6 @@ extension LoggedEvent {
         case .versionPublished(let change): !change.deleteMarker
         case .partPublished: true
         default: false
-        }
-    }
-
-    /// Blobs that were written for this event. A completed upload's were confirmed with its parts, a copy's
-    /// with its source.
-    fileprivate var newBlobs: [EventPiece] {
-        switch record.change {
-        case .versionPublished(let change):
-            change.uploadID.isEmpty && change.copiedFrom.isEmpty
-                ? change.pieces.filter { !$0.blobID.isEmpty } : []
-        case .partPublished(let change): change.piece.blobID.isEmpty ? [] : [change.piece]
-        default: []
         }
     }
 

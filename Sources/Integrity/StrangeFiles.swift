@@ -57,7 +57,7 @@ struct StrangeFile: Sendable {
             let events = try log.events(from: next, limit: 4096)
             guard let last = events.last else { break }
             for event in events {
-                for piece in event.pieces {
+                for piece in event.record.pieces {
                     guard let id = BlobID(bytes: piece.blobID), wanted.remove(id) != nil else { continue }
                     published[id] = event.sequence
                 }
@@ -69,16 +69,6 @@ struct StrangeFile: Sendable {
             return StrangeFile(
                 volume: orphan.volume, path: orphan.path, code: .removedOrphan,
                 evidence: "event \(sequence) published blob \(id), and it was reclaimed since", blobID: id)
-        }
-    }
-}
-
-extension LoggedEvent {
-    fileprivate var pieces: [EventPiece] {
-        switch record.change {
-        case .versionPublished(let change): change.pieces
-        case .partPublished(let change): [change.piece]
-        default: []
         }
     }
 }

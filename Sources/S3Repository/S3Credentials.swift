@@ -56,10 +56,7 @@ package struct S3Credentials: Sendable {
         guard let file = try SecretFile(at: path, isGiven: true), file.kind == .file else {
             throw S3LocationError("there is no file of credentials at \(path)")
         }
-        guard file.isPrivate else {
-            throw S3LocationError(
-                "others may read \(path): its mode must be 0600 at most, or 0640 if root owns it")
-        }
+        if let refusal = file.refusal(at: path) { throw S3LocationError("\(refusal)") }
         let document: Document
         do {
             document = try JSONDecoder().decode(

@@ -176,17 +176,6 @@ public struct SnapshotCreation: Sendable {
     }
 }
 
-extension EventRecord {
-    /// Blobs that the change refers to.
-    var blobPieces: [EventPiece] {
-        switch change {
-        case .versionPublished(let change): change.pieces.filter { !$0.blobID.isEmpty }
-        case .partPublished(let change): change.piece.blobID.isEmpty ? [] : [change.piece]
-        default: []
-        }
-    }
-}
-
 extension SnapshotCatalog {
     /// Blobs that some version or part needs, in the order of their ids, some hundreds at a time.
     func forEachPage(_ body: ([BlobRow]) throws -> Void) throws {

@@ -51,7 +51,8 @@ class Authority:
 
 
 def replace(path, data):
-    """As a careful person replaces a file: written beside, renamed."""
+    """As a careful person replaces a file, which may be a key: written beside, renamed."""
     beside = path.with_suffix(".new")
     beside.write_bytes(data)
+    beside.chmod(0o600)
     os.replace(beside, path)

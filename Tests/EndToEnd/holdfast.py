@@ -36,6 +36,13 @@ def wait_until(condition, seconds=60, what="it"):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def keep_secret(path, data):
+    """Writes a file of secrets, which nobody else may open."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
 def s3_client(endpoint, access, secret):
     return boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=access, aws_secret_access_key=secret,
                         region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}))

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError
-from holdfast import BINARY, Server, holdfast, s3_client
+from holdfast import BINARY, Server, holdfast, keep_secret, s3_client
 from signing import Raw, Signer
 
 ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
@@ -319,7 +319,7 @@ def test_users_of_the_settings_file(tmp_path):
     directory = tmp_path / "store"
     directory.mkdir()
     user = {"name": "first", "display-name": "The First", "access-key": "FIRSTKEY", "secret-key": "first-secret"}
-    (directory / "holdfast.json").write_text(json.dumps({"users": [user], "buckets-start": "open"}))
+    keep_secret(directory / "holdfast.json", json.dumps({"users": [user], "buckets-start": "open"}))
     with Server(directory) as server:
         s3 = s3_client(server.endpoint, "FIRSTKEY", "first-secret")
         s3.create_bucket(Bucket="firsts")

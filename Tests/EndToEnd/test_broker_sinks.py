@@ -7,7 +7,7 @@ import time
 import pytest
 from brokers import NATS, QUEUE, Kafka, RabbitMQ
 from certificates import Authority
-from holdfast import Server, wait_until
+from holdfast import Server, keep_secret, wait_until
 
 KINDS = {made.kind: made for made in (Kafka, RabbitMQ, NATS)}
 
@@ -254,8 +254,8 @@ def test_a_broker_is_asked_over_tls_with_a_name_and_a_secret_that_is_told_to_nob
     authority = Authority(tmp_path / "ca")
     for path, data in zip((tmp_path / "chain.pem", tmp_path / "key.pem"), authority.leaf("broker")):
         path.write_bytes(data)
-    (tmp_path / "secret").write_text(SECRET + "\n")
-    (tmp_path / "wrong").write_text("another\n")
+    keep_secret(tmp_path / "secret", SECRET + "\n")
+    keep_secret(tmp_path / "wrong", "another\n")
     if kind == "amqp":
         broker = RabbitMQ(tmp_path / "broker", ("holdfast", SECRET), {
             "cacertfile": authority.ca, "certfile": tmp_path / "chain.pem", "keyfile": tmp_path / "key.pem"})

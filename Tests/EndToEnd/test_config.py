@@ -7,8 +7,8 @@ import stat
 import subprocess
 
 import pytest
-from certificates import Authority
-from holdfast import BINARY, ROOT
+from certificates import Authority, replace
+from holdfast import BINARY, ROOT, keep_secret
 
 SECRET = "marked-secret-0123456789"
 
@@ -33,7 +33,7 @@ def directory(tmp_path):
 
 
 def settings(directory, **members):
-    (directory / "holdfast.json").write_text(json.dumps({name.replace("_", "-"): value for name, value in members.items()}))
+    keep_secret(directory / "holdfast.json", json.dumps({name.replace("_", "-"): value for name, value in members.items()}))
 
 
 def untouched(directory):
@@ -78,7 +78,7 @@ def test_every_problem_is_told_and_not_only_the_first(directory, tmp_path):
 def test_serve_refuses_a_bad_setting_before_it_touches_a_volume(tmp_path, directory, members, flags, problem):
     chain, _ = Authority(tmp_path / "authority").leaf("leaf")
     (tmp_path / "chain.pem").write_bytes(chain)
-    (tmp_path / "other.pem").write_text("no key\n")
+    replace(tmp_path / "other.pem", b"no key\n")
     settings(directory, **{n: v.replace("DIR", str(tmp_path)) if isinstance(v, str) else v for n, v in members.items()})
     ports = [] if any("listen=" in flag for flag in flags) else ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
     done = run("serve", directory, *ports, *flags)
@@ -126,6 +126,26 @@ def test_the_readme_has_every_setting_with_its_variable_and_its_default(director
         assert rows[name][0] == line.get("environment"), name
         if re.fullmatch(r"\d+", line["defaultValue"]):
             assert rows[name][1] == line["defaultValue"], name
+
+
+@pytest.mark.parametrize("name, members", [
+    ("holdfast.json", dict(users=[{"name": "alice", "access-key": "KEYOFALICE", "secret-key": SECRET}])),
+    ("hook.secret", dict(sinks=[{"name": "hook", "webhook": "http://127.0.0.1:1/", "secret-file": "hook.secret"}])),
+    ("key.pem", dict(tls_certificate="chain.pem", tls_key="key.pem")),
+])
+def test_a_file_of_secrets_that_others_may_open_is_refused_with_what_to_do(tmp_path, directory, name, members):
+    for path, data in zip((directory / "chain.pem", directory / "key.pem"), Authority(tmp_path / "authority").leaf("leaf")):
+        replace(path, data)
+    keep_secret(directory / "hook.secret", SECRET)
+    settings(directory, **members)
+    run("config", "check", directory, check=0)
+    path = directory / name
+    path.chmod(0o644)
+    for command in (["config", "check", directory], ["serve", directory, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]):
+        done = run(*command, check=1)
+        said = done.stdout + done.stderr
+        assert re.search(rf"{path} has mode 644: .*; chmod 6[04]0 {path}", said) and said.count("\n") == 1, said
+        assert SECRET not in said and not (directory / "state").exists()
 
 
 def test_files_of_secrets_are_their_owners_alone(server):

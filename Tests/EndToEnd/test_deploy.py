@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 import yaml
-from holdfast import CLIENTS, ROOT, holdfast
+from holdfast import CLIENTS, ROOT, holdfast, keep_secret
 
 DEPLOY = ROOT / "Deploy"
 CHART = DEPLOY / "helm/holdfast"
@@ -81,7 +81,7 @@ def test_what_values_shows_are_values_and_settings_that_are_good(tmp_path, monke
     for variable in shown["extraEnv"]:
         monkeypatch.setenv(variable["name"], "the secret of the suite")
     for name in ("secret", "ca.crt"):
-        (tmp_path / name).write_text("the secret of the suite")
+        keep_secret(tmp_path / name, "the secret of the suite")
     settings = json.dumps({"sinks": shown["sinks"], "repositories": shown["repositories"]})
     (tmp_path / "holdfast.json").write_text(settings.replace(mounts["stream-sink"], str(tmp_path)))
     done = holdfast("config", "check", tmp_path)

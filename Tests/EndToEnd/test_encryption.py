@@ -7,7 +7,7 @@ import os
 
 import pytest
 from botocore.exceptions import ClientError
-from holdfast import Server
+from holdfast import Server, keep_secret
 from signing import Raw
 
 MIB = 1024 * 1024
@@ -370,6 +370,6 @@ def test_fsck_needs_no_key_and_a_key_file_that_is_gone_is_told_of(tmp_path):
         assert status(fails(s3.get_object, "MasterKeyUnavailable", Bucket="photos", Key="k")) == 409
         assert "there is no encryption key" in server.errors.read_text()
         server.stop()
-        keys.write_bytes(kept)
+        keep_secret(keys, kept)
         server.start()
         assert server.client().get_object(Bucket="photos", Key="k")["Body"].read() == body

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from holdfast import BINARY, Server, s3_client
+from holdfast import BINARY, Server, keep_secret, s3_client
 from test_access import code
 
 USER = {"name": "first", "access-key": "FIRSTKEY", "secret-key": "first-secret"}
@@ -11,7 +11,7 @@ USER = {"name": "first", "access-key": "FIRSTKEY", "secret-key": "first-secret"}
 
 def settings(directory, *users):
     directory.mkdir(exist_ok=True)
-    (directory / "holdfast.json").write_text(json.dumps({"users": users}))
+    keep_secret(directory / "holdfast.json", json.dumps({"users": users}))
 
 
 def first(server):
@@ -48,7 +48,7 @@ def test_a_user_of_the_settings_file_does_not_lose_buckets_with_the_keys(tmp_pat
         assert json.loads(server.command("user", "list", "--json", check=0).stdout)["canonicalID"] == owner
         server.stop()
         # The file put back is as good.
-        keys.write_bytes(kept)
+        keep_secret(keys, kept)
         server.start()
         assert code(first(server).head_bucket, Bucket="firsts") is None
         server.stop()

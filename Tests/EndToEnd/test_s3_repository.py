@@ -15,7 +15,7 @@ import urllib.request
 import boto3
 import pytest
 from botocore.config import Config
-from certificates import Authority
+from certificates import Authority, replace
 from holdfast import ACCESS_KEY, BINARY, SECRET_KEY, Server, holdfast, wait_until
 from proxy import Proxy
 
@@ -213,7 +213,7 @@ def test_an_endpoint_that_keeps_failing_is_named(server, place, proxied, tmp_pat
     said = create(server, place.at(credentials=wrong), status=1)
     assert "403 SignatureDoesNotMatch" in said and place.bucket in said and "127.0.0.1" in said
     wrong.chmod(0o644)
-    assert "0600" in create(server, place.at(credentials=wrong), status=1)
+    assert f"{wrong} has mode 644" in create(server, place.at(credentials=wrong), status=1)
     missing = place.at().replace(place.bucket, "no-such-bucket")
     assert "NoSuchBucket" in create(server, missing, status=1)
     for bad in ["s3://", "s3://b?endpoint=ftp://x", "s3://b?secret-key=x", place.at(retain_days="x")]:
@@ -375,7 +375,7 @@ def test_an_endpoint_with_a_certificate_of_ones_own(server, credentials, tmp_pat
     authority = Authority(tmp_path / "authority")
     certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
     for path, data in zip((certificate, key), authority.leaf("server")):
-        path.write_bytes(data)
+        replace(path, data)
     s3 = server.client()
     s3.create_bucket(Bucket="photos")
     bodies = fill(s3)

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from holdfast import ACCESS_KEY, BINARY, CLIENTS, REGION, SECRET_KEY, Server
+from holdfast import ACCESS_KEY, BINARY, CLIENTS, REGION, SECRET_KEY, Server, keep_secret
 
 ALICE = "MARKED-alices-secret-8Jk2"
 BOB = "MARKED-bobs-secret-Qw7z"
@@ -31,8 +31,8 @@ def forms(secret):
 def test_no_secret_is_told(tmp_path, log_format):
     directory = tmp_path / "store"
     directory.mkdir()
-    (tmp_path / "hook.secret").write_text(HOOK)
-    (directory / "holdfast.json").write_text(json.dumps({
+    keep_secret(tmp_path / "hook.secret", HOOK)
+    keep_secret(directory / "holdfast.json", json.dumps({
         "users": [{"name": "alice", "access-key": "ALICESKEY", "secret-key": ALICE}], "sse-c-over-http": "true",
         "sinks": [{"name": "hook", "webhook": "http://127.0.0.1:9/", "secret-file": str(tmp_path / "hook.secret")}]}))
     told = []  # everything that came back or was written

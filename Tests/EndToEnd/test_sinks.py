@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from holdfast import Server, holdfast, wait_until
+from holdfast import Server, holdfast, keep_secret, wait_until
 
 SECRET = "a secret that both sides know"
 
@@ -63,7 +63,7 @@ def told(tmp_path, receiver, **filters):
     """A server with one sink."""
     server = Server(tmp_path / "store")
     server.directory.mkdir()
-    (server.directory / "secret").write_text(SECRET + "\n")
+    keep_secret(server.directory / "secret", SECRET + "\n")
     sink = {"name": "orders", "webhook": receiver.url, "secret-file": "secret", "deadline-seconds": 2, **filters}
     (server.directory / "holdfast.json").write_text(json.dumps({"sinks": [sink]}))
     server.start()

@@ -11,7 +11,7 @@ import urllib.parse
 
 import pytest
 from botocore.exceptions import ClientError
-from certificates import Authority
+from certificates import Authority, replace
 from holdfast import BINARY, Server, wait_until
 from takeover import Kept, Load, ask, follow, receive, spawn
 from test_health import get, slow_put  # noqa: F401
@@ -46,7 +46,7 @@ def test_the_same_with_tls(tmp_path):
     authority = Authority(tmp_path / "authority")
     chain, key = authority.leaf("leaf")
     (tmp_path / "chain.pem").write_bytes(chain)
-    (tmp_path / "key.pem").write_bytes(key)
+    replace(tmp_path / "key.pem", key)
     flags = ["--set", f"tls-certificate={tmp_path}/chain.pem", "--set", f"tls-key={tmp_path}/key.pem"]
     with Server(tmp_path / "store", *flags) as server:
         with Load(server, clients=3, verify=str(authority.ca)) as load:
@@ -148,7 +148,7 @@ def test_a_connection_without_tls_ends_where_the_next_process_has_it(server, kep
     authority = Authority(tmp_path / "authority")
     chain, key = authority.leaf("leaf")
     (tmp_path / "chain.pem").write_bytes(chain)
-    (tmp_path / "key.pem").write_bytes(key)
+    replace(tmp_path / "key.pem", key)
     for connection in kept:
         assert connection.ping()
     follow(server, "--set", f"tls-certificate={tmp_path}/chain.pem", "--set", f"tls-key={tmp_path}/key.pem")

@@ -79,7 +79,7 @@ def errors(server):
 
 def test_the_ready_line_says_https(tmp_path, authority, serve):
     (tmp_path / "a.pem").write_bytes(authority.leaf("a")[0])
-    (tmp_path / "a.key").write_bytes((authority.directory / "a.key").read_bytes())
+    replace(tmp_path / "a.key", (authority.directory / "a.key").read_bytes())
     store = tmp_path / "store"
     # Relative paths are the store directory's.
     process = serve(store, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", HOLDFAST_TLS_CERTIFICATE="../a.pem",
@@ -291,6 +291,25 @@ def test_a_broken_pair_is_refused_and_the_old_one_stays(server, authority, certi
     wait_until(lambda: server.subject() == "mended", what="the mended certificate")
 
 
+def test_a_key_that_others_may_read_is_refused_and_the_old_one_stays(server, authority, serve):
+    certificate, key = authority.leaf("open")
+    replace(server.certificate, certificate)
+    beside = server.key.with_suffix(".open")
+    beside.write_bytes(key)
+    beside.chmod(0o644)
+    os.replace(beside, server.key)
+    server.process.send_signal(signal.SIGHUP)
+    told = rf"setting 'tls-key' \({server.key}\) is refused: {server.key} has mode 644: .*; chmod 6[04]0 {server.key}"
+    wait_until(lambda: re.search(f"TLS: the certificate stays as it was: {told}", errors(server)), what="a line in the log")
+    assert server.subject() == "first" and server.process.poll() is None
+    # The next start would be refused, and so is one that would take over.
+    process = serve(server.directory, "--takeover", "--set", f"tls-certificate={server.certificate}", "--set", f"tls-key={server.key}")
+    assert re.search(told, process.communicate(timeout=60)[1]) and process.returncode == 1
+    assert server.subject() == "first"
+    server.key.chmod(0o600)
+    wait_until(lambda: server.subject() == "open", what="the new certificate")
+
+
 def test_a_server_does_not_start_with_a_broken_pair(tmp_path, authority, serve):
     good = authority.leaf("good")
     other = authority.leaf("other")
@@ -305,7 +324,7 @@ def test_a_server_does_not_start_with_a_broken_pair(tmp_path, authority, serve):
         for name, data in (("tls-certificate", certificate), ("tls-key", key)):
             if data is not None:
                 path = tmp_path / f"{name}-{number}"
-                path.write_bytes(data)
+                replace(path, data)
                 flags += ["--set", f"{name}={path}"]
         process = serve(tmp_path / "store", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *flags)
         output, told = process.communicate(timeout=60)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from botocore.exceptions import ClientError
-from holdfast import Server, wait_until
+from holdfast import Server, keep_secret, wait_until
 
 KINDS = {
     "s3": {"ServerSideEncryption": "AES256"},
@@ -98,7 +98,7 @@ def test_a_store_without_its_master_keys_says_so_when_it_starts(tmp_path, kind):
         assert s3.head_object(Bucket="photos", Key="a")["ContentLength"] == len(body)
         assert s3.get_object(Bucket="photos", Key="plain")["Body"].read() == body
         server.stop()
-        keys_of(server).write_bytes(kept)
+        keep_secret(keys_of(server), kept)
         server.start()
         assert server.client().get_object(Bucket="photos", Key="a")["Body"].read() == body
 

@@ -10,6 +10,9 @@ import Testing
             var now = 100.0
             var waited = 0.0
             var requests = LatencyCounts()
+            /// Bytes of large requests under way that have moved, and that move in a second.
+            var moved: UInt64 = 0
+            var speed = 0.0
             /// In a second.
             var rate: Double
             /// Seconds that requests take a tenth longer for after work.
@@ -23,7 +26,9 @@ import Testing
 
             mutating func pass(_ seconds: Double, isWork: Bool) {
                 let before = Int(now * rate)
+                let movedBefore = UInt64(now * speed)
                 now += seconds
+                moved += UInt64(now * speed) - movedBefore
                 if isWork { lastWork = now }
                 let each = isWork || now - lastWork < echo ? busy : calm
                 for _ in before..<Int(now * rate) { requests.add(nanoseconds: each) }
@@ -38,6 +43,7 @@ import Testing
         func pace() -> LoadPace {
             LoadPace(
                 requests: { [self] in state.withLock { $0.requests } },
+                moved: { [self] in state.withLock { $0.moved } },
                 uptime: { [self] in state.withLock { $0.now } },
                 sleep: { [self] seconds in
                     let other = state.withLock {
@@ -172,6 +178,57 @@ import Testing
             _ = world.run(pace, seconds: 10)
         }
         #expect(pace.share < 0.05)
+    }
+
+    /// No request ends while it lasts: a download or an upload of gigabytes is somebody all the same, from the first moment on.
+    @Test func aLargeRequestUnderWayIsSomebody() {
+        let world = World(rate: 0)
+        let pace = world.pace()
+        #expect(world.run(pace, seconds: 60) == 1)
+        #expect(pace.share > 0.7, "what nobody was there for")
+        world.state.withLock { $0.speed = 50e6 }
+        for _ in 0..<3 {
+            let part = world.run(pace, seconds: 20)
+            #expect(part > 0.2 && part < 0.35, "\(part)")
+        }
+        world.state.withLock { $0.speed = 0 }
+        // A second for it to be missed.
+        #expect(world.run(pace, seconds: 60) > 0.95)
+    }
+
+    /// Its client holds it open for hours and takes nothing of it, or a little.
+    @Test(arguments: [0, 10e3]) func aRequestThatHardlyMovesKeepsNobodyWaiting(speed: Double) {
+        let world = World(rate: 0)
+        world.state.withLock { $0.moved = 1 << 40 }
+        let pace = world.pace()
+        world.state.withLock { $0.speed = speed }
+        #expect(world.run(pace, seconds: 300) > 0.95)
+    }
+
+    /// What requests felt neither bounds the work beside a large one nor is forgotten over it.
+    @Test func aLargeRequestTeachesNothing() {
+        let world = World(rate: 4000, busy: 5_000_000, calm: 2_000_000)
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 120)
+        world.state.withLock {
+            $0.rate = 0
+            $0.speed = 50e6
+        }
+        let part = world.run(pace, seconds: 120)
+        #expect(part > 0.2 && part < 0.35, "\(part)")
+        #expect(pace.share < 0.05)
+        world.state.withLock { $0.rate = 4000 }
+        #expect(world.run(pace, seconds: 60) < 0.05)
+    }
+
+    /// Bytes of requests that are answered are theirs: what these feel is what counts.
+    @Test func besideRequestsThatFeelNothingALargeOneChangesNothing() {
+        let world = World(rate: 4000)
+        world.state.withLock { $0.speed = 50e6 }
+        let pace = world.pace()
+        _ = world.run(pace, seconds: 200)
+        #expect(world.run(pace, seconds: 60) > 0.5)
+        #expect(pace.share > 0.7)
     }
 
     @Test func whoIsStoppedDoesNotWait() {

@@ -46,7 +46,8 @@ import Testing
     {
         try write("keys.json", mode: mode)
         let error = try #require(throws: S3LocationError.self) { try find("keys.json") }
-        #expect("\(error)".contains("\(directory)/keys.json: its mode must be 0600 at most, or 0640"))
+        #expect("\(error)".contains("\(directory)/keys.json has mode \(String(mode, radix: 8)): others"))
+        #expect("\(error)".contains("; chmod 6"))
     }
 
     @Test func aDirectoryIsNoFileOfCredentials() throws {

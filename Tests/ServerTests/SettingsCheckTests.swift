@@ -83,6 +83,46 @@ import Testing
         #expect(!SettingsCheck(directory: short + "d", environment: [:], flags: []).isGood)
     }
 
+    private func write(_ name: String, _ text: String, mode: Int) throws {
+        let path = directory + "/" + name
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    }
+
+    @Test func aFileOfSecretsThatOthersMayReadIsRefusedWithTheModeItMayHave() throws {
+        try FileManager.default.createDirectory(
+            atPath: directory + "/state", withIntermediateDirectories: false)
+        let settings = #"""
+            {"tls-certificate": "chain.pem", "tls-key": "key.pem",
+             "users": [{"name": "alice", "access-key": "ALICESKEY", "secret-key": "alices-secret"}],
+             "sinks": [{"name": "hook", "webhook": "http://127.0.0.1:1/", "secret-file": "hook.secret"}]}
+            """#
+        let secrets = [
+            ("holdfast.json", settings, "users"), ("key.pem", "no key", "tls-key"),
+            ("hook.secret", "hush", "sinks"),
+            ("state/keys.json", #"{"format": 3, "users": [], "keys": []}"#, "keys"),
+            ("state/master-keys.json", #"{"format": 1, "keys": []}"#, "master-keys"),
+        ]
+        try write("chain.pem", "no chain", mode: 0o644)
+        func problems(openName: String?) throws -> [SettingsCheck.Problem] {
+            for (name, text, _) in secrets { try write(name, text, mode: name == openName ? 0o644 : 0o600) }
+            return SettingsCheck(directory: directory, environment: [:], flags: []).problems
+        }
+        // What is in the files of the certificate is looked at once they may be read.
+        let others = ["tls-certificate"]
+        #expect(try problems(openName: nil).map(\.setting) == others)
+        for (name, _, setting) in secrets {
+            let found = try problems(openName: name)
+            #expect(
+                found.map(\.setting).sorted() == (name == "key.pem" ? [setting] : others + [setting]).sorted()
+            )
+            let told = try #require(found.first { $0.setting == setting })
+            #expect(told.severity == .error)
+            #expect(told.problem.contains("\(directory)/\(name) has mode 644"), "\(told)")
+            #expect(told.problem.contains("; chmod 6"), "\(told)")
+        }
+    }
+
     /// What Kubernetes and others put beside a service is none of ours, unless it looks like a slip.
     @Test func variablesOfOthersAreLeftAlone() throws {
         let others = [

@@ -14,6 +14,11 @@ import Testing
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         for name in ["ca.pem", "chain.pem", "key.pem"] { try write(name, "PEM") }
         try write("secret", " hush hush \n")
+        for name in ["key.pem", "secret"] { try setMode(0o600, name) }
+        for name in ["open.pem", "open"] {
+            try write(name, "hush hush")
+            try setMode(0o644, name)
+        }
     }
 
     deinit {
@@ -24,6 +29,10 @@ import Testing
 
     private func write(_ name: String, _ text: String) throws {
         try text.write(toFile: directory + "/" + name, atomically: true, encoding: .utf8)
+    }
+
+    private func setMode(_ mode: Int, _ name: String) throws {
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: directory + "/" + name)
     }
 
     private func read(_ json: String, traits: Set<String> = all) throws -> SinkDestination {
@@ -90,6 +99,23 @@ import Testing
         #expect(
             try read(#""nats":"h","subject":"a.b","secret-environment":"TOKEN""#)
                 == .nats(nats, subject: "a.b"), "a token has no user")
+    }
+
+    @Test(arguments: [
+        (#""webhook":"https://h/x","secret-file":"open""#, "secret-file", "open"),
+        (#""nats":"h","subject":"a","secret-file":"open""#, "secret-file", "open"),
+        (
+            #""nats":"h","subject":"a","tls":true,"certificate-file":"chain.pem","key-file":"open.pem""#,
+            "key-file", "open.pem"
+        ),
+    ])
+    func aFileOfSecretsThatOthersMayReadIsRefused(_ json: String, _ member: String, _ name: String) {
+        let text = refusal(json)
+        #expect(text?.contains("has a \(member) of sink 's' that is refused: ") == true, "\(text ?? "taken")")
+        #expect(
+            text?.contains("\(directory)/\(name) has mode 644") == true && text?.contains("; chmod 6") == true
+        )
+        #expect(text?.contains("hush hush") == false)
     }
 
     @Test(arguments: [

@@ -56,6 +56,23 @@ import Volumes
         #expect(try SecretFile(at: directory + "/nothing", isGiven: true) == nil)
     }
 
+    @Test func aFileThatOthersMayReadIsNotReadAndItsModeIsAskedFor() throws {
+        let path = directory + "/key"
+        try Data("secret".utf8).write(to: URL(fileURLWithPath: path))
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        #expect(try SecretFile.contents(of: path, limit: 6) == Array("secret".utf8))
+        #expect(try SecretFile.contents(of: path, limit: 2) == Array("sec".utf8), "one more than the limit")
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
+        let error = try #require(throws: OpenSecretError.self) {
+            try SecretFile.contents(of: path, limit: 6)
+        }
+        // As its owner it has whoever runs this, who may be root.
+        let asked = getuid() == 0 ? "640" : "600"
+        #expect(error.path == path && error.mode == "644" && error.widestMode == asked)
+        #expect("\(error)".contains("\(path) has mode 644") && "\(error)".contains("chmod \(asked) \(path)"))
+        #expect(throws: (any Error).self) { try SecretFile.contents(of: path + "-none", limit: 6) }
+    }
+
     @Test func theModeThatIsAskedForIsTheWidest() {
         func widest(_ kind: FileStatus.Kind, isRoots: Bool) -> String {
             SecretFile(kind: kind, permissions: 0o777, isRoots: isRoots).widestMode

@@ -152,14 +152,8 @@ public struct Doctor: Sendable {
             do {
                 guard let secret = try SecretFile(at: path, isGiven: isGiven) else { continue }
                 lookedAt += 1
-                guard !secret.isPrivate else { continue }
-                found.append(
-                    Diagnosis(
-                        .fail, "permissions",
-                        "\(path) has mode \(String(secret.permissions, radix: 8)): others than are meant to may open it",
-                        advice:
-                            "chmod \(secret.widestMode) \(path), and make the secrets in it anew if somebody may have read them"
-                    ))
+                guard let open = secret.refusal(at: path) else { continue }
+                found.append(Diagnosis(.fail, "permissions", open.finding, advice: open.advice))
             } catch {
                 found.append(
                     Diagnosis(.fail, "permissions", "\(error)", advice: "run this as the server's user"))

@@ -143,7 +143,9 @@ final class HTTPConnection: ChannelInboundHandler {
     private func receive(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) {
         watch.received += buffer.readableBytes
         switch state {
-        case .busy(let body, _, _): body.push(buffer)
+        case .busy(let body, _, _):
+            listener.moved.add(buffer.readableBytes)
+            body.push(buffer)
         case .discarding(let count):
             guard count + buffer.readableBytes <= Self.discardLimit else { return close(context) }
             state = .discarding(byteCount: count + buffer.readableBytes)

@@ -38,6 +38,7 @@ final class ListenerContext: Sendable {
     let admission: AdmissionControl?
     let patience: ClientPatience.Limits
     let counts = ConnectionCounts()
+    let moved: MovedBytes
     let requests = Atomic<Int>(0)
     let isStopping = Atomic<Bool>(false)
     /// See ``Drain/silence``; in nanoseconds, set before it is stopping.
@@ -49,7 +50,8 @@ final class ListenerContext: Sendable {
 
     init(
         responder: any HTTPResponder, workers: WorkerPool, connectionLimit: Int, tls: TLSCertificates? = nil,
-        admission: AdmissionControl? = nil, patience: ClientPatience.Limits
+        admission: AdmissionControl? = nil, patience: ClientPatience.Limits,
+        moved: MovedBytes = MovedBytes()
     ) {
         self.responder = responder
         self.workers = workers
@@ -57,6 +59,7 @@ final class ListenerContext: Sendable {
         self.tls = tls
         self.admission = admission
         self.patience = patience
+        self.moved = moved
     }
 
     /// - Parameter permit: given back when all is done; `nil` where nobody has to be let in.
@@ -147,6 +150,7 @@ final class ListenerContext: Sendable {
                 try await fill(&spare, from: reader)
                 try await writer.send(spare)
                 exchange.bytesSent += UInt64(spare.readableBytes)
+                moved.add(spare.readableBytes)
                 swap(&spare, &piece)
             }
             buffers.give(spare)

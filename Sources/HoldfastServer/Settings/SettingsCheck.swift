@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import ObjectStore
+import Volumes
 
 /// Looks at settings as a start would, down to the files that they name, and touches nothing: all that would keep a server
 /// from starting is told at once, and what only looks like a mistake as a warning.
@@ -39,6 +40,7 @@ public struct SettingsCheck: Sendable {
         checkAddresses()
         checkSockets()
         checkFiles(environment)
+        checkModes()
         for user in settings.users {
             noting(UserSetting.name, file) { try user.check() }
         }
@@ -118,6 +120,24 @@ public struct SettingsCheck: Sendable {
                 reason:
                     "names \(settings.masterKeysPath), which is not there: a store that has enciphered objects cannot read them; a new one makes it with the first key"
             ), .warning)
+    }
+
+    /// Whether others may open the files of secrets that say nothing of it when they are read.
+    private mutating func checkModes() {
+        var files = [
+            (setting: "keys", path: settings.store.stateDirectory + "/keys.json", isGiven: false),
+            (setting: SettingName.masterKeys.rawValue, path: settings.masterKeysPath, isGiven: true),
+        ]
+        // Without users it has no secrets.
+        if !settings.users.isEmpty { files.append((setting: UserSetting.name, path: file, isGiven: true)) }
+        for (setting, path, isGiven) in files {
+            noting(setting, path) {
+                guard let refusal = try SecretFile(at: path, isGiven: isGiven)?.refusal(at: path) else {
+                    return
+                }
+                throw SettingError(setting: setting, source: path, reason: "is refused: \(refusal)")
+            }
+        }
     }
 
     /// A variable that is none of ours may be anybody's (Kubernetes sets `HOLDFAST_PORT` and the like beside a service of

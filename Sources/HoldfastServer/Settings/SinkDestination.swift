@@ -136,7 +136,7 @@ package enum SinkDestination: Sendable, Equatable {
         settings.usesTLS = try sink.flag("tls")
         settings.authorities = try sink.file("authorities-file")
         settings.certificate = try sink.file("certificate-file")
-        settings.key = try sink.file("key-file")
+        settings.key = try sink.secretFile("key-file")
         guard (settings.certificate == nil) == (settings.key == nil) else {
             throw sink.bad("has one of certificate-file and key-file, which go together")
         }

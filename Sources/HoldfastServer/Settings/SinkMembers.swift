@@ -1,7 +1,11 @@
 import Foundation
+import Volumes
 
 /// The members of one sink in the settings file, read by what they must be.
 package struct SinkMembers {
+    /// Bytes: more than a secret ever has.
+    private static let secretLimit = 64 * 1024
+
     private let values: [String: Any]
     package let name: String
     /// The settings file.
@@ -78,6 +82,21 @@ package struct SinkMembers {
         return path
     }
 
+    /// A file of secrets, which others may not open.
+    func secretFile(_ member: String) throws -> String? {
+        guard let path = try file(member) else { return nil }
+        do {
+            if let refusal = try SecretFile(at: path, isGiven: true)?.refusal(at: path) { throw refusal }
+        } catch { throw refused(member, error) }
+        return path
+    }
+
+    private func refused(_ member: String, _ error: any Error) -> SettingError {
+        SettingError(
+            setting: SinkSetting.name, source: file,
+            reason: "has a \(member) of sink '\(name)' that is refused: \(error)")
+    }
+
     private func path(_ name: String) -> String {
         URL(fileURLWithPath: name, relativeTo: URL(fileURLWithPath: file)).standardizedFileURL.path
     }
@@ -94,9 +113,16 @@ package struct SinkMembers {
         }
         guard variable == nil else { throw bad("has both a secret-file and a secret-environment") }
         let path = path(file)
-        let text: String
-        do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+        let bytes: [UInt8]
+        do {
+            bytes = try SecretFile.contents(of: path, limit: Self.secretLimit)
+        } catch let error as OpenSecretError {
+            throw refused("secret-file", error)
+        } catch {
             throw bad("names a secret-file \(path) that cannot be read")
+        }
+        guard bytes.count <= Self.secretLimit, let text = String(validating: bytes, as: UTF8.self) else {
+            throw bad("names a secret-file \(path) that is no text of \(Self.secretLimit) bytes at most")
         }
         let secret = text.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !secret.isEmpty else { throw bad("names a secret-file \(path) that is empty") }

@@ -4,12 +4,14 @@ import Model
 import NIOCore
 import NIOSSL
 import Synchronization
+import Volumes
 
 /// The certificate and the key of a listener, as their files have them.
 ///
 /// Both files are looked at again and again, and whenever what they hold has changed the new pair serves the
 /// connections that begin from then on; those that are open keep what they began with. A pair that cannot be used,
-/// such as a new certificate whose key has not been written yet, is told of once, and the old one stays.
+/// such as a new certificate whose key has not been written yet, is told of once, and the old one stays. So is a key that
+/// others may read.
 final class TLSCertificates: Sendable {
     private struct Files: Equatable {
         let certificate: [UInt8]
@@ -69,7 +71,7 @@ final class TLSCertificates: Sendable {
         }
     }
 
-    /// A file that cannot be read, by the setting that names it.
+    /// A file that cannot be read, or is not to be, by the setting that names it.
     struct Unreadable: Error, CustomStringConvertible {
         let setting: SettingError
         var description: String { setting.description }
@@ -77,22 +79,28 @@ final class TLSCertificates: Sendable {
 
     private static func read(_ certificate: String, _ key: String) throws -> Files {
         Files(
-            certificate: try read(certificate, setting: .tlsCertificate),
-            key: try read(key, setting: .tlsKey))
+            certificate: try read(certificate, setting: .tlsCertificate) { path in
+                let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+                // Closed with the handle.
+                return [UInt8](try file.read(upToCount: byteLimit + 1) ?? Data())
+            },
+            key: try read(key, setting: .tlsKey) { try SecretFile.contents(of: $0, limit: byteLimit) })
     }
 
-    private static func read(_ path: String, setting: SettingName) throws -> [UInt8] {
+    private static func read(
+        _ path: String, setting: SettingName, _ bytes: (String) throws -> [UInt8]
+    ) throws -> [UInt8] {
         func fail(_ reason: String) -> Unreadable {
             Unreadable(setting: SettingError(setting: setting.rawValue, source: path, reason: reason))
         }
         do {
-            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            // Closed with the handle.
-            let bytes = [UInt8](try file.read(upToCount: byteLimit + 1) ?? Data())
+            let bytes = try bytes(path)
             guard bytes.count <= byteLimit else { throw fail("is larger than \(byteLimit) bytes") }
             return bytes
         } catch let error as Unreadable {
             throw error
+        } catch let error as OpenSecretError {
+            throw fail("is refused: \(error)")
         } catch {
             throw fail("cannot be read: \((error as NSError).localizedDescription)")
         }

@@ -24,8 +24,11 @@ public struct LoadGovernor: Sendable, Equatable {
     /// Standard deviations that chance does not explain: once in fifty times it does.
     static let significance = 2.0
 
+    /// The part before anything was compared, and while there is somebody who gives nothing to compare.
+    static let firstShare = 0.25
+
     /// Of the time, the part in which there may be work.
-    public private(set) var share = 0.25
+    public private(set) var share = Self.firstShare
     private var working = LatencyCounts()
     private var resting = LatencyCounts()
     /// When the first of them was answered, about.
@@ -70,5 +73,9 @@ public struct LoadGovernor: Sendable, Equatable {
     private mutating func grow() { share = min(Self.shares.upperBound, share * 1.1) }
 
     /// How long to rest after having worked for so long.
-    public func rest(afterWorking seconds: Double) -> Double { seconds * (1 / share - 1) }
+    public func rest(afterWorking seconds: Double) -> Double {
+        Self.rest(afterWorking: seconds, share: share)
+    }
+
+    static func rest(afterWorking seconds: Double, share: Double) -> Double { seconds * (1 / share - 1) }
 }

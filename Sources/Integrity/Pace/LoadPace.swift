@@ -7,6 +7,9 @@ import Synchronization
 ///
 /// After some seconds of work and rests in which requests came, nothing is done for half a second, to see how long requests take
 /// then; ``LoadGovernor`` compares the two, and says what part of the time is left for work.
+///
+/// A request counts when it is answered. While large ones are under way and none is answered, nothing can be compared: there is
+/// work a quarter of the time for as long as their bytes move. A client that takes nothing of its answer is nobody.
 public final class LoadPace: Sendable {
     /// A time of work, in seconds: many requests are answered in it, and none waits for long.
     static let stretch = 0.025
@@ -15,8 +18,11 @@ public final class LoadPace: Sendable {
     static let calmSeconds = 0.5
     /// Requests that began while something was done end within this, mostly: they say nothing of the calm.
     static let settlingSeconds = 0.05
-    /// No request for so many seconds: nobody is there.
+    /// No request was answered for so many seconds, and few bytes moved: nobody is there.
     static let absence = 1.0
+    /// Bytes that have to move for somebody to be there, which is a piece of an answer: whoever takes hours for what others
+    /// take minutes for counts for as little of the time.
+    static let movedBytes: UInt64 = 256 * 1024
     /// Nobody worked for so many seconds: what was answered in them tells of neither.
     private static let silence = 1.0
     /// Seconds it rests at once, at most: at the smallest share, what a stretch asks for.
@@ -47,6 +53,9 @@ public final class LoadPace: Sendable {
         var heard: Double
         /// When a request was answered last.
         var answered = -Double.infinity
+        /// When bytes were last seen to have moved, and how many had.
+        var moved = -Double.infinity
+        var movedCount: UInt64
         var grown = -Double.infinity
         /// What was answered in the last calm, and when that was over: counted when no piece of work that lasted into it has
         /// ended for a while.
@@ -56,24 +65,28 @@ public final class LoadPace: Sendable {
     }
 
     private let newRequests: LatencyReader
+    private let movedCount: @Sendable () -> UInt64
     private let uptime: @Sendable () -> Double
     private let sleep: @Sendable (Double) -> Void
     private let state: Mutex<State>
 
     /// - Parameters:
     ///   - requests: all requests answered so far: a count that only grows.
+    ///   - moved: bytes that clients sent and took so far, of requests under way too: a count that only grows.
     ///   - uptime: seconds, by a clock that nobody sets.
     ///   - sleep: for so many seconds.
     public init(
         requests: @escaping @Sendable () -> LatencyCounts,
+        moved: @escaping @Sendable () -> UInt64 = { 0 },
         uptime: @escaping @Sendable () -> Double = { ProcessInfo.processInfo.systemUptime },
         sleep: @escaping @Sendable (Double) -> Void = { Thread.sleep(forTimeInterval: $0) }
     ) {
         newRequests = LatencyReader(requests)
+        movedCount = moved
         self.uptime = uptime
         self.sleep = sleep
         let now = uptime()
-        state = Mutex(State(workingSince: now, busySince: now, heard: now))
+        state = Mutex(State(workingSince: now, busySince: now, heard: now, movedCount: moved()))
     }
 
     /// Of the time, the part in which there may be work, as requests allow.
@@ -136,7 +149,8 @@ public final class LoadPace: Sendable {
             case .working: preconditionFailure("work has no end of its own")
             case .resting:
                 observe(&state, at: now)
-                if state.governor.needsCalm, now - state.busySince >= Self.busySeconds {
+                let areAnswered = now - state.answered <= Self.absence
+                if state.governor.needsCalm, areAnswered, now - state.busySince >= Self.busySeconds {
                     if let calm = state.calm {
                         state.governor.observe(calm.counts, whileWorking: false, at: now)
                     }
@@ -161,14 +175,26 @@ public final class LoadPace: Sendable {
     }
 
     private func rest(_ state: inout State, after seconds: Double, at now: Double) -> Double {
-        guard now - state.answered <= Self.absence else {
-            if now - state.grown >= Self.growthSeconds {
-                state.governor.nobodyAsks()
-                state.grown = now
-            }
-            return 0
+        if now - state.answered <= Self.absence {
+            return min(Self.longestRest, state.governor.rest(afterWorking: seconds) - state.idle)
         }
-        return min(Self.longestRest, state.governor.rest(afterWorking: seconds) - state.idle)
+        if now - state.moved <= Self.absence {
+            // What others felt says nothing of these, nor does what the share grew to while nobody was there.
+            let rest = LoadGovernor.rest(afterWorking: seconds, share: LoadGovernor.firstShare)
+            return min(Self.longestRest, rest - state.idle)
+        }
+        if now - state.grown >= Self.growthSeconds {
+            state.governor.nobodyAsks()
+            state.grown = now
+        }
+        return 0
+    }
+
+    private func noteMoved(_ state: inout State, at now: Double) {
+        let count = movedCount()
+        // Looked at under the lock: of two who ask at once the later one has the greater count.
+        guard count - state.movedCount >= Self.movedBytes else { return }
+        (state.moved, state.movedCount) = (now, count)
     }
 
     private func begin(_ state: inout State, at now: Double) {
@@ -177,6 +203,7 @@ public final class LoadPace: Sendable {
 
     /// What was answered in a rest felt what was done before it.
     private func observe(_ state: inout State, at now: Double) {
+        noteMoved(&state, at: now)
         let answered = newRequests.take()
         guard answered.count > 0 else { return }
         state.answered = now

@@ -25,16 +25,11 @@ struct MissedBlobs {
         try awaitCatalog(last)
         var wanted: [BlobID] = []
         for event in events {
-            switch event.record.change {
-            case .versionPublished(let change):
-                wanted += change.pieces.compactMap { BlobID(bytes: $0.blobID) }
-            case .partPublished(let change): wanted += [BlobID(bytes: change.piece.blobID)].compactMap(\.self)
-            case .reclaimed(let change):
-                for id in change.blobIds.compactMap({ BlobID(bytes: $0) })
-                where try catalog.read({ try $0.blob(id) }) == nil {
-                    try volume.removeBlob(id)
-                }
-            default: break
+            wanted += event.record.blobPieces.compactMap { BlobID(bytes: $0.blobID) }
+            guard case .reclaimed(let change) = event.record.change else { continue }
+            for id in change.blobIds.compactMap({ BlobID(bytes: $0) })
+            where try catalog.read({ try $0.blob(id) }) == nil {
+                try volume.removeBlob(id)
             }
         }
         try bring(wanted)

@@ -178,13 +178,6 @@ extension RefillProgress {
 }
 
 extension LoggedEvent {
-    /// Bytes of the blobs that it brings: those of a copy, or of an upload's parts, came before.
-    fileprivate var broughtByteCount: UInt64 {
-        switch record.change {
-        case .versionPublished(let change) where change.copiedFrom.isEmpty && change.uploadID.isEmpty:
-            change.pieces.filter { !$0.blobID.isEmpty }.reduce(0) { $0 + $1.length }
-        case .partPublished(let change) where !change.piece.blobID.isEmpty: change.piece.length
-        default: 0
-        }
-    }
+    /// Bytes of the blobs that it brings: the others came before.
+    fileprivate var broughtByteCount: UInt64 { record.newBlobPieces.reduce(0) { $0 + $1.length } }
 }
