@@ -78,8 +78,11 @@ package struct StoreInspection: Sendable {
     package var volumePaths: [String] { engine.settings.volumePaths }
 
     /// Applies the log's events, through one, to a catalog.
-    package func replay(to catalog: Catalog, through last: SequenceNumber) throws {
-        _ = try CatalogReplay.run(log: log, catalog: catalog, through: last)
+    /// - Parameter walLimit: what its write-ahead log may have grown to between some thousand events and the next, in bytes.
+    package func replay(
+        to catalog: Catalog, through last: SequenceNumber, walLimit: UInt64 = Catalog.replayedWalLimit
+    ) throws {
+        _ = try CatalogReplay.run(log: log, catalog: catalog, through: last, walLimit: walLimit)
     }
 
     /// Makes rows of the catalog what they are in another one, which is brought up to the log first. Nothing is
