@@ -154,6 +154,10 @@ public final class DamageRepair: Sendable {
         guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
             return false
         }
+        // A restore is writing it anew. Who reads it hears so before its replicas are read to their ends; for who reports a
+        // replica, what the restore leaves damaged is met again.
+        guard isAwaited || !inspection.isBeingImported(id) else { return false }
+        try inspection.refuseIfImported(id)
         var failure: (any Error)?
         for volume in inspection.volumes {
             do { try await mend(row, on: volume, isAwaited: isAwaited) } catch let error as CancellationError

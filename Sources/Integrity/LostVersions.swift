@@ -18,9 +18,10 @@ struct LostVersions: Sendable {
 
     /// States the loss of every version that a blob is part of, if the blob is lost.
     func declare(_ row: BlobRow, _ code: FindingCode) async throws {
-        guard inspection.volumes.count == Limits.volumeCount, !(try await inspection.canRead(row)) else {
-            return
-        }
+        // What a restore is bringing is looked at when it has come, or has not.
+        guard inspection.volumes.count == Limits.volumeCount, !inspection.isBeingImported(row.id),
+            !(try await inspection.canRead(row))
+        else { return }
         let versions = try inspection.catalog.read { try $0.versions(using: row) }
         try await declare(versions, code, "no replica of blob \(row.id) has every block good")
     }

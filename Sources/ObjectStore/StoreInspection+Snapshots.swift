@@ -1,6 +1,5 @@
 import Catalog
 import Model
-import Synchronization
 import Volumes
 
 /// What snapshots and restores ask of an open store.
@@ -76,30 +75,14 @@ private enum Place {
 }
 
 extension StoreInspection {
-    /// Writes the damaged replicas of a blob anew from a source that is none of the store's volumes, whose replica is
-    /// proved by the blob's SHA-256 first. What was there goes to quarantine.
+    /// Writes the damaged replicas of a blob anew from a source that is none of the store's volumes. What was there goes to
+    /// quarantine.
     /// - Returns: the volumes that were given a replica.
-    /// - Throws: ``BlobFlaw`` if the source's is not good.
-    package func importReplicas(of row: BlobRow, from source: any Volume, reason: String) async throws
-        -> [Int]
-    {
-        if let flaw = source.verify(row.id, length: row.length, sha256: row.sha256, deep: true).first {
-            throw flaw
-        }
-        return try await engine.repairs.run { [engine] in
-            guard let present = try engine.ledger.catalog.read({ try $0.blob(row.id) }), !present.isReclaiming
-            else { return [] }
-            engine.blobsBeingWritten.withLock { _ = $0.insert(row.id) }
-            defer { engine.blobsBeingWritten.withLock { _ = $0.remove(row.id) } }
-            var mended: [Int] = []
-            for target in engine.volumes.inService.map(\.volume) {
-                let flaws = target.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
-                guard !flaws.isEmpty else { continue }
-                try BlobCopier(sources: [source]).copy(
-                    row.id, to: target, replacing: flaws == [.missing] ? nil : reason)
-                mended.append(target.index)
-            }
-            return mended
-        }
+    /// - Throws: ``BlobFlaw`` if the source's is not good; ``StoreError/busy(_:)`` if another does it already; else what the
+    ///   volumes throw.
+    package func importReplicas(
+        of row: BlobRow, from source: any Volume, reason: String, pace: BytePace
+    ) async throws -> [Int] {
+        try await ReplicaImport(engine: engine, row: row, source: source, reason: reason, pace: pace).run()
     }
 }

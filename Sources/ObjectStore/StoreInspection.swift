@@ -21,8 +21,14 @@ package struct StoreInspection: Sendable {
 
     package func isInService(_ index: Int) -> Bool { engine.volumes.handle(index) != nil }
     package func isBeingWritten(_ id: BlobID) -> Bool {
-        engine.blobsBeingWritten.withLock { $0.contains(id) }
+        engine.blobsBeingWritten.withLock { $0.contains(id) } || isBeingImported(id)
     }
+    /// Whether a restore is writing replicas of a blob anew.
+    package func isBeingImported(_ id: BlobID) -> Bool {
+        engine.blobsBeingImported.withLock { $0.contains(id) }
+    }
+    /// - Throws: ``StoreError/busy(_:)`` while a restore is writing replicas of a blob anew.
+    package func refuseIfImported(_ id: BlobID) throws { try engine.refuseIfImported(id) }
 
     /// Threads for a check or a copy, which have time; ended by whoever asked for them.
     package func makeLane(_ name: String, threads: Int = 1) -> any Lane {
@@ -42,12 +48,14 @@ package struct StoreInspection: Sendable {
     /// Repairs are made one after the other: two of one replica, by a check and by the server's own, would take
     /// each other's files away.
     /// - Returns: what was done; `nil` if the replica is good by now, or needed no more.
+    /// - Throws: ``StoreError/busy(_:)`` while a restore is writing replicas of the blob anew.
     @discardableResult
     package func restoreReplica(of id: BlobID, on index: Int, reason: String) async throws -> CopyReport? {
         try await engine.repairs.run { [engine] in
             guard let target = engine.volumes.handle(index)?.volume else {
                 throw StoreError.unavailable("volume \(index) is not in service")
             }
+            try engine.refuseIfImported(id)
             guard let row = try engine.ledger.catalog.read({ try $0.blob(id) }), !row.isReclaiming,
                 !target.verify(id, length: row.length, sha256: row.sha256, deep: true).isEmpty
             else { return nil }
@@ -78,8 +86,11 @@ package struct StoreInspection: Sendable {
     package var volumePaths: [String] { engine.settings.volumePaths }
 
     /// Applies the log's events, through one, to a catalog.
-    package func replay(to catalog: Catalog, through last: SequenceNumber) throws {
-        _ = try CatalogReplay.run(log: log, catalog: catalog, through: last)
+    /// - Parameter walLimit: what its write-ahead log may have grown to between some thousand events and the next, in bytes.
+    package func replay(
+        to catalog: Catalog, through last: SequenceNumber, walLimit: UInt64 = Catalog.replayedWalLimit
+    ) throws {
+        _ = try CatalogReplay.run(log: log, catalog: catalog, through: last, walLimit: walLimit)
     }
 
     /// Makes rows of the catalog what they are in another one, which is brought up to the log first. Nothing is

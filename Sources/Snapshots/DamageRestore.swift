@@ -51,7 +51,7 @@ struct DamageRestore {
                     guard let outcome = try await mend(piece, of: version, events, &looked) else { continue }
                     summary.add(outcome)
                     try report(outcome)
-                    try await wait(for: outcome)
+                    if piece.hasPayload { try await wait(for: outcome) }
                 }
             }
             seen += page.count
@@ -69,7 +69,7 @@ struct DamageRestore {
         return summary
     }
 
-    /// Blob by blob: within one, other repairs of the store would wait too.
+    /// Event by event; a blob is waited for while it is copied.
     private func wait(for outcome: RestoreOutcome) async throws {
         guard outcome.action == .restored, !order.isDryRun else { return }
         try await pace.spent(Int(outcome.size))
@@ -111,7 +111,7 @@ struct DamageRestore {
         guard row.uses == 1 || looked.insert(id).inserted, !(try await inspection.canRead(row)) else {
             return nil
         }
-        return await mend(row, of: version)
+        return try await mend(row, of: version)
     }
 
     private func outcome(
@@ -126,17 +126,17 @@ struct DamageRestore {
 
     // MARK: Blobs
 
-    private func mend(_ row: BlobRow, of version: ObjectVersion) async -> RestoreOutcome {
-        let flaws = repository.volume.verify(row.id, length: row.length, sha256: row.sha256, deep: true)
-        if let flaw = flaws.first {
-            return outcome(
-                .failed, version, row.length,
-                "the repository's replica of blob \(row.id) is not good: \(flaw)")
+    /// - Throws: `CancellationError`; anything else is the outcome.
+    private func mend(_ row: BlobRow, of version: ObjectVersion) async throws -> RestoreOutcome {
+        if order.isDryRun {
+            let flaws = repository.volume.verify(
+                row.id, length: row.length, sha256: row.sha256, deep: true)
+            return flaws.first.map { bad(row, $0, version) }
+                ?? outcome(.restored, version, row.length, "blob \(row.id)")
         }
-        if order.isDryRun { return outcome(.restored, version, row.length, "blob \(row.id)") }
         do {
             let volumes = try await inspection.importReplicas(
-                of: row, from: repository.volume, reason: "restored from \(label)")
+                of: row, from: repository.volume, reason: "restored from \(label)", pace: pace)
             var change = EventReplicaRepaired()
             change.finding.code = "HF011"
             change.finding.faultClass = "metadata.dangling"
@@ -146,7 +146,15 @@ struct DamageRestore {
             change.source = label
             _ = try await inspection.record(.replicaRepaired(change))
             return outcome(.restored, version, row.length, Self.names(volumes))
+        } catch let error as CancellationError { throw error } catch let flaw as BlobFlaw {
+            return bad(row, flaw, version)
         } catch { return outcome(.failed, version, row.length, "\(error)") }
+    }
+
+    private func bad(_ row: BlobRow, _ flaw: BlobFlaw, _ version: ObjectVersion) -> RestoreOutcome {
+        outcome(
+            .failed, version, row.length,
+            "the repository's replica of blob \(row.id) is not good: \(flaw)")
     }
 
     private func name(_ version: ObjectVersion, in finding: inout EventFinding) {

@@ -132,6 +132,7 @@ public final class History: Sendable {
                 return false
             }
             if isDone { return oldest }
+            try catalog.boundWriteAheadLog()
         }
     }
 

@@ -8,7 +8,7 @@ import Model
 /// the event that published it, or with those of its parts, which were there until then; whatever publishes something anew, a
 /// copy or a restore, has bytes of its own. So what is dead stays dead, unless the store goes back to a time before it
 /// died, which ``Repository/join(_:)`` sees.
-final class PayloadCensus {
+package final class PayloadCensus {
     /// Rows of a catalog between which whoever paces the work is heard.
     private static let stepCount = 4096
 
@@ -16,7 +16,9 @@ final class PayloadCensus {
     /// Versions that were looked at, by the events that published them: most are in more than one snapshot.
     private var versions = EventSet()
 
-    func contains(_ sequence: SequenceNumber) -> Bool { needed.contains(sequence) }
+    package init() {}
+
+    package func contains(_ sequence: SequenceNumber) -> Bool { needed.contains(sequence) }
 
     /// Adds what a catalog's versions and parts need.
     /// - Parameters:
@@ -24,7 +26,7 @@ final class PayloadCensus {
     ///   - tell: told of each, once, if no catalog before needed it.
     /// - Throws: ``LogError/damaged(_:_:)`` if it names a later event: it is not what it is taken for, and what it needs is not
     ///   known.
-    func add(
+    package func add(
         _ catalog: SnapshotCatalog, through last: SequenceNumber, pace: (Int) throws -> Void = { _ in },
         tell: (SequenceNumber) throws -> Void = { _ in }
     ) throws {

@@ -38,13 +38,11 @@ public final class SnapshotCatalog: Sendable {
         }
     }
 
-    /// What the write-ahead log of a catalog may grow to while events are applied, before it is emptied.
-    private static let walLimit: UInt64 = 64 * 1024 * 1024
-
     /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged, the log's beginning.
     package static func make(
         _ repository: Repository, scratch: String, from parent: SnapshotManifest?,
-        through last: SequenceNumber, walLimit: UInt64 = walLimit, _ pace: @escaping SnapshotPace = unpaced
+        through last: SequenceNumber, walLimit: UInt64 = Catalog.replayedWalLimit,
+        _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
         do {
@@ -68,7 +66,7 @@ public final class SnapshotCatalog: Sendable {
 
     private static func begin(
         _ path: String, _ repository: Repository, _ parent: SnapshotManifest, through last: SequenceNumber,
-        walLimit: UInt64 = walLimit, _ pace: @escaping SnapshotPace = unpaced
+        walLimit: UInt64 = Catalog.replayedWalLimit, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let file = try repository.fileSystem.open(
             repository.catalogPath(parent.name), [], permissions: 0)
@@ -87,7 +85,6 @@ public final class SnapshotCatalog: Sendable {
         _ catalog: Catalog, _ log: LogCopy, through last: SequenceNumber, walLimit: UInt64,
         _ pace: @escaping SnapshotPace
     ) throws {
-        let fileSystem = RealFileSystem()
         while true {
             let isDone = try catalog.withWriter { writer in
                 let position = try writer.reader.position()
@@ -106,10 +103,7 @@ public final class SnapshotCatalog: Sendable {
                 return false
             }
             if isDone { break }
-            // SQLite never does it by itself here, and a log of many events would take as much space again.
-            if try fileSystem.status(of: catalog.walPath)?.size ?? 0 > walLimit {
-                try catalog.emptyWriteAheadLog()
-            }
+            try catalog.boundWriteAheadLog(to: walLimit)
             try pace(0)
         }
         // Who took a catalog of an earlier time for that of the snapshot would take what came since for unneeded.

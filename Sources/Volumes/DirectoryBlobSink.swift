@@ -17,6 +17,8 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
     private var isFinished = false
     private var isLinked = false
     private(set) var displaced: String?
+    /// What stood under the name when it was looked at, and what it is.
+    private var examined: (status: FileStatus, content: QuarantinedContent)?
 
     init(_ id: BlobID, expectedLength: UInt64?, replacing: String?, volume: DirectoryVolume) throws {
         self.id = id
@@ -73,6 +75,12 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
         file.close()
     }
 
+    func examineDisplaced() throws {
+        let path = volume.path(of: id)
+        guard let status = try volume.fileSystem.status(of: volume.directory + "/" + path) else { return }
+        examined = (status, try volume.content(of: path))
+    }
+
     /// The name in incoming/ is durable before the other can be: a crash must not leave a blob that no event names and
     /// nothing tells of. And the name in blobs/ is before the event: DESIGN invariants 1 and 2.
     func link() throws {
@@ -82,9 +90,13 @@ final class DirectoryBlobSink: BlobSink, @unchecked Sendable {
         // The fan-out directories are made on demand; each new one is synced into the one above it. Never more
         // than they: where the volume's disk is gone, its mount point must stay empty.
         try fileSystem.createDirectories(branch, below: volume.directory + "/blobs", permissions: 0o700)
-        if try fileSystem.status(of: path) != nil {
+        if let status = try fileSystem.status(of: path) {
             guard let replacing else { throw VolumeError.blobExists(path: path) }
-            displaced = try volume.quarantine(volume.path(of: id), reason: replacing)
+            // What was examined, unless another file has come in its place.
+            let content = examined.flatMap { $0.status == status ? $0.content : nil }
+            displaced = try volume.quarantine(
+                volume.path(of: id), reason: replacing,
+                content: content ?? volume.content(of: volume.path(of: id)))
         }
         try fileSystem.link(volume.incomingPath(id), to: path)
         isLinked = true

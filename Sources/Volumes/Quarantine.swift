@@ -34,6 +34,13 @@ public struct QuarantineNote: Codable, Sendable, Equatable {
     }
 }
 
+/// What a file is that goes to quarantine, as its note says.
+struct QuarantinedContent {
+    let size: UInt64?
+    let sha256: String?
+    let unreadable: String?
+}
+
 /// Why a file in quarantine is not put back.
 public enum PutBackRefusal: Error, Sendable, Equatable, CustomStringConvertible {
     case gone(String)
@@ -55,11 +62,20 @@ public enum PutBackRefusal: Error, Sendable, Equatable, CustomStringConvertible 
 
 extension DirectoryVolume {
     public func quarantine(_ relativePath: String, reason: String) throws -> String {
+        try quarantine(relativePath, reason: reason, content: try content(of: relativePath))
+    }
+
+    /// - Parameter content: what the file is, which takes as long to know as to read it.
+    func quarantine(
+        _ relativePath: String, reason: String, content: QuarantinedContent
+    ) throws -> String {
         let base = relativePath.split(separator: "/").last.map(String.init) ?? "file"
         var name = "\(base)-\(clock().microseconds)"
         // Nothing that is in quarantine is ever overwritten.
         while try fileSystem.status(of: "\(quarantineDirectory)/\(name)") != nil { name += "+" }
-        let note = try note(relativePath, reason: reason)
+        let note = QuarantineNote(
+            path: relativePath, reason: reason, time: clock().description, size: content.size,
+            sha256: content.sha256, unreadable: content.unreadable)
         // The note first: nothing stands in quarantine unexplained.
         try fileSystem.replaceFile("\(quarantineDirectory)/\(name).json", with: try note.encoded())
         try fileSystem.rename("\(directory)/\(relativePath)", to: "\(quarantineDirectory)/\(name)")
@@ -69,24 +85,19 @@ extension DirectoryVolume {
         return "quarantine/\(name)"
     }
 
-    private func note(_ relativePath: String, reason: String) throws -> QuarantineNote {
+    func content(of relativePath: String) throws -> QuarantinedContent {
         let path = "\(directory)/\(relativePath)"
-        let time = clock().description
         guard let status = try fileSystem.status(of: path) else {
             throw FileSystemError(operation: "lstat", path: path, code: ENOENT)
         }
         guard status.kind == .file else {
-            return QuarantineNote(
-                path: relativePath, reason: reason, time: time, size: nil, sha256: nil,
-                unreadable: "it is no file")
+            return QuarantinedContent(size: nil, sha256: nil, unreadable: "it is no file")
         }
         var sha256: String?
         var unreadable: String?
         // A file that cannot be read is set aside all the same: it is what a repair is made for.
         do { sha256 = try digest(path) } catch { unreadable = "\(error)" }
-        return QuarantineNote(
-            path: relativePath, reason: reason, time: time, size: status.size, sha256: sha256,
-            unreadable: unreadable)
+        return QuarantinedContent(size: status.size, sha256: sha256, unreadable: unreadable)
     }
 
     /// The SHA-256 of a whole file, in hexadecimal.

@@ -30,6 +30,9 @@ public protocol BlobSink: AnyObject, Sendable {
     func complete(tail: UnsafeRawBufferPointer, trailer: BlobTrailer) throws
     /// Makes the complete file durable.
     func sync() throws
+    /// Reads what ``link()`` is to set aside, for the note that goes with it: else that does, which then takes as long as
+    /// the file is. For who may not keep others waiting meanwhile.
+    func examineDisplaced() throws
     /// Gives the blob its name, which is durable once ``Volume/syncName(of:)`` returns. Before it, the file was synced,
     /// and then ``Volume/syncIncoming()`` called.
     func link() throws

@@ -51,7 +51,7 @@ struct RestoreCommand: AsyncParsableCommand {
     var out: String?
     @Flag(help: "Also where the store has a newer version.") var overwrite = false
     @Flag(help: "Only say what would be done.") var dryRun = false
-    @Option(help: "MiB a second at most; with --damaged-only over all blobs, not within one.") var rate: Int?
+    @Option(help: "MiB a second at most; with --damaged-only, of what each volume gets.") var rate: Int?
     @Flag(help: "Print one JSON object for each object, and a summary last.") var json = false
 
     func validate() throws {

@@ -6,6 +6,7 @@ import ObjectStore
 import Snapshots
 import TestSupport
 import Testing
+import Volumes
 
 /// Looks at the past that begin at a catalog that was kept.
 @Suite struct HistoryCheckpointTests {
@@ -102,6 +103,24 @@ import Testing
         #expect(try stage.begin(head) == .zero)
         #expect(try stage.files(".gz") == [])
         #expect(try stage.shown(head) == expected)
+        stage.store.close()
+    }
+
+    /// SQLite's own, in the scratch file; what it comes to behind the last of the events.
+    @Test func theWriteAheadLogOfALookDoesNotGrowWithTheEvents() async throws {
+        let stage = try await Stage()
+        try await stage.put(50)
+        let head = stage.store.head.sequence
+        func left(limit: UInt64) throws -> UInt64 {
+            let look = try SnapshotCatalog.beginHistory(of: stage.store.inspection, through: head)
+            // Its file goes with it.
+            defer { withExtendedLifetime(look) {} }
+            try stage.store.inspection.replay(to: look.catalog, through: head, walLimit: limit)
+            #expect(try look.catalog.read { try $0.position().sequence } == head)
+            return try RealFileSystem().status(of: look.catalog.walPath)?.size ?? 0
+        }
+        #expect(try left(limit: .max) > 0)
+        #expect(try left(limit: 1) == 0)
         stage.store.close()
     }
 

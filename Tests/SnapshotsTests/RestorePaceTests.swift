@@ -70,7 +70,7 @@ import Testing
         stage.store.close()
     }
 
-    @Test func whatIsDamagedIsWaitedForFromBlobToBlob() async throws {
+    @Test func whatIsDamagedIsWaitedForWhileItIsCopiedToEachVolume() async throws {
         let stage = try await SnapshotStage()
         for key in ["a", "b", "good"] { try await stage.store.put(stage.bucket, key, bytes(1, 80_000)) }
         try await stage.snapshot("one")
@@ -88,7 +88,7 @@ import Testing
         } _: {
             waits.withLock { $0 += 1 }
         }
-        #expect(summary.total.restored == 2 && waits.withLock { $0 } == 2)
+        #expect(summary.total.restored == 2 && waits.withLock { $0 } == 2 * 3)
         stage.store.close()
     }
 }

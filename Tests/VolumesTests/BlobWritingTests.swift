@@ -112,6 +112,30 @@ import Volumes
         #expect(note.contains("block 0 is damaged") && note.contains(fixture.volume.path(of: BlobFixture.id)))
     }
 
+    @Test(arguments: [false, true])
+    func whatIsToBeReplacedCanBeExaminedBeforeUnlessAnotherFileComesInItsPlace(isOther: Bool) throws {
+        let fixture = try BlobFixture()
+        try fixture.write(data)
+        try fixture.volume.settle(BlobFixture.id)
+        try fixture.disk.corrupt(fixture.path, at: 5)
+        var displaced = try fixture.disk.contents(of: fixture.path)
+        let sink = try fixture.volume.beginBlob(
+            BlobFixture.id, expectedLength: UInt64(data.count), replacing: "block 0 is damaged")
+        try sink.examineDisplaced()
+        if isOther {
+            displaced = [1, 2, 3]
+            try fixture.disk.replaceFile(fixture.path, with: displaced)
+        } else {
+            // It is not read again.
+            try fixture.disk.makeUnreadable(fixture.path, 0..<10)
+        }
+        try BlobFixture.send(data, to: sink)
+        #expect(fixture.flaws(data).isEmpty)
+        let note = try fixture.volume.quarantineNote(try #require(sink.displaced))
+        #expect(note.sha256 == SHA256.hash(displaced).hexadecimal && note.unreadable == nil)
+        #expect(note.size == UInt64(displaced.count) && note.reason == "block 0 is damaged")
+    }
+
     @Test func aRemovedBlobIsGoneForGoodAndRemovingItTwiceIsNoError() throws {
         let fixture = try BlobFixture()
         try fixture.write(data)

@@ -23,8 +23,6 @@ package struct StagedCopy: Sendable {
 /// Writes a blob to a volume from a sibling's replica, every block verified on the way and the whole against
 /// its SHA-256. Synchronous: runs on a thread that may wait for disks.
 struct BlobCopier: Sendable {
-    static let chunkBlocks = OpenReplica.chunkByteCount / Limits.blockSize
-
     /// Volumes to read from.
     let sources: [any Volume]
     /// Told of each run of bytes that is copied; may wait before the next.
@@ -100,7 +98,7 @@ struct BlobCopier: Sendable {
         do {
             let (info, sources) = try proven(id, content)
             let blocks = ProvenBlocks(info, sources)
-            let buffer = AlignedBuffer(capacity: Self.chunkBlocks * Limits.blockSize)
+            let buffer = AlignedBuffer(capacity: OpenReplica.chunkByteCount)
             var sha256 = SHA256()
             for range in BlockMath.chunks(0..<BlockMath.count(info.length)) {
                 let count = try blocks.read(range, into: buffer.bytes)
@@ -144,7 +142,8 @@ struct BlobCopier: Sendable {
     ) throws -> StagedCopy {
         let sink = try target.beginBlob(id, expectedLength: info.length, replacing: replacing)
         do {
-            try fill(sink, with: info, from: blocks)
+            let filling = BlobFilling(sink, info, blocks, copied)
+            while try filling.step() != nil {}
         } catch {
             try sink.abort()
             throw error
@@ -153,39 +152,20 @@ struct BlobCopier: Sendable {
             id: id, sink: sink, bytes: info.length, source: SourceText.list(blocks.origins))
     }
 
-    private func fill(_ sink: any BlobSink, with info: BlobInfo, from blocks: some BlockSource) throws {
-        let buffer = OpenReplica.buffers.lend()
-        defer { withExtendedLifetime(buffer) {} }
-        let total = BlockMath.count(info.length)
-        var sha256 = SHA256()
-        var checksums: [UInt32] = []
-        checksums.reserveCapacity(total)
-        var tail = 0..<0
-        for start in stride(from: 0, to: total, by: Self.chunkBlocks) {
-            let count = try blocks.read(start..<min(start + Self.chunkBlocks, total), into: buffer.bytes)
-            let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[0..<count])
-            sha256.update(bytes)
-            try copied?(count)
-            for offset in stride(from: 0, to: count, by: Limits.blockSize) {
-                let end = min(offset + Limits.blockSize, count)
-                checksums.append(CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[offset..<end])))
-            }
-            let aligned = count & ~(FileSystemAlignment.bytes - 1)
-            if aligned > 0 { try sink.append(UnsafeRawBufferPointer(rebasing: bytes[0..<aligned])) }
-            tail = aligned..<count
-        }
-        guard sha256.finalize() == info.sha256 else { throw BlobFlaw.wrongSHA256 }
-        let rest = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[tail])
-        try sink.complete(
-            tail: rest,
-            trailer: BlobTrailer(
-                length: info.length, blockChecksums: checksums, sha256: info.sha256,
-                descriptor: info.descriptor))
+    /// Begins a copy of which whoever asked for it takes the steps: from replicas that are whole, as far as they say
+    /// themselves, and are put together from no damaged ones.
+    /// - Throws: ``BlobFlaw`` if there is none.
+    func begin(
+        _ id: BlobID, _ content: BlobContent, to target: any Volume, replacing: String?
+    ) throws -> BlobFilling {
+        let (info, sources) = try proven(id, content)
+        let sink = try target.beginBlob(id, expectedLength: info.length, replacing: replacing)
+        return BlobFilling(sink, info, ProvenBlocks(info, sources), copied)
     }
 }
 
 /// Gives the blocks of one blob, and remembers where they came from.
-private protocol BlockSource: AnyObject {
+protocol BlockSource: AnyObject {
     var origins: [String] { get }
     /// - Returns: how many bytes the blocks have.
     func read(_ blocks: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws -> Int

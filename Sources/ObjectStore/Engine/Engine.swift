@@ -23,6 +23,8 @@ final class Engine: Sendable {
     private let nextPair = Atomic<Int>(0)
     /// Blobs that uploads of this process are writing: their files are no leftovers.
     let blobsBeingWritten = Mutex<Set<BlobID>>([])
+    /// Blobs that ``ReplicaImport`` is writing anew, which nobody else may meanwhile. Written on the repairs' lane.
+    let blobsBeingImported = Mutex<Set<BlobID>>([])
     let readPins = ReadPins()
     /// `nil` if nothing is kept in memory.
     let payloadCache: PayloadCache?
@@ -76,6 +78,17 @@ final class Engine: Sendable {
     func digestLanes() -> (any Lane, any Lane) {
         let number = nextPair.add(1, ordering: .relaxed).newValue
         return digestPairs[number % digestPairs.count]
+    }
+
+    /// Blobs whose files in `incoming/` are no leftovers.
+    var blobsUnderWay: Set<BlobID> {
+        blobsBeingWritten.withLock { $0 }.union(blobsBeingImported.withLock { $0 })
+    }
+
+    /// - Throws: ``StoreError/busy(_:)``.
+    func refuseIfImported(_ id: BlobID) throws {
+        guard blobsBeingImported.withLock({ $0.contains(id) }) else { return }
+        throw StoreError.busy("the place of blob \(id), to which a restore is bringing it,")
     }
 
     /// Told of each replica that a read found damaged.

@@ -108,7 +108,7 @@ struct StoreRevival {
     private func settle(_ handle: VolumeHandle) {
         // Uploads go on where they were being written.
         let isReturning = engine.volumes.handle(handle.index) == nil
-        let kept = isReturning ? [] : engine.blobsBeingWritten.withLock { $0 }
+        let kept = isReturning ? [] : engine.blobsUnderWay
         do {
             _ = try Opening.clearIncoming(handle.volume, engine.ledger.catalog, except: kept)
             if isReturning { engine.volumes.place(handle, inService: true) }

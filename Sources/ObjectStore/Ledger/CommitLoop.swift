@@ -252,34 +252,3 @@ final class CommitLoop: Sendable {
         catalogIsBehind.withLock { $0 = false }
     }
 }
-
-/// Brings a catalog up to its log.
-enum CatalogReplay {
-    static let batchCount = 4096
-
-    /// - Returns: the number of events applied.
-    @discardableResult
-    static func run(log: EventLog, catalog: Catalog, through last: SequenceNumber? = nil) throws -> Int {
-        var count = 0
-        while true {
-            let applied = try catalog.withWriter { writer -> Int in
-                let position = try writer.reader.position()
-                let left = last.map { $0.rawValue - min($0.rawValue, position.sequence.rawValue) }
-                let limit = left.map { Int(min($0, UInt64(batchCount))) } ?? batchCount
-                let events = try log.events(from: position.sequence.next, limit: limit)
-                guard !events.isEmpty else { return 0 }
-                try writer.begin()
-                do {
-                    for event in events { try writer.apply(event) }
-                    try writer.commit()
-                } catch {
-                    try writer.rollback()
-                    throw error
-                }
-                return events.count
-            }
-            if applied == 0 { return count }
-            count += applied
-        }
-    }
-}
