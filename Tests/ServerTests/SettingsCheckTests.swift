@@ -83,6 +83,46 @@ import Testing
         #expect(!SettingsCheck(directory: short + "d", environment: [:], flags: []).isGood)
     }
 
+    private func write(_ name: String, _ text: String, mode: Int = 0o600) throws -> String {
+        let path = "\(directory)/\(name)"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+        return path
+    }
+
+    private func repository(_ query: String) -> String {
+        #"{"repositories": {"vault": {"s3": "s3://vault?endpoint=https://vault.example\#(query)"}}}"#
+    }
+
+    @Test func keysOfARepositoryThatAreNotThereAreTold() throws {
+        let missing = directory + "/none.json"
+        let problem = try #require(try check(repository("&credentials=\(missing)")).problems.first)
+        #expect(problem.severity == .error && problem.setting == "repositories")
+        #expect(problem.problem.contains("'vault'") && problem.problem.contains(missing))
+        let variables = try #require(try check(repository("")).problems.first)
+        #expect(variables.problem.contains("HOLDFAST_S3_ACCESS_KEY"))
+    }
+
+    @Test func keysOfARepositoryThatAreThereAreGood() throws {
+        let keys = #"{"access-key": "of-the-file", "secret-key": "secret-of-the-file"}"#
+        let path = try write("keys.json", keys)
+        #expect(try check(repository("&credentials=\(path)")).problems == [])
+        let environment = ["HOLDFAST_S3_ACCESS_KEY": "a", "HOLDFAST_S3_SECRET_KEY": "s"]
+        #expect(try check(repository(""), environment).problems == [])
+        let open = try write("open.json", keys, mode: 0o644)
+        let problem = try #require(try check(repository("&credentials=\(open)")).problems.first)
+        #expect(
+            problem.problem.contains("others may read") && !problem.problem.contains("secret-of-the-file"))
+    }
+
+    @Test func certificatesThatARepositoryTrustsAreRead() throws {
+        let environment = ["HOLDFAST_S3_ACCESS_KEY": "a", "HOLDFAST_S3_SECRET_KEY": "s"]
+        for path in [directory + "/none.pem", try write("empty.pem", "no certificate\n")] {
+            let problem = try #require(try check(repository("&ca=\(path)"), environment).problems.first)
+            #expect(problem.severity == .error && problem.problem.contains(path))
+        }
+    }
+
     /// What Kubernetes and others put beside a service is none of ours, unless it looks like a slip.
     @Test func variablesOfOthersAreLeftAlone() throws {
         let others = [

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import ObjectStore
+import S3Repository
 
 /// Looks at settings as a start would, down to the files that they name, and touches nothing: all that would keep a server
 /// from starting is told at once, and what only looks like a mistake as a warning.
@@ -39,6 +40,7 @@ public struct SettingsCheck: Sendable {
         checkAddresses()
         checkSockets()
         checkFiles(environment)
+        checkRepositories(environment)
         for user in settings.users {
             noting(UserSetting.name, file) { try user.check() }
         }
@@ -118,6 +120,25 @@ public struct SettingsCheck: Sendable {
                 reason:
                     "names \(settings.masterKeysPath), which is not there: a store that has enciphered objects cannot read them; a new one makes it with the first key"
             ), .warning)
+    }
+
+    /// Keys and certificates of repositories at endpoints. The endpoint itself is not asked: a server starts without it. Without
+    /// the keys none of the repository's jobs could ever run, which is found out here and not when the first snapshot is due.
+    private mutating func checkRepositories(_ environment: [String: String]) {
+        for repository in settings.repositories {
+            // The others are directories; what is no place was told of when the settings were read.
+            guard let location = try? S3Location(repository.place) else { continue }
+            func looking(_ look: () throws -> Void) {
+                do { try look() } catch {
+                    note(
+                        SettingError(
+                            setting: RepositorySetting.member, source: file,
+                            reason: "has a repository '\(repository.name)' that cannot be used: \(error)"))
+                }
+            }
+            looking { try location.checkCredentials(environment: environment) }
+            looking { try location.checkAuthorities() }
+        }
     }
 
     /// A variable that is none of ours may be anybody's (Kubernetes sets `HOLDFAST_PORT` and the like beside a service of
