@@ -58,10 +58,36 @@ import Testing
 
     @Test(arguments: [
         ("lisn", "listen"), ("log_level", "log-level"), ("TLS-KEYS", "tls-key"), ("wrokers", "workers"),
+        ("sink", "sinks"), ("rate-limit", "rate-limits"), ("repository", "repositories"),
+        ("job-window", "job-windows"),
     ])
     func anUnknownNameIsAnsweredWithTheNearest(name: String, nearest: String) throws {
         let problem = try #require(try check("{}", [:], [(name, "x")]).problems.first)
         #expect(problem.problem.hasPrefix("is unknown; the nearest is '\(nearest)'"))
+    }
+
+    @Test(arguments: [
+        (#"{"sinks": [{"name": "one", "webhook": "http://127.0.0.1:1/", "evnts": ["s3:*"]}]}"#, "events"),
+        (#"{"users": [{"name": "a", "access-key": "KEYOFA", "secret": "x"}]}"#, "secret-key"),
+        (#"{"rate-limits": {"each-keys": {"requests": 1}}}"#, "each-key"),
+        (#"{"rate-limits": {"each-key": {"request": "many"}}}"#, "requests"),
+        (#"{"repositories": {"nas": {"directory": "/nas", "keep-dayly": 7}}}"#, "keep-daily"),
+    ])
+    func anUnknownMemberIsAnsweredWithTheNearest(file: String, nearest: String) throws {
+        let problem = try #require(try check(file).problems.first)
+        #expect(problem.problem.contains("which is unknown; the nearest is '\(nearest)'; there are "))
+    }
+
+    @Test func whatIsMoreThanATextStandsInTheFileAlone() throws {
+        let problem = try #require(try check("{}", [:], [("sinks", "x")]).problems.first)
+        #expect(problem.setting == "sinks" && problem.problem.contains("holdfast.json alone"))
+    }
+
+    @Test func aNumberMayHaveAFraction() throws {
+        let check = try check(#"{"trace-ratio": 0.05, "workers": 3}"#)
+        #expect(check.problems == [] && check.settings.watching.traceRatio == 0.05)
+        let refused = try #require(try self.check(#"{"workers": 1.5}"#).problems.first)
+        #expect(refused.problem.hasPrefix("is '1.5': it must be a number from 1"))
     }
 
     @Test func whatLoadsThrowsTheFirstProblemWithTheOthers() throws {
