@@ -230,7 +230,7 @@ let package = Package(
             dependencies: [
                 "Encryption", "HoldfastServer", "Integrity", "Model", "ObjectStore", "S3", "Snapshots",
                 "TestSupport", "Volumes",
-                logging, nioCore, nioHTTP1,
+                httpTypes, logging, nioCore, nioHTTP1,
             ],
             swiftSettings: tested),
     ]

@@ -7,7 +7,7 @@ import SwiftProtobuf
 /// the event alone, so that a replay of the log gives the same catalog.
 public struct CatalogWriter {
     package let database: Database
-    private let session: WritingSession
+    let session: WritingSession
 
     init(_ database: Database, _ session: WritingSession) {
         self.database = database
@@ -292,128 +292,6 @@ public struct CatalogWriter {
         }
     }
 
-    // MARK: Uploads
-
-    private func apply(_ change: EventUploadCreated, _ event: LoggedEvent) throws {
-        try run(
-            "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                Data(change.bucket.utf8), Data(change.key.utf8), change.uploadID, event.number, event.moment,
-                try encoded(change),
-            ])
-    }
-
-    private func apply(_ change: EventPartPublished, _ event: LoggedEvent) throws {
-        if change.replacedSequence != 0 {
-            guard let id = UploadID(bytes: change.uploadID),
-                let old = try reader.part(id, Int(change.partNumber)),
-                old.sequence.rawValue == change.replacedSequence
-            else { throw CatalogError.contradiction(event.sequence, "the part it replaces is not there") }
-            try release(old.piece, event)
-            try run(
-                "DELETE FROM parts WHERE upload = ? AND number = ?",
-                [change.uploadID, Int64(change.partNumber)])
-        }
-        var piece = change.piece
-        if piece.blobID.isEmpty { piece.payloadSequence = event.sequence.rawValue }
-        try use(piece, bucket: change.bucket, key: change.key, event)
-        try run(
-            "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                change.uploadID, Int64(change.partNumber), event.number, event.moment, change.etag,
-                try encoded(piece),
-            ])
-    }
-
-    /// Ends an upload; the parts that are not kept lose their bytes.
-    /// - Parameter upload: its bucket, key and id.
-    private func endUpload(_ upload: [Data], keeping kept: [UInt32] = [], _ event: LoggedEvent) throws {
-        let kept = Set(kept)
-        let id = upload[2]
-        for row in try reader.rows("SELECT number, piece FROM parts WHERE upload = ?", [id])
-        where !kept.contains(UInt32(row[0] as Int64)) {
-            try release(try EventPiece(serializedBytes: row[1] as Data), event)
-        }
-        try run("DELETE FROM parts WHERE upload = ?", [id])
-        try removeUpload(upload, event)
-    }
-
-    /// Ends an upload whose parts lose their bytes by later events.
-    private func abandon(_ upload: [Data], _ event: LoggedEvent) throws {
-        try removeUpload(upload, event)
-        try run("INSERT INTO aborted VALUES (?, ?)", [upload[2], event.number])
-    }
-
-    private func apply(_ change: EventPartsReleased, _ event: LoggedEvent) throws {
-        let through: StatementArguments = [change.uploadID, Int64(change.throughPart)]
-        for row in try reader.rows("SELECT piece FROM parts WHERE upload = ? AND number <= ?", through) {
-            try release(try EventPiece(serializedBytes: row[0] as Data), event)
-        }
-        try run("DELETE FROM parts WHERE upload = ? AND number <= ?", through)
-        try run(
-            "DELETE FROM aborted WHERE upload = ?1 AND NOT EXISTS (SELECT 1 FROM parts WHERE upload = ?1)",
-            [change.uploadID])
-    }
-
-    private func removeUpload(_ upload: [Data], _ event: LoggedEvent) throws {
-        let id = upload[2]
-        try run(
-            "DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?", StatementArguments(upload))
-        try expectOne(event, "there is no upload \(Array(id).hexadecimal)")
-    }
-
-    // MARK: References
-
-    private func use(_ piece: EventPiece, bucket: String, key: String, _ event: LoggedEvent) throws {
-        guard !piece.blobID.isEmpty else { return }  // bytes in the log belong to the event that has them
-        try run(
-            """
-            INSERT INTO blobs VALUES (?, ?, ?, 1, ?, ?, ?, NULL, NULL, 0)
-            ON CONFLICT (id) DO UPDATE SET uses = uses + 1, died = NULL, died_time = NULL WHERE reclaiming = 0
-            """,
-            [
-                piece.blobID, Int64(piece.length), piece.sha256, event.number, Data(bucket.utf8),
-                Data(key.utf8),
-            ])
-        try expectOne(event, "blob \(Array(piece.blobID).hexadecimal) is being reclaimed")
-    }
-
-    private func release(_ piece: EventPiece, _ event: LoggedEvent) throws {
-        if piece.blobID.isEmpty {
-            guard piece.length > 0 else { return }
-            let release = session.changes.releasePayload
-            release.bind(1, Int64(piece.payloadSequence))
-            release.bind(2, Int64(piece.length))
-            release.bind(3, event.number)
-            release.bind(4, event.moment)
-            try release.execute()
-            return
-        }
-        try run("UPDATE blobs SET uses = uses - 1 WHERE id = ? AND uses > 0", [piece.blobID])
-        try expectOne(event, "blob \(Array(piece.blobID).hexadecimal) has no reference to lose")
-        try run(
-            "UPDATE blobs SET died = ?, died_time = ? WHERE id = ? AND uses = 0",
-            [event.number, event.moment, piece.blobID])
-    }
-
-    private func apply(_ change: EventReclaimPlanned, _ event: LoggedEvent) throws {
-        for id in change.blobIds {
-            try run("UPDATE blobs SET reclaiming = 1 WHERE id = ? AND uses = 0", [id])
-            try expectOne(event, "blob \(Array(id).hexadecimal) is not dead")
-        }
-        for sequence in change.payloadSequences {
-            try run("UPDATE payloads SET reclaiming = 1 WHERE sequence = ?", [Int64(sequence)])
-            try expectOne(event, "the payload of event \(sequence) is not dead")
-        }
-    }
-
-    private func apply(_ change: EventReclaimed) throws {
-        for id in change.blobIds { try run("DELETE FROM blobs WHERE id = ? AND reclaiming = 1", [id]) }
-        for sequence in change.payloadSequences {
-            try run("DELETE FROM payloads WHERE sequence = ? AND reclaiming = 1", [Int64(sequence)])
-        }
-    }
-
     // MARK: The rest
 
     private func record(_ finding: EventFinding, repaired: Bool, _ event: LoggedEvent) throws {
@@ -427,7 +305,7 @@ public struct CatalogWriter {
         try noteOutage(volume, state, reason, event)
     }
 
-    private func expectOne(_ event: LoggedEvent, _ reason: String) throws {
+    func expectOne(_ event: LoggedEvent, _ reason: String) throws {
         if database.changesCount != 1 { throw CatalogError.contradiction(event.sequence, reason) }
     }
 

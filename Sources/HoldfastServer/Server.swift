@@ -132,22 +132,22 @@ public final class Server: Sendable {
             let sampler = MetricSampler(store, logger)
             let incidents = IncidentSampler(store, logger)
             let throughput = ThroughputSampler(metrics)
-            let page = StatusPageResponder(
-                StatusGathering(
-                    store: store, scrub: scrub, sampler: sampler, incidents: incidents,
-                    throughput: throughput, jobs: jobs, sinks: sinks, keys: keys,
-                    earlyPercent: settings.healing.store.allows(.space)
-                        ? settings.healing.store.freePercent : 0,
-                    directory: settings.directory,
-                    traffic: {
-                        (listener.connectionCount, listener.requestsInFlight, workers.queueDepth)
-                    }), AdminGate(keys))
+            let gathering = StatusGathering(
+                store: store, scrub: scrub, sampler: sampler, incidents: incidents,
+                throughput: throughput, jobs: jobs, sinks: sinks, keys: keys,
+                earlyPercent: settings.healing.store.allows(.space)
+                    ? settings.healing.store.freePercent : 0,
+                directory: settings.directory,
+                traffic: {
+                    (listener.connectionCount, listener.requestsInFlight, workers.queueDepth)
+                })
             let status = StatusResponder(
                 store: store, health: health, metrics: metrics, scrub: scrub, sampler: sampler,
                 tracer: tracer,
                 traces: traces, workers: workers, jobs: jobs, sinks: sinks,
                 admission: admission, connectionCounts: listener.counts,
-                repositories: settings.repositories, page: page,
+                repositories: settings.repositories,
+                page: StatusPageResponder(AdminGate(keys)) { gathering.facts() },
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(

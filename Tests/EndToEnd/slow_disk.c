@@ -1,6 +1,6 @@
 /* Makes one directory's disk slow: while a file is there, every write and sync below the directory waits.
    Loaded into a server by LD_PRELOAD. HOLDFAST_SLOW_BELOW names the directory, HOLDFAST_SLOW_WHILE the file,
-   HOLDFAST_SLOW_SECONDS how long each call waits. */
+   HOLDFAST_SLOW_SECONDS how long each call waits. With HOLDFAST_SLOW_READS reads wait as well. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <limits.h>
@@ -46,4 +46,15 @@ ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset) {
 
 ssize_t pwrite64(int file, const void *bytes, size_t count, off_t offset) {
     return pwrite(file, bytes, count, offset);
+}
+
+ssize_t pread(int file, void *bytes, size_t count, off_t offset) {
+    static ssize_t (*next)(int, void *, size_t, off_t);
+    if (!next) next = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+    if (getenv("HOLDFAST_SLOW_READS")) wait_if_slow(file);
+    return next(file, bytes, count, offset);
+}
+
+ssize_t pread64(int file, void *bytes, size_t count, off_t offset) {
+    return pread(file, bytes, count, offset);
 }

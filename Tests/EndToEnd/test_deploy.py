@@ -83,7 +83,19 @@ def test_what_values_shows_are_values_and_settings_that_are_good(tmp_path, monke
     for name in ("secret", "ca.crt"):
         keep_secret(tmp_path / name, "the secret of the suite")
     settings = json.dumps({"sinks": shown["sinks"], "repositories": shown["repositories"]})
-    (tmp_path / "holdfast.json").write_text(settings.replace(mounts["stream-sink"], str(tmp_path)))
+    for name in ("stream-sink", "vault"):
+        settings = settings.replace(mounts[name], str(tmp_path))
+    (tmp_path / "holdfast.json").write_text(settings)
+    for variable in ("HOLDFAST_S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(variable, raising=False)
+    # The variables of extraEnvFrom and the file of the vault's keys are not there yet.
+    done = holdfast("config", "check", tmp_path)
+    assert done.returncode == 1 and "'offsite'" in done.stdout and "'vault'" in done.stdout
+    for variable in ("HOLDFAST_S3_ACCESS_KEY", "HOLDFAST_S3_SECRET_KEY"):
+        monkeypatch.setenv(variable, "the secret of the suite")
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"access-key": "of-the-vault", "secret-key": "the secret of the suite"}))
+    keys.chmod(0o600)
     done = holdfast("config", "check", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 

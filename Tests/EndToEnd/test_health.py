@@ -1,5 +1,6 @@
 """Probes: what they say when all is well, when volumes are away, when the server stops; and that they hide no bucket."""
 
+import base64
 import http.client
 import json
 import os
@@ -7,11 +8,13 @@ import re
 import shutil
 import signal
 import threading
+import time
 import urllib.error
 import urllib.request
 
 import pytest
-from holdfast import Server, wait_until
+from faults import slow_disk
+from holdfast import ACCESS_KEY, SECRET_KEY, Server, wait_until
 from signing import Raw, sha256
 from wire import Wire
 
@@ -62,6 +65,41 @@ def test_one_volume_away_is_degraded_and_two_are_too_many(tmp_path):
             shutil.move(tmp_path / f"away-{number}", server.volume(number))
         server.wait_in_service()
         assert both(server, "ready")[0] == 200
+
+
+def test_a_disk_whose_reads_hang_keeps_no_probe_waiting(tmp_path, monkeypatch):
+    control, store = tmp_path / "slow", tmp_path / "store"
+    for name, value in {"LD_PRELOAD": slow_disk(tmp_path), "HOLDFAST_SLOW_BELOW": f"{store}/volume-1/", "HOLDFAST_SLOW_READS": 1,
+                        "HOLDFAST_SLOW_WHILE": control, "HOLDFAST_SLOW_SECONDS": 15}.items():
+        monkeypatch.setenv(name, str(value))
+    with Server(store) as server:
+        server.client().create_bucket(Bucket="photos")
+        server.wait_in_service()
+        control.touch()
+        pages = [threading.Thread(target=ask, args=(server,)) for _ in range(4)]
+        try:
+            for page in pages:
+                page.start()
+            for _ in range(20):
+                with urllib.request.urlopen(f"{server.admin}/health/live", timeout=5) as answer:
+                    assert answer.read() == b"ok\n"
+                with urllib.request.urlopen(f"{server.admin}/health/cluster", timeout=5) as answer:
+                    assert answer.status == 200
+                time.sleep(0.1)
+        finally:
+            control.unlink()
+            for page in pages:
+                page.join()
+
+
+def ask(server):
+    """For the status page, which may take as long as it takes."""
+    credential = base64.b64encode(f"{ACCESS_KEY}:{SECRET_KEY}".encode()).decode()
+    request = urllib.request.Request(server.admin + "/status", headers={"Authorization": f"Basic {credential}"})
+    try:
+        urllib.request.urlopen(request, timeout=120).close()
+    except urllib.error.HTTPError as error:
+        assert error.code == 503
 
 
 def test_probes_hide_no_bucket_and_no_key(server):

@@ -179,12 +179,18 @@ def test_a_rule_of_the_bucket_reaches_the_sink_that_it_names(tmp_path, receiver)
 
 
 def test_a_sink_that_hangs_costs_a_put_nothing_and_misses_nothing(tmp_path, receiver):
-    server = told(tmp_path, receiver, events=["s3:ObjectCreated:*"])
+    deadline = 5
+    server = told(tmp_path, receiver, events=["s3:ObjectCreated:*"], **{"deadline-seconds": deadline})
     s3 = server.client()
     s3.create_bucket(Bucket="photos")
     receiver.hang.clear()
+    seconds = []
     for number in range(300):
+        started = time.monotonic()
         s3.put_object(Bucket="photos", Key=f"{number:03}", Body=b"1")
+        seconds.append(time.monotonic() - started)
+    # One that waits for the sink waits until the sink is given up.
+    assert max(seconds) < deadline
     wait_until(lambda: status(server).get("lastError"), what="the first time-out")
     server.kill()
     receiver.hang.set()

@@ -27,6 +27,8 @@ import Volumes
             #expect(try await store.get(bucket, "before") == Self.large, sourceLocation: sourceLocation)
             store.maintain()
             stage.disk.removeFaults()
+            // It may have been there, and not to be filled.
+            stage.fixture.advance(seconds: 1)
             store.maintain()
             #expect(
                 stage.standings == [.inService, .inService, .inService], "\(store.volumeStatuses)",
@@ -145,6 +147,8 @@ import Volumes
         let disk = SimulatedFileSystem()
         var environment = fixture.environment(disk)
         environment.makeLane = { ThreadLane($0) }
+        // A try to bring it back while it hangs is followed by the next one a second later.
+        environment.clock = { .now() }
         try ObjectStore.create(fixture.settings, environment)
         let store = try await ObjectStore.open(fixture.settings, environment)
         let bucket = try bucketName("bucket")

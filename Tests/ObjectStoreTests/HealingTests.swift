@@ -112,6 +112,45 @@ import Testing
         stage.store.close()
     }
 
+    @Test func aVolumeThatIsThereAndCannotBeFilledIsTriedLessAndLessOften() async throws {
+        let stage = try await started { _ in }
+        try await fail(stage)
+        let fault = stage.strike(2, .fail(EIO), on: [.sync])
+        for seconds in [1, 2, 4] as [UInt64] {
+            stage.store.maintain()
+            stage.fixture.advance(seconds: seconds)
+        }
+        stage.store.maintain()
+        #expect(stage.standings == [.inService, .setAside, .inService])
+        stage.disk.removeFault(fault)
+        stage.fixture.advance(seconds: 7)
+        stage.store.maintain()
+        #expect(stage.standings == [.inService, .setAside, .inService])
+        stage.fixture.advance(seconds: 1)
+        stage.store.maintain()
+        #expect(stage.standings == [.inService, .inService, .inService], "\(stage.store.volumeStatuses)")
+        // What went well counts for the next time.
+        try await fail(stage)
+        stage.store.maintain()
+        #expect(stage.standings == [.inService, .inService, .inService])
+        stage.store.close()
+    }
+
+    @Test func whoeverWantsAVolumeBackThatCouldNotBeFilledNeedNotWait() async throws {
+        let stage = try await started { _ in }
+        try await fail(stage)
+        let fault = stage.strike(2, .fail(EIO), on: [.sync])
+        stage.store.maintain()
+        stage.disk.removeFault(fault)
+        stage.store.maintain()
+        #expect(stage.standings == [.inService, .setAside, .inService])
+        try stage.store.returnVolume(2)
+        stage.store.maintain()
+        #expect(stage.standings == [.inService, .inService, .inService])
+        #expect(try actions(stage) == [])
+        stage.store.close()
+    }
+
     @Test func oneVolumeThatFlapsDoesNotHoldAnother() async throws {
         let stage = try await started { $0.returnsPerHour = 1 }
         try await fail(stage)

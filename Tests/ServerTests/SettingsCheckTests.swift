@@ -58,10 +58,36 @@ import Testing
 
     @Test(arguments: [
         ("lisn", "listen"), ("log_level", "log-level"), ("TLS-KEYS", "tls-key"), ("wrokers", "workers"),
+        ("sink", "sinks"), ("rate-limit", "rate-limits"), ("repository", "repositories"),
+        ("job-window", "job-windows"),
     ])
     func anUnknownNameIsAnsweredWithTheNearest(name: String, nearest: String) throws {
         let problem = try #require(try check("{}", [:], [(name, "x")]).problems.first)
         #expect(problem.problem.hasPrefix("is unknown; the nearest is '\(nearest)'"))
+    }
+
+    @Test(arguments: [
+        (#"{"sinks": [{"name": "one", "webhook": "http://127.0.0.1:1/", "evnts": ["s3:*"]}]}"#, "events"),
+        (#"{"users": [{"name": "a", "access-key": "KEYOFA", "secret": "x"}]}"#, "secret-key"),
+        (#"{"rate-limits": {"each-keys": {"requests": 1}}}"#, "each-key"),
+        (#"{"rate-limits": {"each-key": {"request": "many"}}}"#, "requests"),
+        (#"{"repositories": {"nas": {"directory": "/nas", "keep-dayly": 7}}}"#, "keep-daily"),
+    ])
+    func anUnknownMemberIsAnsweredWithTheNearest(file: String, nearest: String) throws {
+        let problem = try #require(try check(file).problems.first)
+        #expect(problem.problem.contains("which is unknown; the nearest is '\(nearest)'; there are "))
+    }
+
+    @Test func whatIsMoreThanATextStandsInTheFileAlone() throws {
+        let problem = try #require(try check("{}", [:], [("sinks", "x")]).problems.first)
+        #expect(problem.setting == "sinks" && problem.problem.contains("holdfast.json alone"))
+    }
+
+    @Test func aNumberMayHaveAFraction() throws {
+        let check = try check(#"{"trace-ratio": 0.05, "workers": 3}"#)
+        #expect(check.problems == [] && check.settings.watching.traceRatio == 0.05)
+        let refused = try #require(try self.check(#"{"workers": 1.5}"#).problems.first)
+        #expect(refused.problem.hasPrefix("is '1.5': it must be a number from 1"))
     }
 
     @Test func whatLoadsThrowsTheFirstProblemWithTheOthers() throws {
@@ -81,12 +107,6 @@ import Testing
         let short = "/tmp/" + String(repeating: "d", count: 107 - "/tmp//state/takeover.sock".count)
         #expect(SettingsCheck(directory: short, environment: [:], flags: []).isGood)
         #expect(!SettingsCheck(directory: short + "d", environment: [:], flags: []).isGood)
-    }
-
-    private func write(_ name: String, _ text: String, mode: Int) throws {
-        let path = directory + "/" + name
-        try text.write(toFile: path, atomically: true, encoding: .utf8)
-        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
     }
 
     @Test func aFileOfSecretsThatOthersMayReadIsRefusedWithTheModeItMayHave() throws {
@@ -120,6 +140,47 @@ import Testing
             #expect(told.severity == .error)
             #expect(told.problem.contains("\(directory)/\(name) has mode 644"), "\(told)")
             #expect(told.problem.contains("; chmod 6"), "\(told)")
+        }
+    }
+
+    @discardableResult
+    private func write(_ name: String, _ text: String, mode: Int = 0o600) throws -> String {
+        let path = "\(directory)/\(name)"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+        return path
+    }
+
+    private func repository(_ query: String) -> String {
+        #"{"repositories": {"vault": {"s3": "s3://vault?endpoint=https://vault.example\#(query)"}}}"#
+    }
+
+    @Test func keysOfARepositoryThatAreNotThereAreTold() throws {
+        let missing = directory + "/none.json"
+        let problem = try #require(try check(repository("&credentials=\(missing)")).problems.first)
+        #expect(problem.severity == .error && problem.setting == "repositories")
+        #expect(problem.problem.contains("'vault'") && problem.problem.contains(missing))
+        let variables = try #require(try check(repository("")).problems.first)
+        #expect(variables.problem.contains("HOLDFAST_S3_ACCESS_KEY"))
+    }
+
+    @Test func keysOfARepositoryThatAreThereAreGood() throws {
+        let keys = #"{"access-key": "of-the-file", "secret-key": "secret-of-the-file"}"#
+        let path = try write("keys.json", keys)
+        #expect(try check(repository("&credentials=\(path)")).problems == [])
+        let environment = ["HOLDFAST_S3_ACCESS_KEY": "a", "HOLDFAST_S3_SECRET_KEY": "s"]
+        #expect(try check(repository(""), environment).problems == [])
+        let open = try write("open.json", keys, mode: 0o644)
+        let problem = try #require(try check(repository("&credentials=\(open)")).problems.first)
+        #expect(
+            problem.problem.contains("has mode 644") && !problem.problem.contains("secret-of-the-file"))
+    }
+
+    @Test func certificatesThatARepositoryTrustsAreRead() throws {
+        let environment = ["HOLDFAST_S3_ACCESS_KEY": "a", "HOLDFAST_S3_SECRET_KEY": "s"]
+        for path in [directory + "/none.pem", try write("empty.pem", "no certificate\n")] {
+            let problem = try #require(try check(repository("&ca=\(path)"), environment).problems.first)
+            #expect(problem.severity == .error && problem.problem.contains(path))
         }
     }
 

@@ -7,9 +7,9 @@ import S3
 /// Answers probes: whether the process is alive, whether it can be sent requests, and how its volumes stand.
 ///
 /// Probes need no credential and learn no name, path or address. Those of the S3 listener run on the workers of requests: a
-/// server whose threads all hang does not answer them. The admin listener has threads of its own, so that an operator is
-/// answered when nobody else is; what hangs is seen there by the commit thread.
-struct HealthResponder: Sendable {
+/// server whose threads all hang does not answer them. The admin listener has threads of its own, on which nothing reads a
+/// disk, so that an operator is answered when nobody else is; what hangs is seen there by the commit thread.
+package struct HealthResponder: Sendable {
     /// Where probes are on the S3 listener. No bucket can have a name that begins with `_`, so nothing is hidden by it;
     /// MinIO has them below `/minio/`, which it keeps from being a bucket.
     static let prefix = "/_holdfast"
@@ -19,13 +19,24 @@ struct HealthResponder: Sendable {
     /// Bytes that the state directory's file system has to have left: without the catalog nothing can be changed.
     private static let stateReserve: UInt64 = 64 * 1024 * 1024
 
-    let store: ObjectStore
-    /// How long a volume may take: the setting `deadline-seconds`.
-    let volumeDeadline: Duration
-    /// Under which the first label of a host is a bucket: there, the path is a key.
-    let domains: [String]
-    /// Whether the server has been told to stop.
-    let isDraining: @Sendable () -> Bool
+    private let store: ObjectStore
+    private let volumeDeadline: Duration
+    private let domains: [String]
+    private let isDraining: @Sendable () -> Bool
+
+    /// - Parameters:
+    ///   - volumeDeadline: how long a volume may take: the setting `deadline-seconds`.
+    ///   - domains: under which the first label of a host is a bucket: there, the path is a key.
+    ///   - isDraining: whether the server has been told to stop.
+    package init(
+        store: ObjectStore, volumeDeadline: Duration, domains: [String],
+        isDraining: @escaping @Sendable () -> Bool
+    ) {
+        self.store = store
+        self.volumeDeadline = volumeDeadline
+        self.domains = domains
+        self.isDraining = isDraining
+    }
 
     /// The answer to a probe that comes in by the S3 listener; `nil` for any other request.
     func probe(_ head: HTTPRequest) -> ServiceResponse? {
@@ -47,11 +58,16 @@ struct HealthResponder: Sendable {
         head.uri.utf8.starts(with: "/_holdfast/health/".utf8) && (head.method == .GET || head.method == .HEAD)
     }
 
+    /// Whether a probe waits for the state directory's disk; the others know what they say.
+    static func readsDisk(_ path: String) -> Bool {
+        path.split(separator: "?", maxSplits: 1).first == "/health/ready"
+    }
+
     /// - Parameters:
     ///   - path: with its query; without a prefix.
     ///   - tellsReasons: why a volume is out of service, which may name directories.
     /// - Returns: `nil` if there is no such probe.
-    func answer(_ head: HTTPRequest, _ path: String, tellsReasons: Bool) -> ServiceResponse? {
+    package func answer(_ head: HTTPRequest, _ path: String, tellsReasons: Bool) -> ServiceResponse? {
         let parts = path.split(separator: "?", maxSplits: 1)
         let probe: () -> ServiceResponse
         switch parts.first {

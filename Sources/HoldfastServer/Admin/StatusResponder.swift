@@ -7,6 +7,9 @@ import ObjectStore
 import S3
 
 /// The admin listener: health and metrics, for probes and for Prometheus, and the status page, for people.
+///
+/// The listener's own threads answer what is in memory alone, such as whether the process lives. What reads a disk, which may
+/// hang, has threads by its kind, so that a page that hangs keeps neither probes nor metrics waiting.
 struct StatusResponder: HTTPResponder {
     let store: ObjectStore
     let health: HealthResponder
@@ -23,28 +26,48 @@ struct StatusResponder: HTTPResponder {
     let connectionCounts: ConnectionCounts
     let repositories: [RepositorySetting]
     let page: StatusPageResponder
+    let threads = Threads()
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
+
+    /// A scrape every few seconds may hang until the volume of its disk is set aside, and the next ones are to be answered.
+    struct Threads: Sendable {
+        /// Of probes that read the state directory's disk.
+        let probes = AnswerThreads(4)
+        /// Of metrics and of health that is proved, which read the log.
+        let reports = AnswerThreads(8)
+    }
 
     func respond(to request: ServiceRequest) async -> ServiceResponse {
         guard request.head.method == .get || request.head.method == .head else {
             return text(.methodNotAllowed, "only GET\n")
         }
-        if let path = request.head.path, let answer = health.answer(request.head, path, tellsReasons: true) {
-            return answer
-        }
-        if let answer = page.respond(to: request) { return answer }
+        if let answer = await probe(request.head) { return answer }
+        if let answer = await page.respond(to: request) { return answer }
         switch request.head.path?.split(separator: "?").first {
-        case "/health/green": return green()
+        case "/health/green": return await threads.reports.run { green() } ?? busy
         case "/metrics":
             let format = MetricPage.Format(accept: request.head.headerFields[.accept])
-            return text(.ok, exposition(format), type: format.contentType)
+            return await threads.reports.run { text(.ok, exposition(format), type: format.contentType) }
+                ?? busy
         default:
             return text(
                 .notFound,
                 "there are /status, /health/live, /health/ready, /health/cluster, /health/green and /metrics\n"
             )
         }
+    }
+
+    private func probe(_ head: HTTPRequest) async -> ServiceResponse? {
+        guard let path = head.path else { return nil }
+        guard HealthResponder.readsDisk(path) else {
+            return health.answer(head, path, tellsReasons: true)
+        }
+        return await threads.probes.run { health.answer(head, path, tellsReasons: true) } ?? busy
+    }
+
+    private var busy: ServiceResponse {
+        text(.serviceUnavailable, "Those who asked before have no answer yet: a disk is slow, or hangs.\n")
     }
 
     func failure(_ error: any Error, _ head: HTTPRequest, replacing response: ServiceResponse)

@@ -37,7 +37,8 @@ public struct RateLimitSettings: Sendable, Equatable {
             case "keys": settings.keys = try limits(value, name, bad)
             case "buckets": settings.buckets = try limits(value, name, bad)
             default:
-                throw bad("has a member '\(name)': there are each-key, keys, each-bucket and buckets")
+                let known = ["each-key", "keys", "each-bucket", "buckets"]
+                throw bad("has a member '\(name)', which \(NearestName.hint(name, among: known))")
             }
         }
         return settings
@@ -61,15 +62,18 @@ public struct RateLimitSettings: Sendable, Equatable {
         }
         var limit = RateLimit()
         for (name, value) in members.sorted(by: { $0.key < $1.key }) {
+            let known = ["requests", "burst", "bytes"]
+            guard known.contains(name) else {
+                let hint = NearestName.hint(name, among: known)
+                throw bad("has a member '\(name)' of \(place), which \(hint)")
+            }
             guard let number = value as? Double, number > 0, number <= 1e15 else {
                 throw bad("has \(name) of \(place) that are '\(value)': it takes a number above 0")
             }
             switch name {
             case "requests": limit.requests = number
             case "burst": limit.burst = number
-            case "bytes": limit.bytes = number
-            default:
-                throw bad("has a member '\(name)' of \(place): there are requests, burst and bytes")
+            default: limit.bytes = number
             }
         }
         guard limit.requests != nil || limit.bytes != nil else {

@@ -14,22 +14,25 @@ package final class SpaceWatch: Sendable {
     static let runSeconds: UInt64 = 60
     static let toldSeconds: UInt64 = 3600
 
-    /// What a look came to.
+    /// What a look came to: for which volume the job is to run now, and why.
     package struct Order: Sendable, Equatable {
-        /// The job is to run now.
-        package var runs = false
-        /// What an event is to say; `nil` for nothing.
-        package var reason: String?
-        /// The volume that the event names.
-        package var volume: Int?
+        package let volume: Int
+        package let reason: String
+    }
 
-        package init() {}
+    /// What somebody is to be told of an order that was carried out, or was not.
+    package enum Notice: Sendable, Equatable {
+        case acted(Order)
+        /// Whoever paused the job is reminded of what it would have done.
+        case paused(Order)
+        case failed(String)
     }
 
     private struct State {
         var low: Set<Int> = []
         var runs = ActionWindow(limit: 1, seconds: SpaceWatch.runSeconds)
         var told = ActionWindow(limit: 1, seconds: SpaceWatch.toldSeconds)
+        var reminded = ActionWindow(limit: 1, seconds: SpaceWatch.toldSeconds)
     }
 
     /// `nil` if it is switched off.
@@ -45,28 +48,42 @@ package final class SpaceWatch: Sendable {
     package var isLow: Bool { state.withLock { !$0.low.isEmpty } }
 
     /// - Parameter rooms: the free part of each volume in service.
-    package func look(_ rooms: [(volume: Int, freePart: Double)], at now: Timestamp) -> Order {
-        guard let mark else { return Order() }
+    /// - Returns: `nil` if nothing is to be done now.
+    package func look(_ rooms: [(volume: Int, freePart: Double)], at now: Timestamp) -> Order? {
+        guard let mark else { return nil }
         return state.withLock { state in
+            // Of one that has left service nothing is known, and nothing can be given back there.
+            state.low.formIntersection(rooms.map(\.volume))
             for (volume, part) in rooms {
                 if part < mark { state.low.insert(volume) }
                 if part >= mark + Self.margin { state.low.remove(volume) }
             }
-            var order = Order()
-            guard let volume = state.low.min() else { return order }
-            if !state.runs.isFull(at: now) {
-                state.runs.note(now)
-                order.runs = true
-            }
-            if order.runs, !state.told.isFull(at: now) {
-                state.told.note(now)
-                let part = rooms.first { $0.volume == volume }?.freePart ?? 0
-                order.volume = volume
-                order.reason =
-                    "it has \(Int(part * 100)) % of its room left, less than \(Int((mark * 100).rounded())) %: what nothing needs is given back now"
-            }
-            return order
+            let low = rooms.filter { state.low.contains($0.volume) }.min { $0.volume < $1.volume }
+            guard let (volume, part) = low, state.runs.take(at: now) else { return nil }
+            let (left, wanted) = (Int(part * 100), Int((mark * 100).rounded()))
+            return Order(
+                volume: volume, reason: "it has \(left) % of its room left, less than \(wanted) %")
         }
+    }
+
+    /// An event claims what was done, so it comes after.
+    /// - Parameter ask: for a run of the job.
+    package func carryOut(_ order: Order, at now: Timestamp, ask: () throws -> Void) -> Notice? {
+        do { try ask() } catch JobRefusal.paused {
+            return state.withLock { $0.reminded.take(at: now) } ? .paused(order) : nil
+        } catch {
+            return .failed("\(error)")
+        }
+        return state.withLock { $0.told.take(at: now) } ? .acted(order) : nil
+    }
+}
+
+extension ActionWindow {
+    /// Whether it fits; then it counts.
+    fileprivate mutating func take(at now: Timestamp) -> Bool {
+        guard !isFull(at: now) else { return false }
+        note(now)
+        return true
     }
 }
 
@@ -77,19 +94,26 @@ extension SpaceWatch {
     func run(_ store: ObjectStore, _ jobs: JobScheduler, _ logger: Logger) async {
         while true {
             let rooms = VolumeRoom.ofVolumes(in: store).map { (volume: $0.index, freePart: $0.freePart) }
-            let order = look(rooms, at: .now())
-            if let reason = order.reason, let volume = order.volume {
-                store.inspection.announceHealing("reclaim-early", "volume \(volume)", reason)
-                logger.warning("volume \(volume): \(reason)")
-            }
-            if order.runs {
-                do { try jobs.ask(JobKind.reclaim.rawValue) } catch JobRefusal.paused {
-                    // Whoever paused it knows why.
-                } catch {
-                    logger.error("giving space back early: \(error)")
-                }
+            if let order = look(rooms, at: .now()),
+                let notice = carryOut(order, at: .now(), ask: { try jobs.ask(JobKind.reclaim.rawValue) })
+            {
+                tell(notice, store, logger)
             }
             do { try await Task.sleep(for: Self.interval) } catch { return }  // cancelled
+        }
+    }
+
+    private func tell(_ notice: Notice, _ store: ObjectStore, _ logger: Logger) {
+        switch notice {
+        case .acted(let order):
+            let reason = "\(order.reason): what nothing needs is given back now"
+            store.inspection.announceHealing("reclaim-early", "volume \(order.volume)", reason)
+            logger.warning("volume \(order.volume): \(reason)")
+        case .paused(let order):
+            logger.warning(
+                "volume \(order.volume): \(order.reason): nothing is given back early, for the job '\(JobKind.reclaim.rawValue)' is paused"
+            )
+        case .failed(let reason): logger.error("giving space back early: \(reason)")
         }
     }
 }

@@ -130,7 +130,7 @@ public struct RepositorySetting: Sendable, Equatable {
         case "rate": rate = try number(0...1_000_000_000_000)
         default:
             throw Refusal(
-                reason: "with a member '\(key)': a repository has \(Self.known.joined(separator: ", "))")
+                reason: "with a member '\(key)', which \(NearestName.hint(key, among: Self.known))")
         }
     }
 }

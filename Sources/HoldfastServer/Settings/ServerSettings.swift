@@ -178,11 +178,14 @@ public struct ServerSettings: Sendable {
     /// - Throws: ``SettingError``.
     mutating func set(_ name: String, _ value: String, source: String) throws {
         guard let setting = SettingName(rawValue: name) else {
-            let known = SettingName.allCases.map(\.rawValue)
-            let nearest = NearestName.of(name, among: known)
+            guard !SettingsFile.sections.contains(name) else {
+                throw SettingError(
+                    setting: name, source: source,
+                    reason: "is more than a text: it stands in \(Self.fileName) alone")
+            }
+            let known = SettingName.allCases.map(\.rawValue) + SettingsFile.sections
             throw SettingError(
-                setting: name, source: source,
-                reason: "is unknown; the nearest is '\(nearest)'; there are \(known.joined(separator: ", "))")
+                setting: name, source: source, reason: NearestName.hint(name, among: known))
         }
         do { try set(setting, value) } catch {
             throw SettingError(setting: name, source: source, reason: error.reason)
@@ -349,6 +352,8 @@ enum SettingsFile {
             if let text = try? value.decode(String.self) {
                 self = .text(text)
             } else if let number = try? value.decode(Int.self) {
+                self = .text(String(number))
+            } else if let number = try? value.decode(Double.self) {
                 self = .text(String(number))
             } else if let list = try? value.decode([String].self) {
                 self = .text(list.joined(separator: ","))

@@ -77,6 +77,11 @@ enum NearestName {
         return nearest
     }
 
+    /// What follows upon a name that is unknown.
+    static func hint(_ name: String, among known: [String]) -> String {
+        "is unknown; the nearest is '\(of(name, among: known))'; there are \(known.joined(separator: ", "))"
+    }
+
     /// Letters to be put in, taken out or changed to make one name of the other (Levenshtein's distance).
     static func distance(_ one: String, _ other: String) -> Int {
         // Long enough for any name; the file's may be of any length.

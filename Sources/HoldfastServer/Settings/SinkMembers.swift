@@ -44,7 +44,7 @@ package struct SinkMembers {
     /// - Throws: ``SettingError``, which names the first member that is none of these.
     func refuseOthers(than known: [String]) throws {
         guard let other = values.keys.sorted().first(where: { !known.contains($0) }) else { return }
-        throw bad("has a member '\(other)' where there are \(known.sorted().joined(separator: ", "))")
+        throw bad("has a member '\(other)', which \(NearestName.hint(other, among: known.sorted()))")
     }
 
     func text(_ member: String) throws -> String? {

@@ -66,11 +66,12 @@ public struct UserSetting: Sendable, Equatable {
         guard let member = try SettingsFile.member(Self.name, of: path) else { return [] }
         guard let list = member as? [[String: Any]] else { throw bad("is no list of objects") }
         return try SettingError.map(list) { user in
-            let known: Set = [
-                "name", "display-name", "access-key", "secret-key", "policies", "canonical-id",
+            let known = [
+                "access-key", "canonical-id", "display-name", "name", "policies", "secret-key",
             ]
             if let other = user.keys.sorted().first(where: { !known.contains($0) }) {
-                throw bad("has a member '\(other)': a user has \(known.sorted().joined(separator: ", "))")
+                let hint = NearestName.hint(other, among: known)
+                throw bad("has a user with a member '\(other)', which \(hint)")
             }
             guard let name = user["name"] as? String, let accessKey = user["access-key"] as? String,
                 let secretKey = user["secret-key"] as? String

@@ -5,28 +5,42 @@ import S3
 import Synchronization
 
 /// Answers for the status page: asks for the administrator's key, and makes the page no more often than it changes,
-/// whoever looks and however many they are. On the worker threads, of which it keeps two at most.
-final class StatusPageResponder: Sendable {
+/// whoever looks and however many they are. On threads of its own: it reads the log, whose disk may hang.
+package final class StatusPageResponder: Sendable {
     /// A page that is not older is shown again.
     private static let freshSeconds = 0.5
+    /// Pages that are made at the same time.
     private static let renderLimit = 2
+    /// Beyond those one more is begun each so many seconds: what hangs with a disk may do so long after its volume was set
+    /// aside, and then a page can be made again.
+    private static let patienceSeconds = 5.0
+    private static let threadCount = 8
 
     private struct State {
         var page: (made: Double, page: StatusPage)?
         var rendering = 0
+        /// When the last one was begun.
+        var begun = 0.0
+
+        func mayRender(at now: Double) -> Bool {
+            rendering < StatusPageResponder.renderLimit
+                || now - begun >= StatusPageResponder.patienceSeconds
+        }
     }
 
-    private let gathering: StatusGathering
+    private let facts: @Sendable () -> StatusFacts
     private let gate: AdminGate
+    private let threads = AnswerThreads(threadCount)
     private let state = Mutex(State())
 
-    init(_ gathering: StatusGathering, _ gate: AdminGate) {
-        self.gathering = gathering
+    /// - Parameter facts: what the page shows; it may wait for disks.
+    package init(_ gate: AdminGate, facts: @escaping @Sendable () -> StatusFacts) {
+        self.facts = facts
         self.gate = gate
     }
 
     /// - Returns: `nil` for a path that is not the page's.
-    func respond(to request: ServiceRequest) -> ServiceResponse? {
+    package func respond(to request: ServiceRequest) async -> ServiceResponse? {
         let path = request.head.path?.split(separator: "?", omittingEmptySubsequences: false).first ?? ""
         guard ["/", StatusDocument.path, StatusDocument.contentPath].contains(String(path)) else {
             return nil
@@ -48,7 +62,7 @@ final class StatusPageResponder: Sendable {
             return ServiceResponse(
                 .temporaryRedirect, headers: [.location: StatusDocument.path, .cacheControl: "no-store"])
         }
-        guard let page = page() else {
+        guard let page = await page() else {
             return refusal(
                 .serviceUnavailable, "The page is being made, which takes long: something is slow.\n",
                 (.retryAfter, "2"))
@@ -67,21 +81,23 @@ final class StatusPageResponder: Sendable {
     }
 
     /// A fresh one, or where as many are being made as may be, the last.
-    private func page() -> StatusPage? {
+    private func page() async -> StatusPage? {
         let now = ProcessInfo.processInfo.systemUptime
         let (known, renders) = state.withLock { state -> (StatusPage?, Bool) in
             if let page = state.page, now - page.made < Self.freshSeconds { return (page.page, false) }
-            guard state.rendering < Self.renderLimit else { return (state.page?.page, false) }
+            guard state.mayRender(at: now) else { return (state.page?.page, false) }
             state.rendering += 1
-            return (nil, true)
+            state.begun = now
+            return (state.page?.page, true)
         }
         guard renders else { return known }
-        let page = StatusPage(gathering.facts())
-        state.withLock { state in
+        let page = await threads.run { [facts] in StatusPage(facts()) }
+        return state.withLock { state in
             state.rendering -= 1
+            guard let page else { return known }
             // One that was begun earlier and took longer is older.
             if state.page.map({ $0.made < now }) ?? true { state.page = (now, page) }
+            return page
         }
-        return page
     }
 }

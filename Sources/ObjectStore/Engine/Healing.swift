@@ -72,8 +72,9 @@ package struct ActionWindow: Sendable {
 
 /// Which volumes may come back by themselves: one that keeps leaving stays aside until somebody has looked at it, for each
 /// return costs reads of the others, and each leaving the requests that were under way. The first few returns are at once,
-/// those after them less and less often: a volume that is full, or a cable that is loose, may be well again in a minute. While
-/// so few are in service that nothing can be written, there is nobody whom a return could disturb, and none waits.
+/// those after them less and less often: a volume that is full, or a cable that is loose, may be well again in a minute. So is
+/// one tried that is there and cannot be filled, since each try reads of the others. While so few are in service that nothing
+/// can be written, there is nobody whom a return could disturb, and none waits.
 final class VolumeReturns: Sendable {
     /// Returns within an hour that wait for nothing.
     private static let promptCount = 3
@@ -81,6 +82,8 @@ final class VolumeReturns: Sendable {
 
     private struct Place {
         var returns: ActionWindow
+        /// How often in a row it was there and could not be filled.
+        var failures = 0
         /// It is not brought back before.
         var next = Timestamp(microseconds: 0)
         /// Why it stays aside.
@@ -108,7 +111,7 @@ final class VolumeReturns: Sendable {
         /// It stays aside, and this is the moment from which on it does: somebody is to be told.
         case hold(reason: String)
         case held
-        /// It was back a moment ago, and not for the first time.
+        /// It was back a moment ago, and not for the first time; or it could not be filled a moment ago.
         case later
     }
 
@@ -121,7 +124,8 @@ final class VolumeReturns: Sendable {
         return places.withLock { places in
             guard var place = places[index] else { return .go }
             defer { places[index] = place }
-            if place.isWanted || isNeeded && settings.allows(.volumes) { return .go }
+            if isNeeded, place.isWanted || settings.allows(.volumes) { return .go }
+            if place.isWanted { return now < place.next ? .later : .go }
             if place.held != nil { return .held }
             let why: String
             if !settings.allows(.volumes) {
@@ -144,13 +148,30 @@ final class VolumeReturns: Sendable {
             place.returns.note(now)
             place.isWanted = false
             place.held = nil
+            place.failures = 0
             let excess = place.returns.count(at: now) - Self.promptCount
-            if excess > 0 {
-                let seconds = min(Self.longestWait, UInt64(1) << UInt64(min(excess - 1, 10)))
-                place.next = Timestamp(microseconds: now.microseconds + seconds * 1_000_000)
-            }
+            if excess > 0 { place.next = Self.wait(excess, from: now) }
             places[index] = place
         }
+    }
+
+    /// It was there, and could not be filled.
+    /// - Parameter isNeeded: without it nothing can be written: it is tried again at once, and that counts for nothing.
+    func noteFailure(_ index: Int, isNeeded: Bool) {
+        guard !isNeeded else { return }
+        let now = clock()
+        places.withLock { places in
+            guard var place = places[index] else { return }
+            place.failures += 1
+            place.next = max(place.next, Self.wait(place.failures, from: now))
+            places[index] = place
+        }
+    }
+
+    /// 1 s at first, then twice as long each time.
+    private static func wait(_ count: Int, from now: Timestamp) -> Timestamp {
+        let seconds = min(longestWait, UInt64(1) << UInt64(min(count - 1, 10)))
+        return Timestamp(microseconds: now.microseconds + seconds * 1_000_000)
     }
 
     func isHeld(_ index: Int) -> Bool { places.withLock { $0[index]?.held != nil } }
@@ -209,6 +230,9 @@ package final class RepairAllowance: Sendable {
 }
 
 extension Engine {
+    /// Whether so few volumes are in service that nothing can be written.
+    var isShortOfVolumes: Bool { volumes.inService.count < Limits.writeQuorum }
+
     /// An event says what the store did by itself. Where there is no quorum there is nowhere to say it.
     func announceHealing(_ action: String, _ subject: String, _ reason: String) {
         var change = EventHealingActed()

@@ -109,8 +109,7 @@ final class Maintenance: Sendable {
     }
 
     private func mayReturn(_ index: Int, _ reason: String) -> Bool {
-        let isNeeded = engine.volumes.inService.count < Limits.writeQuorum
-        switch engine.returns.judge(index, reason: reason, isNeeded: isNeeded) {
+        switch engine.returns.judge(index, reason: reason, isNeeded: engine.isShortOfVolumes) {
         case .go: return true
         case .held, .later: return false
         case .hold(let held):
@@ -157,6 +156,7 @@ final class Maintenance: Sendable {
         // Bounded by the commit queue; the volume stays set aside until a round finds what this made.
         Task {
             do { _ = try await VolumeReplacement(engine: engine).run(index) } catch {
+                engine.returns.noteFailure(index, isNeeded: engine.isShortOfVolumes)
                 engine.volumes.note(index, reason: "filling it anew: \(error)")
             }
         }

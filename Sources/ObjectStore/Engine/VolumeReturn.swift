@@ -103,6 +103,7 @@ struct VolumeReturn {
             try ledger.log.dropPayloads(of: reclaimed, mirror: handle.index)
             announce(handle.index, report)
         } catch {
+            engine.returns.noteFailure(index, isNeeded: engine.isShortOfVolumes)
             engine.volumes.fail(handle, reason: "bringing it back: \(error)")
             throw error
         }
