@@ -68,6 +68,10 @@ public struct SnapshotPruning: Sendable {
         /// A snapshot that stays and that the log does not lead to, with the reason: nothing was dropped then.
         public var unproven: (snapshot: String, reason: String)?
 
+        /// Whether nothing but locks kept it from giving back what it may: damage it does not work around, and somebody has to
+        /// hear of that.
+        public var isComplete: Bool { unproven == nil && damagedSegments == 0 }
+
         public init() {}
     }
 
