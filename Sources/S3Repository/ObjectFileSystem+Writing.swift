@@ -108,7 +108,8 @@ extension ObjectFileSystem {
                 let bytes = try source.bytes(range.count, at: range.lowerBound)
                 guard bytes.count == range.count else {
                     throw FileSystemError(
-                        operation: "pread", path: source.path, code: EIO, detail: "the scratch file was cut off")
+                        operation: "pread", path: source.path, code: EIO,
+                        detail: "the scratch file was cut off")
                 }
                 return bytes
             }
