@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import Model
 import Synchronization
@@ -15,8 +16,31 @@ extension LogCopy {
         package var locked = 0
         /// Segments that stay as they are because some event in them is damaged, or the segment itself.
         package var damaged = 0
+        /// Segments that hold too little of what is not needed, as their headers say.
+        package var spared: Set<Spared> = []
 
         package init() {}
+    }
+
+    /// A segment in which some events' payloads, which nobody needs, are too few to be worth writing it afresh: it is so
+    /// until it is another file, or other events of it are needed.
+    package struct Spared: Hashable, Sendable {
+        package let first: SequenceNumber
+        package let byteCount: UInt64
+        /// Of the events' places in the segment, a digest.
+        package let unneeded: UInt64
+
+        package init(first: SequenceNumber, byteCount: UInt64, unneeded: UInt64) {
+            (self.first, self.byteCount, self.unneeded) = (first, byteCount, unneeded)
+        }
+
+        init(_ first: SequenceNumber, _ byteCount: UInt64, _ places: [Int]) {
+            let bytes = places.flatMap { place in
+                withUnsafeBytes(of: UInt32(place).littleEndian) { Array($0) }
+            }
+            let digest = SHA256.hash(bytes).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            self.init(first: first, byteCount: byteCount, unneeded: digest)
+        }
     }
 
     /// Writes sealed segments afresh without the payloads that are not needed, where these are a certain part of one; all events
@@ -29,10 +53,11 @@ extension LogCopy {
     ///   - last: what comes behind it is needed, whatever `isNeeded` says.
     ///   - share: 1 in so many bytes of a segment is to be given back, or more, for it to be written afresh.
     ///   - mirror: the copy, as a mirror.
+    ///   - known: what an earlier call has spared: what is still so is not looked at again.
     ///   - pace: told of what was read and written; may wait, or end the work by throwing.
     /// - Throws: ``FileSystemError`` if a new file does not read as it was written: the old one stays.
     package func dropPayloads(
-        through last: SequenceNumber, share: UInt64, as mirror: LogMirror,
+        through last: SequenceNumber, share: UInt64, as mirror: LogMirror, sparing known: Set<Spared> = [],
         isNeeded: (SequenceNumber) -> Bool, pace: (Int) throws -> Void
     ) throws -> Dropping {
         var dropping = Dropping()
@@ -42,15 +67,25 @@ extension LogCopy {
         // The last one may be open, and is appended to.
         for (first, next) in zip(firsts, firsts.dropFirst()) where first <= last {
             let afresh: SegmentAfresh
+            let places: [Int]
             do {
                 let segment = try sealed(first)
                 guard let unneeded = unneeded(in: segment, share, isKept) else { continue }
+                let look = Spared(first, try segment.file.size(), unneeded)
+                guard !known.contains(look) else {
+                    dropping.spared.insert(look)
+                    continue
+                }
                 // Asked before anything is read: of what is locked, each prune would read the headers again.
                 guard try lockEnd(of: first) == nil else {
                     dropping.locked += 1
                     continue
                 }
-                guard try isWorthWriting(segment, share, unneeded, pace) else { continue }
+                guard try isWorthWriting(segment, share, unneeded, pace) else {
+                    dropping.spared.insert(look)
+                    continue
+                }
+                places = unneeded
                 afresh = try writtenAfresh(segment, before: next, isKept, pace)
             } catch  where isDamage(error, of: first) {
                 dropping.damaged += 1
@@ -62,6 +97,7 @@ extension LogCopy {
             }
             dropping.payloads += afresh.payloads
             dropping.bytes += afresh.saved
+            dropping.spared.insert(Spared(first, UInt64(afresh.bytes.count), places))
         }
         return dropping
     }

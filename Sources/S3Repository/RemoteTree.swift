@@ -39,9 +39,13 @@ package struct RemoteTree: Sendable {
     /// The names in each directory.
     private var children: [String: Set<String>] = [:]
 
+    private static let rewritten: Set<String> = [
+        "snapshots/verified", "snapshots/retained", "snapshots/damaged", "snapshots/pruned",
+    ]
+
     /// What is written over again and again, where the newest version counts.
     package static func isRewritten(_ name: String) -> Bool {
-        name == "snapshots/verified" || name == "snapshots/retained" || name == "snapshots/damaged"
+        rewritten.contains(name)
     }
 
     /// Behind what an append to a file is named: `log/00000000000000000001.log~00000000000000065536`.

@@ -158,9 +158,10 @@ public struct SnapshotPruning: Sendable {
         upTo newest: SequenceNumber, but needed: PayloadCensus, _ report: inout Report
     ) throws {
         let log = repository.log
+        let spared = try SparedSegments.load(repository)
         let dropping = try log.dropPayloads(
-            through: newest, share: Self.segmentShare, as: repository.mirror, isNeeded: needed.contains,
-            pace: pace)
+            through: newest, share: Self.segmentShare, as: repository.mirror, sparing: spared,
+            isNeeded: needed.contains, pace: pace)
         report.payloads = dropping.payloads
         report.payloadBytes = dropping.bytes
         report.lockedSegments = dropping.locked
@@ -172,6 +173,7 @@ public struct SnapshotPruning: Sendable {
             return try log.isPayloadDropped(event) != true
         }
         try damage.save(repository)
+        if dropping.spared != spared { try SparedSegments.save(dropping.spared, repository) }
     }
 
     /// Removes what is not needed. Both lists are in the order of the ids; of what is there, the blobs of one first byte

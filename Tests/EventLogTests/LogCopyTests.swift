@@ -252,11 +252,12 @@ import Volumes
 
     private func drop(
         _ disk: SimulatedFileSystem, needing needed: Set<SequenceNumber> = [],
-        pace: (Int) throws -> Void = { _ in }
+        share: UInt64 = 8, sparing known: Set<LogCopy.Spared> = [], pace: (Int) throws -> Void = { _ in }
     ) throws -> LogCopy.Dropping {
         let copy = try copy(disk)
         return try copy.dropPayloads(
-            through: copy.head.sequence, share: 8, as: mirror(disk), isNeeded: needed.contains, pace: pace)
+            through: copy.head.sequence, share: share, as: mirror(disk), sparing: known,
+            isNeeded: needed.contains, pace: pace)
     }
 
     /// Bits that flip between what was written and what the device gives: in the header, in frames, in a payload that stays,
@@ -322,6 +323,31 @@ import Volumes
         let event = try #require(damaged.first)
         #expect(try copy(backup).isPayloadDropped(event) == false)
         #expect(throws: LogError.self) { try copy(backup).payload(of: event) }
+        try expectCopy(of: log, backup)
+    }
+
+    @Test func aSegmentThatHasNothingLeftToDropIsNotReadAgainUntilOtherEventsAreNeeded() throws {
+        let (_, log, backup) = try copied()
+        /// Bytes of the log that were read and written, and what came of it.
+        func look(
+            needing needed: Set<SequenceNumber>, _ known: Set<LogCopy.Spared>
+        ) throws -> (bytes: Int, dropping: LogCopy.Dropping) {
+            var bytes = 0
+            let dropping = try drop(backup, needing: needed, share: 100, sparing: known) { bytes += $0 }
+            return (bytes, dropping)
+        }
+        let needed = Set((2...4).map { SequenceNumber($0) })
+        let first = try look(needing: needed, [])
+        #expect(first.dropping.payloads > 3 && first.dropping.spared.count >= 3)
+        let unknown = try look(needing: needed, [])
+        #expect(unknown.bytes > 0 && unknown.dropping.payloads == 0)
+        let known = try look(needing: needed, first.dropping.spared.union(unknown.dropping.spared))
+        #expect(known.bytes == 0 && known.dropping.payloads == 0)
+        #expect(known.dropping.spared == unknown.dropping.spared)
+        // What was needed in the first segment is not any more.
+        let next = try look(needing: [], known.dropping.spared)
+        #expect(next.bytes > 0 && next.dropping.payloads == 3)
+        #expect(try look(needing: [], next.dropping.spared).bytes == 0)
         try expectCopy(of: log, backup)
     }
 }

@@ -67,7 +67,7 @@ import Testing
         #expect(tree.files["blobs/x"]?.others.map(\.versionID) == ["marker", "theirs"])
     }
 
-    @Test(arguments: ["snapshots/verified", "snapshots/retained", "snapshots/damaged"])
+    @Test(arguments: ["snapshots/verified", "snapshots/retained", "snapshots/damaged", "snapshots/pruned"])
     func ofWhatIsWrittenAgainTheNewestCounts(name: String) {
         #expect(RemoteTree.isRewritten(name) && !RemoteTree.isRewritten("snapshots/one.json"))
         let tree = RemoteTree(
