@@ -16,7 +16,7 @@ import Volumes
 ///
 /// Its objects are listed once, when it is first used, and known from then on: one process at a time uses a repository,
 /// which a lock on this machine makes sure of. Calls wait for the endpoint on the caller's thread.
-public final class ObjectFileSystem: RetainingFileSystem, PastFileSystem {
+public final class ObjectFileSystem: RetainingFileSystem, PastFileSystem, StrayKeepingFileSystem {
     /// Bytes of appends to one file that wait.
     static let appendByteCount = 8 * 1024 * 1024
 

@@ -58,6 +58,8 @@ public struct SnapshotPruning: Sendable {
         public var locked: [(name: String, reason: String)] = []
         /// Blobs that no snapshot needs, and that are locked.
         public var lockedBlobs = 0
+        /// Objects at an endpoint that a prune that was cut off had left behind a segment of the log.
+        public var strays = 0
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         public var payloads: UInt64 = 0
         public var payloadBytes: UInt64 = 0
@@ -114,6 +116,7 @@ public struct SnapshotPruning: Sendable {
             }
         }
         try repository.clearLeftovers()
+        report.strays = try repository.log.removeStrays()
         let (good, damaged) = try repository.snapshots()
         if let first = damaged.first {
             throw SnapshotError.damagedManifest(

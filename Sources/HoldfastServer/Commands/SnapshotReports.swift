@@ -30,6 +30,8 @@ public enum SnapshotReports {
         let bytes: UInt64
         let locked: [String]
         let lockedBlobs: Int
+        /// Objects at an endpoint that a prune that was cut off had left of segments of the log.
+        let strays: Int
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         let payloads: UInt64
         let payloadBytes: UInt64
@@ -315,6 +317,7 @@ public enum SnapshotReports {
         let line = PruningLine(
             deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
             locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
+            strays: report.strays,
             payloads: report.payloads, payloadBytes: report.payloadBytes,
             lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments,
             unproven: report.unproven.map { "snapshot \($0.snapshot): \($0.reason)" })
@@ -335,6 +338,9 @@ public enum SnapshotReports {
     /// What became of payloads in the log; `nil` if there is nothing to say.
     static func payloadText(of report: SnapshotPruning.Report) -> String? {
         var parts: [String] = []
+        if report.strays > 0 {
+            parts.append("\(counted(report.strays, "object")) removed that an earlier prune had left")
+        }
         if report.payloads > 0 {
             parts.append(
                 "\(counted(report.payloads, "payload")) in the log dropped, \(report.payloadBytes) bytes")
