@@ -208,7 +208,9 @@ let package = Package(
             swiftSettings: tested),
         .testTarget(
             name: "S3RepositoryTests",
-            dependencies: ["Model", "Digests", "S3Repository", "TestSupport", "Volumes"],
+            dependencies: [
+                "Model", "Digests", "EventLog", "ObjectStore", "S3Repository", "TestSupport", "Volumes",
+            ],
             swiftSettings: tested),
         .testTarget(
             name: "ImportingTests",

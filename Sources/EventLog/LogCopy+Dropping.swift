@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import Model
 import Synchronization
@@ -15,13 +16,36 @@ extension LogCopy {
         package var locked = 0
         /// Segments that stay as they are because some event in them is damaged, or the segment itself.
         package var damaged = 0
+        /// Segments that hold too little of what is not needed, as their headers say.
+        package var spared: Set<Spared> = []
 
         package init() {}
     }
 
+    /// A segment in which some events' payloads, which nobody needs, are too few to be worth writing it afresh: it is so
+    /// until it is another file, or other events of it are needed.
+    package struct Spared: Hashable, Sendable {
+        package let first: SequenceNumber
+        package let byteCount: UInt64
+        /// Of the events' places in the segment, a digest.
+        package let unneeded: UInt64
+
+        package init(first: SequenceNumber, byteCount: UInt64, unneeded: UInt64) {
+            (self.first, self.byteCount, self.unneeded) = (first, byteCount, unneeded)
+        }
+
+        init(_ first: SequenceNumber, _ byteCount: UInt64, _ places: [Int]) {
+            let bytes = places.flatMap { place in
+                withUnsafeBytes(of: UInt32(place).littleEndian) { Array($0) }
+            }
+            let digest = SHA256.hash(bytes).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            self.init(first: first, byteCount: byteCount, unneeded: digest)
+        }
+    }
+
     /// Writes sealed segments afresh without the payloads that are not needed, where these are a certain part of one; all events
-    /// stay, and so does the chain. The new file is complete and synced before it takes the old one's name. One segment
-    /// at a time is in memory.
+    /// stay, and so does the chain. The new file is complete and synced, and has been read back, before it takes the old
+    /// one's name. One segment at a time is in memory.
     ///
     /// A segment in which an event is damaged waits until that is mended: it is not written afresh over its damage. Bytes alone
     /// that are damaged are copied as they are if they are needed, and stay damaged.
@@ -29,9 +53,11 @@ extension LogCopy {
     ///   - last: what comes behind it is needed, whatever `isNeeded` says.
     ///   - share: 1 in so many bytes of a segment is to be given back, or more, for it to be written afresh.
     ///   - mirror: the copy, as a mirror.
-    ///   - pace: told of what was read and is to be written; may wait, or end the work by throwing.
+    ///   - known: what an earlier call has spared: what is still so is not looked at again.
+    ///   - pace: told of what was read and written; may wait, or end the work by throwing.
+    /// - Throws: ``FileSystemError`` if a new file does not read as it was written: the old one stays.
     package func dropPayloads(
-        through last: SequenceNumber, share: UInt64, as mirror: LogMirror,
+        through last: SequenceNumber, share: UInt64, as mirror: LogMirror, sparing known: Set<Spared> = [],
         isNeeded: (SequenceNumber) -> Bool, pace: (Int) throws -> Void
     ) throws -> Dropping {
         var dropping = Dropping()
@@ -40,30 +66,38 @@ extension LogCopy {
         let firsts = state.withLock { $0.firsts }
         // The last one may be open, and is appended to.
         for (first, next) in zip(firsts, firsts.dropFirst()) where first <= last {
-            let afresh: Afresh
+            let afresh: SegmentAfresh
+            let places: [Int]
             do {
                 let segment = try sealed(first)
                 guard let unneeded = unneeded(in: segment, share, isKept) else { continue }
+                let look = Spared(first, try segment.file.size(), unneeded)
+                guard !known.contains(look) else {
+                    dropping.spared.insert(look)
+                    continue
+                }
                 // Asked before anything is read: of what is locked, each prune would read the headers again.
                 guard try lockEnd(of: first) == nil else {
                     dropping.locked += 1
                     continue
                 }
-                guard try isWorthWriting(segment, share, unneeded, pace) else { continue }
+                guard try isWorthWriting(segment, share, unneeded, pace) else {
+                    dropping.spared.insert(look)
+                    continue
+                }
+                places = unneeded
                 afresh = try writtenAfresh(segment, before: next, isKept, pace)
             } catch  where isDamage(error, of: first) {
                 dropping.damaged += 1
                 continue
             }
-            // Whoever reads it next opens what has the name then.
-            defer { state.withLock { $0.sealed[first] = nil } }
-            do { try mirror.replace(first, with: afresh.bytes).close() } catch {
-                guard error.isRetained else { throw error }
+            guard try replace(first, with: afresh, as: mirror, pace) else {
                 dropping.locked += 1
                 continue
             }
             dropping.payloads += afresh.payloads
             dropping.bytes += afresh.saved
+            dropping.spared.insert(Spared(first, UInt64(afresh.bytes.count), places))
         }
         return dropping
     }
@@ -139,23 +173,36 @@ extension LogCopy {
         return dead > 0 && dead * share >= seal.tableOffset
     }
 
-    private struct Afresh {
-        var bytes: [UInt8]
-        var payloads: UInt64 = 0
-        /// By which the file will be smaller.
-        var saved: UInt64 = 0
+    /// - Returns: whether it was replaced; not if it is locked.
+    private func replace(
+        _ first: SequenceNumber, with afresh: SegmentAfresh, as mirror: LogMirror,
+        _ pace: (Int) throws -> Void
+    ) throws -> Bool {
+        // Whoever reads it next opens what has the name then.
+        defer { state.withLock { $0.sealed[first] = nil } }
+        do {
+            let file = try mirror.writeBeside(afresh.bytes)
+            defer { file.close() }
+            try pace(afresh.bytes.count)
+            try file.dropCache()
+            try readBack(afresh, at: mirror.besidePath, pace)
+            try mirror.takePlace(of: first)
+            return true
+        } catch let error as FileSystemError where error.isRetained {
+            return false
+        }
     }
 
     private func writtenAfresh(
         _ segment: SegmentFile, before next: SequenceNumber, _ isKept: (SequenceNumber) -> Bool,
         _ pace: (Int) throws -> Void
-    ) throws -> Afresh {
+    ) throws -> SegmentAfresh {
         let header = segment.header
         let last = SequenceNumber(next.rawValue - 1)
         let size = try segment.file.size()
         var position = LogPosition(
             sequence: SequenceNumber(header.first.rawValue - 1), chain: header.chain)
-        var afresh = Afresh(bytes: header.encoded())
+        var afresh = SegmentAfresh(header)
         afresh.bytes.reserveCapacity(Int(size))
         var offsets: [UInt32] = []
         try forEachFrame(from: header.first, through: last) { frame, raw in
@@ -164,19 +211,21 @@ extension LogCopy {
             offsets.append(UInt32(afresh.bytes.count / 8))
             if frame.storedPayloadByteCount > 0, !isKept(frame.sequence) {
                 afresh.bytes += Frame.dropPayload(of: raw, frame)
+                afresh.carried.append(.dropped)
                 afresh.payloads += 1
             } else {
                 afresh.bytes.append(contentsOf: raw.prefix(frame.byteCount))
+                afresh.carried.append(CarriedPayload(frame, raw))
             }
             try pace(frame.byteCount)
         }
         guard position.sequence == last,
             try position.chain == Self.open(path(next), next, fileSystem).header.chain
         else { throw LogError.damaged(last, "\(path(header.first)): what follows does not follow from it") }
+        afresh.last = position
         let end = UInt64(afresh.bytes.count)
         afresh.bytes += Segment.Seal.encode(first: header.first, offsets: offsets, end: end)
         afresh.saved = size - min(size, UInt64(afresh.bytes.count))
-        try pace(afresh.bytes.count)
         return afresh
     }
 

@@ -71,10 +71,13 @@ public final class LogCopy: Sendable {
                 throw LogError.foreignStore(mirror: 0, found: segment.header.storeID, expected: storeID)
             }
             guard segment.header.first == first, first == position.sequence.next else {
+                try Self.refuseIfReplaced(
+                    directory + "/" + Segment.name(position.sequence.next), fileSystem)
                 throw LogError.damaged(position.sequence.next, "the copy in \(directory) has a gap")
             }
             if index == firsts.count - 1 || segment.seal == nil {
                 guard index == firsts.count - 1 else {
+                    try Self.refuseIfReplaced(directory + "/" + Segment.name(first), fileSystem)
                     throw LogError.damaged(first, "\(path(first)) is not sealed, and others follow it")
                 }
                 (position, tail) = try Self.walk(segment, proof)

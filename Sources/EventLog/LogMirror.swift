@@ -310,15 +310,24 @@ public final class LogMirror: Sendable {
 
     // MARK: Replacing
 
+    /// Where the new file of a segment is before it takes another's place.
+    var besidePath: String { directory + "/copy" }
+
     /// Puts a segment in place of the one that is there, or where none is: written beside, synced, renamed,
     /// directory synced.
     /// - Parameter size: zeros follow the bytes up to here, for an active segment.
     func replace(_ first: SequenceNumber, with bytes: [UInt8], size: UInt64? = nil) throws(FileSystemError)
         -> any File
     {
-        let beside = directory + "/copy"
-        if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
-        let file = try fileSystem.open(beside, [.write, .createNew], permissions: 0o600)
+        let file = try writeBeside(bytes, size: size)
+        try takePlace(of: first)
+        return file
+    }
+
+    /// Writes the new file of a segment beside the one whose place it is to take, and syncs it.
+    func writeBeside(_ bytes: [UInt8], size: UInt64? = nil) throws(FileSystemError) -> any File {
+        if try fileSystem.status(of: besidePath) != nil { try fileSystem.remove(besidePath) }
+        let file = try fileSystem.open(besidePath, [.write, .createNew], permissions: 0o600)
         try file.write(bytes, at: 0)
         if let size {
             var offset = UInt64(bytes.count)
@@ -329,16 +338,19 @@ public final class LogMirror: Sendable {
             }
         }
         try file.sync()
-        try rename(beside, to: path(first), of: first)
-        try fileSystem.syncDirectory(directory)
         return file
+    }
+
+    /// Gives the file that was written beside a segment its name.
+    func takePlace(of first: SequenceNumber) throws(FileSystemError) {
+        try rename(besidePath, to: path(first), of: first)
+        try fileSystem.syncDirectory(directory)
     }
 
     /// Removes the new file of a segment that was to be replaced by whoever ended before it was.
     func clearUnfinished() throws(FileSystemError) {
-        let beside = directory + "/copy"
-        guard try fileSystem.status(of: beside) != nil else { return }
-        do throws(FileSystemError) { try fileSystem.remove(beside) } catch {
+        guard try fileSystem.status(of: besidePath) != nil else { return }
+        do throws(FileSystemError) { try fileSystem.remove(besidePath) } catch {
             guard error.isRetained else { throw error }  // it stays until it may go
         }
     }

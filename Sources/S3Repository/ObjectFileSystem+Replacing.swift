@@ -7,7 +7,8 @@ import Volumes
 ///
 /// The new object is put whole before anything is removed. Where versions are kept, the first one of an object counts: so
 /// what was there is what is seen until its first version goes, and that is the last one of its name to go, but for the new
-/// one. Appends to what was there do not join the new object, and go behind it: until then they count for nothing.
+/// one. Appends to what was there do not join the new object, and go behind it: until then they count for nothing. Where this
+/// is cut off they are strays, which the next prune removes (`LogCopy+Strays`).
 extension ObjectFileSystem {
     /// - Parameter extent: the new object, which is put; it takes the place of the one of its name, and of all behind that.
     /// - Throws: an error that is ``FileSystemError/isRetained`` if what was there is locked: it is what is there then.
@@ -39,6 +40,36 @@ extension ObjectFileSystem {
         }
         let others = left
         state.withLock { $0.tree?.put(name, Array(kept) + [extent], others: others) }
+    }
+
+    public func hasStrays(of path: String) throws(FileSystemError) -> Bool {
+        guard let file = try file(try name(path)) else { return false }
+        return !strays(of: file).isEmpty
+    }
+
+    public func removeStrays(of path: String) throws(FileSystemError) -> Int {
+        let name = try name(path)
+        guard let file = try file(name) else { return 0 }
+        let strays = strays(of: file)
+        // As in `takePlace`: what was put before versions were kept.
+        let keepsVersions = (file.extents.map(\.versionID) + file.others.map(\.versionID)).contains {
+            $0 != nil
+        }
+        let joined = Set(file.extents.map(\.name))
+        var left = file.others.filter { joined.contains($0.name) }
+        for (stray, version) in strays
+        where try !removeFormer(stray, version ?? (keepsVersions ? "null" : nil)) {
+            left.append((stray, version))
+        }
+        let others = left
+        state.withLock { $0.tree?.put(name, file.extents, others: others) }
+        return strays.count - others.filter { !joined.contains($0.name) }.count
+    }
+
+    /// What does not join a file. What somebody else has put under the names of its parts is none: it hides nothing.
+    private func strays(of file: RemoteFile) -> [(name: String, versionID: String?)] {
+        let joined = Set(file.extents.map(\.name))
+        return file.others.filter { !joined.contains($0.name) }
     }
 
     /// - Returns: whether it is gone; not if it is locked.

@@ -129,7 +129,8 @@ extension ObjectFileSystem {
     }
 
     private func dropStaged(_ name: String) {
-        state.withLock { _ = $0.staged.removeValue(forKey: name) }
+        // Its room is given back with its last reference: not while the lock is held.
+        withExtendedLifetime(state.withLock { $0.staged.removeValue(forKey: name) }) {}
     }
 
     public func link(_ path: String, to newPath: String) throws(FileSystemError) {

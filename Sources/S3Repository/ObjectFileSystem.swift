@@ -16,7 +16,7 @@ import Volumes
 ///
 /// Its objects are listed once, when it is first used, and known from then on: one process at a time uses a repository,
 /// which a lock on this machine makes sure of. Calls wait for the endpoint on the caller's thread.
-public final class ObjectFileSystem: RetainingFileSystem {
+public final class ObjectFileSystem: RetainingFileSystem, PastFileSystem, StrayKeepingFileSystem {
     /// Bytes of appends to one file that wait.
     static let appendByteCount = 8 * 1024 * 1024
 
@@ -160,6 +160,14 @@ public final class ObjectFileSystem: RetainingFileSystem {
         return isDirectory
             ? FileStatus(kind: .directory, size: 0, permissions: 0o700, linkCount: 2, inode: 1, device: 0)
             : nil
+    }
+
+    public var isPast: Bool { location.moment != nil }
+
+    public func laterWrite(of path: String) throws(FileSystemError) -> Timestamp? {
+        let name = try name(path)
+        try load()
+        return state.withLock { $0.tree?.laterWrite(name) }
     }
 
     public func list(_ directory: String) throws(FileSystemError) -> [String] {

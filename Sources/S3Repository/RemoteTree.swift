@@ -38,10 +38,16 @@ package struct RemoteTree: Sendable {
     package private(set) var files: [String: RemoteFile] = [:]
     /// The names in each directory.
     private var children: [String: Set<String>] = [:]
+    /// When objects were put of which there is nothing at the moment that is looked at, by their names.
+    private var later: [String: Timestamp] = [:]
+
+    private static let rewritten: Set<String> = [
+        "snapshots/verified", "snapshots/retained", "snapshots/damaged", "snapshots/pruned",
+    ]
 
     /// What is written over again and again, where the newest version counts.
     package static func isRewritten(_ name: String) -> Bool {
-        name == "snapshots/verified" || name == "snapshots/retained" || name == "snapshots/damaged"
+        rewritten.contains(name)
     }
 
     /// Behind what an append to a file is named: `log/00000000000000000001.log~00000000000000065536`.
@@ -66,7 +72,10 @@ package struct RemoteTree: Sendable {
     ///   - moment: only what was there then counts.
     package init(_ versions: [String: [ListedObject]], at moment: Timestamp?) {
         for (name, all) in versions {
-            guard let chosen = Self.choose(all, name, at: moment) else { continue }
+            guard let chosen = Self.choose(all, name, at: moment) else {
+                later[name] = all.last { !$0.isDeleteMarker }?.modified
+                continue
+            }
             let (file, offset) = Self.place(of: name)
             let extent = Extent(
                 name: name, offset: offset, size: chosen.size, etag: chosen.etag,
@@ -84,17 +93,19 @@ package struct RemoteTree: Sendable {
 
     /// What somebody with the keys deletes or writes over, where versions are kept, must not go and must not change: no
     /// object of a repository is ever written again, so the first version is the repository's own, whatever stands
-    /// above it. Of a moment, it is what was to be seen then.
+    /// above it; at a moment that is past as well.
     private static func choose(_ all: [ListedObject], _ name: String, at moment: Timestamp?) -> ListedObject?
     {
-        if let moment {
-            guard let newest = all.first(where: { $0.modified <= moment }), !newest.isDeleteMarker else {
-                return nil
-            }
-            return newest
+        func counts(_ version: ListedObject) -> Bool {
+            !version.isDeleteMarker && moment.map { version.modified <= $0 } ?? true
         }
-        return isRewritten(name)
-            ? all.first { !$0.isDeleteMarker } : all.last { !$0.isDeleteMarker }
+        return isRewritten(name) ? all.first(where: counts) : all.last(where: counts)
+    }
+
+    /// When an object was put that stands where a file ends at the moment that is looked at, or begins if it is none then.
+    package func laterWrite(_ file: String) -> Timestamp? {
+        guard let found = files[file] else { return later[file] }
+        return later[Self.extentName(file, at: found.size)]
     }
 
     /// Puts the runs of a file one behind the other; those behind a gap do not count.

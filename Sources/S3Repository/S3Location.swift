@@ -32,7 +32,8 @@ public struct S3Location: Sendable {
     /// `nil`: ``defaultRetainDays`` unless the bucket has a rule. 0: no lock is set.
     package let retainDays: Int?
     package let lockMode: LockMode
-    /// The bucket as it was then: later versions and delete markers are not looked at, and nothing is written.
+    /// The bucket as it was then, as far as its versions are kept: later ones and delete markers are not looked at, and nothing
+    /// is written.
     package let moment: Timestamp?
     /// Certificates to trust besides those of the system: a PEM file.
     package let authoritiesPath: String?

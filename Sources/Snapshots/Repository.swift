@@ -25,6 +25,9 @@ public final class Repository: Sendable {
             proof: LogCopy.Proof(quarantine: volume.quarantineDirectory) {
                 try Self.lastEvent(of: storeID, fileSystem, volume.directory + "/snapshots")
             })
+        try log.requireWhole {
+            try Self.lastEvent(of: storeID, fileSystem, volume.directory + "/snapshots")
+        }
     }
 
     /// The last event that a snapshot stands at, which was copied before its manifest was written.

@@ -58,6 +58,8 @@ public struct SnapshotPruning: Sendable {
         public var locked: [(name: String, reason: String)] = []
         /// Blobs that no snapshot needs, and that are locked.
         public var lockedBlobs = 0
+        /// Objects at an endpoint that a prune that was cut off had left behind a segment of the log.
+        public var strays = 0
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         public var payloads: UInt64 = 0
         public var payloadBytes: UInt64 = 0
@@ -67,6 +69,10 @@ public struct SnapshotPruning: Sendable {
         public var damagedSegments = 0
         /// A snapshot that stays and that the log does not lead to, with the reason: nothing was dropped then.
         public var unproven: (snapshot: String, reason: String)?
+
+        /// Whether nothing but locks kept it from giving back what it may: damage it does not work around, and somebody has to
+        /// hear of that.
+        public var isComplete: Bool { unproven == nil && damagedSegments == 0 }
 
         public init() {}
     }
@@ -110,6 +116,7 @@ public struct SnapshotPruning: Sendable {
             }
         }
         try repository.clearLeftovers()
+        report.strays = try repository.log.removeStrays()
         let (good, damaged) = try repository.snapshots()
         if let first = damaged.first {
             throw SnapshotError.damagedManifest(
@@ -154,9 +161,10 @@ public struct SnapshotPruning: Sendable {
         upTo newest: SequenceNumber, but needed: PayloadCensus, _ report: inout Report
     ) throws {
         let log = repository.log
+        let spared = try SparedSegments.load(repository)
         let dropping = try log.dropPayloads(
-            through: newest, share: Self.segmentShare, as: repository.mirror, isNeeded: needed.contains,
-            pace: pace)
+            through: newest, share: Self.segmentShare, as: repository.mirror, sparing: spared,
+            isNeeded: needed.contains, pace: pace)
         report.payloads = dropping.payloads
         report.payloadBytes = dropping.bytes
         report.lockedSegments = dropping.locked
@@ -168,6 +176,7 @@ public struct SnapshotPruning: Sendable {
             return try log.isPayloadDropped(event) != true
         }
         try damage.save(repository)
+        if dropping.spared != spared { try SparedSegments.save(dropping.spared, repository) }
     }
 
     /// Removes what is not needed. Both lists are in the order of the ids; of what is there, the blobs of one first byte

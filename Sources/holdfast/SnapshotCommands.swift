@@ -143,7 +143,13 @@ struct SnapshotCommand: AsyncParsableCommand {
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "delete", abstract: "Delete snapshots, and give back the space that no other needs.",
-            discussion: "Example:\n  holdfast snapshot delete /backup/holdfast monday")
+            discussion: """
+                Exit status: 0 done, 4 deleted, and damage kept space in the repository's log from being given back, 1 could not \
+                be done.
+
+                Example:
+                  holdfast snapshot delete /backup/holdfast monday
+                """)
 
         @OptionGroup var location: RepositoryLocation
         @Argument(help: "The snapshots' names.") var names: [String]
@@ -151,7 +157,10 @@ struct SnapshotCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await reporting(status: 1) {
-                try location.use { try SnapshotReports.delete($0, names, json: json, TerminalOutput()) }
+                let isComplete = try location.use {
+                    try SnapshotReports.delete($0, names, json: json, TerminalOutput())
+                }
+                guard isComplete else { throw ExitCode(4) }
             }
         }
     }
@@ -159,9 +168,13 @@ struct SnapshotCommand: AsyncParsableCommand {
     struct Prune: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "prune", abstract: "Delete the snapshots that a rule does not keep.",
-            discussion:
-                "Times are those of the snapshots' last events, in UTC; weeks begin on Monday.\n\nExample:\n  holdfast snapshot prune /backup/holdfast --keep-last 3 --keep-daily 7 --keep-monthly 12"
-        )
+            discussion: """
+                Times are those of the snapshots' last events, in UTC; weeks begin on Monday. Exit status: 0 done, 4 deleted, and \
+                damage kept space in the repository's log from being given back, 1 could not be done.
+
+                Example:
+                  holdfast snapshot prune /backup/holdfast --keep-last 3 --keep-daily 7 --keep-monthly 12
+                """)
 
         @OptionGroup var location: RepositoryLocation
         @Option(help: "Keep the newest so many.") var keepLast: Int = 0
@@ -189,9 +202,10 @@ struct SnapshotCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await reporting(status: 1) {
-                try location.use {
+                let isComplete = try location.use {
                     try SnapshotReports.prune($0, rule, dryRun: dryRun, json: json, TerminalOutput())
                 }
+                guard isComplete else { throw ExitCode(4) }
             }
         }
     }

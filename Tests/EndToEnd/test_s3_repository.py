@@ -306,7 +306,7 @@ def test_locks_are_renewed_when_too_few_days_are_left(server, place, proxied):
     now = datetime.datetime.now(datetime.timezone.utc)
 
     def needed(found):
-        return {n: until for n, (_, until) in found.items() if not n[0].endswith(("/retained", "/damaged", "/verified"))}
+        return {n: until for n, (_, until) in found.items() if not n[0].endswith(("/retained", "/damaged", "/pruned", "/verified"))}
 
     create(server, place.at(retain_days=20), "three")
     third = needed(locks(place))

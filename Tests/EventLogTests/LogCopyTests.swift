@@ -247,4 +247,107 @@ import Volumes
         #expect(try backup.contents(of: path) == content)
         try expectCopy(of: log, backup)
     }
+
+    // MARK: Dropping payloads
+
+    private func drop(
+        _ disk: SimulatedFileSystem, needing needed: Set<SequenceNumber> = [],
+        share: UInt64 = 8, sparing known: Set<LogCopy.Spared> = [], pace: (Int) throws -> Void = { _ in }
+    ) throws -> LogCopy.Dropping {
+        let copy = try copy(disk)
+        return try copy.dropPayloads(
+            through: copy.head.sequence, share: share, as: mirror(disk), sparing: known,
+            isNeeded: needed.contains, pace: pace)
+    }
+
+    /// Bits that flip between what was written and what the device gives: in the header, in frames, in a payload that stays,
+    /// in the padding, in the table and in the footer.
+    @Test func aSegmentThatDoesNotReadAsItWasWrittenTakesNoPlace() throws {
+        let (_, log, backup) = try copied()
+        let path = try #require(try segments(backup).first)
+        let beside = Self.directory + "/copy"
+        let needed: Set<SequenceNumber> = [SequenceNumber(3)]
+        let old = try backup.contents(of: path)
+        let pruned = backup.clone()
+        #expect(try drop(pruned, needing: needed).payloads > 3)
+        let new = try pruned.contents(of: path)
+        #expect(new.count < old.count)
+        #expect(try copy(pruned).payload(of: SequenceNumber(3)).count == 300)
+        let offsets =
+            [0, 50, 2000] + stride(from: Segment.headerByteCount, to: new.count, by: 37) + [new.count - 1]
+        for offset in offsets {
+            let disk = backup.clone()
+            var isStruck = false
+            do {
+                _ = try drop(disk, needing: needed) { _ in
+                    guard !isStruck, try disk.status(of: beside) != nil else { return }
+                    isStruck = true
+                    try disk.corrupt(beside, at: UInt64(offset))
+                }
+                Issue.record("a flip at \(offset) was not seen")
+            } catch let error as FileSystemError {
+                #expect(error.path == beside && "\(error)".contains(path), "\(error)")
+            }
+            #expect(try disk.contents(of: path) == old, "\(offset)")
+            // The next one finishes it, and leaves nothing beside.
+            #expect(try drop(disk, needing: needed).payloads > 3)
+            #expect(try disk.contents(of: path) == new && disk.status(of: beside) == nil, "\(offset)")
+            try expectCopy(of: log, disk)
+        }
+    }
+
+    @Test func aSegmentThatTheDeviceDoesNotGiveBackTakesNoPlace() throws {
+        let (_, log, backup) = try copied()
+        let path = try #require(try segments(backup).first)
+        let old = try backup.contents(of: path)
+        let fault = backup.inject(
+            Fault(.fail(EIO), on: [.read], times: nil) { $0 == Self.directory + "/copy" })
+        #expect(throws: FileSystemError.self) { try drop(backup) }
+        #expect(try backup.contents(of: path) == old)
+        backup.removeFault(fault)
+        #expect(try drop(backup).payloads > 3)
+        try expectCopy(of: log, backup)
+    }
+
+    /// Bytes that are needed, and were damaged before, keep nothing from being given back.
+    @Test func whatWasDamagedBeforeIsCopiedAsItIs() throws {
+        let (_, log, backup) = try copied()
+        let path = try #require(try segments(backup).first)
+        let payload = [UInt8](repeating: 7, count: 300)
+        let place = try #require(Data(try backup.contents(of: path)).range(of: Data(payload)))
+        try backup.corrupt(path, at: UInt64(place.lowerBound) + 9)
+        let damaged = try copy(backup).withBadPayload(
+            Set((1...log.head.sequence.rawValue).map { SequenceNumber($0) }))
+        #expect(damaged.count == 1)
+        #expect(try drop(backup, needing: damaged).payloads > 3)
+        let event = try #require(damaged.first)
+        #expect(try copy(backup).isPayloadDropped(event) == false)
+        #expect(throws: LogError.self) { try copy(backup).payload(of: event) }
+        try expectCopy(of: log, backup)
+    }
+
+    @Test func aSegmentThatHasNothingLeftToDropIsNotReadAgainUntilOtherEventsAreNeeded() throws {
+        let (_, log, backup) = try copied()
+        /// Bytes of the log that were read and written, and what came of it.
+        func look(
+            needing needed: Set<SequenceNumber>, _ known: Set<LogCopy.Spared>
+        ) throws -> (bytes: Int, dropping: LogCopy.Dropping) {
+            var bytes = 0
+            let dropping = try drop(backup, needing: needed, share: 100, sparing: known) { bytes += $0 }
+            return (bytes, dropping)
+        }
+        let needed = Set((2...4).map { SequenceNumber($0) })
+        let first = try look(needing: needed, [])
+        #expect(first.dropping.payloads > 3 && first.dropping.spared.count >= 3)
+        let unknown = try look(needing: needed, [])
+        #expect(unknown.bytes > 0 && unknown.dropping.payloads == 0)
+        let known = try look(needing: needed, first.dropping.spared.union(unknown.dropping.spared))
+        #expect(known.bytes == 0 && known.dropping.payloads == 0)
+        #expect(known.dropping.spared == unknown.dropping.spared)
+        // What was needed in the first segment is not any more.
+        let next = try look(needing: [], known.dropping.spared)
+        #expect(next.bytes > 0 && next.dropping.payloads == 3)
+        #expect(try look(needing: [], next.dropping.spared).bytes == 0)
+        try expectCopy(of: log, backup)
+    }
 }

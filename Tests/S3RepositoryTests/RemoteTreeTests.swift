@@ -67,7 +67,7 @@ import Testing
         #expect(tree.files["blobs/x"]?.others.map(\.versionID) == ["marker", "theirs"])
     }
 
-    @Test(arguments: ["snapshots/verified", "snapshots/retained", "snapshots/damaged"])
+    @Test(arguments: ["snapshots/verified", "snapshots/retained", "snapshots/damaged", "snapshots/pruned"])
     func ofWhatIsWrittenAgainTheNewestCounts(name: String) {
         #expect(RemoteTree.isRewritten(name) && !RemoteTree.isRewritten("snapshots/one.json"))
         let tree = RemoteTree(
@@ -75,15 +75,51 @@ import Testing
         #expect(versions(tree, name) == ["new"])
     }
 
-    @Test func ofAMomentTheNewestOfThenCounts() {
+    private func tree(_ all: [String: [ListedObject]], at seconds: UInt64) -> RemoteTree {
+        RemoteTree(all, at: Timestamp(microseconds: seconds * 1_000_000))
+    }
+
+    @Test func atAMomentTheSameCountsOfWhatWasThereThen() {
         let all = [
-            version("late", at: 30), version("marker", at: 20, isMarker: true), version("then", at: 10),
+            version("theirs", at: 30), version("marker", at: 20, isMarker: true), version("ours", at: 10),
         ]
-        func seen(at seconds: UInt64) -> [String?] {
-            versions(RemoteTree(["x": all], at: Timestamp(microseconds: seconds * 1_000_000)), "x")
+        func seen(_ name: String, at seconds: UInt64) -> [String?] {
+            versions(tree([name: all], at: seconds), name)
         }
-        #expect(seen(at: 9) == [] && seen(at: 10) == ["then"] && seen(at: 19) == ["then"])
-        #expect(seen(at: 20) == [] && seen(at: 30) == ["late"])
+        #expect(seen("x", at: 9) == [] && seen("x", at: 10) == ["ours"])
+        #expect(seen("x", at: 20) == ["ours"] && seen("x", at: 30) == ["ours"])
+        let again = "snapshots/damaged"
+        #expect(
+            seen(again, at: 9) == [] && seen(again, at: 20) == ["ours"] && seen(again, at: 30) == ["theirs"])
+    }
+
+    /// A segment that is locked and could not be written afresh is the same file at each moment, with what was appended to it.
+    @Test func versionsOfTwoTimesAreNeverOneFile() {
+        let appended = RemoteTree.extentName(Self.log, at: 10)
+        let all = [
+            Self.log: [version("afresh", 10, at: 30), version("a", 10, at: 10)],
+            appended: [version("b", 5, at: 20)],
+        ]
+        #expect(versions(tree(all, at: 10), Self.log) == ["a"])
+        #expect(versions(tree(all, at: 20), Self.log) == ["a", "b"])
+        #expect(versions(tree(all, at: 30), Self.log) == ["a", "b"])
+    }
+
+    @Test func whatWasWrittenLaterWhereAFileEndsIsKnown() {
+        let appended = RemoteTree.extentName(Self.log, at: 10)
+        let all = [
+            Self.log: [version("theirs", at: 50), version("a", 10, at: 10)],
+            appended: [version("marker", at: 40, isMarker: true), version("b", at: 30)],
+            "log/other": [version("c", at: 30)], "log/gone": [version("m", at: 20, isMarker: true)],
+        ]
+        func later(_ file: String, at seconds: UInt64) -> UInt64? {
+            tree(all, at: seconds).laterWrite(file).map { $0.microseconds / 1_000_000 }
+        }
+        #expect(
+            later(Self.log, at: 9) == 10 && later(Self.log, at: 10) == 30 && later(Self.log, at: 30) == nil)
+        #expect(later("log/other", at: 10) == 30 && later("log/other", at: 30) == nil)
+        #expect(later("log/gone", at: 10) == nil && later("log/none", at: 10) == nil)
+        #expect(RemoteTree(all, at: nil).laterWrite(Self.log) == nil)
     }
 
     @Test func whatIsDeletedForGoodIsNoFile() {

@@ -10,6 +10,8 @@ final class SimulatedEndpoint: Sendable {
     struct Version: Sendable {
         let id: String?
         let bytes: [UInt8]
+        /// Seconds since ``beginning``: each version is put in one of its own.
+        let second: Int
         var isMarker = false
 
         var etag: String { Array(SHA256.hash(bytes)).hexadecimal }
@@ -26,6 +28,7 @@ final class SimulatedEndpoint: Sendable {
     }
 
     static let directory = "s3://bucket"
+    private static let beginning = Timestamp(microseconds: 1_800_000_000_000_000)
 
     let keepsVersions: Bool
     private let state: Mutex<State>
@@ -43,11 +46,21 @@ final class SimulatedEndpoint: Sendable {
         return other
     }
 
+    /// The second of the last version that was put.
+    var second: Int { state.withLock { $0.versionCount } }
+
+    private static func time(_ second: Int) -> String {
+        let moment = Timestamp(microseconds: beginning.microseconds + UInt64(second) * 1_000_000)
+        return String(moment.description.prefix(19)) + "Z"
+    }
+
     /// As a process that is started now sees it.
+    /// - Parameter second: as it was then; `nil` for now.
     func fileSystem(
-        scratch: String = FileManager.default.temporaryDirectory.path
+        at second: Int? = nil, scratch: String = FileManager.default.temporaryDirectory.path
     ) throws -> ObjectFileSystem {
-        let location = try S3Location("s3://bucket?endpoint=http://simulated.invalid")
+        let moment = second.map { "&at=\(Self.time($0))" } ?? ""
+        let location = try S3Location("s3://bucket?endpoint=http://simulated.invalid\(moment)")
         var patience = S3Client.Patience()
         patience.attempts = 1
         return ObjectFileSystem(
@@ -73,6 +86,9 @@ final class SimulatedEndpoint: Sendable {
 
     /// Puts an object as somebody else would.
     func put(_ key: String, _ bytes: [UInt8]) { state.withLock { _ = put(key, bytes, &$0) } }
+
+    /// Of a key nothing is left.
+    func lose(_ key: String) { state.withLock { $0.objects[key] = nil } }
 
     // MARK: Answers
 
@@ -128,7 +144,8 @@ final class SimulatedEndpoint: Sendable {
 
     private func put(_ key: String, _ bytes: [UInt8], _ state: inout State) -> Version {
         state.versionCount += 1
-        let version = Version(id: keepsVersions ? "v\(state.versionCount)" : nil, bytes: bytes)
+        let version = Version(
+            id: keepsVersions ? "v\(state.versionCount)" : nil, bytes: bytes, second: state.versionCount)
         state.objects[key] = [version] + (keepsVersions ? state.objects[key] ?? [] : [])
         return version
     }
@@ -138,7 +155,9 @@ final class SimulatedEndpoint: Sendable {
         if keepsVersions, id == nil {
             state.versionCount += 1
             state.objects[key, default: []].insert(
-                Version(id: "v\(state.versionCount)", bytes: [], isMarker: true), at: 0)
+                Version(
+                    id: "v\(state.versionCount)", bytes: [], second: state.versionCount, isMarker: true),
+                at: 0)
         } else {
             state.objects[key]?.removeAll { $0.id == id }
             if state.objects[key]?.isEmpty == true { state.objects[key] = nil }
@@ -152,7 +171,7 @@ final class SimulatedEndpoint: Sendable {
             for version in versions {
                 let element = version.isMarker ? "DeleteMarker" : "Version"
                 text +=
-                    "<\(element)><Key>\(key)</Key><VersionId>\(version.id ?? "null")</VersionId><Size>\(version.bytes.count)</Size><ETag>\(version.etag)</ETag><LastModified>2026-11-25T02:09:00Z</LastModified></\(element)>"
+                    "<\(element)><Key>\(key)</Key><VersionId>\(version.id ?? "null")</VersionId><Size>\(version.bytes.count)</Size><ETag>\(version.etag)</ETag><LastModified>\(Self.time(version.second))</LastModified></\(element)>"
             }
         }
         return text + "</ListVersionsResult>"

@@ -72,4 +72,58 @@ import Volumes
         #expect(output.last.contains("lacks") && output.last.contains("1 blob;"))
         started.store.close()
     }
+
+    @Test func aPruneThatDamageKeptFromGivingSpaceBackIsNotGood() async throws {
+        let started = try await StartedStore()
+        let disk = SimulatedFileSystem()
+        func open() throws -> Repository {
+            try Repository.open(
+                "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
+                clock: started.fixture.environment(disk).clock)
+        }
+        for name in ["one", "two"] {
+            try await started.store.put(started.bucket, name, [UInt8](repeating: 1, count: 70_000))
+            let repository = try open()
+            _ = try await SnapshotCreation(started.store, repository).run(name: name)
+            repository.close()
+        }
+        let output = Lines()
+        func prune(dryRun: Bool = false, json: Bool = false) throws -> Bool {
+            let repository = try open()
+            defer { repository.close() }
+            return try SnapshotReports.prune(
+                repository, RetentionRule(last: 1), dryRun: dryRun, json: json, output)
+        }
+        // Of the last event the body: the log ends before it then, and does not lead to the snapshot that stays.
+        let path = try #require(try disk.files(below: "/backup/log").last)
+        let place = UInt64(try disk.contents(of: path).count) - 16
+        try disk.corrupt(path, at: place)
+        #expect(try prune(dryRun: true))
+        #expect(try !prune())
+        #expect(output.last.hasPrefix("nothing was dropped from the log: snapshot two: "), "\(output.last)")
+        #expect(try !prune(json: true))
+        #expect(output.last.contains("\"unproven\":\"snapshot two: "), "\(output.last)")
+        let damaged = try open()
+        #expect(try !SnapshotReports.delete(damaged, [], json: false, output))
+        damaged.close()
+        try disk.corrupt(path, at: place)
+        #expect(try prune() && prune(json: true))
+        #expect(!output.last.contains("\"unproven\":\""), "\(output.last)")
+        started.store.close()
+    }
+
+    @Test func aJobThatDamageKeptFromGivingSpaceBackSaysSoInItsLastResult() {
+        var report = SnapshotPruning.Report()
+        report.deleted = ["one"]
+        report.lockedSegments = 2
+        report.locked = [("two", "it is locked")]
+        #expect(JobOutcome(report).isGood, "a lock is meant to keep what it keeps")
+        report.damagedSegments = 1
+        #expect(!JobOutcome(report).isGood && !JobOutcome(report).isMade)
+        #expect(JobOutcome(report).summary.hasSuffix("1 segment of it wait to be mended"))
+        report.damagedSegments = 0
+        report.unproven = ("three", "the log ends at event 5, before event 9")
+        #expect(!JobOutcome(report).isGood)
+        #expect(JobOutcome(report).summary.hasSuffix("three: the log ends at event 5, before event 9"))
+    }
 }

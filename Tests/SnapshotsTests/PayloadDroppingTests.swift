@@ -496,6 +496,38 @@ import Volumes
         stage.store.close()
     }
 
+    @Test func whatHasNothingLeftToDropIsNotReadByTheNextPrune() async throws {
+        let stage = try await SnapshotStage()
+        try await put("k", 0..<20, stage.store, stage.bucket)
+        try await stage.snapshot("one")
+        try await delete("k", 0..<20, stage)
+        try await stage.snapshot("two")
+        func prune() throws -> (report: SnapshotPruning.Report, bytes: Int) {
+            let read = Mutex(0)
+            let repository = try stage.repository()
+            defer { repository.close() }
+            let report = try SnapshotPruning(repository, scratch: stage.scratch) { count in
+                read.withLock { $0 += count }
+            }.run(keeping: RetentionRule(last: 1))
+            return (report, read.withLock { $0 })
+        }
+        #expect(try prune().report.payloads >= 12)
+        let notes = "/backup/snapshots/pruned"
+        #expect(try stage.backup.contents(of: notes).count > 0)
+        let again = try prune()
+        #expect(again.bytes == 0 && again.report.payloads == 0)
+        // It is no more than a help: lost, or not to be understood, it keeps nothing from being done.
+        for text in ["", "nothing\n1 2\n3 4 zz\n"] {
+            try stage.backup.replaceFile(notes, with: Array(text.utf8))
+            #expect(try prune().report.payloads == 0)
+            #expect(try prune().bytes == 0)
+        }
+        try stage.backup.makeUnreadable(notes, 0..<1)
+        #expect(try prune().report.isComplete)
+        #expect(try stage.verify() == [])
+        stage.store.close()
+    }
+
     @Test func aPruneThatIsStoppedLeavesEachSegmentAsItWasOrDone() async throws {
         struct Stop: Error {}
         let stage = try await SnapshotStage()

@@ -30,6 +30,8 @@ public enum SnapshotReports {
         let bytes: UInt64
         let locked: [String]
         let lockedBlobs: Int
+        /// Objects at an endpoint that a prune that was cut off had left of segments of the log.
+        let strays: Int
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         let payloads: UInt64
         let payloadBytes: UInt64
@@ -190,17 +192,19 @@ public enum SnapshotReports {
         )
     }
 
+    /// - Returns: whether all was given back that may be.
     public static func delete(
         _ repository: Repository, _ names: [String], json: Bool, _ output: any CommandOutput
-    ) throws {
+    ) throws -> Bool {
         for name in names { _ = try repository.snapshot(name) }
-        try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
+        return try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
     }
 
+    /// - Returns: whether all was given back that may be.
     public static func prune(
         _ repository: Repository, _ rule: RetentionRule, dryRun: Bool, json: Bool,
         _ output: any CommandOutput
-    ) throws {
+    ) throws -> Bool {
         guard dryRun else {
             return try tell(try SnapshotPruning(repository).run(keeping: rule), json, output)
         }
@@ -208,7 +212,7 @@ public enum SnapshotReports {
         let kept = rule.kept(of: good)
         var report = SnapshotPruning.Report()
         report.deleted = good.map(\.name).filter { !kept.contains($0) }
-        try tell(report, json, output)
+        return try tell(report, json, output)
     }
 
     private struct DrillLine: Encodable {
@@ -309,14 +313,18 @@ public enum SnapshotReports {
 
     private static func tell(
         _ report: SnapshotPruning.Report, _ json: Bool, _ output: any CommandOutput
-    ) throws {
+    ) throws -> Bool {
         let line = PruningLine(
             deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
             locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
+            strays: report.strays,
             payloads: report.payloads, payloadBytes: report.payloadBytes,
             lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments,
             unproven: report.unproven.map { "snapshot \($0.snapshot): \($0.reason)" })
-        guard !json else { return try output.line(try CommandJSON.line(line)) }
+        guard !json else {
+            try output.line(try CommandJSON.line(line))
+            return report.isComplete
+        }
         for name in report.deleted { try output.line("snapshot \(name) deleted") }
         for (name, reason) in report.locked {
             try output.line("snapshot \(name) stays: \(reason)".printable)
@@ -324,11 +332,15 @@ public enum SnapshotReports {
         let locked = report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
         try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
         if let text = payloadText(of: report) { try output.line(text) }
+        return report.isComplete
     }
 
     /// What became of payloads in the log; `nil` if there is nothing to say.
     static func payloadText(of report: SnapshotPruning.Report) -> String? {
         var parts: [String] = []
+        if report.strays > 0 {
+            parts.append("\(counted(report.strays, "object")) removed that an earlier prune had left")
+        }
         if report.payloads > 0 {
             parts.append(
                 "\(counted(report.payloads, "payload")) in the log dropped, \(report.payloadBytes) bytes")

@@ -61,12 +61,9 @@ struct RepositoryJobs: Sendable {
         }
         let repository = try open()
         defer { repository.close() }
-        let report = try SnapshotPruning(repository, scratch: scratch) { try context.spent($0) }
-            .run(keeping: setting.retention)
-        let log = SnapshotReports.payloadText(of: report).map { "; \($0)" } ?? ""
         return JobOutcome(
-            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(log)"
-        )
+            try SnapshotPruning(repository, scratch: scratch) { try context.spent($0) }
+                .run(keeping: setting.retention))
     }
 
     private func verify(_ context: JobContext) async throws -> JobOutcome {
@@ -137,5 +134,15 @@ struct RepositoryJobs: Sendable {
         case .inUse, .empty: return false
         default: return true
         }
+    }
+}
+
+extension JobOutcome {
+    /// - Parameter report: of a prune that came to its end.
+    package init(_ report: SnapshotPruning.Report) {
+        let log = SnapshotReports.payloadText(of: report).map { "; \($0)" } ?? ""
+        self.init(
+            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(log)",
+            isGood: report.isComplete)
     }
 }
