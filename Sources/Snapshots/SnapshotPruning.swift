@@ -65,6 +65,8 @@ public struct SnapshotPruning: Sendable {
         public var lockedSegments = 0
         /// Such segments in which something is damaged: they wait until it is mended.
         public var damagedSegments = 0
+        /// Snapshots that stay and of which it is not known what they need, with the reason: nothing was given back then.
+        public var unknown: [(name: String, reason: String)] = []
         /// A snapshot that stays and that the log does not lead to, with the reason: nothing was dropped then.
         public var unproven: (snapshot: String, reason: String)?
 
@@ -97,8 +99,8 @@ public struct SnapshotPruning: Sendable {
         return try run(deleting: good.map(\.name).filter { !kept.contains($0) })
     }
 
-    /// - Throws: ``SnapshotError/damagedManifest(path:reason:)`` if what a snapshot that stays needs is not known:
-    ///   nothing is removed on doubt (DESIGN invariant 5).
+    /// One whose manifest is damaged goes if it is named. Where it stays, what it needs is not known, and nothing is given back
+    /// (DESIGN invariant 5): who mends it or deletes it prunes on.
     public func run(deleting names: [String]) throws -> Report {
         var report = Report()
         for name in names {
@@ -109,20 +111,26 @@ public struct SnapshotPruning: Sendable {
                 report.locked.append((name, "\(error)"))
             }
         }
+        var damage = try KnownDamage.load(repository)
+        for name in report.deleted { damage.files.subtract(SnapshotFile.all(of: name)) }
+        try damage.save(repository)
         try repository.clearLeftovers()
         let (good, damaged) = try repository.snapshots()
-        if let first = damaged.first {
-            throw SnapshotError.damagedManifest(
-                path: repository.manifestPath(first.name), reason: first.reason)
-        }
+        report.unknown = damaged
         let needed = BlobCensus(scratch: scratch)
         let payloads = PayloadCensus()
         for manifest in good {
-            let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
-            try needed.add(catalog)
-            try payloads.add(catalog, through: manifest.position, pace: pace)
+            do {
+                let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
+                try needed.add(catalog)
+                try payloads.add(catalog, through: manifest.position, pace: pace)
+            } catch let error as LogError {
+                // Its stored catalog is damaged, and the log does not lead there.
+                report.unknown.append((manifest.name, "\(error)"))
+            }
             try pace(0)
         }
+        guard report.unknown.isEmpty else { return report }
         try sweep(needed, &report)
         report.unproven = try unproven(good)
         if report.unproven == nil, let newest = good.last {

@@ -100,8 +100,8 @@ struct SnapshotCommand: AsyncParsableCommand {
             commandName: "verify", abstract: "Check that snapshots can be restored.",
             discussion: """
                 Manifests, chain of hashes, stored catalogs and the presence of every blob are always checked. With --mend, \
-                blobs that are damaged or missing are copied anew from the store while it has them; without, the next \
-                snapshot does that. Exit status: 0 all good or mended, 4 something is damaged, or was found so by an earlier \
+                blobs and events that are damaged or missing are copied anew from the store while it has them, and catalogs \
+                and manifests made anew; without, the next snapshot does that. Exit status: 0 all good or mended, 4 something is damaged, or was found so by an earlier \
                 check and is neither mended nor read good since, 1 could not run.
 
                 Example:
@@ -143,7 +143,14 @@ struct SnapshotCommand: AsyncParsableCommand {
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "delete", abstract: "Delete snapshots, and give back the space that no other needs.",
-            discussion: "Example:\n  holdfast snapshot delete /backup/holdfast monday")
+            discussion: """
+                One whose manifest is damaged can be deleted too. While what another one needs is not known, since its manifest \
+                is damaged, or its catalog and its log are, no space is given back: mend it with 'holdfast snapshot verify \
+                --mend', or delete it as well. Exit status: 0 done, 4 no space could be given back, 1 could not run.
+
+                Example:
+                  holdfast snapshot delete /backup/holdfast monday
+                """)
 
         @OptionGroup var location: RepositoryLocation
         @Argument(help: "The snapshots' names.") var names: [String]
@@ -151,7 +158,10 @@ struct SnapshotCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await reporting(status: 1) {
-                try location.use { try SnapshotReports.delete($0, names, json: json, TerminalOutput()) }
+                let isKnown = try location.use {
+                    try SnapshotReports.delete($0, names, json: json, TerminalOutput())
+                }
+                guard isKnown else { throw ExitCode(4) }
             }
         }
     }
@@ -160,7 +170,7 @@ struct SnapshotCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "prune", abstract: "Delete the snapshots that a rule does not keep.",
             discussion:
-                "Times are those of the snapshots' last events, in UTC; weeks begin on Monday.\n\nExample:\n  holdfast snapshot prune /backup/holdfast --keep-last 3 --keep-daily 7 --keep-monthly 12"
+                "Times are those of the snapshots' last events, in UTC; weeks begin on Monday. A snapshot whose manifest is damaged stays, and while one does no space is given back: the exit status is 4 then.\n\nExample:\n  holdfast snapshot prune /backup/holdfast --keep-last 3 --keep-daily 7 --keep-monthly 12"
         )
 
         @OptionGroup var location: RepositoryLocation
@@ -189,9 +199,10 @@ struct SnapshotCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await reporting(status: 1) {
-                try location.use {
+                let isKnown = try location.use {
                     try SnapshotReports.prune($0, rule, dryRun: dryRun, json: json, TerminalOutput())
                 }
+                guard isKnown else { throw ExitCode(4) }
             }
         }
     }

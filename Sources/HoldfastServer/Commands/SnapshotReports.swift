@@ -18,9 +18,9 @@ public enum SnapshotReports {
         let blobsRead: Int
         let bytesRead: UInt64
         let flaws: Int
-        /// Blobs and events that were copied anew.
+        /// Blobs and events that were copied anew, manifests and catalogs that were made anew.
         let mended: Int
-        /// Blobs and events that are known to be bad, by this check or an earlier one.
+        /// Blobs, events, manifests and catalogs that are known to be bad, by this check or an earlier one.
         let unmended: Int
     }
 
@@ -36,6 +36,8 @@ public enum SnapshotReports {
         /// Segments of the log that are locked, or damaged, and may have given bytes back otherwise.
         let lockedSegments: Int
         let damagedSegments: Int
+        /// Snapshots that stay and of which it is not known what they need: nothing was given back.
+        let unknown: [String]
         /// Why nothing was dropped from the log, if it does not lead to a snapshot that stays.
         let unproven: String?
     }
@@ -159,7 +161,7 @@ public enum SnapshotReports {
                 reason: outcome.reason)
             try output.line(
                 line, json: json,
-                "\(line.path): \(line.reason.map { "not mended: \($0)" } ?? "copied anew from the store")"
+                "\(line.path): \(line.reason.map { "not mended: \($0)" } ?? outcome.source)"
                     .printable)
         }
         try summarize(report, mended: mended, unmended: unmended, json, output)
@@ -190,25 +192,28 @@ public enum SnapshotReports {
         )
     }
 
+    /// - Returns: whether it was known what the snapshots that stay need; else nothing was given back.
     public static func delete(
         _ repository: Repository, _ names: [String], json: Bool, _ output: any CommandOutput
-    ) throws {
-        for name in names { _ = try repository.snapshot(name) }
-        try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
+    ) throws -> Bool {
+        for name in names { try repository.requireManifest(of: name) }
+        return try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
     }
 
+    /// - Returns: as ``delete(_:_:json:_:)`` does.
     public static func prune(
         _ repository: Repository, _ rule: RetentionRule, dryRun: Bool, json: Bool,
         _ output: any CommandOutput
-    ) throws {
+    ) throws -> Bool {
         guard dryRun else {
             return try tell(try SnapshotPruning(repository).run(keeping: rule), json, output)
         }
-        let (good, _) = try repository.snapshots()
+        let (good, damaged) = try repository.snapshots()
         let kept = rule.kept(of: good)
         var report = SnapshotPruning.Report()
         report.deleted = good.map(\.name).filter { !kept.contains($0) }
-        try tell(report, json, output)
+        report.unknown = damaged
+        return try tell(report, json, output)
     }
 
     private struct DrillLine: Encodable {
@@ -309,14 +314,19 @@ public enum SnapshotReports {
 
     private static func tell(
         _ report: SnapshotPruning.Report, _ json: Bool, _ output: any CommandOutput
-    ) throws {
+    ) throws -> Bool {
         let line = PruningLine(
             deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
             locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
             payloads: report.payloads, payloadBytes: report.payloadBytes,
             lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments,
+            unknown: report.unknown.map(\.name),
             unproven: report.unproven.map { "snapshot \($0.snapshot): \($0.reason)" })
-        guard !json else { return try output.line(try CommandJSON.line(line)) }
+        let isKnown = report.unknown.isEmpty
+        guard !json else {
+            try output.line(try CommandJSON.line(line))
+            return isKnown
+        }
         for name in report.deleted { try output.line("snapshot \(name) deleted") }
         for (name, reason) in report.locked {
             try output.line("snapshot \(name) stays: \(reason)".printable)
@@ -324,6 +334,17 @@ public enum SnapshotReports {
         let locked = report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
         try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
         if let text = payloadText(of: report) { try output.line(text) }
+        if let text = unknownText(of: report) { try output.line(text) }
+        return isKnown
+    }
+
+    /// Why nothing was given back, where it is not known what a snapshot needs; `nil` if it is.
+    static func unknownText(of report: SnapshotPruning.Report) -> String? {
+        guard !report.unknown.isEmpty else { return nil }
+        let snapshots = report.unknown.map { "snapshot \($0.name): \($0.reason)" }
+        return
+            "nothing is given back, since it is not known what is needed: \(snapshots.joined(separator: "; ")); mend it with 'holdfast snapshot verify --mend', or delete it by its name"
+            .printable
     }
 
     /// What became of payloads in the log; `nil` if there is nothing to say.

@@ -64,9 +64,10 @@ struct RepositoryJobs: Sendable {
         let report = try SnapshotPruning(repository, scratch: scratch) { try context.spent($0) }
             .run(keeping: setting.retention)
         let log = SnapshotReports.payloadText(of: report).map { "; \($0)" } ?? ""
+        let unknown = SnapshotReports.unknownText(of: report)
         return JobOutcome(
-            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(log)"
-        )
+            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(log)\(unknown.map { "; \($0)" } ?? "")",
+            isGood: unknown == nil)
     }
 
     private func verify(_ context: JobContext) async throws -> JobOutcome {
