@@ -181,7 +181,7 @@ public struct SnapshotPruning: Sendable {
     /// Removes what is not needed. Both lists are in the order of the ids; of what is there, the blobs of one first byte
     /// at a time are in memory.
     private func sweep(_ needed: BlobCensus, _ report: inout Report) throws {
-        let reader = try needed.reader()
+        let reader = needed.reader()
         var next = try reader.next()?.id
         for byte in UInt8.min...UInt8.max {
             for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte) {
