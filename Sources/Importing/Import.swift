@@ -75,8 +75,8 @@ public struct Import: Sendable {
         let source = try source()
         let target = try target()
         let total = try survey(source, target)
-        if !order.isDryRun { try await makeBucket(target) }
         let sums = try order.sums.map { try ReferenceTable(reading: $0) }
+        if !order.isDryRun { try await makeBucket(target) }
         return try await bring(source, target, sums, total: total, report, progress)
     }
 
