@@ -111,10 +111,12 @@ def test_snapshots_that_go_give_back_what_no_other_needs(server, repository):
     create(server, repository, "one")
     s3.delete_object(Bucket="photos", Key="5")
     create(server, repository, "two")
-    assert lines("prune", repository, "--keep-last", "1", "--dry-run")[0]["deleted"] == ["one"]
+    [plan] = lines("prune", repository, "--keep-last", "1", "--dry-run")
+    assert plan["deleted"] == ["one"] and plan["dryRun"]
+    assert holdfast("snapshot", "prune", repository, "--keep-last", "1", "--dry-run").stdout == "snapshot one would be deleted\n"
     assert len(lines("list", repository)) == 2
     [report] = lines("prune", repository, "--keep-last", "1")
-    assert report["deleted"] == ["one"] and report["blobs"] == 1 and report["bytes"] == 200_000
+    assert report["deleted"] == ["one"] and report["blobs"] == 1 and report["bytes"] == 200_000 and not report["dryRun"]
     assert report["payloads"] == 0 and report["payloadBytes"] == 0, "the log has no segment that is sealed"
     assert lines("verify", repository, "--read-data", "100")[-1]["flaws"] == 0
     assert lines("delete", repository, "two")[0]["blobs"] == 3

@@ -25,6 +25,8 @@ public enum SnapshotReports {
     }
 
     private struct PruningLine: Encodable {
+        /// Whether this is only what would be deleted; what that gives back is not known before.
+        let dryRun: Bool
         let deleted: [String]
         let blobs: Int
         let bytes: UInt64
@@ -213,7 +215,7 @@ public enum SnapshotReports {
         var report = SnapshotPruning.Report()
         report.deleted = good.map(\.name).filter { !kept.contains($0) }
         report.unknown = damaged
-        return try tell(report, json, output)
+        return try tell(report, isDryRun: true, json, output)
     }
 
     private struct DrillLine: Encodable {
@@ -313,10 +315,10 @@ public enum SnapshotReports {
     }
 
     private static func tell(
-        _ report: SnapshotPruning.Report, _ json: Bool, _ output: any CommandOutput
+        _ report: SnapshotPruning.Report, isDryRun: Bool = false, _ json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         let line = PruningLine(
-            deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
+            dryRun: isDryRun, deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
             locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
             payloads: report.payloads, payloadBytes: report.payloadBytes,
             lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments,
@@ -327,12 +329,19 @@ public enum SnapshotReports {
             try output.line(try CommandJSON.line(line))
             return isKnown
         }
-        for name in report.deleted { try output.line("snapshot \(name) deleted") }
+        for name in report.deleted {
+            try output.line("snapshot \(name) \(isDryRun ? "would be deleted" : "deleted")")
+        }
         for (name, reason) in report.locked {
             try output.line("snapshot \(name) stays: \(reason)".printable)
         }
-        let locked = report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
-        try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
+        if !isDryRun {
+            let locked =
+                report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
+            try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
+        } else if report.deleted.isEmpty {
+            try output.line("no snapshot would be deleted")
+        }
         if let text = payloadText(of: report) { try output.line(text) }
         if let text = unknownText(of: report) { try output.line(text) }
         return isKnown
