@@ -402,6 +402,31 @@ def test_objects_come_with_all_that_is_told_of_them(server, old, stopped):
     assert server.fsck("--deep")[2] == 0
 
 
+def test_tags_that_may_not_be_read_are_told_of(server, elsewhere, old, tmp_path):
+    old.put("untold", b"1")
+    old.put("large", os.urandom(9 * MIB))
+    old.put("tagged", b"2", Tagging="a=b")
+    name = f"reader-{old.bucket}"
+    _, access, secret = elsewhere.user(name)
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": f"arn:aws:s3:::{old.bucket}"},
+        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": f"arn:aws:s3:::{old.bucket}/*"}]}
+    put = subprocess.run([BINARY, "user", "policy", "put", elsewhere.directory, name, "read", "-"],
+                         input=json.dumps(policy), text=True, capture_output=True, timeout=60)
+    assert put.returncode == 0, put.stderr
+    keys = tmp_path / "reader.json"
+    keys.write_text(json.dumps({"access-key": access, "secret-key": secret}))
+    keys.chmod(0o600)
+    outcomes, summary = run(server.directory, old.place(credentials=keys), status=4)
+    by_name = {o["name"]: o for o in outcomes}
+    for key in ("untold", "large"):
+        assert by_name[key]["action"] == "imported" and "s3:GetObjectTagging" in by_name[key]["detail"], key
+    assert by_name["tagged"]["action"] == "failed"
+    assert summary["total"]["imported"] == 2 and summary["total"]["failed"] == 1
+    outcomes, _ = run(server.directory, old.place())
+    assert {o["name"]: o["action"] for o in outcomes} == {"untold": "present", "large": "present", "tagged": "imported"}
+
+
 def test_a_prefix_is_imported_under_another(server, old):
     for key in ("2025/a", "2025/b/c", "2026/d", "2025", "2025x", "2025/"):
         old.put(key, key.encode())
