@@ -23,7 +23,7 @@ final class Housekeeping: Sendable {
         self.threads = threads
         self.jobs = jobs
         self.logger = logger
-        do { try StoreJobs.clearScratch(settings.store.stateDirectory) } catch {
+        do { try StateScratch.clear(settings.store.stateDirectory) } catch {
             logger.warning("clearing the state directory: \(error)")
         }
         tasks = [

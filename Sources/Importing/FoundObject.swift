@@ -2,6 +2,7 @@ import Foundation
 import Model
 import S3
 import S3Repository
+import Synchronization
 
 /// An object of an S3 endpoint, with all that the endpoint tells of it, before its bytes are read.
 struct FoundObject {
@@ -78,17 +79,43 @@ struct FoundObject {
         return nil
     }
 
-    /// - Throws: ``S3ClientError``; what is wrong with the tags.
-    func tags(_ client: S3Client) throws -> [String: String] {
+    /// - Returns: its tags; `nil` if the keys may not read them and it is not known that there are any.
+    /// - Throws: ``S3ClientError``, also where tags that are there may not be read; what is wrong with the tags.
+    func tags(_ client: S3Client, _ right: TagRight) throws -> [String: String]? {
         let count = header("x-amz-tagging-count")
-        // Every answer with the bytes tells whether there are tags; not every one without them does.
-        if body != nil, count == nil || count == "0" { return [:] }
-        do { return try client.tags(listed.key, version: selector) } catch let error as S3ClientError {
-            // Endpoints that know no tags, and keys that may not read them.
-            if count == nil, [403, 404, 405, 501].contains(error.status) { return [:] }
-            throw error
+        // Every answer with the bytes tells to whoever may read them whether there are tags; not every one without bytes does.
+        if body != nil {
+            if count == "0" { return [:] }
+            if count == nil, let isGiven = right.isGiven { return isGiven ? [:] : nil }
+        }
+        do {
+            let tags = try client.tags(listed.key, version: selector)
+            right.note(true)
+            return tags
+        } catch let error as S3ClientError {
+            guard count == nil else { throw error }
+            switch error.status {
+            case 403:
+                right.note(false)
+                return nil
+            case 404, 405, 501:
+                right.note(true)  // An endpoint that knows no tags has none to lose.
+                return [:]
+            default: throw error
+            }
         }
     }
+}
+
+/// Whether the keys may read tags, as far as one import has asked: an object whose answer tells of no tags may have some
+/// if they may not.
+final class TagRight: Sendable {
+    private let state = Mutex<Bool?>(nil)
+
+    /// `nil` if it is not known.
+    var isGiven: Bool? { state.withLock { $0 } }
+
+    func note(_ isGiven: Bool) { state.withLock { $0 = isGiven } }
 }
 
 extension ListedObject {

@@ -75,8 +75,8 @@ public struct Import: Sendable {
         let source = try source()
         let target = try target()
         let total = try survey(source, target)
-        if !order.isDryRun { try await makeBucket(target) }
         let sums = try order.sums.map { try ReferenceTable(reading: $0) }
+        if !order.isDryRun { try await makeBucket(target) }
         return try await bring(source, target, sums, total: total, report, progress)
     }
 
@@ -229,30 +229,54 @@ public struct Import: Sendable {
             while let done = try await group.next() { try note(done) }
         }
         if let sums, case .folder(let folder) = source {
-            try Self.missing(sums, folder) { try note([$0]) }
+            try Self.missing(sums, folder, followsLinks: order.followsLinks) { try note([$0]) }
         }
         return summary
     }
 
-    /// Files that the sums name, and that are not there.
+    /// Files that the sums name, and that the walk did not come to.
     private static func missing(
-        _ sums: ReferenceTable, _ folder: String, _ body: (ImportOutcome) throws -> Void
+        _ sums: ReferenceTable, _ folder: String, followsLinks: Bool, _ body: (ImportOutcome) throws -> Void
     ) throws {
         var last: ReferenceRow?
         while true {
             let page = try sums.rows(of: "", after: last, limit: 1000)
             for row in page {
-                do throws(FileSystemError) {
-                    _ = try FileStamp.of(RawPath("\(folder)/\(row.key)"), followsLinks: false)
-                } catch {
-                    try body(
-                        ImportOutcome(
-                            .failed, row.key, detail: "line \(row.line) of the sums names it: \(error)"))
+                guard let reason = obstacle(to: row.key, in: folder, followsLinks: followsLinks) else {
+                    continue
                 }
+                try body(
+                    ImportOutcome(
+                        .failed, row.key, detail: "line \(row.line) of the sums names it: \(reason)"))
             }
             guard let end = page.last, page.count == 1000 else { return }
             last = end
         }
+    }
+
+    /// Why the walk did not come to a name; `nil` if it did.
+    private static func obstacle(to name: String, in folder: String, followsLinks: Bool) -> String? {
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        var path = folder
+        for (index, part) in parts.enumerated() {
+            // It may lead to a file; the walk has another name for that.
+            guard !part.isEmpty, part != ".", part != ".." else {
+                return "no file below the folder is named so"
+            }
+            path += "/\(part)"
+            let kind: FileStamp.Kind
+            do throws(FileSystemError) {
+                kind = try FileStamp.of(RawPath(path), followsLinks: followsLinks).kind
+            } catch { return "\(error)" }
+            switch kind {
+            case .link: return "\(path) is a symbolic link, which was not told to be followed"
+            case .file where index == parts.count - 1: return nil
+            case .directory where index < parts.count - 1: continue
+            case .file, .directory, .other:
+                return "\(path) is no \(index == parts.count - 1 ? "file" : "directory")"
+            }
+        }
+        return nil
     }
 }
 

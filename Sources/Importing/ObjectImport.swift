@@ -14,6 +14,13 @@ struct ObjectImport: Sendable {
     let client: S3Client
     /// Whether versions are named in requests: what a listing of versions shows is not always what the bucket shows.
     let namesVersions: Bool
+    private let tagRight = TagRight()
+
+    init(target: ImportTarget, client: S3Client, namesVersions: Bool) {
+        self.target = target
+        self.client = client
+        self.namesVersions = namesVersions
+    }
 
     // MARK: What is shown
 
@@ -150,7 +157,8 @@ struct ObjectImport: Sendable {
         let selector = namesVersions ? listed.versionID ?? "null" : nil
         let object = try FoundObject.find(listed, selector: selector, client)
         var metadata = try BucketTerms.metadata(ofAnswer: object.headers)
-        metadata.tags = try object.tags(client)
+        let tags = try object.tags(client, tagRight)
+        metadata.tags = tags ?? [:]
         let provenance = Provenance(
             source: client.place(listed.key), etag: listed.etag, version: listed.versionID,
             modified: String(listed.modified.seconds))
@@ -184,6 +192,9 @@ struct ObjectImport: Sendable {
         }
         var notes: [String] = []
         if !outcome.verified { notes.append("the endpoint has no digest to compare it with") }
+        if tags == nil {
+            notes.append("without tags, if it has any: the keys may not read them (s3:GetObjectTagging)")
+        }
         if let missing = object.header("x-amz-missing-meta") {
             notes.append("\(missing) of its user metadata cannot be told in headers")
         }

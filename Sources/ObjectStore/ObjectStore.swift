@@ -1,4 +1,5 @@
 import Catalog
+import Digests
 import Encryption
 import EventLog
 import Foundation
@@ -77,9 +78,13 @@ public final class ObjectStore: Sendable {
     ) async throws -> ObjectStore {
         try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
         let lock = try StoreLock.take(settings, environment)
-        let scratch = NSTemporaryDirectory() + "/holdfast-\(OperationID.random())"
+        let scratch = inspectionPrefix(settings) + "\(OperationID.random())"
+        removeInspections(settings)
         do {
-            try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
+            // Others have no business with a copy of the catalog.
+            try FileManager.default.createDirectory(
+                atPath: scratch, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
             for name in ["catalog.sqlite", "catalog.sqlite-wal", StoreSettings.checkedCatalogName]
             where FileManager.default.fileExists(atPath: "\(settings.stateDirectory)/\(name)") {
                 try FileManager.default.copyItem(
@@ -119,6 +124,19 @@ public final class ObjectStore: Sendable {
         {
             removeScratch(directory + "/" + name)
         }
+    }
+
+    /// What directories for temporary files of who looks at a store begin with: each store's with another.
+    package static func inspectionPrefix(_ settings: StoreSettings) -> String {
+        let name = SHA256.hash(Array(settings.stateDirectory.utf8)).prefix(8)
+        return NSTemporaryDirectory() + "/holdfast-\(Array(name).hexadecimal)-"
+    }
+
+    /// What those that were killed left: while the store is locked, nobody else looks at it.
+    private static func removeInspections(_ settings: StoreSettings) {
+        let prefix = inspectionPrefix(settings).dropFirst(NSTemporaryDirectory().utf8.count + 1)
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory())) ?? []
+        for name in names where name.hasPrefix(prefix) { removeScratch(NSTemporaryDirectory() + "/" + name) }
     }
 
     /// What cannot be removed is a copy in the directory for temporary files.

@@ -105,16 +105,16 @@ public final class ObjectFileSystem: RetainingFileSystem, PastFileSystem, StrayK
     func load() throws(FileSystemError) {
         guard state.withLock({ $0.tree == nil }) else { return }
         let lock = try RealFileSystem().lock(lockPath)
-        var versions: [String: [ListedObject]] = [:]
+        var listing = RemoteTree.Listing(at: location.moment)
         let prefix = location.prefix.isEmpty ? "" : location.prefix + "/"
         try asking {
             try client.list(prefix, versions: true) { page in
                 for object in page {
-                    versions[String(object.key.dropFirst(prefix.utf8.count)), default: []].append(object)
+                    listing.add(object, as: String(object.key.dropFirst(prefix.utf8.count)))
                 }
             }
         }
-        let tree = RemoteTree(versions, at: location.moment)
+        let tree = listing.finish()
         state.withLock {
             $0.tree = tree
             $0.lock = lock
@@ -130,13 +130,13 @@ public final class ObjectFileSystem: RetainingFileSystem, PastFileSystem, StrayK
 
     func file(_ name: String) throws(FileSystemError) -> RemoteFile? {
         try load()
-        return state.withLock { $0.tree?.files[name] }
+        return state.withLock { $0.tree?.file(name) }
     }
 
     func contents(ofFile name: String) throws(FileSystemError) -> Contents? {
         try load()
         return state.withLock { state in
-            state.tree?.files[name].map {
+            state.tree?.file(name).map {
                 Contents(extents: $0.extents, appended: state.appended[name] ?? [])
             }
         }

@@ -35,8 +35,10 @@ package struct RemoteFile: Sendable {
 
 /// The files that the objects below a prefix make up. A value of its own, without an endpoint.
 package struct RemoteTree: Sendable {
-    package private(set) var files: [String: RemoteFile] = [:]
-    /// The names in each directory.
+    /// All but those in `blobs`.
+    private var others: [String: RemoteFile] = [:]
+    private var blobs = BlobObjects()
+    /// The names in each directory, but for those in `blobs`.
     private var children: [String: Set<String>] = [:]
     /// When objects were put of which there is nothing at the moment that is looked at, by their names.
     private var later: [String: Timestamp] = [:]
@@ -71,24 +73,68 @@ package struct RemoteTree: Sendable {
     ///   - versions: of every object by its name, newest first; delete markers too.
     ///   - moment: only what was there then counts.
     package init(_ versions: [String: [ListedObject]], at moment: Timestamp?) {
+        var listing = Listing(at: moment)
+        for (name, all) in versions {
+            for object in all { listing.add(object, as: name) }
+        }
+        self = listing.finish()
+    }
+
+    /// A tree that is made of a listing as it comes: of what makes a blob's record, no more is kept than that.
+    package struct Listing {
+        private let moment: Timestamp?
+        private var tree = RemoteTree()
+        private var versions: [String: [ListedObject]] = [:]
+
+        package init(at moment: Timestamp?) { self.moment = moment }
+
+        /// - Parameter object: a version; those of one name come newest first.
+        package mutating func add(_ object: ListedObject, as name: String) {
+            if versions[name] != nil {
+                versions[name]?.append(object)
+            } else if let id = BlobObjects.id(of: name) {
+                if let newer = tree.blobs.extent(of: id) {
+                    tree.blobs.remove(id)
+                    versions[name] = [newer.listed, object]
+                } else if object.isDeleteMarker || moment.map({ object.modified > $0 }) ?? false
+                    || !tree.blobs.put(id, Extent(object, name, at: 0))
+                {
+                    versions[name] = [object]
+                } else {
+                    tree.enterDirectory(of: name)
+                }
+            } else {
+                versions[name] = [object]
+            }
+        }
+
+        package consuming func finish() -> RemoteTree {
+            tree.enter(versions, at: moment)
+            return tree
+        }
+    }
+
+    private mutating func enter(_ versions: [String: [ListedObject]], at moment: Timestamp?) {
         for (name, all) in versions {
             guard let chosen = Self.choose(all, name, at: moment) else {
                 later[name] = all.last { !$0.isDeleteMarker }?.modified
                 continue
             }
             let (file, offset) = Self.place(of: name)
-            let extent = Extent(
-                name: name, offset: offset, size: chosen.size, etag: chosen.etag,
-                versionID: chosen.versionID, modified: chosen.modified)
-            files[file, default: RemoteFile()].extents.append(extent)
+            others[file, default: RemoteFile()].extents.append(Extent(chosen, name, at: offset))
             for other in all where other.versionID != chosen.versionID {
-                files[file, default: RemoteFile()].others.append((name, other.versionID))
+                others[file, default: RemoteFile()].others.append((name, other.versionID))
             }
         }
-        for file in files.keys {
+        for file in others.keys {
             join(file)
-            enter(file)
+            if others[file] != nil { enter(file) }
         }
+    }
+
+    package func file(_ name: String) -> RemoteFile? {
+        if let found = others[name] { return found }
+        return BlobObjects.id(of: name).flatMap(blobs.extent).map { RemoteFile(extents: [$0]) }
     }
 
     /// What somebody with the keys deletes or writes over, where versions are kept, must not go and must not change: no
@@ -110,7 +156,7 @@ package struct RemoteTree: Sendable {
 
     /// Puts the runs of a file one behind the other; those behind a gap do not count.
     private mutating func join(_ file: String) {
-        guard var found = files[file] else { return }
+        guard var found = others[file] else { return }
         var joined: [Extent] = []
         for extent in found.extents.sorted(by: { $0.offset < $1.offset }) {
             if extent.offset == (joined.last?.end ?? 0), extent.offset == 0 || extent.size > 0 {
@@ -121,11 +167,10 @@ package struct RemoteTree: Sendable {
         }
         found.extents = joined
         // Without its beginning it is no file.
-        files[file] = joined.isEmpty ? nil : found
+        others[file] = joined.isEmpty ? nil : found
     }
 
     private mutating func enter(_ file: String) {
-        guard files[file] != nil else { return }
         var name = file[...]
         while let slash = name.lastIndex(of: "/") {
             let isNew = children[String(name[..<slash]), default: []].insert(
@@ -137,26 +182,65 @@ package struct RemoteTree: Sendable {
         children["", default: []].insert(String(name))
     }
 
+    /// As ``enter(_:)`` does, but for the name itself.
+    private mutating func enterDirectory(of file: String) {
+        guard let slash = file.lastIndex(of: "/") else { return }
+        let directory = String(file[..<slash])
+        guard children[directory] == nil else { return }
+        children[directory] = []
+        enter(directory)
+    }
+
     package func isDirectory(_ name: String) -> Bool { name.isEmpty || children[name] != nil }
 
     /// Names in a directory.
-    package func names(in directory: String) -> Set<String> { children[directory] ?? [] }
+    package func names(in directory: String) -> Set<String> {
+        (children[directory] ?? []).union(blobs.names(in: directory))
+    }
 
     package mutating func put(
-        _ file: String, _ extents: [Extent], others: [(name: String, versionID: String?)] = []
+        _ file: String, _ extents: [Extent], others left: [(name: String, versionID: String?)] = []
     ) {
-        files[file] = RemoteFile(extents: extents, others: others)
+        if let id = BlobObjects.id(of: file) {
+            if left.isEmpty, extents.count == 1, blobs.put(id, extents[0]) {
+                leave(file)
+                return enterDirectory(of: file)
+            }
+            blobs.remove(id)
+        }
+        others[file] = RemoteFile(extents: extents, others: left)
         enter(file)
     }
 
-    package mutating func append(_ extent: Extent, to file: String) { files[file]?.extents.append(extent) }
+    package mutating func append(_ extent: Extent, to file: String) {
+        guard let known = self.file(file) else { return }
+        put(file, known.extents + [extent], others: known.others)
+    }
 
     /// Directories stay: one that is empty lists nothing.
     package mutating func remove(_ file: String) {
-        files[file] = nil
+        if let id = BlobObjects.id(of: file) { blobs.remove(id) }
+        leave(file)
+    }
+
+    private mutating func leave(_ file: String) {
+        guard others.removeValue(forKey: file) != nil else { return }
         let slash = file.lastIndex(of: "/")
         let directory = slash.map { String(file[..<$0]) } ?? ""
         let name = slash.map { String(file[file.index(after: $0)...]) } ?? file
         children[directory]?.remove(name)
+    }
+}
+
+extension Extent {
+    fileprivate init(_ object: ListedObject, _ name: String, at offset: UInt64) {
+        self.init(
+            name: name, offset: offset, size: object.size, etag: object.etag, versionID: object.versionID,
+            modified: object.modified)
+    }
+
+    /// As a listing showed it, as far as that matters to a tree.
+    fileprivate var listed: ListedObject {
+        ListedObject(key: name, size: size, etag: etag, versionID: versionID, modified: modified)
     }
 }

@@ -4,7 +4,7 @@ import Model
 import Volumes
 
 /// The blobs that snapshots need, each once, in the order of their ids, in a scratch file: a repository may have more of
-/// them than fit into memory. A catalog gives its blobs in that order, and is merged with what is there already.
+/// them than fit into memory. The file has no name, so that none outlives its process. A catalog gives its blobs in that order, and is merged with what is there already.
 package final class BlobCensus {
     /// A blob, as the log has it.
     package struct Row: Equatable {
@@ -24,16 +24,11 @@ package final class BlobCensus {
 
     private let scratch: String
     private let fileSystem = RealFileSystem()
-    private var path: String?
+    private var file: (any File)?
     package private(set) var count = 0
 
     /// - Parameter scratch: a directory of a real file system.
     package init(scratch: String) { self.scratch = scratch }
-
-    deinit { if let path { Self.remove(path) } }
-
-    /// A scratch file that stays is a list that nothing reads.
-    private static func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
     /// Adds the blobs that a catalog's versions and parts need.
     func add(_ catalog: SnapshotCatalog) throws {
@@ -57,37 +52,37 @@ package final class BlobCensus {
     /// - Parameter next: gives rows in the order of their ids, and `nil` at the end. Of a blob that is there already,
     ///   the new row is kept.
     package func merge(_ next: () throws -> Row?) throws {
-        let target = "\(scratch)/blobs-\(OperationID.random())"
-        let file = try fileSystem.open(target, [.write, .createNew], permissions: 0o600)
-        defer { file.close() }
-        do {
-            let known = try Reader(path, from: 0)
-            var writer = Writer(file)
-            var left = try known.next()
-            var right = try next()
-            while left != nil || right != nil {
-                if let old = left, right.map({ old.id <= $0.id }) ?? true {
-                    if old.id != right?.id { try writer.append(old) }
-                    left = try known.next()
-                } else if let new = right {
-                    try writer.append(new)
-                    right = try next()
-                }
+        let target = try makeFile()
+        let known = Reader(file, from: 0)
+        var writer = Writer(target)
+        var left = try known.next()
+        var right = try next()
+        while left != nil || right != nil {
+            if let old = left, right.map({ old.id <= $0.id }) ?? true {
+                if old.id != right?.id { try writer.append(old) }
+                left = try known.next()
+            } else if let new = right {
+                try writer.append(new)
+                right = try next()
             }
-            count = try writer.finish()
-        } catch {
-            Self.remove(target)
-            throw error
         }
-        if let path { Self.remove(path) }
-        path = target
+        count = try writer.finish()
+        file = target
+    }
+
+    /// It is gone with the last who has it open, also when this process is killed.
+    private func makeFile() throws -> any File {
+        let path = "\(scratch)/blobs-\(OperationID.random())"
+        let file = try fileSystem.open(path, [.write, .createNew], permissions: 0o600)
+        try fileSystem.remove(path)
+        return file
     }
 
     /// Calls `body` with each, in order, from one on to the last and then from the first, and with how many came before it.
     package func forEach(from start: Int = 0, _ body: (Int, Row) throws -> Void) throws {
         var place = 0
         for part in [start..<count, 0..<start] {
-            let reader = try Reader(path, from: part.lowerBound)
+            let reader = Reader(file, from: part.lowerBound)
             for _ in part {
                 guard let row = try reader.next() else { break }
                 try body(place, row)
@@ -100,7 +95,7 @@ package final class BlobCensus {
     package func countThrough(_ id: BlobID) throws -> Int {
         var low = 0
         var high = count
-        let reader = try Reader(path, from: 0)
+        let reader = Reader(file, from: 0)
         while low < high {
             let middle = (low + high) / 2
             guard let row = try reader.row(middle) else { return low }
@@ -110,22 +105,20 @@ package final class BlobCensus {
     }
 
     /// Reads on from the beginning, in order.
-    func reader() throws -> Reader { try Reader(path, from: 0) }
+    func reader() -> Reader { Reader(file, from: 0) }
 
     // MARK: The file
 
-    /// Rows of the file, in order. It may be removed meanwhile.
+    /// Rows of the file, in order. Another may take its place meanwhile.
     final class Reader {
         private let file: (any File)?
         private var offset: UInt64
         private var page: ArraySlice<Row> = []
 
-        fileprivate init(_ path: String?, from index: Int) throws {
-            file = try path.map { try RealFileSystem().open($0, [], permissions: 0) }
+        fileprivate init(_ file: (any File)?, from index: Int) {
+            self.file = file
             offset = UInt64(index * rowByteCount)
         }
-
-        deinit { file?.close() }
 
         func next() throws -> Row? {
             if page.isEmpty, let file {

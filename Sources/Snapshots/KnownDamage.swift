@@ -3,11 +3,13 @@ import Model
 import Volumes
 
 /// What a check has found damaged or missing in a repository, or a snapshot copied without its bytes, in
-/// `snapshots/damaged`, a line each: a blob by its id, an event of the log by its number. A replica whose bytes are bad
+/// `snapshots/damaged`, a line each: a blob by its id, an event of the log by its number, a manifest or a stored catalog by the
+/// name of its file. A replica whose bytes are bad
 /// looks good until it is read whole, so the next snapshot would take it for one that need not be copied.
 struct KnownDamage: Sendable, Equatable {
     private(set) var blobs: Set<BlobID> = []
     var events: Set<SequenceNumber> = []
+    var files: Set<SnapshotFile> = []
 
     private static func path(_ repository: Repository) -> String {
         "\(repository.directory)/snapshots/damaged"
@@ -22,12 +24,14 @@ struct KnownDamage: Sendable, Equatable {
         damage.blobs = Set(lines.compactMap { BlobID($0) })
         damage.events = Set(
             lines.filter { $0.utf8.count < 32 }.compactMap { UInt64($0) }.map { SequenceNumber($0) })
+        damage.files = Set(lines.compactMap { SnapshotFile(String($0)) })
         return damage
     }
 
     func save(_ repository: Repository) throws {
         guard try self != KnownDamage.load(repository) else { return }
-        let text = (blobs.sorted().map(\.description) + events.sorted().map(\.description))
+        let names = files.map(\.name).sorted()
+        let text = (blobs.sorted().map(\.description) + events.sorted().map(\.description) + names)
             .map { $0 + "\n" }.joined()
         try repository.fileSystem.replaceFile(Self.path(repository), with: Array(text.utf8))
     }

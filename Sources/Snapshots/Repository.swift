@@ -124,17 +124,22 @@ public final class Repository: Sendable {
 
     /// - Throws: ``SnapshotError/unknown(_:repository:)``, ``SnapshotError/damagedManifest(path:reason:)``.
     public func snapshot(_ name: String) throws -> SnapshotManifest {
-        try SnapshotManifest.check(name: name)
+        try requireManifest(of: name)
         let path = manifestPath(name)
-        guard try fileSystem.status(of: path) != nil else {
-            throw SnapshotError.unknown(name, repository: directory)
-        }
         let manifest = try SnapshotManifest.decode(try fileSystem.contents(of: path), path: path)
         guard manifest.name == name, manifest.storeID == storeID.description else {
             throw SnapshotError.damagedManifest(
                 path: path, reason: "it is of snapshot \(manifest.name) of store \(manifest.storeID)")
         }
         return manifest
+    }
+
+    /// - Throws: ``SnapshotError/unknown(_:repository:)`` if a snapshot has no manifest, not even a damaged one.
+    public func requireManifest(of name: String) throws {
+        try SnapshotManifest.check(name: name)
+        guard try fileSystem.status(of: manifestPath(name)) != nil else {
+            throw SnapshotError.unknown(name, repository: directory)
+        }
     }
 
     /// The manifest comes last: a snapshot that has one is complete. Synced, with its directory.
@@ -156,11 +161,10 @@ public final class Repository: Sendable {
     }
 
     /// The manifest goes first, synced: what is left without one belongs to no snapshot.
+    ///
+    /// One whose manifest is damaged goes too: who names it gives it up.
     public func delete(_ name: String) throws {
-        try SnapshotManifest.check(name: name)
-        guard try fileSystem.status(of: manifestPath(name)) != nil else {
-            throw SnapshotError.unknown(name, repository: directory)
-        }
+        try requireManifest(of: name)
         try fileSystem.remove(manifestPath(name))
         try fileSystem.syncDirectory(snapshotsDirectory)
         if try fileSystem.status(of: catalogPath(name)) != nil { try fileSystem.remove(catalogPath(name)) }

@@ -6,17 +6,27 @@ import ObjectStore
 import Volumes
 
 /// Copies anew from the store what a check has found damaged or missing in its repository, blobs and events of the log,
-/// while the store has it: also what history alone still holds. What was there goes to the repository's quarantine.
+/// while the store has it: also what history alone still holds. Then makes anew what follows from the log, stored catalogs and
+/// manifests. What was there goes to the repository's quarantine, but for catalogs.
 public struct RepositoryMending: Sendable {
-    /// What became of one blob, or one event of the log.
+    /// What became of one blob, one event of the log, or one manifest or catalog.
     public struct Outcome: Sendable, Equatable {
         /// Relative to the repository.
         public let path: String
         public var sequence: SequenceNumber?
-        /// Of the blob that was copied; 0 for an event, and for what could not be mended.
+        /// Of the blob that was copied, or the catalog that was written; 0 for an event, and for what could not be mended.
         public let byteCount: UInt64
         /// Why it could not be mended; `nil` if it was.
         public let reason: String?
+
+        /// Where what is there now is from.
+        public var source: String {
+            path.hasPrefix("snapshots/") ? "made anew from the log" : "copied anew from the store"
+        }
+
+        init(path: String, sequence: SequenceNumber? = nil, byteCount: UInt64, reason: String?) {
+            (self.path, self.sequence, self.byteCount, self.reason) = (path, sequence, byteCount, reason)
+        }
 
         fileprivate static func event(_ sequence: SequenceNumber, reason: String?) -> Outcome {
             Outcome(path: "log", sequence: sequence, byteCount: 0, reason: reason)
@@ -26,10 +36,10 @@ public struct RepositoryMending: Sendable {
     private static let lost = "no mirror of the store has the event with its bytes"
     private static let dropped = "the store has the event's bytes no more"
 
-    private let inspection: StoreInspection
-    private let repository: Repository
+    let inspection: StoreInspection
+    let repository: Repository
     private let taken: SnapshotCatalog?
-    private let pace: SnapshotPace
+    let pace: SnapshotPace
 
     public init(_ store: ObjectStore, _ repository: Repository) { self.init(store.inspection, repository) }
 
@@ -63,6 +73,7 @@ public struct RepositoryMending: Sendable {
             try report(outcome)
         }
         try mendLog(&damage, report)
+        try mendFiles(&damage, report)
         try damage.save(repository)
     }
 

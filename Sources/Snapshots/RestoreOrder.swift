@@ -58,6 +58,8 @@ public struct RestoreOrder: Codable, Sendable {
     public var into: String?
     /// A directory that takes plain files, instead of the store; an absolute path.
     public var folder: String?
+    /// Where that is as who gives the order sees it; `nil` if that is not said.
+    public var sight: FolderSight?
     /// Also where the store has a newer version.
     public var overwrites = false
     public var isDryRun = false

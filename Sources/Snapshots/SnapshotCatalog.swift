@@ -38,6 +38,30 @@ public final class SnapshotCatalog: Sendable {
         }
     }
 
+    /// The event that a stored catalog is as of, where nothing but the file itself says so.
+    /// - Throws: ``CompressionError`` if it is damaged, ``FileSystemError`` if it cannot be read, ``CatalogError``.
+    static func position(
+        storedFor name: String, in repository: Repository, scratch: String
+    ) throws -> LogPosition {
+        let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
+        defer { remove(path) }
+        let file = try repository.fileSystem.open(repository.catalogPath(name), [], permissions: 0)
+        defer { file.close() }
+        try Compression.decompress(file, sha256: nil, to: path)
+        let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
+        return try catalog.read { try $0.position() }
+    }
+
+    /// - Throws: ``LogError/damaged(_:_:)`` if it is not as of an event with this chain hash.
+    func require(_ chain: ChainHash) throws { try require(chain.description) }
+
+    func require(_ chain: String) throws {
+        let position = try catalog.read { try $0.position() }
+        guard position.chain.description != chain else { return }
+        throw LogError.damaged(
+            position.sequence, "it has chain hash \(position.chain), where the snapshot has \(chain)")
+    }
+
     /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged, the log's beginning.
     package static func make(
         _ repository: Repository, scratch: String, from parent: SnapshotManifest?,
@@ -152,6 +176,21 @@ public final class SnapshotCatalog: Sendable {
             }
         }
         let (file, _) = try compress(to: target, repository.fileSystem, pace)
+        return .init(
+            name: "\(name).catalog.gz", byteCount: file.byteCount, sha256: file.sha256.hexadecimal)
+    }
+
+    /// Writes the catalog in the place of one that is damaged or missing. Synced.
+    func replace(
+        _ name: String, in repository: Repository, _ pace: @escaping SnapshotPace = unpaced
+    ) throws -> SnapshotManifest.CatalogFile {
+        let target = repository.catalogPath(name)
+        let beside = target + ".new"
+        let fileSystem = repository.fileSystem
+        if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
+        let (file, _) = try compress(to: beside, fileSystem, pace)
+        try fileSystem.rename(beside, to: target)
+        try fileSystem.syncDirectory(parent(of: target))
         return .init(
             name: "\(name).catalog.gz", byteCount: file.byteCount, sha256: file.sha256.hexadecimal)
     }

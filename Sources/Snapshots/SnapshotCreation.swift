@@ -109,7 +109,8 @@ public struct SnapshotCreation: Sendable {
             blobs: copies.lost.count,
             payloads: try catalog.needed(of: try KnownDamage.load(repository).events, repository.log).count
         )
-        let manifest = try manifest(name, position, catalog, file, lost, parent: parent)
+        let manifest = try repository.manifest(
+            name, position, catalog, file, lost, created: inspection.clock(), parent: parent?.name)
         try repository.write(manifest)
         let unnoted = await note(manifest, position.chain)
         // It is at hand: a look at the past can begin here.
@@ -153,26 +154,6 @@ public struct SnapshotCreation: Sendable {
                 return row
             }
         }
-    }
-
-    private func manifest(
-        _ name: String, _ position: LogPosition, _ catalog: SnapshotCatalog,
-        _ file: SnapshotManifest.CatalogFile, _ lost: (blobs: Int, payloads: Int),
-        parent: SnapshotManifest?
-    ) throws -> SnapshotManifest {
-        let counts = try catalog.catalog.read { try $0.counts() }
-        let last = try repository.log.events(from: position.sequence, limit: 1).first?.time
-        let time = last ?? Timestamp(microseconds: 0)
-        let created = inspection.clock()
-        return SnapshotManifest(
-            format: lost.payloads == 0 ? 1 : 2, name: name, storeID: repository.storeID.description,
-            sequence: position.sequence.rawValue, chain: position.chain.description,
-            time: time.description, timeMicroseconds: time.microseconds, created: created.description,
-            createdMicroseconds: created.microseconds, parent: parent?.name, buckets: counts.buckets,
-            versions: counts.versions, deleteMarkers: counts.deleteMarkers,
-            versionBytes: counts.versionBytes, blobs: counts.blobs, blobBytes: counts.blobBytes,
-            lostBlobs: lost.blobs, lostPayloads: lost.payloads == 0 ? nil : lost.payloads, catalog: file,
-            software: Release.name)
     }
 }
 

@@ -42,7 +42,7 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
     public let lostBlobs: Int
     /// Events whose bytes some version or part needs and that nobody had good: absent for none, and in format 1.
     public let lostPayloads: Int?
-    public let catalog: CatalogFile
+    public internal(set) var catalog: CatalogFile
     public let software: String
 
     public var position: SequenceNumber { SequenceNumber(sequence) }
@@ -88,15 +88,24 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
         return Array(try encoder.encode(Sealed(manifest: self, sha256: digest))) + [UInt8(ascii: "\n")]
     }
 
+    private struct Head: Decodable {
+        struct Manifest: Decodable { let format: Int }
+        let manifest: Manifest
+    }
+
+    /// The format that a manifest has, if it is none that is known.
+    static func unknownFormat(of bytes: [UInt8]) -> Int? {
+        // What is no manifest at all has no format.
+        guard let found = try? JSONDecoder().decode(Head.self, from: Data(bytes)).manifest.format else {
+            return nil
+        }
+        return formats.contains(found) ? nil : found
+    }
+
     /// - Throws: ``SnapshotError/damagedManifest(path:reason:)``, also for a format that is not known.
     package static func decode(_ bytes: [UInt8], path: String) throws(SnapshotError) -> SnapshotManifest {
-        struct Head: Decodable {
-            struct Manifest: Decodable { let format: Int }
-            let manifest: Manifest
-        }
         do {
-            let found = try JSONDecoder().decode(Head.self, from: Data(bytes)).manifest.format
-            guard formats.contains(found) else {
+            if let found = unknownFormat(of: bytes) {
                 throw SnapshotError.damagedManifest(
                     path: path,
                     reason: "it has format \(found); this Holdfast knows formats up to \(formats.upperBound)")

@@ -67,12 +67,14 @@ public struct SnapshotPruning: Sendable {
         public var lockedSegments = 0
         /// Such segments in which something is damaged: they wait until it is mended.
         public var damagedSegments = 0
+        /// Snapshots that stay and of which it is not known what they need, with the reason: nothing was given back then.
+        public var unknown: [(name: String, reason: String)] = []
         /// A snapshot that stays and that the log does not lead to, with the reason: nothing was dropped then.
         public var unproven: (snapshot: String, reason: String)?
 
         /// Whether nothing but locks kept it from giving back what it may: damage it does not work around, and somebody has to
         /// hear of that.
-        public var isComplete: Bool { unproven == nil && damagedSegments == 0 }
+        public var isComplete: Bool { unproven == nil && unknown.isEmpty && damagedSegments == 0 }
 
         public init() {}
     }
@@ -103,8 +105,8 @@ public struct SnapshotPruning: Sendable {
         return try run(deleting: good.map(\.name).filter { !kept.contains($0) })
     }
 
-    /// - Throws: ``SnapshotError/damagedManifest(path:reason:)`` if what a snapshot that stays needs is not known:
-    ///   nothing is removed on doubt (DESIGN invariant 5).
+    /// One whose manifest is damaged goes if it is named. Where it stays, what it needs is not known, and nothing is given back
+    /// (DESIGN invariant 5): who mends it or deletes it prunes on.
     public func run(deleting names: [String]) throws -> Report {
         var report = Report()
         for name in names {
@@ -115,21 +117,27 @@ public struct SnapshotPruning: Sendable {
                 report.locked.append((name, "\(error)"))
             }
         }
+        var damage = try KnownDamage.load(repository)
+        for name in report.deleted { damage.files.subtract(SnapshotFile.all(of: name)) }
+        try damage.save(repository)
         try repository.clearLeftovers()
         report.strays = try repository.log.removeStrays()
         let (good, damaged) = try repository.snapshots()
-        if let first = damaged.first {
-            throw SnapshotError.damagedManifest(
-                path: repository.manifestPath(first.name), reason: first.reason)
-        }
+        report.unknown = damaged
         let needed = BlobCensus(scratch: scratch)
         let payloads = PayloadCensus()
         for manifest in good {
-            let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
-            try needed.add(catalog)
-            try payloads.add(catalog, through: manifest.position, pace: pace)
+            do {
+                let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
+                try needed.add(catalog)
+                try payloads.add(catalog, through: manifest.position, pace: pace)
+            } catch let error as LogError {
+                // Its stored catalog is damaged, and the log does not lead there.
+                report.unknown.append((manifest.name, "\(error)"))
+            }
             try pace(0)
         }
+        guard report.unknown.isEmpty else { return report }
         try sweep(needed, &report)
         report.unproven = try unproven(good)
         if report.unproven == nil, let newest = good.last {
@@ -182,7 +190,7 @@ public struct SnapshotPruning: Sendable {
     /// Removes what is not needed. Both lists are in the order of the ids; of what is there, the blobs of one first byte
     /// at a time are in memory.
     private func sweep(_ needed: BlobCensus, _ report: inout Report) throws {
-        let reader = try needed.reader()
+        let reader = needed.reader()
         var next = try reader.next()?.id
         for byte in UInt8.min...UInt8.max {
             for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte) {

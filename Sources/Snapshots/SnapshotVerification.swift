@@ -13,17 +13,20 @@ public struct RepositoryFlaw: Sendable, Equatable {
     public var sequence: SequenceNumber?
     /// The blob that is damaged or missing, if that is what is wrong.
     public var blob: BlobID?
+    /// The manifest or stored catalog that is damaged or missing, if that is what is wrong.
+    public var file: SnapshotFile?
     public let reason: String
 
     /// Whether it is remembered, and tried to be mended from the store: by ``RepositoryMending``.
-    public var canBeMended: Bool { sequence != nil || blob != nil }
+    public var canBeMended: Bool { sequence != nil || blob != nil || file != nil }
 }
 
 /// Checks a repository: that each snapshot can be restored.
 ///
 /// Always: every manifest against its digest, every frame of the log against its checksums and the chain up to each
 /// snapshot's chain hash, no payload dropped that a snapshot needs, every stored catalog against its digest, and for every
-/// blob that a snapshot needs, presence and trailer. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
+/// blob that a snapshot needs, presence and trailer; where a stored catalog is damaged, what the snapshot needs is computed from
+/// the log. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
 /// behind it, so that repeated checks come to all; it is moved on now and then, so that a check that is killed is gone on with.
 /// What is bad is remembered until it is mended: by the next snapshot,
 /// or by ``RepositoryMending``. Memory does not grow with the number of blobs.
@@ -39,18 +42,22 @@ public struct SnapshotVerification: Sendable {
         public var flaws = 0
         /// The first of them.
         public var firstFlaw: RepositoryFlaw?
-        /// Blobs and events that are known to be bad, those among them that an earlier check found and this one did not
-        /// read.
+        /// Blobs, events, manifests and catalogs that are known to be bad, those among them that an earlier check found and
+        /// this one did not read.
         public var knownDamage = 0
     }
 
     /// What a check has come to so far. Flaws are told as they are found: however many there are, none is kept.
     private struct Account {
         var report = Report()
+        var files: Set<SnapshotFile> = []
         let tell: (RepositoryFlaw) throws -> Void
+
+        init(tell: @escaping (RepositoryFlaw) throws -> Void) { self.tell = tell }
 
         mutating func add(_ flaw: RepositoryFlaw) throws {
             report.flaws += 1
+            if let file = flaw.file { files.insert(file) }
             if report.firstFlaw == nil { report.firstFlaw = flaw }
             try tell(flaw)
         }
@@ -103,15 +110,15 @@ public struct SnapshotVerification: Sendable {
         var manifests: [SnapshotManifest] = []
         if let name {
             do { manifests = [try repository.snapshot(name)] } catch SnapshotError.damagedManifest(
-                let path, let reason)
+                _, let reason)
             {
-                try account.add(flaw(name, path, reason))
+                try account.add(flaw(.init(.manifest, of: name), reason))
             }
         } else {
             let (good, damaged) = try repository.snapshots()
             manifests = good
             for (name, reason) in damaged {
-                try account.add(flaw(name, repository.manifestPath(name), reason))
+                try account.add(flaw(.init(.manifest, of: name), reason))
             }
         }
         account.report.snapshots = manifests.count + account.report.flaws
@@ -129,44 +136,65 @@ public struct SnapshotVerification: Sendable {
         let needed = BlobCensus(scratch: scratch)
         let payloads = PayloadCensus()
         for manifest in manifests {
+            guard let catalog = try catalog(manifest, &account) else { continue }
+            try needed.add(catalog)
+            // Where nothing was dropped there is nothing to look for.
+            guard !events.dropped.isEmpty else { continue }
             do {
-                let catalog = try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch)
-                try needed.add(catalog)
-                // Where nothing was dropped there is nothing to look for.
-                guard !events.dropped.isEmpty else { continue }
                 try payloads.add(catalog, through: manifest.position, pace: pace) { event in
                     guard events.dropped.contains(event) else { return }
                     events.all.insert(event)
                     try account.add(
                         flaw(manifest.name, "log", "the bytes of event \(event) were dropped", event))
                 }
-            } catch let error as CompressionError {
-                try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
-            } catch let error as FileSystemError {
-                try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
             } catch let error as LogError {
-                // It is of another event than the snapshot, and the log does not lead there.
-                try account.add(flaw(manifest.name, repository.catalogPath(manifest.name), "\(error)"))
+                try account.add(flaw(.init(.catalog, of: manifest.name), "\(error)"))
             }
         }
         var damage = try KnownDamage.load(repository)
         let last = manifests.map(\.position).max() ?? .zero
         damage.events = damage.events.filter { $0 > last }.union(events.all)
+        // Of all snapshots that are checked, these are always looked at.
+        damage.files = name.map { damage.files.subtracting(SnapshotFile.all(of: $0)) } ?? []
+        damage.files.formUnion(account.files)
         try damage.save(repository)
         try checkBlobs(
             needed, ofAll: name == nil && account.report.flaws == 0, percent: percent, &account)
-        account.report.knownDamage += damage.events.subtracting(events.unneeded).count
+        account.report.knownDamage +=
+            damage.events.subtracting(events.unneeded).count + damage.files.count
         return account.report
+    }
+
+    private func flaw(_ file: SnapshotFile, _ reason: String) -> RepositoryFlaw {
+        RepositoryFlaw(snapshot: file.snapshot, path: file.path, file: file, reason: reason)
     }
 
     private func flaw(
         _ snapshot: String, _ path: String, _ reason: String, _ sequence: SequenceNumber? = nil
     ) -> RepositoryFlaw {
-        let inside = path.hasPrefix(repository.directory + "/")
-        return RepositoryFlaw(
-            snapshot: snapshot,
-            path: inside ? String(path.dropFirst(repository.directory.utf8.count + 1)) : path,
-            sequence: sequence, reason: reason)
+        RepositoryFlaw(snapshot: snapshot, path: path, sequence: sequence, reason: reason)
+    }
+
+    /// The stored catalog of a snapshot; or, where that is damaged, the one that its log gives: the blobs that this snapshot
+    /// alone needs are looked for all the same.
+    /// - Returns: `nil` if the log does not lead there, which is told then.
+    private func catalog(
+        _ manifest: SnapshotManifest, _ account: inout Account
+    ) throws -> SnapshotCatalog? {
+        let reason: any Error
+        do { return try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch) } catch let error
+            as CompressionError
+        {
+            reason = error
+        } catch let error as FileSystemError where !error.path.hasPrefix(scratch + "/") {
+            reason = error
+        } catch let error as LogError {
+            reason = error  // It is of an earlier event than the snapshot, and the log does not lead there.
+        }
+        try account.add(flaw(.init(.catalog, of: manifest.name), "\(reason)"))
+        do { return try repository.computedCatalog(of: manifest, scratch: scratch, pace) } catch is LogError {
+            return nil  // The check of the log has said so.
+        }
     }
 
     /// What a check has found of the log.

@@ -69,20 +69,43 @@ extension DirectoryVolume {
     func quarantine(
         _ relativePath: String, reason: String, content: QuarantinedContent
     ) throws -> String {
-        let base = relativePath.split(separator: "/").last.map(String.init) ?? "file"
-        var name = "\(base)-\(clock().microseconds)"
-        // Nothing that is in quarantine is ever overwritten.
-        while try fileSystem.status(of: "\(quarantineDirectory)/\(name)") != nil { name += "+" }
-        let note = QuarantineNote(
-            path: relativePath, reason: reason, time: clock().description, size: content.size,
-            sha256: content.sha256, unreadable: content.unreadable)
+        let place = try freePlace(relativePath)
+        let note = note(relativePath, reason, content)
         // The note first: nothing stands in quarantine unexplained.
-        try fileSystem.replaceFile("\(quarantineDirectory)/\(name).json", with: try note.encoded())
-        try fileSystem.rename("\(directory)/\(relativePath)", to: "\(quarantineDirectory)/\(name)")
+        try fileSystem.replaceFile("\(place).json", with: try note.encoded())
+        try fileSystem.rename("\(directory)/\(relativePath)", to: place)
         try fileSystem.syncDirectory(quarantineDirectory)
         try fileSystem.syncDirectory(parent(of: "\(directory)/\(relativePath)"))
-        if let id = BlobID(base) { forget(id) }
-        return "quarantine/\(name)"
+        if let id = BlobID(baseName(relativePath)) { forget(id) }
+        return "quarantine/\(baseName(place))"
+    }
+
+    private func baseName(_ path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? "file"
+    }
+
+    /// Nothing that is in quarantine is ever overwritten.
+    private func freePlace(_ relativePath: String) throws -> String {
+        var place = "\(quarantineDirectory)/\(baseName(relativePath))-\(clock().microseconds)"
+        while try fileSystem.status(of: place) != nil { place += "+" }
+        return place
+    }
+
+    /// Puts a copy of a file there that stays where it is until something takes its place.
+    package func quarantine(copyOf relativePath: String, _ bytes: [UInt8], reason: String) throws {
+        let place = try freePlace(relativePath)
+        try fileSystem.replaceFile(
+            "\(place).json",
+            with: try note(relativePath, reason, try content(of: relativePath)).encoded())
+        try fileSystem.replaceFile(place, with: bytes)
+    }
+
+    private func note(
+        _ relativePath: String, _ reason: String, _ content: QuarantinedContent
+    ) -> QuarantineNote {
+        QuarantineNote(
+            path: relativePath, reason: reason, time: clock().description, size: content.size,
+            sha256: content.sha256, unreadable: content.unreadable)
     }
 
     func content(of relativePath: String) throws -> QuarantinedContent {

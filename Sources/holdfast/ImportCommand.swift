@@ -75,7 +75,7 @@ struct ImportCommand: AsyncParsableCommand {
         order.parallel = parallel
         guard let sums else { return try await location.perform(.importObjects(order, json: json)) }
         try await reporting(status: 1) {
-            let table = try SumsFile(sums)
+            let table = try SumsFile(sums, in: location.settings().store.stateDirectory)
             order.sums = table.path
             try await location.perform(.importObjects(order, json: json))
             withExtendedLifetime(table) {}

@@ -96,6 +96,8 @@ struct RestoreCommand: AsyncParsableCommand {
         order.unit.incident = incident
         order.into = into
         order.folder = out.map { URL(fileURLWithPath: $0).path }
+        // Who may not look at it has nothing to compare.
+        order.sight = order.folder.flatMap { try? FolderSight(of: $0) }
         order.overwrites = overwrite
         order.isDryRun = dryRun
         order.rate = UInt64(rate ?? 0) * 1024 * 1024

@@ -100,8 +100,8 @@ struct SnapshotCommand: AsyncParsableCommand {
             commandName: "verify", abstract: "Check that snapshots can be restored.",
             discussion: """
                 Manifests, chain of hashes, stored catalogs and the presence of every blob are always checked. With --mend, \
-                blobs that are damaged or missing are copied anew from the store while it has them; without, the next \
-                snapshot does that. Exit status: 0 all good or mended, 4 something is damaged, or was found so by an earlier \
+                blobs and events that are damaged or missing are copied anew from the store while it has them, and catalogs \
+                and manifests made anew; without, the next snapshot does that. Exit status: 0 all good or mended, 4 something is damaged, or was found so by an earlier \
                 check and is neither mended nor read good since, 1 could not run.
 
                 Example:
@@ -144,8 +144,10 @@ struct SnapshotCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "delete", abstract: "Delete snapshots, and give back the space that no other needs.",
             discussion: """
-                Exit status: 0 done, 4 deleted, and damage kept space in the repository's log from being given back, 1 could not \
-                be done.
+                One whose manifest is damaged can be deleted too. While what another one needs is not known, since its manifest \
+                is damaged, or its catalog and its log are, no space is given back: mend it with 'holdfast snapshot verify \
+                --mend', or delete it as well. Exit status: 0 done, 4 deleted, and damage kept space from being given back, \
+                1 could not be done.
 
                 Example:
                   holdfast snapshot delete /backup/holdfast monday
@@ -169,8 +171,9 @@ struct SnapshotCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "prune", abstract: "Delete the snapshots that a rule does not keep.",
             discussion: """
-                Times are those of the snapshots' last events, in UTC; weeks begin on Monday. Exit status: 0 done, 4 deleted, and \
-                damage kept space in the repository's log from being given back, 1 could not be done.
+                Times are those of the snapshots' last events, in UTC; weeks begin on Monday. A snapshot whose manifest is damaged \
+                stays, and while one does no space is given back. Exit status: 0 done, 4 deleted, and damage kept space from being \
+                given back, 1 could not be done.
 
                 Example:
                   holdfast snapshot prune /backup/holdfast --keep-last 3 --keep-daily 7 --keep-monthly 12

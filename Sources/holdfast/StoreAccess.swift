@@ -23,6 +23,18 @@ struct StoreLocation: ParsableArguments {
         }
     }
 
+    /// A server may see another directory than the command line does: a repository in a service's own `/tmp` goes with the
+    /// service.
+    private func requireRepository(of command: StoreCommand, _ settings: ServerSettings) throws {
+        // One that the settings name is the server's affair.
+        guard let path = command.newRepository, !settings.repositories.contains(where: { $0.place == path }),
+            !FileManager.default.fileExists(atPath: path + "/volume.json")
+        else { return }
+        throw StoreError.invalidState(
+            "the server says that it has taken the snapshot, but there is no repository in \(path) that this command can see: a service has a /tmp of its own, which goes with it, and sees no /home. Put the repository into a directory that both see and that the server may write to (with systemd, ReadWritePaths= in 'systemctl edit holdfast')"
+        )
+    }
+
     /// Carries out a command: by the server that has the store, or else on the store itself.
     func perform(
         _ command: StoreCommand, to output: any CommandOutput = TerminalOutput(), failureStatus: Int32 = 1
@@ -31,6 +43,7 @@ struct StoreLocation: ParsableArguments {
             let settings = try settings()
             let socket = settings.store.stateDirectory + "/holdfast.sock"
             if let status = try AdminClient.run(command, socket: socket, output) {
+                if status == 0 { try requireRepository(of: command, settings) }
                 guard status == 0 else { throw ExitCode(status) }
                 return
             }

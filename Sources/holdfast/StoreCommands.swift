@@ -68,7 +68,8 @@ struct FsckCommand: AsyncParsableCommand {
     func run() async throws {
         if let refs {
             try await reporting(status: 8) {
-                let file = try ReferenceFile(refs, bucket: bucket ?? "")
+                let file = try ReferenceFile(
+                    refs, bucket: bucket ?? "", in: location.settings().store.stateDirectory)
                 try await location.perform(.checkReferences(table: file.path, json: json), failureStatus: 8)
                 withExtendedLifetime(file) {}
             }

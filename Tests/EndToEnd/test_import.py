@@ -1,6 +1,7 @@
 """`holdfast import`: folders, and buckets of another S3 server, which here is another Holdfast."""
 
 import contextlib
+import datetime
 import hashlib
 import json
 import os
@@ -400,6 +401,59 @@ def test_objects_come_with_all_that_is_told_of_them(server, old, stopped):
         assert here["PartsCount"] == 3 and here["ChecksumSHA256"] == there["ChecksumSHA256"]
     assert server.incoming() == []
     assert server.fsck("--deep")[2] == 0
+
+
+def test_an_object_keeps_its_own_retention_and_legal_hold(server, old):
+    old.bucket = next(names)
+    old.client.create_bucket(Bucket=old.bucket, ObjectLockEnabledForBucket=True)
+    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)).replace(microsecond=0)
+    old.put("plain", b"p")
+    old.put("governed", b"g", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)
+    old.put("complied", b"c", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until, ObjectLockLegalHoldStatus="ON")
+    old.put("held", b"h", ObjectLockLegalHoldStatus="ON")
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos", ObjectLockEnabledForBucket=True)
+    s3.put_object_lock_configuration(Bucket="photos", ObjectLockConfiguration={
+        "ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 3}}})
+    run(server.directory, old.place())
+    found = {key: s3.head_object(Bucket="photos", Key=key) for key in ("plain", "governed", "complied", "held")}
+    for key, mode in (("governed", "GOVERNANCE"), ("complied", "COMPLIANCE")):
+        assert (found[key]["ObjectLockMode"], found[key]["ObjectLockRetainUntilDate"]) == (mode, until), key
+    # What has no retention of its own gets the bucket's.
+    for key in ("plain", "held"):
+        assert found[key]["ObjectLockMode"] == "GOVERNANCE" and found[key]["ObjectLockRetainUntilDate"] < until, key
+    assert {key for key in found if found[key].get("ObjectLockLegalHoldStatus") == "ON"} == {"complied", "held"}
+    for key in ("complied", "held"):
+        with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket="photos", Key=key, VersionId=found[key]["VersionId"], BypassGovernanceRetention=True)
+    # A bucket without Object Lock takes the objects without their locks.
+    run(server.directory, old.place(), into="open")
+    assert "ObjectLockMode" not in s3.head_object(Bucket="open", Key="complied")
+
+
+def test_tags_that_may_not_be_read_are_told_of(server, elsewhere, old, tmp_path):
+    old.put("untold", b"1")
+    old.put("large", os.urandom(9 * MIB))
+    old.put("tagged", b"2", Tagging="a=b")
+    name = f"reader-{old.bucket}"
+    _, access, secret = elsewhere.user(name)
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": f"arn:aws:s3:::{old.bucket}"},
+        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": f"arn:aws:s3:::{old.bucket}/*"}]}
+    put = subprocess.run([BINARY, "user", "policy", "put", elsewhere.directory, name, "read", "-"],
+                         input=json.dumps(policy), text=True, capture_output=True, timeout=60)
+    assert put.returncode == 0, put.stderr
+    keys = tmp_path / "reader.json"
+    keys.write_text(json.dumps({"access-key": access, "secret-key": secret}))
+    keys.chmod(0o600)
+    outcomes, summary = run(server.directory, old.place(credentials=keys), status=4)
+    by_name = {o["name"]: o for o in outcomes}
+    for key in ("untold", "large"):
+        assert by_name[key]["action"] == "imported" and "s3:GetObjectTagging" in by_name[key]["detail"], key
+    assert by_name["tagged"]["action"] == "failed"
+    assert summary["total"]["imported"] == 2 and summary["total"]["failed"] == 1
+    outcomes, _ = run(server.directory, old.place())
+    assert {o["name"]: o["action"] for o in outcomes} == {"untold": "present", "large": "present", "tagged": "imported"}
 
 
 def test_a_prefix_is_imported_under_another(server, old):

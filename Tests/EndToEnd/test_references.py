@@ -58,6 +58,7 @@ def as_json(records):
 @pytest.mark.parametrize("form", [as_csv, as_json, lambda r: as_csv(r, end="\n"), lambda r: "\ufeff" + as_csv(r)])
 def test_records_that_agree_have_no_difference(store, form):
     findings, summary, _ = compare(store, form(rows(store)), "--bucket", "photos", status=0)
+    assert not list((store.directory / "state").glob("refs-*"))
     assert findings == []
     assert (summary["rows"], summary["objects"]) == (len(store.bodies), len(store.bodies))
 

@@ -111,15 +111,42 @@ def test_snapshots_that_go_give_back_what_no_other_needs(server, repository):
     create(server, repository, "one")
     s3.delete_object(Bucket="photos", Key="5")
     create(server, repository, "two")
-    assert lines("prune", repository, "--keep-last", "1", "--dry-run")[0]["deleted"] == ["one"]
+    [plan] = lines("prune", repository, "--keep-last", "1", "--dry-run")
+    assert plan["deleted"] == ["one"] and plan["dryRun"]
+    assert holdfast("snapshot", "prune", repository, "--keep-last", "1", "--dry-run").stdout == "snapshot one would be deleted\n"
     assert len(lines("list", repository)) == 2
     [report] = lines("prune", repository, "--keep-last", "1")
-    assert report["deleted"] == ["one"] and report["blobs"] == 1 and report["bytes"] == 200_000
+    assert report["deleted"] == ["one"] and report["blobs"] == 1 and report["bytes"] == 200_000 and not report["dryRun"]
     assert report["payloads"] == 0 and report["payloadBytes"] == 0, "the log has no segment that is sealed"
     assert lines("verify", repository, "--read-data", "100")[-1]["flaws"] == 0
     assert lines("delete", repository, "two")[0]["blobs"] == 3
     assert lines("list", repository) == []
     assert not [p for p in (repository / "blobs").rglob("*") if p.is_file()]
+
+
+def test_damaged_manifests_and_catalogs_are_made_anew_or_deleted(server, repository):
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    fill(s3)
+    create(server, repository, "one")
+    create(server, repository, "two")
+    manifest = repository / "snapshots" / "one.json"
+    catalog = repository / "snapshots" / "one.catalog.gz"
+    manifest.write_text(manifest.read_text().replace('"versions" : 6', '"versions" : 7'))
+    [report] = lines("prune", repository, "--keep-last", "1", status=4)
+    assert report["unknown"] == ["one"] and report["deleted"] == []
+    assert lines("verify", repository, status=4)[0]["path"] == "snapshots/one.json"
+    assert lines("verify", repository, "--mend", server.directory)[-1]["mended"] == 1
+    assert lines("show", repository, "one")[0]["versions"] == 6
+    catalog.unlink()
+    assert lines("verify", repository, status=4)[0]["path"] == "snapshots/one.catalog.gz"
+    assert lines("verify", repository, "--mend", server.directory)[-1]["mended"] == 1
+    assert lines("verify", repository, "--read-data", "100")[-1]["flaws"] == 0
+    manifest.write_text("{}")
+    catalog.unlink()
+    assert lines("verify", repository, "--mend", server.directory, status=4)[-1]["unmended"] == 1
+    assert lines("delete", repository, "one")[0]["deleted"] == ["one"]
+    assert lines("verify", repository)[-1]["flaws"] == 0
 
 
 def test_what_cannot_be_done_is_said_by_name(server, repository, tmp_path):

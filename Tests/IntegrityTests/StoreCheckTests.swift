@@ -271,8 +271,12 @@ private final class Writers: Sendable {
             return image
         }
         let before = try image()
+        // What one that was killed left of its copy.
+        let killed = ObjectStore.inspectionPrefix(stage.fixture.settings) + "killed"
+        try FileManager.default.createDirectory(atPath: killed, withIntermediateDirectories: false)
         let store = try await ObjectStore.openForInspection(
             stage.fixture.settings, stage.fixture.environment(stage.disk))
+        #expect(!FileManager.default.fileExists(atPath: killed))
         let (found, summary) = try await check(store, includesOpening: true)
         store.close()
         #expect(summary.exitStatus == 4)

@@ -1,5 +1,6 @@
 import Model
 import S3Repository
+import TestSupport
 import Testing
 
 @Suite struct RemoteTreeTests {
@@ -15,7 +16,7 @@ import Testing
     }
 
     private func versions(_ tree: RemoteTree, _ file: String) -> [String?] {
-        tree.files[file]?.extents.map(\.versionID) ?? []
+        tree.file(file)?.extents.map(\.versionID) ?? []
     }
 
     @Test func objectsBelowAPrefixAreFilesInDirectories() {
@@ -34,7 +35,7 @@ import Testing
                 Self.log: [version("a", 10)],
                 RemoteTree.extentName(Self.log, at: 10): [version("b", 20)],
             ], at: nil)
-        #expect(versions(tree, Self.log) == ["a", "b", "c"] && tree.files[Self.log]?.size == 35)
+        #expect(versions(tree, Self.log) == ["a", "b", "c"] && tree.file(Self.log)?.size == 35)
         #expect(tree.names(in: "log") == ["00000000000000000001.log"])
     }
 
@@ -43,12 +44,12 @@ import Testing
             [Self.log: [version("a", 10)], RemoteTree.extentName(Self.log, at: 11): [version("b", 20)]],
             at: nil)
         #expect(versions(tree, Self.log) == ["a"])
-        #expect(tree.files[Self.log]?.others.map(\.versionID) == ["b"])
+        #expect(tree.file(Self.log)?.others.map(\.versionID) == ["b"])
     }
 
     @Test func withoutItsBeginningThereIsNoFile() {
         let tree = RemoteTree([RemoteTree.extentName(Self.log, at: 10): [version("b", 20)]], at: nil)
-        #expect(tree.files.isEmpty && !tree.isDirectory("log"))
+        #expect(tree.file(Self.log) == nil && !tree.isDirectory("log"))
     }
 
     @Test(arguments: ["a~1", "a~0000000000000000000x", "~", "a~000000000000000000011"])
@@ -63,8 +64,8 @@ import Testing
         let tree = RemoteTree(
             ["blobs/x": [version("marker", isMarker: true), version("theirs", 7), version("ours", 9)]],
             at: nil)
-        #expect(versions(tree, "blobs/x") == ["ours"] && tree.files["blobs/x"]?.size == 9)
-        #expect(tree.files["blobs/x"]?.others.map(\.versionID) == ["marker", "theirs"])
+        #expect(versions(tree, "blobs/x") == ["ours"] && tree.file("blobs/x")?.size == 9)
+        #expect(tree.file("blobs/x")?.others.map(\.versionID) == ["marker", "theirs"])
     }
 
     @Test(arguments: ["snapshots/verified", "snapshots/retained", "snapshots/damaged", "snapshots/pruned"])
@@ -123,7 +124,7 @@ import Testing
     }
 
     @Test func whatIsDeletedForGoodIsNoFile() {
-        #expect(RemoteTree(["x": [version("m", isMarker: true)]], at: nil).files.isEmpty)
+        #expect(RemoteTree(["x": [version("m", isMarker: true)]], at: nil).file("x") == nil)
     }
 
     // MARK: Changes
@@ -137,13 +138,99 @@ import Testing
         }
         tree.put("log/a", [extent("log/a", 0, 10)])
         tree.append(extent("log/a~", 10, 5), to: "log/a")
-        #expect(tree.files["log/a"]?.size == 15 && tree.names(in: "log") == ["a"])
+        #expect(tree.file("log/a")?.size == 15 && tree.names(in: "log") == ["a"])
         tree.put("top", [extent("top", 0, 1)])
         #expect(tree.names(in: "") == ["log", "top"])
         tree.remove("log/a")
         tree.remove("top")
         // A directory stays, empty, as an emptied one does.
-        #expect(tree.files.isEmpty && tree.names(in: "") == ["log"] && tree.names(in: "log") == [])
+        #expect(tree.file("log/a") == nil && tree.file("top") == nil)
+        #expect(tree.names(in: "") == ["log"] && tree.names(in: "log") == [])
         #expect(tree.isDirectory("log"))
+    }
+
+    // MARK: Blobs
+
+    private static let blob = "blobs/3f/a9/3fa90000000000000000000000000007"
+
+    @Test func aBlobIsAFileLikeAnyOther() {
+        var tree = RemoteTree([Self.blob: [version("ours", 9, at: 3)]], at: nil)
+        let found = tree.file(Self.blob)
+        #expect(versions(tree, Self.blob) == ["ours"] && found?.size == 9 && found?.others.isEmpty == true)
+        #expect(found?.extents.first?.name == Self.blob && found?.extents.first?.etag == "e-ours")
+        #expect(found?.extents.first?.modified == Timestamp(microseconds: 3_000_000))
+        #expect(tree.names(in: "") == ["blobs"] && tree.names(in: "blobs") == ["3f"])
+        #expect(tree.names(in: "blobs/3f") == ["a9"])
+        #expect(tree.names(in: "blobs/3f/a9") == ["3fa90000000000000000000000000007"])
+        #expect(tree.names(in: "blobs/3F/A9") == [] && tree.names(in: "blobs/3f/aa") == [])
+        tree.remove(Self.blob)
+        #expect(tree.file(Self.blob) == nil && tree.names(in: "blobs/3f/a9") == [])
+        #expect(tree.isDirectory("blobs/3f/a9") && !tree.isDirectory(Self.blob))
+    }
+
+    @Test(arguments: [nil, "", "36-bytes-as-a-uuid-has-with-hyphens-", String(repeating: "long", count: 30)])
+    func whateverAnEndpointCallsTheVersionOfABlobItIsKept(id: String?) {
+        var tree = RemoteTree()
+        func put(_ id: String?, _ etag: String) {
+            let extent = Extent(
+                name: Self.blob, offset: 0, size: 5, etag: etag, versionID: id,
+                modified: Timestamp(microseconds: 8))
+            tree.put(Self.blob, [extent])
+        }
+        for etag in ["", "0123456789abcdef0123456789abcdef-10000", String(repeating: "x", count: 100)] {
+            put(id, etag)
+            #expect(versions(tree, Self.blob) == [id] && tree.file(Self.blob)?.extents.first?.etag == etag)
+            #expect(tree.names(in: "blobs/3f/a9").count == 1)
+            put("other", "e")
+            #expect(versions(tree, Self.blob) == ["other"] && tree.names(in: "blobs/3f/a9").count == 1)
+        }
+        tree.remove(Self.blob)
+        #expect(tree.file(Self.blob) == nil && tree.names(in: "blobs/3f/a9").isEmpty)
+    }
+
+    @Test func ofABlobTooTheFirstVersionCountsWhateverStandsAboveIt() {
+        for above in [version("theirs", 7), version("marker", isMarker: true)] {
+            let tree = RemoteTree([Self.blob: [above, version("ours", 9)]], at: nil)
+            #expect(versions(tree, Self.blob) == ["ours"] && tree.file(Self.blob)?.size == 9)
+            #expect(tree.file(Self.blob)?.others.map(\.versionID) == [above.versionID])
+        }
+        let all = [version("late", at: 30), version("then", at: 10)]
+        func seen(at seconds: UInt64) -> [String?] {
+            versions(
+                RemoteTree([Self.blob: all], at: Timestamp(microseconds: seconds * 1_000_000)), Self.blob)
+        }
+        #expect(seen(at: 9) == [] && seen(at: 10) == ["then"] && seen(at: 30) == ["late"])
+    }
+
+    @Test func manyBlobsComeAndGoInAnyOrder() {
+        var random = SeededGenerator(seed: SeededGenerator.seed(standard: 11))
+        let names = (0..<60).map { _ in
+            let digits = BlobID(
+                high: UInt64.random(in: 0..<3, using: &random) << 48
+                    | UInt64.random(in: 0..<9, using: &random),
+                low: UInt64.random(in: 0..<9, using: &random)
+            ).description
+            return "blobs/\(digits.prefix(2))/\(digits.dropFirst(2).prefix(2))/\(digits)"
+        }
+        var tree = RemoteTree()
+        var expected: [String: UInt64] = [:]
+        for step in UInt64(0)..<2000 {
+            let name = names[Int.random(in: 0..<names.count, using: &random)]
+            if Bool.random(using: &random) {
+                let extent = Extent(
+                    name: name, offset: 0, size: step, etag: "e", versionID: "v",
+                    modified: Timestamp(microseconds: step))
+                let isPlain = Bool.random(using: &random)
+                tree.put(name, [extent], others: isPlain ? [] : [(name, "old")])
+                expected[name] = step
+            } else {
+                tree.remove(name)
+                expected[name] = nil
+            }
+            #expect(tree.file(name)?.size == expected[name])
+        }
+        for name in names { #expect(tree.file(name)?.size == expected[name]) }
+        let listed = (0..<3).flatMap { tree.names(in: "blobs/00/0\($0)") }
+        #expect(Set(listed) == Set(expected.keys.map { String($0.suffix(32)) }))
     }
 }

@@ -126,4 +126,63 @@ import Volumes
         #expect(!JobOutcome(report).isGood)
         #expect(JobOutcome(report).summary.hasSuffix("three: the log ends at event 5, before event 9"))
     }
+
+    @Test func aSnapshotWithADamagedManifestStopsAPruneUntilItIsDeleted() async throws {
+        let started = try await StartedStore()
+        let disk = SimulatedFileSystem()
+        let repository = try Repository.open(
+            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
+            clock: started.fixture.environment(disk).clock)
+        defer { repository.close() }
+        for name in ["one", "two", "three"] {
+            try await started.store.put(started.bucket, name, [UInt8](repeating: 1, count: 70_000))
+            _ = try await SnapshotCreation(started.store, repository).run(name: name)
+        }
+        try disk.corrupt("/backup/snapshots/one.json", at: 0, flipping: 0xFF)
+        let output = Lines()
+        func prune(dryRun: Bool, json: Bool) throws -> Bool {
+            try SnapshotReports.prune(
+                repository, RetentionRule(last: 1), dryRun: dryRun, json: json, output)
+        }
+        #expect(try !prune(dryRun: true, json: true))
+        #expect(output.last.contains("\"unknown\":[\"one\"]"))
+        #expect(output.last.contains("\"dryRun\":true") && output.last.contains("\"deleted\":[\"two\"]"))
+        #expect(try repository.snapshots().good.count == 2)
+        #expect(try !prune(dryRun: false, json: false))
+        #expect(output.last.contains("snapshot one") && output.last.contains("delete it by its name"))
+        #expect(throws: SnapshotError.self) {
+            try SnapshotReports.delete(repository, ["one", "none"], json: false, output)
+        }
+        #expect(try repository.snapshots().damaged.count == 1, "nothing goes if one of them is not there")
+        #expect(try SnapshotReports.delete(repository, ["one"], json: false, output))
+        #expect(try repository.snapshots().damaged.isEmpty)
+        started.store.close()
+    }
+
+    @Test func aDryRunOfAPruneSaysWhatWouldBeDone() async throws {
+        let started = try await StartedStore()
+        let disk = SimulatedFileSystem()
+        let repository = try Repository.open(
+            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
+            clock: started.fixture.environment(disk).clock)
+        defer { repository.close() }
+        let output = Lines()
+        func prune(dryRun: Bool, json: Bool = false) throws -> String {
+            #expect(
+                try SnapshotReports.prune(
+                    repository, RetentionRule(last: 1), dryRun: dryRun, json: json, output))
+            return output.last
+        }
+        for name in ["one", "two"] {
+            try await started.store.put(started.bucket, name, [1])
+            _ = try await SnapshotCreation(started.store, repository).run(name: name)
+        }
+        #expect(try prune(dryRun: true) == "snapshot one would be deleted")
+        #expect(try prune(dryRun: true, json: true).contains("\"dryRun\":true"))
+        #expect(try repository.snapshots().good.map(\.name) == ["one", "two"])
+        #expect(try prune(dryRun: false, json: true).contains("\"dryRun\":false"))
+        #expect(try repository.snapshots().good.map(\.name) == ["two"])
+        #expect(try prune(dryRun: true) == "no snapshot would be deleted")
+        started.store.close()
+    }
 }

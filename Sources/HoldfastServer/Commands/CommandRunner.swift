@@ -276,6 +276,11 @@ public struct CommandRunner: Sendable {
     private func restore(
         _ order: RestoreOrder, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
+        if let sight = order.sight, !sight.isSeenHere {
+            throw StoreError.invalidState(
+                "the server writes the files, and sees no \(sight.path), or another one than you do: a service has a /tmp of its own, and sees no /home. Name a directory that both see and that the server may write to (with systemd, ReadWritePaths= in 'systemctl edit holdfast')"
+            )
+        }
         guard case .snapshot(_, let path) = order.source else {
             return try await restore(Restore(store, order), order, json, output)
         }

@@ -66,12 +66,14 @@ public final class SumsFile: Sendable {
     private let scratch: ScratchTable
     public var path: String { scratch.path }
 
-    /// - Parameter source: a file's path, or `-` for the standard input.
+    /// - Parameters:
+    ///   - source: a file's path, or `-` for the standard input.
+    ///   - state: the store's state directory.
     /// - Throws: ``ImportRefusal/badSums(line:reason:)``, ``StoreError`` if `source` cannot be read.
-    public init(_ source: String) throws {
+    public init(_ source: String, in state: String) throws {
         let input = try ScratchTable.open(source)
         var reader = SumsReader { Array(try input.read(upToCount: $0) ?? Data()) }
-        scratch = try ScratchTable {
+        scratch = try ScratchTable(in: state) {
             try reader.next().map {
                 ReferenceRow(bucket: "", key: $0.name, line: $0.line, hash: $0.digest)
             }

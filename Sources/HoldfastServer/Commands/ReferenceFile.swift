@@ -4,29 +4,22 @@ import Integrity
 import ObjectStore
 
 /// Rows of a person's file, sorted, in a scratch file that goes with this object.
+///
+/// It stands in the store's state directory: a server that has the store opens it there, which may see no other directory for
+/// temporary files than its own, and may be of another user than the command line is.
 final class ScratchTable: Sendable {
-    private let directory: String
-    let path: String
+    private let directory: StateScratch.TableDirectory
+    var path: String { directory.path + "/rows.sqlite" }
     let rowCount: Int
 
-    /// - Parameter next: gives the rows; `nil` at the end.
-    init(_ next: () throws -> ReferenceRow?) throws {
-        directory = NSTemporaryDirectory() + "/holdfast-refs-\(UUID().uuidString.lowercased())"
-        path = directory + "/rows.sqlite"
-        try FileManager.default.createDirectory(
-            atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        do {
-            rowCount = try ReferenceTable(creating: path).fill(next)
-        } catch {
-            Self.remove(directory)
-            throw error
-        }
+    /// - Parameters:
+    ///   - state: the store's state directory; without one there is no server either.
+    ///   - next: gives the rows; `nil` at the end.
+    init(in state: String, _ next: () throws -> ReferenceRow?) throws {
+        directory = try StateScratch.TableDirectory(in: state)
+        rowCount = try ReferenceTable(creating: directory.path + "/rows.sqlite").fill(next)
+        try directory.handOver("rows.sqlite")
     }
-
-    deinit { Self.remove(directory) }
-
-    /// What cannot be removed is a copy in the directory for temporary files.
-    private static func remove(_ directory: String) { try? FileManager.default.removeItem(atPath: directory) }
 
     /// - Parameter source: a file's path, or `-` for the standard input.
     /// - Throws: ``StoreError`` if it cannot be read.
@@ -47,12 +40,13 @@ public final class ReferenceFile: Sendable {
     /// - Parameters:
     ///   - source: a file's path, or `-` for the standard input.
     ///   - bucket: the bucket of rows that name none; empty if each must.
+    ///   - state: the store's state directory.
     /// - Throws: ``ReferenceFlaw`` for a row that cannot be understood, ``StoreError`` if `source` cannot be read.
-    public init(_ source: String, bucket: String) throws {
+    public init(_ source: String, bucket: String, in state: String) throws {
         let input = try ScratchTable.open(source)
         let reader = ReferenceReader(defaultBucket: bucket) { count in
             Array(try input.read(upToCount: count) ?? Data())
         }
-        scratch = try ScratchTable(reader.next)
+        scratch = try ScratchTable(in: state, reader.next)
     }
 }

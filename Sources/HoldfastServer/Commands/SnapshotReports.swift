@@ -18,13 +18,15 @@ public enum SnapshotReports {
         let blobsRead: Int
         let bytesRead: UInt64
         let flaws: Int
-        /// Blobs and events that were copied anew.
+        /// Blobs and events that were copied anew, manifests and catalogs that were made anew.
         let mended: Int
-        /// Blobs and events that are known to be bad, by this check or an earlier one.
+        /// Blobs, events, manifests and catalogs that are known to be bad, by this check or an earlier one.
         let unmended: Int
     }
 
     private struct PruningLine: Encodable {
+        /// Whether this is only what would be deleted; what that gives back is not known before.
+        let dryRun: Bool
         let deleted: [String]
         let blobs: Int
         let bytes: UInt64
@@ -38,6 +40,8 @@ public enum SnapshotReports {
         /// Segments of the log that are locked, or damaged, and may have given bytes back otherwise.
         let lockedSegments: Int
         let damagedSegments: Int
+        /// Snapshots that stay and of which it is not known what they need: nothing was given back.
+        let unknown: [String]
         /// Why nothing was dropped from the log, if it does not lead to a snapshot that stays.
         let unproven: String?
     }
@@ -161,7 +165,7 @@ public enum SnapshotReports {
                 reason: outcome.reason)
             try output.line(
                 line, json: json,
-                "\(line.path): \(line.reason.map { "not mended: \($0)" } ?? "copied anew from the store")"
+                "\(line.path): \(line.reason.map { "not mended: \($0)" } ?? outcome.source)"
                     .printable)
         }
         try summarize(report, mended: mended, unmended: unmended, json, output)
@@ -196,7 +200,7 @@ public enum SnapshotReports {
     public static func delete(
         _ repository: Repository, _ names: [String], json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
-        for name in names { _ = try repository.snapshot(name) }
+        for name in names { try repository.requireManifest(of: name) }
         return try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
     }
 
@@ -208,11 +212,12 @@ public enum SnapshotReports {
         guard dryRun else {
             return try tell(try SnapshotPruning(repository).run(keeping: rule), json, output)
         }
-        let (good, _) = try repository.snapshots()
+        let (good, damaged) = try repository.snapshots()
         let kept = rule.kept(of: good)
         var report = SnapshotPruning.Report()
         report.deleted = good.map(\.name).filter { !kept.contains($0) }
-        return try tell(report, json, output)
+        report.unknown = damaged
+        return try tell(report, isDryRun: true, json, output)
     }
 
     private struct DrillLine: Encodable {
@@ -312,27 +317,45 @@ public enum SnapshotReports {
     }
 
     private static func tell(
-        _ report: SnapshotPruning.Report, _ json: Bool, _ output: any CommandOutput
+        _ report: SnapshotPruning.Report, isDryRun: Bool = false, _ json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         let line = PruningLine(
-            deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
+            dryRun: isDryRun, deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
             locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
             strays: report.strays,
             payloads: report.payloads, payloadBytes: report.payloadBytes,
             lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments,
+            unknown: report.unknown.map(\.name),
             unproven: report.unproven.map { "snapshot \($0.snapshot): \($0.reason)" })
         guard !json else {
             try output.line(try CommandJSON.line(line))
             return report.isComplete
         }
-        for name in report.deleted { try output.line("snapshot \(name) deleted") }
+        for name in report.deleted {
+            try output.line("snapshot \(name) \(isDryRun ? "would be deleted" : "deleted")")
+        }
         for (name, reason) in report.locked {
             try output.line("snapshot \(name) stays: \(reason)".printable)
         }
-        let locked = report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
-        try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
+        if !isDryRun {
+            let locked =
+                report.lockedBlobs == 0 ? "" : ", \(report.lockedBlobs) stay because they are locked"
+            try output.line("\(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(locked)")
+        } else if report.deleted.isEmpty {
+            try output.line("no snapshot would be deleted")
+        }
         if let text = payloadText(of: report) { try output.line(text) }
+        if let text = unknownText(of: report) { try output.line(text) }
         return report.isComplete
+    }
+
+    /// Why nothing was given back, where it is not known what a snapshot needs; `nil` if it is.
+    static func unknownText(of report: SnapshotPruning.Report) -> String? {
+        guard !report.unknown.isEmpty else { return nil }
+        let snapshots = report.unknown.map { "snapshot \($0.name): \($0.reason)" }
+        return
+            "nothing is given back, since it is not known what is needed: \(snapshots.joined(separator: "; ")); mend it with 'holdfast snapshot verify --mend', or delete it by its name"
+            .printable
     }
 
     /// What became of payloads in the log; `nil` if there is nothing to say.

@@ -1,4 +1,5 @@
 import Importing
+import S3Repository
 import Snapshots
 
 /// What the command line asks of a store, running or not.
@@ -72,6 +73,12 @@ public enum StoreCommand: Codable, Sendable {
         case .importObjects(let order, _): !order.isDryRun
         case .createEncryptionKey, .listEncryptionKeys, .enableEncryptionKey: false
         }
+    }
+
+    /// The directory of the repository that a snapshot is taken into; `nil` for one at an S3 endpoint, and for other commands.
+    public var newRepository: String? {
+        guard case .createSnapshot(let place, _, _) = self, !S3Location.isLocation(place) else { return nil }
+        return place
     }
 
     /// Whether it tells of incidents: those of a stopped store are brought up to its log first.

@@ -140,9 +140,10 @@ struct RepositoryJobs: Sendable {
 extension JobOutcome {
     /// - Parameter report: of a prune that came to its end.
     package init(_ report: SnapshotPruning.Report) {
-        let log = SnapshotReports.payloadText(of: report).map { "; \($0)" } ?? ""
+        let more = [SnapshotReports.payloadText(of: report), SnapshotReports.unknownText(of: report)]
+            .compactMap { $0.map { "; \($0)" } }.joined()
         self.init(
-            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(log)",
+            "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(more)",
             isGood: report.isComplete)
     }
 }

@@ -121,12 +121,4 @@ enum StoreJobs {
             })
         return definition
     }
-
-    /// What runs of a process that was killed left in the state directory; nothing else reads it.
-    static func clearScratch(_ directory: String) throws {
-        for name in try FileManager.default.contentsOfDirectory(atPath: directory)
-        where name.hasPrefix("snapshot-") && name.contains(".sqlite") || name.hasPrefix("drill-") {
-            try FileManager.default.removeItem(atPath: directory + "/" + name)
-        }
-    }
 }

@@ -1,0 +1,175 @@
+import Foundation
+import Model
+import ObjectStore
+import Snapshots
+import TestSupport
+import Testing
+import Volumes
+
+/// Manifests and stored catalogs that go bad: what they name is not lost for it, and no other snapshot suffers.
+@Suite struct SnapshotFileTests {
+    private static let manifest = "/backup/snapshots/one.json"
+    private static let catalog = "/backup/snapshots/one.catalog.gz"
+
+    /// One object that only the first snapshot needs, one that only the second does, and one that both do.
+    private func stage() async throws -> SnapshotStage {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "both", bytes(1, 100_000))
+        try await stage.store.put(stage.bucket, "first", bytes(2, 100_000))
+        try await stage.snapshot("one")
+        try await stage.delete("first")
+        try await stage.store.put(stage.bucket, "second", bytes(3, 100_000))
+        try await stage.snapshot("two")
+        return stage
+    }
+
+    /// Changes a number of a manifest, so that it does not match its digest.
+    private func strikeManifest(_ stage: SnapshotStage) throws {
+        let text = String(decoding: try stage.backup.contents(of: Self.manifest), as: UTF8.self)
+        let changed = text.replacing("\"versions\" : 2", with: "\"versions\" : 3")
+        try #require(changed != text)
+        try stage.backup.replaceFile(Self.manifest, with: Array(changed.utf8))
+    }
+
+    private func prune(
+        _ stage: SnapshotStage, _ body: (SnapshotPruning) throws -> SnapshotPruning.Report
+    ) throws -> SnapshotPruning.Report {
+        let repository = try stage.repository()
+        defer { repository.close() }
+        return try body(SnapshotPruning(repository, scratch: stage.scratch))
+    }
+
+    private func mend(_ stage: SnapshotStage) async throws -> [RepositoryMending.Outcome] {
+        let repository = try stage.repository()
+        defer { repository.close() }
+        var outcomes: [RepositoryMending.Outcome] = []
+        try await RepositoryMending(stage.store, repository).run { outcomes.append($0) }
+        return outcomes
+    }
+
+    private func manifest(_ stage: SnapshotStage) throws -> SnapshotManifest {
+        let repository = try stage.repository()
+        defer { repository.close() }
+        return try repository.snapshot("one")
+    }
+
+    @Test func nothingIsGivenBackUntilASnapshotWhoseManifestIsDamagedIsDeletedByItsName() async throws {
+        let stage = try await stage()
+        try await stage.snapshot("three")
+        try strikeManifest(stage)
+        let pruned = try prune(stage) { try $0.run(keeping: RetentionRule(last: 1)) }
+        #expect(pruned.deleted == ["two"], "the rule is carried out where the manifests are good")
+        #expect(pruned.unknown.map(\.name) == ["one"])
+        #expect(pruned.blobs == 0 && pruned.payloads == 0)
+        #expect(try stage.files().count == 3)
+        let deleted = try prune(stage) { try $0.run(deleting: ["one"]) }
+        #expect(deleted.deleted == ["one"] && deleted.unknown.isEmpty)
+        #expect(deleted.blobs == 1 && deleted.bytes == 100_000)
+        #expect(try stage.verify() == [])
+        stage.store.close()
+    }
+
+    @Test func aSnapshotThatCannotBeComputedKeepsWhatItMayNeed() async throws {
+        let stage = try await stage()
+        try stage.backup.corrupt(Self.catalog, at: 100)
+        let log = try #require(try stage.backup.files(below: "/backup/log").first)
+        try stage.backup.corrupt(log, at: 4096 + 200)
+        let pruned = try prune(stage) { try $0.run(deleting: []) }
+        #expect(pruned.unknown.map(\.name) == ["one"])
+        #expect(try stage.files().count == 3)
+        let deleted = try prune(stage) { try $0.run(deleting: ["one"]) }
+        #expect(deleted.unknown.isEmpty && deleted.blobs == 1)
+        stage.store.close()
+    }
+
+    @Test func whatASnapshotNeedsIsCheckedAlsoWhereItsCatalogIsDamaged() async throws {
+        let stage = try await stage()
+        let before = try stage.files()
+        #expect(before.count == 3, "one of them is needed by the first snapshot alone")
+        try stage.backup.corrupt(Self.catalog, at: 100)
+        for file in before { try stage.backup.corrupt(file, at: 5) }
+        let flaws = try stage.verify()
+        #expect(flaws.compactMap(\.file?.path) == ["snapshots/one.catalog.gz"])
+        #expect(Set(flaws.filter { $0.blob != nil }.map { "/backup/" + $0.path }) == Set(before))
+        stage.store.close()
+    }
+
+    enum Way: CaseIterable { case mending, snapshot }
+
+    @Test(arguments: Way.allCases) func aStoredCatalogIsWrittenAnewFromTheLog(_ way: Way) async throws {
+        for isGone in [false, true] {
+            let stage = try await stage()
+            let before = try manifest(stage)
+            if isGone {
+                try stage.backup.remove(Self.catalog)
+            } else {
+                try stage.backup.corrupt(Self.catalog, at: 100)
+            }
+            #expect(try stage.verify().map(\.path) == ["snapshots/one.catalog.gz"])
+            switch way {
+            case .mending:
+                let outcomes = try await mend(stage)
+                #expect(outcomes.map(\.path) == ["snapshots/one.catalog.gz"])
+                #expect(outcomes.map(\.reason) == [nil])
+            case .snapshot: #expect(try await stage.snapshot("three").mended == 1)
+            }
+            #expect(try stage.verify() == [])
+            let after = try manifest(stage)
+            #expect(after.chain == before.chain && after.created == before.created)
+            #expect(after.versions == before.versions && after.blobs == before.blobs)
+            #expect(try stage.versions("one").count == 2)
+            #expect(try await mend(stage).isEmpty, "nothing is left to mend")
+            stage.store.close()
+        }
+    }
+
+    @Test(arguments: Way.allCases) func aManifestIsMadeAnewFromWhatTheLogSays(_ way: Way) async throws {
+        let stage = try await stage()
+        let before = try manifest(stage)
+        try strikeManifest(stage)
+        let struck = try stage.backup.contents(of: Self.manifest)
+        #expect(try stage.verify().map(\.path) == ["snapshots/one.json"])
+        switch way {
+        case .mending: #expect(try await mend(stage).map(\.reason) == [nil])
+        case .snapshot: #expect(try await stage.snapshot("three").mended == 1)
+        }
+        #expect(try stage.verify() == [])
+        let after = try manifest(stage)
+        #expect(after.sequence == before.sequence && after.chain == before.chain)
+        #expect(after.time == before.time && after.timeMicroseconds == before.timeMicroseconds)
+        #expect(after.created == before.created && after.createdMicroseconds == before.createdMicroseconds)
+        #expect(after.buckets == before.buckets && after.versions == before.versions)
+        #expect(after.versionBytes == before.versionBytes && after.deleteMarkers == before.deleteMarkers)
+        #expect(after.blobs == before.blobs && after.blobBytes == before.blobBytes)
+        #expect(after.isComplete && after.format == before.format)
+        let kept = try stage.backup.files(below: "/backup/quarantine").filter { !$0.hasSuffix(".json") }
+        #expect(try kept.map { try stage.backup.contents(of: $0) } == [struck], "what was there is kept")
+        #expect(try prune(stage) { try $0.run(deleting: []) }.unknown.isEmpty)
+        stage.store.close()
+    }
+
+    @Test func aManifestIsNotMadeAnewWithoutItsCatalog() async throws {
+        let stage = try await stage()
+        try strikeManifest(stage)
+        try stage.backup.corrupt(Self.catalog, at: 100)
+        let struck = try stage.backup.contents(of: Self.manifest)
+        #expect(try stage.verify().count == 1)
+        let outcomes = try await mend(stage)
+        #expect(outcomes.map(\.path) == ["snapshots/one.json"] && outcomes[0].reason != nil)
+        #expect(try stage.backup.contents(of: Self.manifest) == struck)
+        #expect(try stage.verify().map(\.path) == ["snapshots/one.json"])
+        stage.store.close()
+    }
+
+    @Test func aManifestOfALaterFormatIsLeftAsItIs() async throws {
+        let stage = try await stage()
+        let text = String(decoding: try stage.backup.contents(of: Self.manifest), as: UTF8.self)
+        let later = Array(text.replacing("\"format\" : 1", with: "\"format\" : 9").utf8)
+        try stage.backup.replaceFile(Self.manifest, with: later)
+        #expect(try stage.verify().map(\.path) == ["snapshots/one.json"])
+        let reason = try #require(try await mend(stage).first?.reason)
+        #expect(reason.contains("format 9"))
+        #expect(try stage.backup.contents(of: Self.manifest) == later)
+        stage.store.close()
+    }
+}
