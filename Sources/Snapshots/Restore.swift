@@ -61,6 +61,7 @@ public struct Restore: Sendable {
     public func run(
         report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void = { _ in }
     ) async throws -> RestoreSummary {
+        try order.check()
         let began = store.inspection.clock()
         var (summary, sequence) = try await bringBack(report, progress)
         if !order.isDryRun { summary.unnoted = await note(summary, asOf: sequence, began: began) }

@@ -69,6 +69,16 @@ public struct RestoreOrder: Codable, Sendable {
     }
 
     public init(at moment: Moment) { source = .moment(moment) }
+
+    /// What would bring back less than it says: asked of whoever gives an order, not of the command line alone.
+    /// - Throws: ``SnapshotError/badOrder(_:)``.
+    func check() throws {
+        // Keys of several buckets would meet in one: of each, the last alone would be left.
+        if into != nil, unit.bucket == nil { throw SnapshotError.badOrder(Self.intoNeedsBucket) }
+    }
+
+    public static let intoNeedsBucket =
+        "--into goes with --bucket: the same key of two buckets would be one object there"
 }
 
 /// What became of one object, or one blob.

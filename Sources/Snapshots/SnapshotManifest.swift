@@ -132,6 +132,7 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case empty(repository: String)
     case noMoment(String)
     case outOfReach(String, oldest: String)
+    case badOrder(String)
 
     public var description: String {
         switch self {
@@ -158,6 +159,7 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .noMoment(let reason): reason
         case .outOfReach(let moment, let oldest):
             "the space of what \(moment) shows has been given back since: the oldest moment that can be restored is \(oldest)"
+        case .badOrder(let reason): reason
         }
     }
 }

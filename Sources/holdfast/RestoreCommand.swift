@@ -44,7 +44,7 @@ struct RestoreCommand: AsyncParsableCommand {
     @Flag(help: "Only what no volume has good any more, in place.") var damagedOnly = false
     @Option(help: "With --damaged-only: what this incident affects ('holdfast incident list').") var incident:
         UInt64?
-    @Option(help: "Into another bucket.") var into: String?
+    @Option(help: "With --bucket: into another bucket.") var into: String?
     @Option(
         help: "Out to plain files in this directory; no object of the store is changed.",
         completion: .directory)
@@ -75,6 +75,7 @@ struct RestoreCommand: AsyncParsableCommand {
         if versions, version != nil || out != nil || damagedOnly {
             throw ValidationError("--versions goes without --version, --out and --damaged-only")
         }
+        if into != nil, bucket == nil { throw ValidationError(RestoreOrder.intoNeedsBucket) }
         if into != nil, out != nil { throw ValidationError("--into and --out exclude each other") }
         if damagedOnly, into != nil || out != nil || overwrite || version != nil {
             throw ValidationError(

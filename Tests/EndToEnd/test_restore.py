@@ -419,5 +419,7 @@ def test_what_cannot_be_restored_is_said_by_name(store, repository, tmp_path):
     assert "say from where" in fails(*source, "--at", "5", "--all", status=64)
     assert "--key" in fails(*source, "--all", "--version", "null", status=64)
     assert "--from and --snapshot" in fails("--at", "5", "--damaged-only", status=64)
-    assert "exclude" in fails(*source, "--all", "--into", "x", "--out", "y", status=64)
+    assert "exclude" in fails(*source, "--bucket", "photos", "--into", "x", "--out", "y", status=64)
+    assert "--into goes with --bucket" in fails(*source, "--all", "--into", "x", status=64)
+    assert "--into goes with --bucket" in fails(*source, "--owner", "anna", "--into", "x", status=64)
     assert "is none of these" in fails("--at", "yesterday", "--all", status=64)

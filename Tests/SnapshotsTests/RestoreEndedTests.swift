@@ -131,7 +131,10 @@ import Testing
         try await stage.store.put(stage.bucket, "k", bytes(1, 10))
         let moment = stage.store.head.sequence.rawValue
         try await stage.snapshot("one")
-        try await restore(stage) { $0.into = "elsewhere" }
+        try await restore(stage) {
+            $0.unit.bucket = "bucket"
+            $0.into = "elsewhere"
+        }
         let beside = try ended(stage)
         #expect(beside.target == .bucket && beside.targetName == "elsewhere")
         var order = RestoreOrder(at: .event(moment))

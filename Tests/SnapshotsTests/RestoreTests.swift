@@ -132,8 +132,31 @@ import Volumes
         #expect(bucket.versioning == .enabled && bucket.owner == tester.id)
         #expect(bucket.settings["tagging"] == Array("<x/>".utf8))
         // Into a bucket of another name.
-        #expect(try await restore(stage, "one") { $0.into = "elsewhere" }.summary.total.restored == 1)
+        let beside = try await restore(stage, "one") {
+            $0.unit.bucket = "bucket"
+            $0.into = "elsewhere"
+        }
+        #expect(beside.summary.total.restored == 1)
         #expect(try await stage.store.get(try BucketName("elsewhere"), "k") == bytes(1, 10))
+        stage.store.close()
+    }
+
+    @Test func severalBucketsAreNotFoldedIntoOne() async throws {
+        let stage = try await SnapshotStage()
+        _ = try await stage.store.createBucket(try BucketName("other"), region: "r", actor: tester)
+        try await stage.store.put(stage.bucket, "k", bytes(1, 10))
+        try await stage.store.put(try BucketName("other"), "k", bytes(2, 10))
+        try await stage.snapshot("one")
+        let head = stage.store.head
+        for owner in [nil, "Tester"] {
+            await #expect(throws: SnapshotError.self) {
+                try await restore(stage, "one") {
+                    $0.unit.owner = owner
+                    $0.into = "elsewhere"
+                }
+            }
+        }
+        #expect(stage.store.head == head, "nothing was restored, nor said to have been")
         stage.store.close()
     }
 

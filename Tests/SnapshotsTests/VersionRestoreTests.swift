@@ -104,7 +104,12 @@ import Testing
         let stage = try await stage()
         let elsewhere = try BucketName("elsewhere")
         _ = try await stage.store.createBucket(elsewhere, region: "r", actor: tester)
-        let summary = try await restore(stage, order { $0.into = "elsewhere" })
+        let summary = try await restore(
+            stage,
+            order {
+                $0.unit.bucket = "bucket"
+                $0.into = "elsewhere"
+            })
         #expect(summary.total.restored == 1 && summary.total.failed == 0)
         #expect(try await stage.store.get(elsewhere, "k") == bytes(4, 10))
         #expect(try versions(stage.store, elsewhere).count == 1)
