@@ -11,7 +11,7 @@ import Volumes
 /// Into the store, each becomes a new version, with metadata, tags, retention, owner, ETag and checksums as they were:
 /// what is there stays as an older version where the bucket keeps versions. Asked for every version, it brings back
 /// those behind the current ones and delete markers too, oldest first, under the ids that they had; when each was
-/// published its event's reason says. An object whose bytes the store has is left alone, if what is kept with them is the
+/// published its event's reason says. One that is there by its id and was shown is made to show again. An object whose bytes the store has is left alone, if what is kept with them is the
 /// same too or is not to be replaced; so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
 /// settings that they had. Every block that is read is verified, and a version is published only when it came whole.
 ///
@@ -124,8 +124,7 @@ public struct Restore: Sendable {
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         var seen = 0
         var last: (bucket: String, key: String)?
-        /// Versions of the key at hand, newest first.
-        var history: [ObjectVersion] = []
+        var history = KeyHistory()
         while true {
             let page = try source.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page {
@@ -137,9 +136,9 @@ public struct Restore: Sendable {
                 if order.unit.hasEveryVersion {
                     if isNewest {
                         try await walk.restore(history, report)
-                        history = []
+                        history = KeyHistory()
                     }
-                    if order.unit.holds(version) { history.append(version) }
+                    if order.unit.holds(version) { history.add(version, isNewest: isNewest) }
                 } else if isWanted(version, isNewest: isNewest) {
                     try await walk.restore(version, report)
                 }
@@ -150,6 +149,19 @@ public struct Restore: Sendable {
         }
         try await walk.restore(history, report)
         return walk.summary
+    }
+
+    /// What is wanted of the versions of the key at hand.
+    private struct KeyHistory {
+        /// Newest first.
+        private(set) var versions: [ObjectVersion] = []
+        /// What the key showed, if it showed something and that is wanted.
+        private(set) var shown: ObjectVersion?
+
+        mutating func add(_ version: ObjectVersion, isNewest: Bool) {
+            versions.append(version)
+            if isNewest, !version.isDeleteMarker { shown = version }
+        }
     }
 
     /// What has come of it so far. Of one task.
@@ -163,15 +175,20 @@ public struct Restore: Sendable {
             try note(try await objects.restore(version), report)
         }
 
-        /// - Parameter history: newest first.
-        func restore(_ history: [ObjectVersion], _ report: (RestoreOutcome) throws -> Void) async throws {
-            guard let newest = history.first else { return }
-            guard try objects.keepsVersions(newest.record.bucket) else {
-                if !newest.isDeleteMarker { try await restore(newest, report) }
+        func restore(_ history: KeyHistory, _ report: (RestoreOutcome) throws -> Void) async throws {
+            let versions = history.versions
+            guard let first = versions.first else { return }
+            guard try objects.keepsVersions(first.record.bucket) else {
+                if let shown = history.shown { try await restore(shown, report) }
                 return
             }
-            for (index, version) in history.enumerated().reversed() {
-                try note(try await objects.restore(version, after: history[(index + 1)...]), report)
+            for (index, version) in versions.enumerated().reversed() {
+                var outcome = try await objects.restore(version, after: versions[(index + 1)...])
+                // That it is there does not mean that it shows: a delete marker may hide it, or somebody's bytes.
+                if index == 0, let shown = history.shown, outcome.action == .present {
+                    outcome = try await objects.restore(shown)
+                }
+                try note(outcome, report)
             }
         }
 

@@ -12,7 +12,8 @@ struct RestoreCommand: AsyncParsableCommand {
             --owner, or --damaged-only for what no volume has good any more. Each object becomes a new version with \
             everything it had; one whose bytes are there is left alone, and so is one that the store has newer. With \
             --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. With --out, a \
-            file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had. \
+            file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had; what was shown and is \
+            there, hidden by a delete marker or, with --overwrite, by other bytes, becomes a new version. \
             A restore that was cut off is finished by giving it again. One that has ended says in the store's log how it came \
             out for each owner ('holdfast log').
             Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version.
