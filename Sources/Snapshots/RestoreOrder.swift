@@ -11,8 +11,10 @@ public struct RestoreOrder: Codable, Sendable {
         public var version: String?
         /// Versions behind the current ones and delete markers too, where the bucket keeps versions.
         public var hasEveryVersion = false
-        /// A canonical id, or a display name.
+        /// A user's name, a canonical id, or a display name that versions have.
         public var owner: String?
+        /// The canonical id, if ``owner`` is the name of a user: display names are not unique, and may be other than names.
+        public var ownerID: String?
         /// Only replicas that no volume has good, in place.
         public var isDamagedOnly = false
         /// Of these, only what an incident affects.
@@ -41,7 +43,12 @@ public struct RestoreOrder: Codable, Sendable {
             (bucket.map { $0 == version.record.bucket } ?? true)
                 && (prefix.map { version.key.utf8.starts(with: $0.utf8) } ?? true)
                 && (key.map { $0.utf8.elementsEqual(version.key.utf8) } ?? true)
-                && (owner.map { $0 == version.record.owner || $0 == version.record.ownerDisplayName } ?? true)
+                && isOwned(version.record)
+        }
+
+        private func isOwned(_ record: EventVersionPublished) -> Bool {
+            if let ownerID { return ownerID == record.owner }
+            return owner.map { $0 == record.owner || $0 == record.ownerDisplayName } ?? true
         }
     }
 

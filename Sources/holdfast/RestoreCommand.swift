@@ -41,7 +41,11 @@ struct RestoreCommand: AsyncParsableCommand {
         String?
     @Flag(help: "Versions behind the current ones too, and delete markers, where a bucket keeps versions.")
     var versions = false
-    @Option(help: "The objects of one owner: a user's name or canonical id.") var owner: String?
+    @Option(
+        help: """
+            The objects of one owner: a user's name, a canonical id, or, where no user has that name, the display name that \
+            objects have.
+            """) var owner: String?
     @Flag(help: "Only what no volume has good any more, in place.") var damagedOnly = false
     @Option(help: "With --damaged-only: what this incident affects ('holdfast incident list').") var incident:
         UInt64?

@@ -211,6 +211,24 @@ def test_owners_come_back_with_an_account_each(store, repository):
     assert hers["Owner"]["ID"] == store.anna
 
 
+def test_an_owner_is_found_by_name_whatever_is_shown(server, repository):
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos", ObjectOwnership="ObjectWriter")
+    users = {"anna": server.user("anna", "--display-name", "Anna B."), "bert": server.user("bert", "--display-name", "anna")}
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"CanonicalUser": identity}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::photos/*"}
+        for identity, _, _ in users.values()]}
+    s3.put_bucket_policy(Bucket="photos", Policy=json.dumps(policy))
+    for name, (_, access, secret) in users.items():
+        s3_client(server.endpoint, access, secret).put_object(Bucket="photos", Key=name, Body=name.encode())
+    s3.put_object(Bucket="photos", Key="root", Body=b"root")
+    snapshot(server, repository)
+    for owner, key in [("anna", "anna"), ("Anna B.", "anna"), ("bert", "bert"), (users["bert"][0], "bert"), ("root", "root")]:
+        remove(server, "anna", "bert", "root")
+        outcomes, _ = restore(server, repository, "--owner", owner)
+        assert actions(outcomes) == {f"photos/{key}": "restored"}, owner
+
+
 def test_enciphered_objects_come_back_without_any_key(tmp_path, repository):
     with Server(tmp_path / "store", "--set", "sse-c-over-http=true") as server:
         s3 = server.client()

@@ -116,6 +116,34 @@ import Volumes
         stage.store.close()
     }
 
+    @Test func ofAKnownUserOnlyTheirOwnComesBackWhoeverElseIsShownSo() async throws {
+        let stage = try await SnapshotStage()
+        // One is shown under the other's name.
+        for actor in [
+            Actor(id: "anna", displayName: "Anna B.", requestID: "r"),
+            Actor(id: "other", displayName: "anna", requestID: "r"),
+        ] {
+            let target = UploadTarget(
+                bucket: stage.bucket, key: try ObjectKey("of \(actor.id)"), metadata: EventMetadata(),
+                actor: actor, part: nil, expectedLength: 10, checksum: nil)
+            let upload = stage.store.beginUpload(target)
+            try await upload.write(bytes(1, 10))
+            _ = try await upload.finish()
+            _ = try await stage.store.publish(upload, conditions: .none, checksums: [])
+        }
+        try await stage.snapshot("one")
+        func keys(_ owner: String, id: String?) async throws -> [String] {
+            try await restore(stage, "one") {
+                $0.unit.owner = owner
+                $0.unit.ownerID = id
+            }.outcomes.map(\.key)
+        }
+        #expect(try await keys("anna", id: "anna") == ["of anna"])
+        #expect(try await keys("Anna B.", id: nil) == ["of anna"])
+        #expect(try await keys("other", id: nil) == ["of other"])
+        stage.store.close()
+    }
+
     @Test func aBucketThatIsGoneIsMadeAgainAsItWas() async throws {
         let stage = try await SnapshotStage()
         _ = try await stage.store.configureBucket(

@@ -276,6 +276,8 @@ public struct CommandRunner: Sendable {
     private func restore(
         _ order: RestoreOrder, _ json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
+        var order = order
+        order.unit.ownerID = order.unit.owner.flatMap { keys.canonicalID(named: $0) }
         guard case .snapshot(_, let path) = order.source else {
             return try await restore(Restore(store, order), order, json, output)
         }
