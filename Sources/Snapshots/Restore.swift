@@ -183,11 +183,8 @@ public struct Restore: Sendable {
                 return
             }
             for (index, version) in versions.enumerated().reversed() {
-                var outcome = try await objects.restore(version, after: versions[(index + 1)...])
-                // That it is there does not mean that it shows: a delete marker may hide it, or somebody's bytes.
-                if index == 0, let shown = history.shown, outcome.action == .present {
-                    outcome = try await objects.restore(shown)
-                }
+                let outcome = try await objects.restore(
+                    version, after: versions[(index + 1)...], isShown: index == 0 && history.shown != nil)
                 try note(outcome, report)
             }
         }

@@ -92,7 +92,8 @@ public struct RestoreOrder: Codable, Sendable {
 public struct RestoreOutcome: Codable, Sendable, Equatable {
     public enum Action: String, Codable, Sendable {
         case restored
-        /// The store has the same bytes; and the same metadata, tags, lock, access and owner, where it would be overwritten.
+        /// The store has the same bytes, none of which is known to be damaged everywhere; and the same metadata, tags,
+        /// lock, access and owner, where it would be overwritten.
         case present
         /// The store has a newer version, which is not overwritten.
         case newer

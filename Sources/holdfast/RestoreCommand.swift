@@ -11,7 +11,8 @@ struct RestoreCommand: AsyncParsableCommand {
             Say from where: a snapshot of a repository, or a moment of the store's own history. Say what: --all, --bucket, \
             --owner, or --damaged-only for what no volume has good any more. Each object becomes a new version with \
             everything it had; one whose bytes are there is left alone, and so is one that the store has newer. With \
-            --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. With --out, a \
+            --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. One that is there \
+            and known to be damaged on every volume is a failure: --damaged-only mends it, --overwrite puts a new version. With --out, a \
             file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had; what was shown and is \
             there, hidden by a delete marker or, with --overwrite, by other bytes, becomes a new version. \
             A restore that was cut off is finished by giving it again. One that has ended says in the store's log how it came \

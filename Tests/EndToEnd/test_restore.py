@@ -420,6 +420,23 @@ def test_what_the_repository_has_damaged_too_is_said_and_left(server, repository
     assert len(changed) == 3 and not [p for p in changed if p.endswith(name)]
 
 
+def test_what_is_there_without_its_bytes_is_no_success(server, repository):
+    content = os.urandom(100_000)
+    server.client().create_bucket(Bucket="photos")
+    server.client().put_object(Bucket="photos", Key="k", Body=content)
+    snapshot(server, repository)
+    server.stop()
+    for volume in (1, 2, 3):
+        [path] = server.blobs(volume)
+        os.unlink(path)
+    outcomes, _ = restore(server, repository, "--bucket", "photos", status=4)
+    assert actions(outcomes) == {"photos/k": "failed"} and "--damaged-only" in outcomes[0]["detail"]
+    outcomes, _ = restore(server, repository, "--bucket", "photos", "--overwrite")
+    assert actions(outcomes) == {"photos/k": "restored"}
+    server.start()
+    assert body(server, "k") == content
+
+
 # What cannot be done
 
 

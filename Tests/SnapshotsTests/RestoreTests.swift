@@ -196,9 +196,8 @@ import Volumes
         try await stage.snapshot("one")
         let disk = stage.started.disk
         func paths(_ number: Int) throws -> [String] {
-            let version = try stage.store.version(stage.bucket, try ObjectKey("k\(number)"), .current)
-            let id = Array(version.record.pieces[0].blobID).hexadecimal
-            return (1...3).map { "/volume-\($0)/blobs/\(id.prefix(2))/\(id.dropFirst(2).prefix(2))/\(id)" }
+            files(
+                stage, of: try stage.store.version(stage.bucket, try ObjectKey("k\(number)"), .current))
         }
         // k1 is damaged in one block everywhere, k2 is gone, k3 is damaged on one volume alone, k4 everywhere in
         // another place.
@@ -217,6 +216,60 @@ import Volumes
             #expect(try await stage.store.get(stage.bucket, "k\(number)") == bytes(UInt8(number), 100_000))
         }
         for path in try paths(1) + paths(2) { #expect(try disk.status(of: path) != nil) }
+        stage.store.close()
+    }
+
+    private func files(_ stage: SnapshotStage, of version: ObjectVersion) -> [String] {
+        let id = Array(version.record.pieces[0].blobID).hexadecimal
+        return (1...3).map { "/volume-\($0)/blobs/\(id.prefix(2))/\(id.dropFirst(2).prefix(2))/\(id)" }
+    }
+
+    @Test func anObjectWithoutItsBytesIsNotSaidToBeThere() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "k", bytes(1, 100_000))
+        try await stage.snapshot("one")
+        let version = try stage.store.version(stage.bucket, try ObjectKey("k"), .current)
+        let paths = files(stage, of: version)
+        for path in paths.dropLast() { try stage.started.disk.remove(path) }
+        #expect(try await restore(stage, "one").outcomes.map(\.action) == [.present], "one replica is left")
+        try stage.started.disk.remove(paths[2])
+        let plan = try await restore(stage, "one") {
+            $0.isDryRun = true
+        }
+        let (outcomes, summary) = try await restore(stage, "one")
+        #expect(outcomes == plan.outcomes && outcomes.map(\.action) == [.failed] && summary.total.failed == 1)
+        #expect(outcomes[0].detail.contains("--damaged-only"))
+        // What overwrites does not need what is there.
+        #expect(
+            try await restore(stage, "one") { $0.overwrites = true }.outcomes.map(\.action) == [.restored])
+        #expect(try await stage.store.get(stage.bucket, "k") == bytes(1, 100_000))
+        for overwrites in [false, true] {
+            let again = try await restore(stage, "one") { $0.overwrites = overwrites }
+            #expect(again.outcomes.map(\.action) == [.present])
+        }
+        stage.store.close()
+    }
+
+    @Test func anObjectThatIsKnownToBeLostIsReadBeforeThatIsSaid() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "k", bytes(1, 100_000))
+        try await stage.snapshot("one")
+        let version = try stage.store.version(stage.bucket, try ObjectKey("k"), .current)
+        for path in files(stage, of: version) { try stage.started.disk.corrupt(path, at: 10) }
+        var entry = EventAffectedVersion()
+        entry.bucket = "bucket"
+        entry.key = "k"
+        entry.versionID = version.record.versionID
+        entry.publishedSequence = version.sequence.rawValue
+        entry.state = .lost
+        var stated = EventVersionsStated()
+        stated.versions = [entry]
+        _ = try await stage.store.inspection.record(.versionsStated(stated))
+        #expect(try await restore(stage, "one").outcomes.map(\.action) == [.failed])
+        let mended = try await restore(stage, "one") { $0.unit.isDamagedOnly = true }
+        #expect(mended.summary.total.restored == 1)
+        // Nobody has stated anew yet that it is not lost.
+        #expect(try await restore(stage, "one").outcomes.map(\.action) == [.present])
         stage.store.close()
     }
 

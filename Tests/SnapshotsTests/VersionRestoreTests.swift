@@ -149,6 +149,19 @@ import Testing
         stage.store.close()
     }
 
+    @Test func aVersionWithoutItsBytesIsNotSaidToBeThere() async throws {
+        let stage = try await stage()
+        let oldest = try #require(try stage.versions("one").last { $0.key == "k" })
+        let id = Array(oldest.record.pieces[0].blobID).hexadecimal
+        for volume in 1...3 {
+            let folder = "/volume-\(volume)/blobs/\(id.prefix(2))/\(id.dropFirst(2).prefix(2))"
+            try stage.started.disk.remove("\(folder)/\(id)")
+        }
+        let summary = try await restore(stage, order())
+        #expect(summary.total.failed == 1 && summary.total.present == 6 && summary.total.restored == 0)
+        stage.store.close()
+    }
+
     /// A version behind what a key showed is no reason to show it.
     @Test func ofAnOwnerOfOlderVersionsNothingIsMadeToShow() async throws {
         let stage = try await stage()
