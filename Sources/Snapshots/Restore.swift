@@ -90,6 +90,7 @@ public struct Restore: Sendable {
             guard let repository else { preconditionFailure("a snapshot is in a repository") }
             let manifest = try repository.snapshot(name)
             if order.unit.isDamagedOnly {
+                try order.unit.requireNamed(in: store.inspection.catalog, "the store")
                 let summary = try await DamageRestore(store, repository, order, manifest, isAffected, pace)
                     .run(report: report, progress: progress)
                 return (summary, manifest.position)
@@ -117,6 +118,7 @@ public struct Restore: Sendable {
     private func run(
         from source: any RestoreSource, report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
+        try order.unit.requireNamed(in: source.catalog, source.label)
         let counts = try source.catalog.read { try $0.counts() }
         let objects = ObjectRestore(store, order, source, pace)
         try await makeEmptyBuckets(from: source, objects)
@@ -198,15 +200,11 @@ public struct Restore: Sendable {
     }
 
     /// A bucket is there without its objects too.
-    /// - Throws: ``StoreError/noSuchBucket(_:)`` if the order names a bucket that the source has not.
     private func makeEmptyBuckets(from source: any RestoreSource, _ objects: ObjectRestore) async throws {
-        let names = try source.catalog.read { try $0.buckets().map(\.name) }
-        if let wanted = order.unit.bucket, !names.contains(where: { $0.rawValue == wanted }) {
-            throw StoreError.noSuchBucket(try BucketName(wanted))
-        }
         guard order.folder == nil, order.into == nil, !order.isDryRun, order.unit.isOfWholeBuckets else {
             return
         }
+        let names = try source.catalog.read { try $0.buckets().map(\.name) }
         for name in names where order.unit.bucket.map({ $0 == name.rawValue }) ?? true {
             try await objects.makeBucket(name.rawValue, as: name.rawValue)
         }

@@ -46,7 +46,7 @@ public struct RestoreOrder: Codable, Sendable {
                 && isOwned(version.record)
         }
 
-        private func isOwned(_ record: EventVersionPublished) -> Bool {
+        func isOwned(_ record: EventVersionPublished) -> Bool {
             if let ownerID { return ownerID == record.owner }
             return owner.map { $0 == record.owner || $0 == record.ownerDisplayName } ?? true
         }

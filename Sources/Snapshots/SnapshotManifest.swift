@@ -133,6 +133,7 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case noMoment(String)
     case outOfReach(String, oldest: String)
     case badOrder(String)
+    case noSuchOwner(String, place: String)
 
     public var description: String {
         switch self {
@@ -160,6 +161,8 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .outOfReach(let moment, let oldest):
             "the space of what \(moment) shows has been given back since: the oldest moment that can be restored is \(oldest)"
         case .badOrder(let reason): reason
+        case .noSuchOwner(let owner, let place):
+            "there is no user '\(owner)', and nothing in \(place) is of an owner of that canonical id or display name"
         }
     }
 }

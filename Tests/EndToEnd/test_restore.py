@@ -448,6 +448,11 @@ def test_what_cannot_be_restored_is_said_by_name(store, repository, tmp_path):
     source = ["--from", repository, "--snapshot", "one"]
     assert "no snapshot two" in fails("--from", repository, "--snapshot", "two", "--all")
     assert "there is no bucket nothing" in fails(*source, "--bucket", "nothing")
+    assert "there is no object a/smal" in fails(*source, "--bucket", "photos", "--key", "a/smal")
+    assert "has no version 12" in fails(*source, "--bucket", "photos", "--key", "a/small", "--version", "12")
+    assert "there is no user 'ana'" in fails(*source, "--owner", "ana")
+    nothing = holdfast("restore", store.directory, *source, "--bucket", "photos", "--prefix", "c/", check=0)
+    assert "nothing is there of what was asked for: bucket photos, prefix c/" in nothing.stdout
     assert str(tmp_path / "none") in fails("--from", tmp_path / "none", "--snapshot", "one", "--all")
     assert "say what to restore" in fails(*source, status=64)
     assert "say from where" in fails("--all", status=64)

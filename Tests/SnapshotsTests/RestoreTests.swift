@@ -1,3 +1,4 @@
+import Catalog
 import Foundation
 import Integrity
 import Model
@@ -108,11 +109,73 @@ import Volumes
         }
         #expect(plan.outcomes.map(\.key) == ["a/1", "a/2"] && stage.store.head == head)
         #expect(try await restore(stage, "one") { $0.unit.key = "a/2" }.outcomes.map(\.key) == ["a/2"])
-        #expect(try await restore(stage, "one") { $0.unit.owner = "nobody" }.outcomes.isEmpty)
-        await #expect(throws: StoreError.self) {
-            try await restore(stage, "one") { $0.unit.bucket = "other" }
-        }
         #expect(try await restore(stage, "one") { $0.unit.owner = "Tester" }.outcomes.count == 3)
+        stage.store.close()
+    }
+
+    @Test(arguments: [false, true]) func whatIsNamedAndNotThereIsRefused(isDamagedOnly: Bool) async throws {
+        let stage = try await SnapshotStage()
+        _ = try await stage.store.configureBucket(
+            stage.bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
+        let put = try await stage.store.put(stage.bucket, "k", bytes(1, 10))
+        try await stage.store.put(stage.bucket, "gone", bytes(1, 10))
+        try await stage.delete("gone")
+        let marker = try #require(
+            try stage.store.inspection.catalog.read { try $0.versions(after: nil, limit: 10) }
+                .first { $0.isDeleteMarker })
+        try await stage.snapshot("one")
+        let head = stage.store.head
+        func refusal(_ change: (inout RestoreOrder.Unit) -> Void) async throws -> String {
+            do {
+                _ = try await restore(stage, "one") {
+                    $0.unit.bucket = "bucket"
+                    $0.unit.isDamagedOnly = isDamagedOnly
+                    change(&$0.unit)
+                }
+                return "none"
+            } catch { return "\(error)" }
+        }
+        #expect(try await refusal { $0.bucket = "other" } == "there is no bucket other")
+        #expect(try await refusal { $0.key = "K" } == "there is no object K")
+        #expect(try await refusal { $0.owner = "nobody" }.contains("'nobody'"))
+        let id = "\(VersionID.random())"
+        if !isDamagedOnly {
+            #expect(try await refusal { $0.key = "gone" } == "there is no object gone")
+            for version in [id, "x", "null"] {
+                let text = try await refusal {
+                    $0.key = "k"
+                    $0.version = version
+                }
+                #expect(text == "object k has no version \(version)")
+            }
+            let text = try await refusal {
+                $0.key = "gone"
+                $0.version = marker.wireVersionID
+            }
+            #expect(text == "version \(marker.wireVersionID) is a delete marker")
+        }
+        #expect(stage.store.head == head, "the log has no restore that ended")
+        // A user may have nothing there, a prefix match nothing.
+        #expect(
+            try await refusal {
+                $0.owner = "anna"
+                $0.ownerID = "1"
+            } == "none")
+        #expect(try await refusal { $0.prefix = "none/" } == "none")
+        #expect(try await refusal { $0.owner = "Tester" } == "none")
+        if !isDamagedOnly {
+            let version = put.value.wireVersionID
+            #expect(
+                try await refusal {
+                    $0.key = "k"
+                    $0.version = version
+                } == "none")
+            #expect(
+                try await refusal {
+                    $0.key = "gone"
+                    $0.hasEveryVersion = true
+                } == "none")
+        }
         stage.store.close()
     }
 
