@@ -84,6 +84,19 @@ public struct RestoreOrder: Codable, Sendable {
         if into != nil, unit.bucket == nil { throw SnapshotError.badOrder(Self.intoNeedsBucket) }
     }
 
+    /// What has no meaning, or none yet, where a whole store is made anew is not passed over.
+    /// - Throws: ``SnapshotError/badOrder(_:)``.
+    public func checkMakingStore() throws {
+        let flags = [
+            rate > 0 ? "--rate" : nil, overwrites ? "--overwrite" : nil,
+            unit.hasEveryVersion ? "--versions" : nil,
+        ].compactMap { $0 }
+        guard !flags.isEmpty else { return }
+        throw SnapshotError.badOrder(
+            "there is no store, and one is made anew without \(flags.joined(separator: ", ")): with every version, over nothing, as fast as it goes"
+        )
+    }
+
     public static let intoNeedsBucket =
         "--into goes with --bucket: the same key of two buckets would be one object there"
 }

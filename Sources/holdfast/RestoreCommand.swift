@@ -17,7 +17,8 @@ struct RestoreCommand: AsyncParsableCommand {
             there, hidden by a delete marker or, with --overwrite, by other bytes, becomes a new version. \
             A restore that was cut off is finished by giving it again. One that has ended says in the store's log how it came \
             out for each owner ('holdfast log').
-            Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version.
+            Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version; --rate, --overwrite \
+            and --versions do not go with that.
             Exit status: 0 done, 4 something could not be restored, 1 could not run.
 
             Example:
@@ -110,18 +111,21 @@ struct RestoreCommand: AsyncParsableCommand {
             owner == nil
         {
             let path = try location.settings().repositoryPlace(repository)
-            if try await makeStore(from: path, snapshot) { return }
+            if try await makeStore(order, from: path, snapshot) { return }
         }
         try await location.perform(.restore(order, json: json))
     }
 
     /// - Returns: `false` if there is a store to restore into.
-    private func makeStore(from repository: String, _ snapshot: String) async throws -> Bool {
+    private func makeStore(
+        _ order: RestoreOrder, from repository: String, _ snapshot: String
+    ) async throws -> Bool {
         var isMade = false
         try await reporting(status: 1) {
             let settings = try location.settings()
             guard try RecoveryCommands.makesStore(settings) else { return }
             isMade = true
+            try order.checkMakingStore()
             let status = try await RecoveryCommands.restoreStore(
                 settings, from: repository, snapshot: snapshot, dryRun: dryRun, json: json,
                 TerminalOutput())
