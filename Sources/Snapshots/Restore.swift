@@ -11,9 +11,11 @@ import Volumes
 /// Into the store, each becomes a new version, with metadata, tags, retention, owner, ETag and checksums as they were:
 /// what is there stays as an older version where the bucket keeps versions. Asked for every version, it brings back
 /// those behind the current ones and delete markers too, oldest first, under the ids that they had; when each was
-/// published its event's reason says. One that is there by its id and was shown is made to show again. An object whose bytes the store has is left alone, if what is kept with them is the
-/// same too or is not to be replaced; so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
-/// settings that they had. Every block that is read is verified, and a version is published only when it came whole.
+/// published its event's reason says. One that was the null version has 32 digits then, as all have that are written where
+/// versioning is enabled. One that is there by its id and was shown is made to show again. An object whose bytes the store
+/// has is left alone, if what is kept with them is the same too or is not to be replaced; so a restore that was cut off is
+/// finished by giving it again. Buckets that are gone are made again with the settings that they had. Every block that is
+/// read is verified, and a version is published only when it came whole.
 ///
 /// The last event of a restore says how it came out, for each owner. One that is cut off has none.
 public struct Restore: Sendable {

@@ -13,7 +13,7 @@ struct RestoreCommand: AsyncParsableCommand {
             everything it had; one whose bytes are there is left alone, and so is one that the store has newer. With \
             --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. One that is there \
             and known to be damaged on every volume is a failure: --damaged-only mends it, --overwrite puts a new version. With --out, a \
-            file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had; what was shown and is \
+            file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had (a null version under a new one); what was shown and is \
             there, hidden by a delete marker or, with --overwrite, by other bytes, becomes a new version. \
             A restore that was cut off is finished by giving it again. One that has ended says in the store's log how it came \
             out for each owner ('holdfast log').

@@ -185,6 +185,29 @@ import Testing
         stage.store.close()
     }
 
+    /// Nothing that is written where versioning is enabled is the null version.
+    @Test func aNullVersionComesBackUnderDigits() async throws {
+        let stage = try await SnapshotStage()
+        let null = try await stage.store.put(stage.bucket, "k", bytes(1, 10)).value
+        _ = try await stage.store.configureBucket(
+            stage.bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
+        let second = try await stage.store.put(stage.bucket, "k", bytes(2, 10)).value
+        try #require(null.wireVersionID == "null")
+        try await stage.snapshot("one")
+        for selector in [VersionSelector.null, .id(second.versionID)] {
+            _ = try await stage.store.delete(
+                stage.bucket, try ObjectKey("k"), selector, conditions: .none, actor: tester)
+        }
+        #expect(try await restore(stage, order()).total.restored == 2)
+        let ids = try stage.store.inspection.catalog.read { try $0.versions(after: nil, limit: 10) }
+            .map(\.wireVersionID)
+        #expect(ids == [second.wireVersionID, "\(null.versionID)"])
+        let first = try await stage.store.get(stage.bucket, "k", .id(null.versionID))
+        #expect(first == bytes(1, 10))
+        #expect(try await restore(stage, order()).total.present == 2)
+        stage.store.close()
+    }
+
     @Test func ofTheStoresOwnPastNothingIsCopied() async throws {
         let stage = try await stage()
         let before = try versions(stage.store, stage.bucket)
