@@ -137,7 +137,7 @@ struct ObjectImport: Sendable {
             let marker = ArrivingVersion(
                 bucket: target.bucket, key: key, owner: owner, metadata: EventMetadata(), versionID: id,
                 reason: reason(listed))
-            _ = try await target.store.publishMarker(marker)
+            _ = try await target.store.publishMarker(marker, conditions: target.conditions(present))
             outcome.detail = "a delete marker"
             return outcome
         }

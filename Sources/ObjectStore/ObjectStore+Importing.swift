@@ -90,10 +90,13 @@ extension ObjectStore {
     }
 
     /// Puts a delete marker that comes from elsewhere.
-    public func publishMarker(_ version: ArrivingVersion) async throws -> Committed<ObjectVersion> {
+    /// - Throws: ``StoreError``.
+    public func publishMarker(
+        _ version: ArrivingVersion, conditions: WriteConditions
+    ) async throws -> Committed<ObjectVersion> {
         var record = Self.record(of: version)
         record.deleteMarker = true
-        return try await publish(record, version.versionID, version.reason, [], .none)
+        return try await publish(record, version.versionID, version.reason, [], conditions)
     }
 
     private static func record(of version: ArrivingVersion) -> EventVersionPublished {

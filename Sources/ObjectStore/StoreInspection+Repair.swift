@@ -49,6 +49,19 @@ extension StoreInspection {
         return true
     }
 
+    /// Whether each blob of a version has a replica on some volume in service that looks good: its trailer is read, and
+    /// no block.
+    package func looksWhole(_ version: ObjectVersion) throws -> Bool {
+        for id in version.record.pieces.compactMap({ BlobID(bytes: $0.blobID) }) {
+            guard let row = try catalog.read({ try $0.blob(id) }) else { return false }
+            let isThere = volumes.contains {
+                $0.verify(id, length: row.length, sha256: row.sha256, deep: false).isEmpty
+            }
+            guard isThere else { return false }
+        }
+        return true
+    }
+
     /// Whose a blob is, as the catalog has it: for a blob none of whose replicas says so any more. It has no MD5,
     /// which nothing but the descriptor keeps.
     func descriptor(of row: BlobRow) throws -> EventBlobDescriptor? {

@@ -45,7 +45,9 @@ struct ObjectRestore: Sendable {
             for _ in 0..<Self.lookCount {
                 let newest = try newest(record)
                 let present = newest.flatMap { $0.isDeleteMarker ? nil : $0 }
-                if let present, let found = try standing(present, record, over: version) { return found }
+                if let present, let found = try await standing(present, record, over: version) {
+                    return found
+                }
                 if order.isDryRun { return outcome(.restored, version, "") }
                 let restored = try await publish(
                     version, record, as: .random(), reason: "restored from \(source.label)", over: newest)
@@ -68,7 +70,7 @@ struct ObjectRestore: Sendable {
     /// - Returns: `nil` if the version is to take its place.
     private func standing(
         _ present: ObjectVersion, _ record: EventVersionPublished, over version: ObjectVersion
-    ) throws -> RestoreOutcome? {
+    ) async throws -> RestoreOutcome? {
         // What was amended since under the version's own id is newer, too.
         let isNewer = present.published > version.published || present.versionID == version.versionID
         let replaces = order.overwrites || !isNewer
@@ -77,9 +79,26 @@ struct ObjectRestore: Sendable {
             let isSame =
                 try present.record.owner == record.owner
                 && present.record.metadata.hasSameBytes(as: record.metadata)
-            return isSame || !replaces ? outcome(.present, version, present.wireVersionID) : nil
+            guard isSame || !replaces else { return nil }
+            guard try await isDamaged(present) else {
+                return outcome(.present, version, present.wireVersionID)
+            }
+            return order.overwrites ? nil : outcome(.failed, version, Self.damaged(present))
         }
         return replaces ? nil : outcome(.newer, version, present.wireVersionID)
+    }
+
+    /// Whether it is known, or shows without a block being read, that bytes of a version cannot be had. What is suspected
+    /// is read whole before it is said: a finding may be mended since, and a blob put together of several replicas.
+    private func isDamaged(_ version: ObjectVersion) async throws -> Bool {
+        var isSuspected = try !store.inspection.looksWhole(version)
+        if case .affected(let state, _) = try store.standing(of: version), state.isGone { isSuspected = true }
+        guard isSuspected else { return false }
+        return try await !store.inspection.canRead(version)
+    }
+
+    private static func damaged(_ version: ObjectVersion) -> String {
+        "version \(version.wireVersionID) is there and its bytes are damaged on every volume: --damaged-only mends them from a snapshot"
     }
 
     /// Whether versions of a bucket of the source go to one that keeps them all.
@@ -91,16 +110,25 @@ struct ObjectRestore: Sendable {
 
     /// A version of a key's history comes back as the version that it was, if the bucket keeps versions: it would show,
     /// so only what was behind it may be there.
-    /// - Parameter earlier: the key's versions behind it, newest first.
+    /// - Parameters:
+    ///   - earlier: the key's versions behind it, newest first.
+    ///   - isShown: whether it is what the key showed, and is to show again.
     /// - Throws: `CancellationError`; anything else is the outcome.
     func restore(
-        _ version: ObjectVersion, after earlier: ArraySlice<ObjectVersion>
+        _ version: ObjectVersion, after earlier: ArraySlice<ObjectVersion>, isShown: Bool
     ) async throws -> RestoreOutcome {
         do {
             let record = target(of: version)
             let bucket = try BucketName(record.bucket)
             let key = try ObjectKey(record.key)
-            if try isThere(version, bucket, key) { return outcome(.present, version, version.wireVersionID) }
+            if let there = try found(version, bucket, key) {
+                // That it is there does not mean that it shows: a delete marker may hide it, or somebody's bytes.
+                if isShown { return try await restore(version) }
+                guard try await !isDamaged(there) else {
+                    return outcome(.failed, version, Self.damaged(there))
+                }
+                return outcome(.present, version, version.wireVersionID)
+            }
             var first: SequenceNumber?
             for _ in 0..<Self.lookCount {
                 let newest = try newest(record)
@@ -127,14 +155,18 @@ struct ObjectRestore: Sendable {
         }
     }
 
-    /// Whether the store has the version, by its id; or as the null version, by its bytes.
-    private func isThere(_ version: ObjectVersion, _ bucket: BucketName, _ key: ObjectKey) throws -> Bool {
+    /// The version as the store has it: by its id; or as the null version, by its bytes.
+    private func found(
+        _ version: ObjectVersion, _ bucket: BucketName, _ key: ObjectKey
+    ) throws -> ObjectVersion? {
         try store.inspection.catalog.read { reader in
-            if try reader.version(bucket, key, .id(version.versionID)) != nil { return true }
-            guard version.isNull, let null = try reader.version(bucket, key, .null) else { return false }
-            return null.versionID == version.versionID
+            if let found = try reader.version(bucket, key, .id(version.versionID)) { return found }
+            guard version.isNull, let null = try reader.version(bucket, key, .null) else { return nil }
+            let isSame =
+                null.versionID == version.versionID
                 || null.isDeleteMarker == version.isDeleteMarker
                     && Self.hasSameBytes(null.record, version.record)
+            return isSame ? null : nil
         }
     }
 

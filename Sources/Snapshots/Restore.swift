@@ -11,9 +11,11 @@ import Volumes
 /// Into the store, each becomes a new version, with metadata, tags, retention, owner, ETag and checksums as they were:
 /// what is there stays as an older version where the bucket keeps versions. Asked for every version, it brings back
 /// those behind the current ones and delete markers too, oldest first, under the ids that they had; when each was
-/// published its event's reason says. An object whose bytes the store has is left alone, if what is kept with them is the
-/// same too or is not to be replaced; so a restore that was cut off is finished by giving it again. Buckets that are gone are made again with the
-/// settings that they had. Every block that is read is verified, and a version is published only when it came whole.
+/// published its event's reason says. One that was the null version has 32 digits then, as all have that are written where
+/// versioning is enabled. One that is there by its id and was shown is made to show again. An object whose bytes the store
+/// has is left alone, if what is kept with them is the same too or is not to be replaced; so a restore that was cut off is
+/// finished by giving it again. Buckets that are gone are made again with the settings that they had. Every block that is
+/// read is verified, and a version is published only when it came whole.
 ///
 /// The last event of a restore says how it came out, for each owner. One that is cut off has none.
 public struct Restore: Sendable {
@@ -61,6 +63,7 @@ public struct Restore: Sendable {
     public func run(
         report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void = { _ in }
     ) async throws -> RestoreSummary {
+        try order.check()
         let began = store.inspection.clock()
         var (summary, sequence) = try await bringBack(report, progress)
         if !order.isDryRun { summary.unnoted = await note(summary, asOf: sequence, began: began) }
@@ -89,6 +92,7 @@ public struct Restore: Sendable {
             guard let repository else { preconditionFailure("a snapshot is in a repository") }
             let manifest = try repository.snapshot(name)
             if order.unit.isDamagedOnly {
+                try order.unit.requireNamed(in: store.inspection.catalog, "the store")
                 let summary = try await DamageRestore(store, repository, order, manifest, isAffected, pace)
                     .run(report: report, progress: progress)
                 return (summary, manifest.position)
@@ -116,6 +120,7 @@ public struct Restore: Sendable {
     private func run(
         from source: any RestoreSource, report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
+        try order.unit.requireNamed(in: source.catalog, source.label)
         let counts = try source.catalog.read { try $0.counts() }
         let objects = ObjectRestore(store, order, source, pace)
         try await makeEmptyBuckets(from: source, objects)
@@ -123,8 +128,7 @@ public struct Restore: Sendable {
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         var seen = 0
         var last: (bucket: String, key: String)?
-        /// Versions of the key at hand, newest first.
-        var history: [ObjectVersion] = []
+        var history = KeyHistory()
         while true {
             let page = try source.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page {
@@ -136,9 +140,9 @@ public struct Restore: Sendable {
                 if order.unit.hasEveryVersion {
                     if isNewest {
                         try await walk.restore(history, report)
-                        history = []
+                        history = KeyHistory()
                     }
-                    if order.unit.holds(version) { history.append(version) }
+                    if order.unit.holds(version) { history.add(version, isNewest: isNewest) }
                 } else if isWanted(version, isNewest: isNewest) {
                     try await walk.restore(version, report)
                 }
@@ -149,6 +153,19 @@ public struct Restore: Sendable {
         }
         try await walk.restore(history, report)
         return walk.summary
+    }
+
+    /// What is wanted of the versions of the key at hand.
+    private struct KeyHistory {
+        /// Newest first.
+        private(set) var versions: [ObjectVersion] = []
+        /// What the key showed, if it showed something and that is wanted.
+        private(set) var shown: ObjectVersion?
+
+        mutating func add(_ version: ObjectVersion, isNewest: Bool) {
+            versions.append(version)
+            if isNewest, !version.isDeleteMarker { shown = version }
+        }
     }
 
     /// What has come of it so far. Of one task.
@@ -162,15 +179,17 @@ public struct Restore: Sendable {
             try note(try await objects.restore(version), report)
         }
 
-        /// - Parameter history: newest first.
-        func restore(_ history: [ObjectVersion], _ report: (RestoreOutcome) throws -> Void) async throws {
-            guard let newest = history.first else { return }
-            guard try objects.keepsVersions(newest.record.bucket) else {
-                if !newest.isDeleteMarker { try await restore(newest, report) }
+        func restore(_ history: KeyHistory, _ report: (RestoreOutcome) throws -> Void) async throws {
+            let versions = history.versions
+            guard let first = versions.first else { return }
+            guard try objects.keepsVersions(first.record.bucket) else {
+                if let shown = history.shown { try await restore(shown, report) }
                 return
             }
-            for (index, version) in history.enumerated().reversed() {
-                try note(try await objects.restore(version, after: history[(index + 1)...]), report)
+            for (index, version) in versions.enumerated().reversed() {
+                let outcome = try await objects.restore(
+                    version, after: versions[(index + 1)...], isShown: index == 0 && history.shown != nil)
+                try note(outcome, report)
             }
         }
 
@@ -183,15 +202,11 @@ public struct Restore: Sendable {
     }
 
     /// A bucket is there without its objects too.
-    /// - Throws: ``StoreError/noSuchBucket(_:)`` if the order names a bucket that the source has not.
     private func makeEmptyBuckets(from source: any RestoreSource, _ objects: ObjectRestore) async throws {
-        let names = try source.catalog.read { try $0.buckets().map(\.name) }
-        if let wanted = order.unit.bucket, !names.contains(where: { $0.rawValue == wanted }) {
-            throw StoreError.noSuchBucket(try BucketName(wanted))
-        }
         guard order.folder == nil, order.into == nil, !order.isDryRun, order.unit.isOfWholeBuckets else {
             return
         }
+        let names = try source.catalog.read { try $0.buckets().map(\.name) }
         for name in names where order.unit.bucket.map({ $0 == name.rawValue }) ?? true {
             try await objects.makeBucket(name.rawValue, as: name.rawValue)
         }

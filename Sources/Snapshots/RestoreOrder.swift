@@ -11,8 +11,10 @@ public struct RestoreOrder: Codable, Sendable {
         public var version: String?
         /// Versions behind the current ones and delete markers too, where the bucket keeps versions.
         public var hasEveryVersion = false
-        /// A canonical id, or a display name.
+        /// A user's name, a canonical id, or a display name that versions have.
         public var owner: String?
+        /// The canonical id, if ``owner`` is the name of a user: display names are not unique, and may be other than names.
+        public var ownerID: String?
         /// Only replicas that no volume has good, in place.
         public var isDamagedOnly = false
         /// Of these, only what an incident affects.
@@ -41,7 +43,12 @@ public struct RestoreOrder: Codable, Sendable {
             (bucket.map { $0 == version.record.bucket } ?? true)
                 && (prefix.map { version.key.utf8.starts(with: $0.utf8) } ?? true)
                 && (key.map { $0.utf8.elementsEqual(version.key.utf8) } ?? true)
-                && (owner.map { $0 == version.record.owner || $0 == version.record.ownerDisplayName } ?? true)
+                && isOwned(version.record)
+        }
+
+        func isOwned(_ record: EventVersionPublished) -> Bool {
+            if let ownerID { return ownerID == record.owner }
+            return owner.map { $0 == record.owner || $0 == record.ownerDisplayName } ?? true
         }
     }
 
@@ -72,13 +79,37 @@ public struct RestoreOrder: Codable, Sendable {
     }
 
     public init(at moment: Moment) { source = .moment(moment) }
+
+    /// What would bring back less than it says: asked of whoever gives an order, not of the command line alone.
+    /// - Throws: ``SnapshotError/badOrder(_:)``.
+    func check() throws {
+        // Keys of several buckets would meet in one: of each, the last alone would be left.
+        if into != nil, unit.bucket == nil { throw SnapshotError.badOrder(Self.intoNeedsBucket) }
+    }
+
+    /// What has no meaning, or none yet, where a whole store is made anew is not passed over.
+    /// - Throws: ``SnapshotError/badOrder(_:)``.
+    public func checkMakingStore() throws {
+        let flags = [
+            rate > 0 ? "--rate" : nil, overwrites ? "--overwrite" : nil,
+            unit.hasEveryVersion ? "--versions" : nil,
+        ].compactMap { $0 }
+        guard !flags.isEmpty else { return }
+        throw SnapshotError.badOrder(
+            "there is no store, and one is made anew without \(flags.joined(separator: ", ")): with every version, over nothing, as fast as it goes"
+        )
+    }
+
+    public static let intoNeedsBucket =
+        "--into goes with --bucket: the same key of two buckets would be one object there"
 }
 
 /// What became of one object, or one blob.
 public struct RestoreOutcome: Codable, Sendable, Equatable {
     public enum Action: String, Codable, Sendable {
         case restored
-        /// The store has the same bytes; and the same metadata, tags, lock, access and owner, where it would be overwritten.
+        /// The store has the same bytes, none of which is known to be damaged everywhere; and the same metadata, tags,
+        /// lock, access and owner, where it would be overwritten.
         case present
         /// The store has a newer version, which is not overwritten.
         case newer

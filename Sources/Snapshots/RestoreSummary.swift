@@ -10,6 +10,8 @@ public struct RestoreSummary: Encodable, Sendable {
         public var newer = 0
         public var failed = 0
 
+        public init() {}
+
         mutating func add(_ outcome: RestoreOutcome) {
             switch outcome.action {
             case .restored:

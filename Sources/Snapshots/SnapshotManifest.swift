@@ -141,6 +141,8 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case empty(repository: String)
     case noMoment(String)
     case outOfReach(String, oldest: String)
+    case badOrder(String)
+    case noSuchOwner(String, place: String)
 
     public var description: String {
         switch self {
@@ -167,6 +169,9 @@ public enum SnapshotError: Error, Sendable, CustomStringConvertible {
         case .noMoment(let reason): reason
         case .outOfReach(let moment, let oldest):
             "the space of what \(moment) shows has been given back since: the oldest moment that can be restored is \(oldest)"
+        case .badOrder(let reason): reason
+        case .noSuchOwner(let owner, let place):
+            "there is no user '\(owner)', and nothing in \(place) is of an owner of that canonical id or display name"
         }
     }
 }

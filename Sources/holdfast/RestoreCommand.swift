@@ -11,11 +11,14 @@ struct RestoreCommand: AsyncParsableCommand {
             Say from where: a snapshot of a repository, or a moment of the store's own history. Say what: --all, --bucket, \
             --owner, or --damaged-only for what no volume has good any more. Each object becomes a new version with \
             everything it had; one whose bytes are there is left alone, and so is one that the store has newer. With \
-            --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. With --out, a \
-            file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had. \
+            --overwrite neither is, unless it has the same bytes, metadata, tags, lock, access and owner. One that is there \
+            and known to be damaged on every volume is a failure: --damaged-only mends it, --overwrite puts a new version. With --out, a \
+            file that has the object's bytes is left alone; it is read to its end for that. --versions brings back what stood behind them too, oldest first, under the ids they had (a null version under a new one); what was shown and is \
+            there, hidden by a delete marker or, with --overwrite, by other bytes, becomes a new version. \
             A restore that was cut off is finished by giving it again. One that has ended says in the store's log how it came \
             out for each owner ('holdfast log').
-            Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version.
+            Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version; --rate, --overwrite \
+            and --versions do not go with that.
             Exit status: 0 done, 4 something could not be restored, 1 could not run.
 
             Example:
@@ -40,11 +43,15 @@ struct RestoreCommand: AsyncParsableCommand {
         String?
     @Flag(help: "Versions behind the current ones too, and delete markers, where a bucket keeps versions.")
     var versions = false
-    @Option(help: "The objects of one owner: a user's name or canonical id.") var owner: String?
+    @Option(
+        help: """
+            The objects of one owner: a user's name, a canonical id, or, where no user has that name, the display name that \
+            objects have.
+            """) var owner: String?
     @Flag(help: "Only what no volume has good any more, in place.") var damagedOnly = false
     @Option(help: "With --damaged-only: what this incident affects ('holdfast incident list').") var incident:
         UInt64?
-    @Option(help: "Into another bucket.") var into: String?
+    @Option(help: "With --bucket: into another bucket.") var into: String?
     @Option(
         help: "Out to plain files in this directory; no object of the store is changed.",
         completion: .directory)
@@ -75,6 +82,7 @@ struct RestoreCommand: AsyncParsableCommand {
         if versions, version != nil || out != nil || damagedOnly {
             throw ValidationError("--versions goes without --version, --out and --damaged-only")
         }
+        if into != nil, bucket == nil { throw ValidationError(RestoreOrder.intoNeedsBucket) }
         if into != nil, out != nil { throw ValidationError("--into and --out exclude each other") }
         if damagedOnly, into != nil || out != nil || overwrite || version != nil {
             throw ValidationError(
@@ -105,18 +113,21 @@ struct RestoreCommand: AsyncParsableCommand {
             owner == nil
         {
             let path = try location.settings().repositoryPlace(repository)
-            if try await makeStore(from: path, snapshot) { return }
+            if try await makeStore(order, from: path, snapshot) { return }
         }
         try await location.perform(.restore(order, json: json))
     }
 
     /// - Returns: `false` if there is a store to restore into.
-    private func makeStore(from repository: String, _ snapshot: String) async throws -> Bool {
+    private func makeStore(
+        _ order: RestoreOrder, from repository: String, _ snapshot: String
+    ) async throws -> Bool {
         var isMade = false
         try await reporting(status: 1) {
             let settings = try location.settings()
             guard try RecoveryCommands.makesStore(settings) else { return }
             isMade = true
+            try order.checkMakingStore()
             let status = try await RecoveryCommands.restoreStore(
                 settings, from: repository, snapshot: snapshot, dryRun: dryRun, json: json,
                 TerminalOutput())

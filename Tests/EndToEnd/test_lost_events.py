@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from faults import inject, wait_confirmed
-from holdfast import Server, wait_until
+from holdfast import Server, holdfast, wait_until
 
 
 @pytest.fixture
@@ -138,4 +138,23 @@ def test_acknowledged_events_are_not_cut_off_unasked(store):
     store.start()
     keys = [item["Key"] for item in store.client().list_objects_v2(Bucket="notes")["Contents"]]
     assert sorted(keys) == ["note 0", "note 1", "note 2"]
+    assert store.fsck("--deep")[::2] == ([], 0)
+
+
+def test_what_a_cut_gave_up_comes_back_from_a_snapshot(store, tmp_path):
+    backup = tmp_path / "backup"
+    holdfast("snapshot", "create", store.directory, "--to", backup, "--name", "one", check=0)
+    store.stop()
+    lose_event(store, "note 3")
+    refused = store.command("fsck", "--json")
+    assert refused.returncode == 8
+    lost = int(re.match(r"event (\d+):", json.loads(refused.stdout.splitlines()[0])["evidence"])[1])
+    store.command("log", "cut", "--after", str(lost - 1), check=0)
+    source = ["--from", backup, "--snapshot", "one", "--all", "--json"]
+    for expected in ({"restored": 9, "present": 3}, {"restored": 0, "present": 12}):
+        done = store.command("restore", *source, check=0)
+        total = json.loads(done.stdout.splitlines()[-1])["total"]
+        assert {name: total[name] for name in expected} == expected and total["failed"] == 0
+    store.start()
+    reads_right(store)
     assert store.fsck("--deep")[::2] == ([], 0)

@@ -160,6 +160,10 @@ def test_a_store_is_made_only_where_there_is_none(store, tmp_path):
     assert done.returncode == 1 and "no snapshot none" in done.stderr and not (tmp_path / "new").exists()
     done = holdfast("restore", tmp_path / "new", "--from", store.backup, "--snapshot", "one", "--bucket", "photos")
     assert done.returncode == 1 and "there is no store" in done.stderr
+    command = ["restore", tmp_path / "new", "--from", store.backup, "--snapshot", "one", "--all"]
+    for flags in (["--rate", "1"], ["--overwrite"], ["--versions"]):
+        done = holdfast(*command, *flags)
+        assert done.returncode == 1 and flags[0] in done.stderr and not (tmp_path / "new").exists()
 
 
 def test_a_log_mirror_is_damaged(store):

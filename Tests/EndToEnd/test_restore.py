@@ -211,6 +211,24 @@ def test_owners_come_back_with_an_account_each(store, repository):
     assert hers["Owner"]["ID"] == store.anna
 
 
+def test_an_owner_is_found_by_name_whatever_is_shown(server, repository):
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos", ObjectOwnership="ObjectWriter")
+    users = {"anna": server.user("anna", "--display-name", "Anna B."), "bert": server.user("bert", "--display-name", "anna")}
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"CanonicalUser": identity}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::photos/*"}
+        for identity, _, _ in users.values()]}
+    s3.put_bucket_policy(Bucket="photos", Policy=json.dumps(policy))
+    for name, (_, access, secret) in users.items():
+        s3_client(server.endpoint, access, secret).put_object(Bucket="photos", Key=name, Body=name.encode())
+    s3.put_object(Bucket="photos", Key="root", Body=b"root")
+    snapshot(server, repository)
+    for owner, key in [("anna", "anna"), ("Anna B.", "anna"), ("bert", "bert"), (users["bert"][0], "bert"), ("root", "root")]:
+        remove(server, "anna", "bert", "root")
+        outcomes, _ = restore(server, repository, "--owner", owner)
+        assert actions(outcomes) == {f"photos/{key}": "restored"}, owner
+
+
 def test_enciphered_objects_come_back_without_any_key(tmp_path, repository):
     with Server(tmp_path / "store", "--set", "sse-c-over-http=true") as server:
         s3 = server.client()
@@ -402,6 +420,23 @@ def test_what_the_repository_has_damaged_too_is_said_and_left(server, repository
     assert len(changed) == 3 and not [p for p in changed if p.endswith(name)]
 
 
+def test_what_is_there_without_its_bytes_is_no_success(server, repository):
+    content = os.urandom(100_000)
+    server.client().create_bucket(Bucket="photos")
+    server.client().put_object(Bucket="photos", Key="k", Body=content)
+    snapshot(server, repository)
+    server.stop()
+    for volume in (1, 2, 3):
+        [path] = server.blobs(volume)
+        os.unlink(path)
+    outcomes, _ = restore(server, repository, "--bucket", "photos", status=4)
+    assert actions(outcomes) == {"photos/k": "failed"} and "--damaged-only" in outcomes[0]["detail"]
+    outcomes, _ = restore(server, repository, "--bucket", "photos", "--overwrite")
+    assert actions(outcomes) == {"photos/k": "restored"}
+    server.start()
+    assert body(server, "k") == content
+
+
 # What cannot be done
 
 
@@ -413,11 +448,18 @@ def test_what_cannot_be_restored_is_said_by_name(store, repository, tmp_path):
     source = ["--from", repository, "--snapshot", "one"]
     assert "no snapshot two" in fails("--from", repository, "--snapshot", "two", "--all")
     assert "there is no bucket nothing" in fails(*source, "--bucket", "nothing")
+    assert "there is no object a/smal" in fails(*source, "--bucket", "photos", "--key", "a/smal")
+    assert "has no version 12" in fails(*source, "--bucket", "photos", "--key", "a/small", "--version", "12")
+    assert "there is no user 'ana'" in fails(*source, "--owner", "ana")
+    nothing = holdfast("restore", store.directory, *source, "--bucket", "photos", "--prefix", "c/", check=0)
+    assert "nothing is there of what was asked for: bucket photos, prefix c/" in nothing.stdout
     assert str(tmp_path / "none") in fails("--from", tmp_path / "none", "--snapshot", "one", "--all")
     assert "say what to restore" in fails(*source, status=64)
     assert "say from where" in fails("--all", status=64)
     assert "say from where" in fails(*source, "--at", "5", "--all", status=64)
     assert "--key" in fails(*source, "--all", "--version", "null", status=64)
     assert "--from and --snapshot" in fails("--at", "5", "--damaged-only", status=64)
-    assert "exclude" in fails(*source, "--all", "--into", "x", "--out", "y", status=64)
+    assert "exclude" in fails(*source, "--bucket", "photos", "--into", "x", "--out", "y", status=64)
+    assert "--into goes with --bucket" in fails(*source, "--all", "--into", "x", status=64)
+    assert "--into goes with --bucket" in fails(*source, "--owner", "anna", "--into", "x", status=64)
     assert "is none of these" in fails("--at", "yesterday", "--all", status=64)

@@ -47,6 +47,17 @@ import Volumes
         started.store.close()
     }
 
+    @Test func aRestoreThatFoundNothingSaysSo() {
+        var order = RestoreOrder(repository: "/backup", snapshot: "one")
+        order.unit.bucket = "photos"
+        order.unit.prefix = "206/"
+        let text = SnapshotReports.text(of: RestoreSummary(), order)
+        #expect(text.hasPrefix("total: 0 restored of 0 bytes"))
+        #expect(text.hasSuffix("\nnothing is there of what was asked for: bucket photos, prefix 206/"))
+        order.unit.isDamagedOnly = true
+        #expect(SnapshotReports.text(of: RestoreSummary(), order).hasSuffix("\nnothing of it is damaged"))
+    }
+
     @Test func aSnapshotThatLacksSomethingSaysSo() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()

@@ -27,6 +27,17 @@ import Testing
         #expect(try open().users == store.users && open().all == store.all)
     }
 
+    @Test func aNameLeadsToItsCanonicalIDWhateverItIsShownAs() throws {
+        let store = try open()
+        _ = try store.createUser("alice", displayName: "bob")
+        _ = try store.createUser("bob", displayName: "Alice L.")
+        #expect(try store.canonicalID(named: "alice") == store.user("alice").canonicalID)
+        #expect(try store.canonicalID(named: "bob") == store.user("bob").canonicalID)
+        #expect(store.canonicalID(named: "Alice L.") == nil)
+        let root = try #require(try store.makeRootKeyIfNeeded())
+        #expect(store.canonicalID(named: "root") == store.identity(accessKey: root.accessKey)?.userID)
+    }
+
     @Test func whatCannotBeAUserIsRefusedAndChangesNothing() throws {
         let store = try open()
         _ = try store.createUser("alice", accessKey: "ALICESKEY", secretKey: "alices-secret")

@@ -1,3 +1,4 @@
+import Catalog
 import Foundation
 import Integrity
 import Model
@@ -187,6 +188,65 @@ import Volumes
             #expect(try await findings(again) == [], "after operation \(point)")
             again.close()
             point += 1
+        }
+        #expect(point > 30)
+    }
+
+    /// Two keys: what one showed has a delete marker and a blob behind it, the other showed nothing. At each third operation.
+    @Test func aRestoreOfEveryVersionThatIsCutOffIsFinishedByGivingItAgain() async throws {
+        let stage = try await SnapshotStage()
+        _ = try await stage.store.configureBucket(
+            stage.bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
+        try await stage.store.put(stage.bucket, "a", bytes(1, 70_000))
+        try await stage.delete("a")
+        try await stage.store.put(stage.bucket, "a", bytes(2, 1_000))
+        try await stage.store.put(stage.bucket, "b", bytes(3, 10))
+        try await stage.delete("b")
+        try await stage.snapshot("one")
+        func versions(_ store: ObjectStore) throws -> [ObjectVersion] {
+            try store.inspection.catalog.read { try $0.versions(after: nil, limit: 100) }
+        }
+        func names(_ store: ObjectStore) throws -> [String] {
+            try versions(store).map { "\($0.key) \($0.versionID) \($0.isDeleteMarker) \($0.size)" }
+        }
+        let expected = try names(stage.store)
+        try #require(expected.count == 5)
+        for version in try versions(stage.store) {
+            _ = try await stage.store.delete(
+                stage.bucket, try ObjectKey(version.key), .id(version.versionID), conditions: .none,
+                actor: tester)
+        }
+        let before = stage.started.disk.clone()
+        stage.store.close()
+        let fixture = stage.started.fixture
+        func restore(_ store: ObjectStore) async throws -> RestoreSummary {
+            let repository = try stage.repository()
+            defer { repository.close() }
+            var order = RestoreOrder(repository: "/backup", snapshot: "one")
+            order.unit.hasEveryVersion = true
+            return try await Restore(store, repository, order).run { _ in }
+        }
+        var point = 1
+        while true {
+            try fixture.forgetCatalog()
+            let disk = before.recovered(seed: UInt64(point))
+            let store = try await fixture.open(disk)
+            disk.crash(atOperation: point)
+            let summary = try await restore(store)
+            store.close()
+            if summary.total.restored == expected.count { break }
+            let survivor = disk.recovered(seed: UInt64(point))
+            try fixture.forgetCatalog()
+            let again = try await fixture.open(survivor)
+            let rest = try await restore(again).total
+            #expect(
+                rest.failed == 0 && rest.restored + rest.present == expected.count,
+                "after operation \(point)")
+            #expect(try names(again) == expected, "after operation \(point)")
+            #expect(try await again.get(stage.bucket, "a") == bytes(2, 1_000), "\(point)")
+            #expect(try await findings(again) == [], "after operation \(point)")
+            again.close()
+            point += 3
         }
         #expect(point > 30)
     }

@@ -81,9 +81,9 @@ import Testing
         #expect(change.complete && change.unit == "all")
         #expect(change.total.present == 1 && change.total.restored == 0)
         #expect(change.owners.map(\.present) == [1])
-        try await restore(stage) { $0.unit.owner = "nobody" }
+        try await restore(stage) { $0.unit.prefix = "none/" }
         let nothing = try ended(stage)
-        #expect(nothing.complete && nothing.unit == "owner nobody" && nothing.owners.isEmpty)
+        #expect(nothing.complete && nothing.unit == "prefix none/" && nothing.owners.isEmpty)
         #expect(nothing.hasTotal && nothing.total == EventRestoreAccount())
         stage.store.close()
     }
@@ -131,7 +131,10 @@ import Testing
         try await stage.store.put(stage.bucket, "k", bytes(1, 10))
         let moment = stage.store.head.sequence.rawValue
         try await stage.snapshot("one")
-        try await restore(stage) { $0.into = "elsewhere" }
+        try await restore(stage) {
+            $0.unit.bucket = "bucket"
+            $0.into = "elsewhere"
+        }
         let beside = try ended(stage)
         #expect(beside.target == .bucket && beside.targetName == "elsewhere")
         var order = RestoreOrder(at: .event(moment))

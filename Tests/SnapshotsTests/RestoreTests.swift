@@ -1,3 +1,4 @@
+import Catalog
 import Foundation
 import Integrity
 import Model
@@ -108,11 +109,101 @@ import Volumes
         }
         #expect(plan.outcomes.map(\.key) == ["a/1", "a/2"] && stage.store.head == head)
         #expect(try await restore(stage, "one") { $0.unit.key = "a/2" }.outcomes.map(\.key) == ["a/2"])
-        #expect(try await restore(stage, "one") { $0.unit.owner = "nobody" }.outcomes.isEmpty)
-        await #expect(throws: StoreError.self) {
-            try await restore(stage, "one") { $0.unit.bucket = "other" }
-        }
         #expect(try await restore(stage, "one") { $0.unit.owner = "Tester" }.outcomes.count == 3)
+        stage.store.close()
+    }
+
+    @Test(arguments: [false, true]) func whatIsNamedAndNotThereIsRefused(isDamagedOnly: Bool) async throws {
+        let stage = try await SnapshotStage()
+        _ = try await stage.store.configureBucket(
+            stage.bucket, setting: "versioning", value: Array("Enabled".utf8), actor: tester)
+        let put = try await stage.store.put(stage.bucket, "k", bytes(1, 10))
+        try await stage.store.put(stage.bucket, "gone", bytes(1, 10))
+        try await stage.delete("gone")
+        let marker = try #require(
+            try stage.store.inspection.catalog.read { try $0.versions(after: nil, limit: 10) }
+                .first { $0.isDeleteMarker })
+        try await stage.snapshot("one")
+        let head = stage.store.head
+        func refusal(_ change: (inout RestoreOrder.Unit) -> Void) async throws -> String {
+            do {
+                _ = try await restore(stage, "one") {
+                    $0.unit.bucket = "bucket"
+                    $0.unit.isDamagedOnly = isDamagedOnly
+                    change(&$0.unit)
+                }
+                return "none"
+            } catch { return "\(error)" }
+        }
+        #expect(try await refusal { $0.bucket = "other" } == "there is no bucket other")
+        #expect(try await refusal { $0.key = "K" } == "there is no object K")
+        #expect(try await refusal { $0.owner = "nobody" }.contains("'nobody'"))
+        let id = "\(VersionID.random())"
+        if !isDamagedOnly {
+            #expect(try await refusal { $0.key = "gone" } == "there is no object gone")
+            for version in [id, "x", "null"] {
+                let text = try await refusal {
+                    $0.key = "k"
+                    $0.version = version
+                }
+                #expect(text == "object k has no version \(version)")
+            }
+            let text = try await refusal {
+                $0.key = "gone"
+                $0.version = marker.wireVersionID
+            }
+            #expect(text == "version \(marker.wireVersionID) is a delete marker")
+        }
+        #expect(stage.store.head == head, "the log has no restore that ended")
+        // A user may have nothing there, a prefix match nothing.
+        #expect(
+            try await refusal {
+                $0.owner = "anna"
+                $0.ownerID = "1"
+            } == "none")
+        #expect(try await refusal { $0.prefix = "none/" } == "none")
+        #expect(try await refusal { $0.owner = "Tester" } == "none")
+        if !isDamagedOnly {
+            let version = put.value.wireVersionID
+            #expect(
+                try await refusal {
+                    $0.key = "k"
+                    $0.version = version
+                } == "none")
+            #expect(
+                try await refusal {
+                    $0.key = "gone"
+                    $0.hasEveryVersion = true
+                } == "none")
+        }
+        stage.store.close()
+    }
+
+    @Test func ofAKnownUserOnlyTheirOwnComesBackWhoeverElseIsShownSo() async throws {
+        let stage = try await SnapshotStage()
+        // One is shown under the other's name.
+        for actor in [
+            Actor(id: "anna", displayName: "Anna B.", requestID: "r"),
+            Actor(id: "other", displayName: "anna", requestID: "r"),
+        ] {
+            let target = UploadTarget(
+                bucket: stage.bucket, key: try ObjectKey("of \(actor.id)"), metadata: EventMetadata(),
+                actor: actor, part: nil, expectedLength: 10, checksum: nil)
+            let upload = stage.store.beginUpload(target)
+            try await upload.write(bytes(1, 10))
+            _ = try await upload.finish()
+            _ = try await stage.store.publish(upload, conditions: .none, checksums: [])
+        }
+        try await stage.snapshot("one")
+        func keys(_ owner: String, id: String?) async throws -> [String] {
+            try await restore(stage, "one") {
+                $0.unit.owner = owner
+                $0.unit.ownerID = id
+            }.outcomes.map(\.key)
+        }
+        #expect(try await keys("anna", id: "anna") == ["of anna"])
+        #expect(try await keys("Anna B.", id: nil) == ["of anna"])
+        #expect(try await keys("other", id: nil) == ["of other"])
         stage.store.close()
     }
 
@@ -132,8 +223,31 @@ import Volumes
         #expect(bucket.versioning == .enabled && bucket.owner == tester.id)
         #expect(bucket.settings["tagging"] == Array("<x/>".utf8))
         // Into a bucket of another name.
-        #expect(try await restore(stage, "one") { $0.into = "elsewhere" }.summary.total.restored == 1)
+        let beside = try await restore(stage, "one") {
+            $0.unit.bucket = "bucket"
+            $0.into = "elsewhere"
+        }
+        #expect(beside.summary.total.restored == 1)
         #expect(try await stage.store.get(try BucketName("elsewhere"), "k") == bytes(1, 10))
+        stage.store.close()
+    }
+
+    @Test func severalBucketsAreNotFoldedIntoOne() async throws {
+        let stage = try await SnapshotStage()
+        _ = try await stage.store.createBucket(try BucketName("other"), region: "r", actor: tester)
+        try await stage.store.put(stage.bucket, "k", bytes(1, 10))
+        try await stage.store.put(try BucketName("other"), "k", bytes(2, 10))
+        try await stage.snapshot("one")
+        let head = stage.store.head
+        for owner in [nil, "Tester"] {
+            await #expect(throws: SnapshotError.self) {
+                try await restore(stage, "one") {
+                    $0.unit.owner = owner
+                    $0.into = "elsewhere"
+                }
+            }
+        }
+        #expect(stage.store.head == head, "nothing was restored, nor said to have been")
         stage.store.close()
     }
 
@@ -145,9 +259,8 @@ import Volumes
         try await stage.snapshot("one")
         let disk = stage.started.disk
         func paths(_ number: Int) throws -> [String] {
-            let version = try stage.store.version(stage.bucket, try ObjectKey("k\(number)"), .current)
-            let id = Array(version.record.pieces[0].blobID).hexadecimal
-            return (1...3).map { "/volume-\($0)/blobs/\(id.prefix(2))/\(id.dropFirst(2).prefix(2))/\(id)" }
+            files(
+                stage, of: try stage.store.version(stage.bucket, try ObjectKey("k\(number)"), .current))
         }
         // k1 is damaged in one block everywhere, k2 is gone, k3 is damaged on one volume alone, k4 everywhere in
         // another place.
@@ -166,6 +279,60 @@ import Volumes
             #expect(try await stage.store.get(stage.bucket, "k\(number)") == bytes(UInt8(number), 100_000))
         }
         for path in try paths(1) + paths(2) { #expect(try disk.status(of: path) != nil) }
+        stage.store.close()
+    }
+
+    private func files(_ stage: SnapshotStage, of version: ObjectVersion) -> [String] {
+        let id = Array(version.record.pieces[0].blobID).hexadecimal
+        return (1...3).map { "/volume-\($0)/blobs/\(id.prefix(2))/\(id.dropFirst(2).prefix(2))/\(id)" }
+    }
+
+    @Test func anObjectWithoutItsBytesIsNotSaidToBeThere() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "k", bytes(1, 100_000))
+        try await stage.snapshot("one")
+        let version = try stage.store.version(stage.bucket, try ObjectKey("k"), .current)
+        let paths = files(stage, of: version)
+        for path in paths.dropLast() { try stage.started.disk.remove(path) }
+        #expect(try await restore(stage, "one").outcomes.map(\.action) == [.present], "one replica is left")
+        try stage.started.disk.remove(paths[2])
+        let plan = try await restore(stage, "one") {
+            $0.isDryRun = true
+        }
+        let (outcomes, summary) = try await restore(stage, "one")
+        #expect(outcomes == plan.outcomes && outcomes.map(\.action) == [.failed] && summary.total.failed == 1)
+        #expect(outcomes[0].detail.contains("--damaged-only"))
+        // What overwrites does not need what is there.
+        #expect(
+            try await restore(stage, "one") { $0.overwrites = true }.outcomes.map(\.action) == [.restored])
+        #expect(try await stage.store.get(stage.bucket, "k") == bytes(1, 100_000))
+        for overwrites in [false, true] {
+            let again = try await restore(stage, "one") { $0.overwrites = overwrites }
+            #expect(again.outcomes.map(\.action) == [.present])
+        }
+        stage.store.close()
+    }
+
+    @Test func anObjectThatIsKnownToBeLostIsReadBeforeThatIsSaid() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "k", bytes(1, 100_000))
+        try await stage.snapshot("one")
+        let version = try stage.store.version(stage.bucket, try ObjectKey("k"), .current)
+        for path in files(stage, of: version) { try stage.started.disk.corrupt(path, at: 10) }
+        var entry = EventAffectedVersion()
+        entry.bucket = "bucket"
+        entry.key = "k"
+        entry.versionID = version.record.versionID
+        entry.publishedSequence = version.sequence.rawValue
+        entry.state = .lost
+        var stated = EventVersionsStated()
+        stated.versions = [entry]
+        _ = try await stage.store.inspection.record(.versionsStated(stated))
+        #expect(try await restore(stage, "one").outcomes.map(\.action) == [.failed])
+        let mended = try await restore(stage, "one") { $0.unit.isDamagedOnly = true }
+        #expect(mended.summary.total.restored == 1)
+        // Nobody has stated anew yet that it is not lost.
+        #expect(try await restore(stage, "one").outcomes.map(\.action) == [.present])
         stage.store.close()
     }
 

@@ -109,6 +109,22 @@ import Volumes
         _ = fixture
     }
 
+    @Test func whatAStoreThatIsMadeAnewDoesNotHeedIsRefusedByName() throws {
+        let order = RestoreOrder(repository: "/backup", snapshot: "one")
+        try order.checkMakingStore()
+        var all = order
+        all.rate = 1
+        all.overwrites = true
+        all.unit.hasEveryVersion = true
+        do {
+            try all.checkMakingStore()
+            Issue.record("it is refused")
+        } catch { #expect("\(error)".contains("--rate, --overwrite, --versions")) }
+        var paced = order
+        paced.rate = 1
+        #expect(throws: SnapshotError.self) { try paced.checkMakingStore() }
+    }
+
     @Test func whatThereWouldBeIsToldWithoutMakingIt() async throws {
         let stage = try await stage()
         try await stage.store.put(stage.bucket, "large", bytes(1, 90_000))

@@ -281,6 +281,8 @@ public struct CommandRunner: Sendable {
                 "the server writes the files, and sees no \(sight.path), or another one than you do: a service has a /tmp of its own, and sees no /home. Name a directory that both see and that the server may write to (with systemd, ReadWritePaths= in 'systemctl edit holdfast')"
             )
         }
+        var order = order
+        order.unit.ownerID = order.unit.owner.flatMap { keys.canonicalID(named: $0) }
         guard case .snapshot(_, let path) = order.source else {
             return try await restore(Restore(store, order), order, json, output)
         }

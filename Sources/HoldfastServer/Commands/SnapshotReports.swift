@@ -305,7 +305,7 @@ public enum SnapshotReports {
         return "\(outcome.bucket)/\(outcome.key)  \(outcome.size) bytes  \(word)\(detail)".printable
     }
 
-    static func text(of summary: RestoreSummary, _ order: RestoreOrder) -> String {
+    package static func text(of summary: RestoreSummary, _ order: RestoreOrder) -> String {
         func line(_ name: String, _ count: RestoreSummary.Count) -> String {
             "\(name): \(count.restored) \(order.isDryRun ? "to restore" : "restored") of \(count.restoredBytes) bytes, \(count.present) there already, \(count.newer) newer in the store, \(count.failed) failed"
         }
@@ -313,7 +313,14 @@ public enum SnapshotReports {
             line("owner \($0.key)".printable, $0.value)
         }
         let unnoted = summary.unnoted.map { ["the store's log does not say so: \($0)".printable] } ?? []
-        return (owners + [line("total", summary.total)] + unnoted).joined(separator: "\n")
+        let nothing =
+            summary.total == RestoreSummary.Count()
+            ? [
+                order.unit.isDamagedOnly
+                    ? "nothing of it is damaged"
+                    : "nothing is there of what was asked for: \(order.unit.words)".printable
+            ] : []
+        return (owners + [line("total", summary.total)] + nothing + unnoted).joined(separator: "\n")
     }
 
     private static func tell(

@@ -117,6 +117,12 @@ public final class KeyStore: IdentitySource {
         return user
     }
 
+    /// What owns the objects of a user, or root's; `nil` if nobody has the name.
+    public func canonicalID(named name: String) -> String? {
+        if name == AccessKey.rootUser { return AccessKey.canonicalID(of: name) }
+        return file.withLock { $0[name]?.canonicalID }
+    }
+
     // MARK: Keys
 
     /// Makes the root key of a store that has none.

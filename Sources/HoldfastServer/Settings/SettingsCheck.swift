@@ -1,11 +1,8 @@
 import Foundation
 import Logging
 import ObjectStore
-<<<<<<< HEAD
-import Volumes
-=======
 import S3Repository
->>>>>>> 0ca418f06264a4057f2983b53bd428b4dd41adb8
+import Volumes
 
 /// Looks at settings as a start would, down to the files that they name, and touches nothing: all that would keep a server
 /// from starting is told at once, and what only looks like a mistake as a warning.
@@ -44,11 +41,8 @@ public struct SettingsCheck: Sendable {
         checkAddresses()
         checkSockets()
         checkFiles(environment)
-<<<<<<< HEAD
         checkModes()
-=======
         checkRepositories(environment)
->>>>>>> 0ca418f06264a4057f2983b53bd428b4dd41adb8
         for user in settings.users {
             noting(UserSetting.name, file) { try user.check() }
         }
@@ -130,7 +124,6 @@ public struct SettingsCheck: Sendable {
             ), .warning)
     }
 
-<<<<<<< HEAD
     /// Whether others may open the files of secrets that say nothing of it when they are read.
     private mutating func checkModes() {
         var files = [
@@ -146,7 +139,9 @@ public struct SettingsCheck: Sendable {
                 }
                 throw SettingError(setting: setting, source: path, reason: "is refused: \(refusal)")
             }
-=======
+        }
+    }
+
     /// Keys and certificates of repositories at endpoints. The endpoint itself is not asked: a server starts without it. Without
     /// the keys none of the repository's jobs could ever run, which is found out here and not when the first snapshot is due.
     private mutating func checkRepositories(_ environment: [String: String]) {
@@ -163,7 +158,6 @@ public struct SettingsCheck: Sendable {
             }
             looking { try location.checkCredentials(environment: environment) }
             looking { try location.checkAuthorities() }
->>>>>>> 0ca418f06264a4057f2983b53bd428b4dd41adb8
         }
     }
 

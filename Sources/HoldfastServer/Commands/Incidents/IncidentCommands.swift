@@ -33,7 +33,7 @@ extension CommandRunner {
 
     /// A user may be named by name: reports know canonical ids.
     private func canonical(_ owner: String?) -> String? {
-        owner.map { name in userNames.first { $0.value == name }?.key ?? name }
+        owner.map { keys.canonicalID(named: $0) ?? $0 }
     }
 
     private func show(
