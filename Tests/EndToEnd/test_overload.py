@@ -259,6 +259,48 @@ def test_bytes_beyond_their_rate_are_refused_and_forgers_cost_the_owner_nothing(
     assert answer["ResponseMetadata"]["HTTPHeaders"]["retry-after"] in ("2", "3")
 
 
+def test_what_a_bucket_may_move_is_counted_by_what_moved(start, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "holdfast.json").write_text('{"rate-limits": {"each-bucket": {"bytes": 100000}}}')
+    server = start()
+    s3 = server.client()
+
+    def settled():
+        # An answer may be there a moment before what it came to is counted.
+        wait_until(lambda: metrics(server)["holdfast_requests_in_flight",] == 0, what="the end of the request")
+
+    # Unsigned, expired and with another's name: whatever they announce, the bucket's owner does not wait for it.
+    for line in ("", "Authorization: AWS4-HMAC-SHA256 Credential=%s/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, "
+                     "Signature=0\r\nx-amz-date: 20200101T000000Z\r\n" % ACCESS_KEY):
+        with Wire(server) as wire:
+            wire.send(f"PUT /bucket/key HTTP/1.1\r\nHost: {wire.host}\r\n{line}Content-Length: 4000000000\r\n\r\n".encode())
+            assert wire.answer().status == 403
+        settled()
+    # Refused for a condition before its body: what was announced did not come.
+    with Wire(server) as wire:
+        wire.send(wire.request("PUT", "/bucket/key", b"", headers={"If-None-Match": "*", "Expect": "100-continue"},
+                               length=4_000_000_000, payload="UNSIGNED-PAYLOAD"))
+        assert wire.answer().status in (100, 412)
+    settled()
+    patient = server.client(retries={"max_attempts": 10, "mode": "standard"})
+    assert patient.get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 1000
+    # What came without being announced counts all the same.
+    with Wire(server) as wire:
+        request = wire.request("PUT", "/bucket/large", b"", payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER", headers={
+            "x-amz-decoded-content-length": "400000", "content-encoding": "aws-chunked"})
+        body = b"61a80\r\n" + bytes(400_000) + b"\r\n0\r\n\r\n"
+        chunked = request.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        wire.send(chunked + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+        assert wire.answer().status == 200
+    settled()
+    with pytest.raises(ClientError) as error:
+        s3.head_bucket(Bucket="bucket")
+    headers = error.value.response["ResponseMetadata"]["HTTPHeaders"]
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503 and headers["retry-after"] in ("2", "3", "4")
+    # Another bucket is not concerned.
+    s3.create_bucket(Bucket="elsewhere")
+
+
 def test_a_head_that_does_not_end_is_answered_and_closed(start):
     server = start("header-seconds=1")
     started = time.monotonic()

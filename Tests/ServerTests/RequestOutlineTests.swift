@@ -61,12 +61,35 @@ import Testing
         #expect(Self.outline(.GET, "/b/k", ["Authorization": "Bearer x"]).accessKey == "")
     }
 
+    /// Or a limit would be another's than the one who is then let in.
+    @Test func theKeyIsReadAsTheSignatureIs() {
+        let scope = "20260101/us-east-1/s3/aws4_request"
+        for authorization in [
+            "AWS4-HMAC-SHA256 XCredential=F, Credential=a/b/\(scope) , Credential=F",
+            "AWS4-HMAC-SHA256 Credential=a/b/\(scope),SignedHeaders=host,Signature=0", "AWS  a/b:sig",
+        ] {
+            #expect(Self.outline(.GET, "/b/k", ["Authorization": authorization]).accessKey == "a/b")
+        }
+        let twice: HTTPHeaders = [
+            "Authorization": "AWS4-HMAC-SHA256 SignedHeaders=host",
+            "authorization": "Credential=AKID/\(scope)",
+        ]
+        #expect(Self.outline(.GET, "/b/k", twice).accessKey == "AKID")
+        #expect(
+            Self.outline(.GET, "/b/k", ["Authorization": "Bearer Credential=AKID/\(scope)"]).accessKey == "")
+        let query = "X-Amz-Credential=a%2Fb%2F20260101%2Fus-east-1%2Fs3%2Faws4_request"
+        #expect(Self.outline(.GET, "/b/k?\(query)").accessKey == "a/b")
+    }
+
     @Test func memoryIsAskedForAsMuchAsABodyMayTakeAtOnce() {
         #expect(Self.outline(.PUT, "/b/k", ["Content-Length": "100"]).byteCount == 100)
         let large = Self.outline(.PUT, "/b/k", ["Content-Length": "5000000000"])
         #expect((1_000_000...2_000_000).contains(large.byteCount) && large.bodyByteCount == 5_000_000_000)
         let unknown = Self.outline(.PUT, "/b/k", ["Transfer-Encoding": "chunked"])
         #expect(unknown.byteCount == large.byteCount && unknown.bodyByteCount == 0)
+        let framed = Self.outline(
+            .PUT, "/b/k", ["Transfer-Encoding": "chunked", "x-amz-decoded-content-length": "5000000000"])
+        #expect(framed.byteCount == large.byteCount && framed.bodyByteCount == 5_000_000_000)
         #expect(Self.outline(.HEAD, "/b/k").byteCount == 0)
         #expect(Self.outline(.GET, "/b/k").byteCount == 512 * 1024)
         #expect(Self.outline(.PUT, "/b/k", ["Content-Length": "-5"]).byteCount == 0)

@@ -176,10 +176,10 @@ package struct AdmissionGates<Waiter: Sendable>: Sendable {
     }
 
     /// Somebody who waits is gone.
-    /// - Returns: `false` for one who waits no more, and has been or is being told.
-    package mutating func cancel(_ kind: RequestClass, id: UInt64) -> Bool {
-        guard gates[kind.rawValue].remove(id) else { return false }
+    /// - Returns: `nil` for one who waits no more, and has been or is being told.
+    package mutating func cancel(_ kind: RequestClass, id: UInt64) -> Waiter? {
+        guard let waiter = gates[kind.rawValue].remove(id) else { return nil }
         queued -= 1
-        return true
+        return waiter
     }
 }

@@ -59,9 +59,11 @@ package struct RequestOutline: Sendable {
             items = Self.items(text[mark...].dropFirst())
         }
         kind = Self.kind(head.method, names, items)
-        let announced = head.headers.first(name: "content-length").flatMap { Int($0) }
-        bodyByteCount = max(0, announced ?? 0)
-        let isUnknown = announced == nil && head.headers.contains(name: "transfer-encoding")
+        let length = head.headers.first(name: "content-length").flatMap { Int($0) }
+        // A body that is sent in chunks may be announced by what is in it.
+        let decoded = head.headers.first(name: "x-amz-decoded-content-length").flatMap { Int($0) }
+        bodyByteCount = max(0, length ?? decoded ?? 0)
+        let isUnknown = length == nil && head.headers.contains(name: "transfer-encoding")
         byteCount = Self.byteCount(kind, head.method, isUnknown ? .max : bodyByteCount)
         if needsNames { accessKey = Self.accessKey(head, items) }
         self.accessKey = accessKey
@@ -154,16 +156,13 @@ package struct RequestOutline: Sendable {
 
     /// As Signature V4 and V2 have it, in a header or in the query.
     private static func accessKey(_ head: HTTPRequestHead, _ items: [Item]) -> String {
-        if let authorization = head.headers.first(name: "authorization") {
-            if let credential = authorization.firstRange(of: "Credential=") {
-                return String(authorization[credential.upperBound...].prefix { $0 != "/" && $0 != "," })
-            }
-            guard authorization.hasPrefix("AWS ") else { return "" }
-            return String(authorization.dropFirst(4).prefix { $0 != ":" })
+        let authorization = head.headers["authorization"]
+        guard authorization.isEmpty else {
+            return ClaimedAccessKey.of(authorization: authorization.joined(separator: ", "))
         }
         for item in items where item.name == "X-Amz-Credential" {
             let value = PercentEncoding.decode(item.value, plusIsSpace: true) ?? ""
-            return String(value.prefix { $0 != "/" })
+            return ClaimedAccessKey.of(credential: value)
         }
         let old = items.first { $0.name == "AWSAccessKeyId" }?.value ?? ""
         return PercentEncoding.decode(old, plusIsSpace: true) ?? ""

@@ -40,7 +40,7 @@ extension HTTPConnection {
     ) {
         guard waitingTurn != nil else {
             // The connection ended meanwhile.
-            if case .admitted(let permit) = verdict { permit.end() }
+            if case .admitted(let permit) = verdict { permit.end(.nothing) }
             return
         }
         waitingTurn = nil

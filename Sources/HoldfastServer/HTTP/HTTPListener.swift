@@ -65,9 +65,18 @@ final class ListenerContext: Sendable {
     ) async {
         var exchange = Exchange(writer)
         var since: NIODeadline?
-        var wasForeign = false
+        // What is no request at all is from nobody.
+        var sender: String?
+        var wasRefused = true
         defer {
-            permit?.end(since: since, bytesSent: Int(exchange.bytesSent), wasForeign: wasForeign)
+            if let permit {
+                let byteCount = body.receivedByteCount + exchange.bytesSent
+                permit.end(
+                    since: since,
+                    .init(
+                        byteCount: Int(byteCount), isForeign: permit.isForeign(to: sender),
+                        wasRefused: wasRefused))
+            }
         }
         guard let request = HTTPRequest(head, scheme: tls == nil ? "http" : "https") else {
             let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
@@ -81,8 +90,8 @@ final class ListenerContext: Sendable {
         if response.access != nil || response.watch != nil { exchange.answers() }
         if let permit {
             since = workBegan(permit, body, response)
-            wasForeign = response.isForForger
         }
+        (sender, wasRefused) = (response.sender, response.errorCode != nil)
         defer {
             exchange.bytesReceived = body.receivedByteCount
             exchange.end()
