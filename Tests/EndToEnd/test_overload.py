@@ -150,6 +150,22 @@ def flood_with_uploads(server, count, headers=None, body=b"q" * 200_000):
         return list(pool.map(put, range(count)))
 
 
+def test_an_object_where_probes_are_elsewhere_is_admitted_like_any_other(start):
+    server = start("admission=fixed")
+    before = metrics(server)["holdfast_admission_admitted_requests_total", "read"]
+    for host in ("bucket.localhost", "localhost"):
+        with Wire(server) as wire:
+            wire.send(f"HEAD /_holdfast/health/live HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert wire.answer("HEAD").status == (200 if host == "localhost" else 403)
+    # By another spelling of the same path it is of the same class.
+    s3 = server.client()
+    with Wire(server) as wire:
+        wire.send(b"GET /bucket%2Fkey HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert wire.answer().status == 403
+    assert metrics(server)["holdfast_admission_admitted_requests_total", "read"] == before + 2
+    assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 1000
+
+
 def test_uploads_that_are_refused_keep_their_connections(start):
     server = start("body-memory=1048576", "queue-milliseconds=0")
     answers = flood_with_uploads(server, 48)

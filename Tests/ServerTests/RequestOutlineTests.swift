@@ -1,5 +1,6 @@
 import HoldfastServer
 import NIOHTTP1
+import S3
 import Testing
 
 @Suite struct RequestOutlineTests {
@@ -29,7 +30,12 @@ import Testing
         (.POST, "/bucket", .write, "bucket"), (.PUT, "/bucket", .admin, "bucket"),
         (.DELETE, "/bucket", .admin, "bucket"), (.GET, "/bucket?policy", .admin, "bucket"),
         (.PUT, "/bucket?lifecycle", .admin, "bucket"), (.OPTIONS, "/bucket/key", .read, "bucket"),
-        (.GET, "/b%75cket/key", .read, "bucket"), (.GET, "http://host/bucket/key", .read, "bucket"),
+        (.GET, "https://host/bucket%2Fkey?x", .read, "bucket"), (.GET, "http://h//b/k", .list, ""),
+        (.GET, "httpx://h/b/k", .list, ""),
+        (.GET, "/b%75cket/key", .read, "bucket"), (.GET, "/bucket%2Fkey", .read, "bucket"),
+        (.GET, "%2Fbucket%2fkey", .read, "bucket"), (.GET, "/bucket%2F", .list, "bucket"),
+        (.PUT, "/bucket%2Fkey", .write, "bucket"), (.GET, "/bucket?%75ploads", .list, "bucket"),
+        (.GET, "/bucket/key?%74agging=", .admin, "bucket"), (.GET, "http://host/bucket/key", .read, "bucket"),
         (.GET, "", .list, ""), (.GET, "?", .list, ""), (.GET, "*", .list, ""), (.GET, "/%", .list, ""),
     ])
     func aRequestIsOfTheClassOfItsWork(
@@ -47,6 +53,24 @@ import Testing
         }
         for host in ["s3.example.org", "notlocalhost", "localhost", "x.example.org"] {
             #expect(Self.outline(.GET, "/key", host: host).bucket == "key")
+        }
+        #expect(Self.outline(.GET, "%2Fa%2Fb", host: "photos.localhost").bucket == "photos")
+        #expect(Self.outline(.GET, "/_holdfast/health/live", host: "photos.localhost").kind == .read)
+    }
+
+    /// Or a limit would be passed by naming the same thing otherwise.
+    @Test(arguments: [
+        "/", "//", "///", "/b", "/b/", "/b//", "/b/k", "/b%2Fk", "%2Fb%2Fk", "/%2Fb/k", "/b%2F", "/b%2f%2fk",
+        "/b%3Fk",
+        "/b/%CC%81k", "/b%2F%CC%81k", "/%CC%81b/k", "b/k", "http://h", "/b/k?a=%zz", "/b%/k", "/b%FF/k",
+    ])
+    func anOutlineNamesWhatTheRequestDoes(uri: String) {
+        for host in ["localhost", "photos.localhost", "a.b.s3.example.org:9000", ""] {
+            let outline = Self.outline(.GET, uri, host: host)
+            // What cannot be read names nothing.
+            let target = try? RequestTarget(uri: uri, host: host, domains: ["localhost", "s3.example.org"])
+            #expect(outline.bucket == target?.bucket ?? "")
+            #expect(outline.kind == (target?.key != nil && outline.bucket != "" ? .read : .list))
         }
     }
 

@@ -1,6 +1,7 @@
 import Model
 import NIOCore
 import NIOHTTP1
+import S3
 import Synchronization
 
 /// Decides of each request of a listener whether it is taken on now, in a moment, or not: after its head was read and before
@@ -53,6 +54,13 @@ final class AdmissionControl: Sendable {
         self.domains = domains
         self.clock = clock
         self.later = later
+    }
+
+    /// Whether a request is let in whatever there is to do. Below the host of a bucket the path of a probe is an object's.
+    func isProbe(_ head: HTTPRequestHead) -> Bool {
+        guard HealthResponder.isProbe(head) else { return false }
+        let host = head.headers.first(name: "host") ?? ""
+        return RequestTarget.bucket(ofHost: host, domains: domains) == nil
     }
 
     /// - Parameter waiter: made only for a request that has to wait.

@@ -79,8 +79,9 @@ final class ListenerContext: Sendable {
             }
         }
         guard let request = HTTPRequest(head, scheme: tls == nil ? "http" : "https") else {
-            let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
-            return writer.send(.init(version: .http1_1, status: .badRequest, headers: headers), nil)
+            let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText()]
+            let answer = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: headers)
+            return writer.send(answer, nil, mayGoOn: false)
         }
         let channel = writer.channel
         var response = await responder.respond(
@@ -204,7 +205,8 @@ private struct WritableTail: @unchecked Sendable {  // used by the task that own
 }
 
 extension HTTPRequest {
-    /// The head as the protocol layers see it; `nil` if a header's name is no token.
+    /// The head as the protocol layers see it; `nil` if a header's name is no token, or two name a host: whoever stands in
+    /// between may have gone by the other (RFC 9112, 3.2).
     init?(_ head: HTTPRequestHead, scheme: String) {
         guard let method = HTTPRequest.Method(rawValue: head.method.rawValue) else { return nil }
         var fields = HTTPFields()
@@ -213,19 +215,14 @@ extension HTTPRequest {
         for (name, value) in head.headers {
             guard let field = HTTPField.Name(name) else { return nil }
             if field.canonicalName == "host" {
+                guard host == nil else { return nil }
                 host = value
             } else {
                 fields.append(HTTPField(name: field, value: value))
             }
         }
-        // An absolute URI, as to a proxy, counts for its path.
-        var path = head.uri
-        if path.utf8.first != UInt8(ascii: "/"), path.hasPrefix("http://") || path.hasPrefix("https://"),
-            let slash = path.dropFirst(8).firstIndex(of: "/")
-        {
-            path = String(path[slash...])
-        }
-        self.init(method: method, scheme: scheme, authority: host, path: path, headerFields: fields)
+        self.init(
+            method: method, scheme: scheme, authority: host, path: head.pathAndQuery, headerFields: fields)
     }
 }
 

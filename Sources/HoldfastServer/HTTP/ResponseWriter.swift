@@ -13,9 +13,10 @@ struct ResponseWriter: Sendable {
     let tlsVersion: String?
 
     /// Sends a response whose body is at hand.
-    func send(_ head: HTTPResponseHead, _ body: ByteBuffer?) {
+    /// - Parameter mayGoOn: whether the connection may take another request.
+    func send(_ head: HTTPResponseHead, _ body: ByteBuffer?, mayGoOn: Bool = true) {
         channel.eventLoop.execute {
-            let goesOn = begin(head)
+            let goesOn = begin(head, mayGoOn: mayGoOn)
             if let body { connection.value.write(.body(.byteBuffer(body)), context.value) }
             connection.value.finish(goesOn: goesOn, context.value)
         }
@@ -45,8 +46,8 @@ struct ResponseWriter: Sendable {
         channel.eventLoop.execute { connection.value.close(context.value) }
     }
 
-    private func begin(_ head: HTTPResponseHead) -> Bool {
-        let goesOn = connection.value.canGoOn()
+    private func begin(_ head: HTTPResponseHead, mayGoOn: Bool = true) -> Bool {
+        let goesOn = mayGoOn && connection.value.canGoOn()
         var head = head
         if !goesOn || connection.value.isLastAnswer() {
             head.headers.replaceOrAdd(name: "Connection", value: "close")
