@@ -133,6 +133,7 @@ public struct S3Service: Sendable {
         failure.headers[.amzHostID] = hostID
         failure.access = response.access
         failure.watch = response.watch
+        failure.sender = response.sender
         return failure
     }
 

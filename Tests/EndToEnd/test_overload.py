@@ -280,24 +280,18 @@ def test_what_a_bucket_may_move_is_counted_by_what_moved(start, tmp_path):
     (tmp_path / "store" / "holdfast.json").write_text('{"rate-limits": {"each-bucket": {"bytes": 100000}}}')
     server = start()
     s3 = server.client()
-
-    def settled():
-        # An answer may be there a moment before what it came to is counted.
-        wait_until(lambda: metrics(server)["holdfast_requests_in_flight",] == 0, what="the end of the request")
-
     # Unsigned, expired and with another's name: whatever they announce, the bucket's owner does not wait for it.
     for line in ("", "Authorization: AWS4-HMAC-SHA256 Credential=%s/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, "
                      "Signature=0\r\nx-amz-date: 20200101T000000Z\r\n" % ACCESS_KEY):
         with Wire(server) as wire:
             wire.send(f"PUT /bucket/key HTTP/1.1\r\nHost: {wire.host}\r\n{line}Content-Length: 4000000000\r\n\r\n".encode())
             assert wire.answer().status == 403
-        settled()
     # Refused for a condition before its body: what was announced did not come.
     with Wire(server) as wire:
         wire.send(wire.request("PUT", "/bucket/key", b"", headers={"If-None-Match": "*", "Expect": "100-continue"},
                                length=4_000_000_000, payload="UNSIGNED-PAYLOAD"))
         assert wire.answer().status in (100, 412)
-    settled()
+    wait_until(lambda: metrics(server)["holdfast_requests_in_flight",] == 0, what="the end of the request")
     patient = server.client(retries={"max_attempts": 10, "mode": "standard"})
     assert patient.get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 1000
     # What came without being announced counts all the same.
@@ -308,7 +302,6 @@ def test_what_a_bucket_may_move_is_counted_by_what_moved(start, tmp_path):
         chunked = request.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
         wire.send(chunked + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
         assert wire.answer().status == 200
-    settled()
     with pytest.raises(ClientError) as error:
         s3.head_bucket(Bucket="bucket")
     headers = error.value.response["ResponseMetadata"]["HTTPHeaders"]
@@ -396,6 +389,47 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(start):
             got += len(wire.socket.recv(100_000))
             time.sleep(0.05)
         assert got > 500_000
+
+
+def ask_ahead(server, count):
+    """A client that asks for 200 kB again and again, and takes nothing yet: more than the kernel keeps for it."""
+    server.client().put_object(Bucket="bucket", Key="piece", Body=bytes(200_000))
+    wire = Wire(server, timeout=60)
+    wire.send(wire.request("GET", "/bucket/piece") * count)
+    return wire
+
+
+def test_answers_in_one_piece_are_memory_until_they_are_taken(start):
+    server = start("body-memory=4194304", "queue-milliseconds=0")
+    with ask_ahead(server, 200):
+        wait_until(lambda: refused(server, "memory") > 0, what="answers that find no memory")
+        assert 3_000_000 < metrics(server)["holdfast_body_memory_bytes",] <= 4_194_304
+    wait_until(lambda: metrics(server)["holdfast_body_memory_bytes",] == 0, what="the memory back")
+    assert server.client().get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 1000
+
+
+def test_a_client_that_does_not_take_answers_in_one_piece_is_given_up(start):
+    server = start("minimum-rate=100000", "grace-seconds=1")
+    with ask_ahead(server, 150):
+        wait_until(lambda: metrics(server)["holdfast_slow_clients_total", "response"] == 1, what="one that is given up")
+        wait_until(lambda: metrics(server)["holdfast_body_memory_bytes",] == 0, what="the memory back")
+
+
+def test_answers_in_one_piece_are_taken_to_their_end_while_a_server_stops(tmp_path):
+    with Server(tmp_path / "store") as server:
+        server.client().create_bucket(Bucket="bucket")
+        with ask_ahead(server, 150) as wire:
+            key = ("holdfast_requests_total", "200", "GetObject")
+            wait_until(lambda: metrics(server).get(key) == 150, what="all answers")
+            stopping = threading.Thread(target=server.stop)
+            stopping.start()
+            # Longer than a connection may be silent.
+            time.sleep(2)
+            for _ in range(150):
+                answer = wire.answer()
+                assert answer and (answer.status, len(answer.body)) == (200, 200_000)
+            assert wire.closed()
+        stopping.join()
 
 
 def test_an_idle_connection_is_closed_and_one_that_is_used_is_not(start):

@@ -199,7 +199,8 @@ final class AdmissionControl: Sendable {
     var tracked: (keys: Int, buckets: Int) { rates?.tracked ?? (0, 0) }
 }
 
-/// The right to be worked at, of one request: whoever works at it says when that is done and, in the end, that all is.
+/// The right to be worked at, of one request: whoever works at it says when that is done and, in the end, that all is. What it
+/// came to is told besides.
 final class AdmissionPermit: Sendable {
     private let control: AdmissionControl
     private let place: Mutex<AdmissionPlace?>
@@ -238,14 +239,14 @@ final class AdmissionPermit: Sendable {
     }
 
     /// All is done, or given up.
-    /// - Parameters:
-    ///   - since: as in ``finishWork(keeps:since:)``, which need not have been called.
-    ///   - outcome: what it came to.
-    func end(since: NIODeadline? = nil, _ outcome: RateLimits.Outcome) {
+    /// - Parameter since: as in ``finishWork(keeps:since:)``, which need not have been called.
+    func end(since: NIODeadline? = nil) {
         guard var current = takePlace() else { preconditionFailure("a permit is given back once") }
         control.finishWork(&current, keeps: 0, since: since)
-        control.settle(charge, outcome)
     }
+
+    /// What the request came to, for the rates: told once, when that is known, though the answer may be still to send.
+    func settle(_ outcome: RateLimits.Outcome) { control.settle(charge, outcome) }
 
     /// Whether a request is not known to be from whom it claims to be from.
     /// - Parameter sender: the access key whose holder it is from, if that was found out.

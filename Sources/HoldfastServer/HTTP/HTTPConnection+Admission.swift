@@ -40,7 +40,10 @@ extension HTTPConnection {
     ) {
         guard waitingTurn != nil else {
             // The connection ended meanwhile.
-            if case .admitted(let permit) = verdict { permit.end(.nothing) }
+            if case .admitted(let permit) = verdict {
+                permit.end()
+                permit.settle(.nothing)
+            }
             return
         }
         waitingTurn = nil

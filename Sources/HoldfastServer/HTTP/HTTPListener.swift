@@ -64,23 +64,12 @@ final class ListenerContext: Sendable {
         _ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter, _ permit: AdmissionPermit?
     ) async {
         var exchange = Exchange(writer)
-        var since: NIODeadline?
-        // What is no request at all is from nobody.
-        var sender: String?
-        var wasRefused = true
-        defer {
-            if let permit {
-                let byteCount = body.receivedByteCount + exchange.bytesSent
-                permit.end(
-                    since: since,
-                    .init(
-                        byteCount: Int(byteCount), isForeign: permit.isForeign(to: sender),
-                        wasRefused: wasRefused))
-            }
-        }
         guard let request = HTTPRequest(head, scheme: tls == nil ? "http" : "https") else {
             let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText()]
             let answer = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: headers)
+            // What is no request is from nobody.
+            settle(permit, body, sender: nil, wasRefused: true, exchange)
+            permit?.end()
             return writer.send(answer, nil, mayGoOn: false)
         }
         let channel = writer.channel
@@ -89,17 +78,14 @@ final class ListenerContext: Sendable {
                 channel.remoteAddress?.ipAddress
             })
         if response.access != nil || response.watch != nil { exchange.answers() }
-        if let permit {
-            since = workBegan(permit, body, response)
-        }
-        (sender, wasRefused) = (response.sender, response.errorCode != nil)
+        let since = permit.flatMap { workBegan($0, body, response) }
         defer {
             exchange.bytesReceived = body.receivedByteCount
             exchange.end()
             responder.answered(request, response, exchange)
         }
         guard case .object(let reader, let length) = response.body else {
-            return send(response, writer, &exchange)
+            return send(response, writer, &exchange, body, permit, since: since)
         }
         var piece = buffers.take(Int(min(length, UInt64(ResponseBuffers.byteCount))))
         let step = response.watch?.begin(RequestWatch.Step.volumes)
@@ -107,17 +93,41 @@ final class ListenerContext: Sendable {
             try await fill(&piece, from: reader)
         } catch {
             step?.fail(error)
-            since = nil
             response = responder.failure(error, request, replacing: response)
-            return send(response, writer, &exchange)
+            return send(response, writer, &exchange, body, permit, since: nil)
         }
         exchange.bytesSent = UInt64(piece.readableBytes)
         // Of a large body the rest is read while it is sent, at the client's pace: the step is its first piece.
         step?.end()
-        if reader.remaining == 0 { return writer.send(self.head(of: response, bodyCount: nil), piece) }
+        if reader.remaining == 0 {
+            settle(permit, body, response, exchange)
+            permit?.finishWork(keeps: piece.capacity, since: since)
+            return writer.send(self.head(of: response, bodyCount: nil), piece) { permit?.end() }
+        }
         permit?.finishWork(keeps: RequestOutline.answerByteCount, since: since)
-        since = nil
         await stream(response, &piece, reader, writer, &exchange)
+        settle(permit, body, response, exchange)
+        permit?.end()
+    }
+
+    private func settle(
+        _ permit: AdmissionPermit?, _ body: IncomingBody, _ response: ServiceResponse, _ exchange: Exchange
+    ) {
+        settle(
+            permit, body, sender: response.sender, wasRefused: response.errorCode != nil, exchange)
+    }
+
+    /// Counts a request for the rates of its key and its bucket. Of an answer at hand before it is sent, so that it counts
+    /// when its client asks again.
+    private func settle(
+        _ permit: AdmissionPermit?, _ body: IncomingBody, sender: String?, wasRefused: Bool,
+        _ exchange: Exchange
+    ) {
+        guard let permit else { return }
+        let byteCount = body.receivedByteCount + exchange.bytesSent
+        permit.settle(
+            .init(
+                byteCount: Int(byteCount), isForeign: permit.isForeign(to: sender), wasRefused: wasRefused))
     }
 
     /// Since when a request's answer was the server's to make; `nil` where how long that took says nothing.
@@ -128,12 +138,20 @@ final class ListenerContext: Sendable {
         return max(permit.since, received)
     }
 
-    private func send(_ response: ServiceResponse, _ writer: ResponseWriter, _ exchange: inout Exchange) {
+    /// Sends a response that is at hand. The permit is given back when the connection has taken it.
+    private func send(
+        _ response: ServiceResponse, _ writer: ResponseWriter, _ exchange: inout Exchange,
+        _ body: IncomingBody, _ permit: AdmissionPermit?, since: NIODeadline?
+    ) {
         guard case .bytes(let bytes) = response.body else {
+            settle(permit, body, response, exchange)
+            permit?.end(since: since)
             return writer.send(head(of: response, bodyCount: 0), nil)
         }
         exchange.bytesSent = UInt64(bytes.count)
-        writer.send(head(of: response, bodyCount: bytes.count), ByteBuffer(bytes: bytes))
+        settle(permit, body, response, exchange)
+        permit?.finishWork(keeps: bytes.count, since: since)
+        writer.send(head(of: response, bodyCount: bytes.count), ByteBuffer(bytes: bytes)) { permit?.end() }
     }
 
     private func fill(_ piece: inout ByteBuffer, from reader: ObjectReader) async throws {
