@@ -59,6 +59,7 @@ public struct S3Service: Sendable {
         var sharedTarget: RequestTarget?
         var access: AccessNote.Sender?
         var trail: AccessTrail?
+        var sender: String?
         var response: ServiceResponse
         do {
             let target = try RequestTarget(
@@ -76,6 +77,7 @@ public struct S3Service: Sendable {
                 : try watch.step(RequestWatch.Step.signature) {
                     try authenticator.authenticate(request.head, target)
                 }
+            sender = identity.isAnonymous ? nil : identity.accessKey
             watch?.isFrom(identity)
             access?.userID = identity.isAnonymous ? nil : identity.userID
             let found: Operation
@@ -105,6 +107,9 @@ public struct S3Service: Sendable {
             share(&response, with: origin, request.head, sharedTarget)
         }
         response.kind = operation
+        // Who sends a body under another's head, which was seen on the way, is not its sender.
+        let isForged = response.errorCode == S3ErrorCode.signatureDoesNotMatch.name
+        response.sender = isForged ? nil : sender
         response.headers[.amzRequestID] = requestID
         response.headers[.amzHostID] = hostID
         if watch != nil { response.watch = watch }
@@ -128,6 +133,7 @@ public struct S3Service: Sendable {
         failure.headers[.amzHostID] = hostID
         failure.access = response.access
         failure.watch = response.watch
+        failure.sender = response.sender
         return failure
     }
 

@@ -119,6 +119,14 @@ def test_headers_that_are_none_are_refused(shared, bucket, unmoved, line):
     assert b"X-Injected" not in answer.split(b"\r\n\r\n")[0]
 
 
+@pytest.mark.parametrize("second", ["localhost", "bucket.localhost"])
+def test_a_request_names_one_host(shared, second):
+    request = f"GET /_holdfast/health/live HTTP/1.1\r\nHost: localhost\r\nhost: {second}\r\n\r\n".encode()
+    answer = raw_request(shared, request * 2)
+    # The connection ends: what comes behind it is not read as another request.
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, answer[:500]
+
+
 def test_a_name_in_an_error_is_escaped(shared, s3):
     name = "<script>alert(1)</script>&\"'"
     status, _, body = Raw(shared).send("GET", f"/{name}")

@@ -150,6 +150,22 @@ def flood_with_uploads(server, count, headers=None, body=b"q" * 200_000):
         return list(pool.map(put, range(count)))
 
 
+def test_an_object_where_probes_are_elsewhere_is_admitted_like_any_other(start):
+    server = start("admission=fixed")
+    before = metrics(server)["holdfast_admission_admitted_requests_total", "read"]
+    for host in ("bucket.localhost", "localhost"):
+        with Wire(server) as wire:
+            wire.send(f"HEAD /_holdfast/health/live HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert wire.answer("HEAD").status == (200 if host == "localhost" else 403)
+    # By another spelling of the same path it is of the same class.
+    s3 = server.client()
+    with Wire(server) as wire:
+        wire.send(b"GET /bucket%2Fkey HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert wire.answer().status == 403
+    assert metrics(server)["holdfast_admission_admitted_requests_total", "read"] == before + 2
+    assert s3.get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 1000
+
+
 def test_uploads_that_are_refused_keep_their_connections(start):
     server = start("body-memory=1048576", "queue-milliseconds=0")
     answers = flood_with_uploads(server, 48)
@@ -259,6 +275,41 @@ def test_bytes_beyond_their_rate_are_refused_and_forgers_cost_the_owner_nothing(
     assert answer["ResponseMetadata"]["HTTPHeaders"]["retry-after"] in ("2", "3")
 
 
+def test_what_a_bucket_may_move_is_counted_by_what_moved(start, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "holdfast.json").write_text('{"rate-limits": {"each-bucket": {"bytes": 100000}}}')
+    server = start()
+    s3 = server.client()
+    # Unsigned, expired and with another's name: whatever they announce, the bucket's owner does not wait for it.
+    for line in ("", "Authorization: AWS4-HMAC-SHA256 Credential=%s/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, "
+                     "Signature=0\r\nx-amz-date: 20200101T000000Z\r\n" % ACCESS_KEY):
+        with Wire(server) as wire:
+            wire.send(f"PUT /bucket/key HTTP/1.1\r\nHost: {wire.host}\r\n{line}Content-Length: 4000000000\r\n\r\n".encode())
+            assert wire.answer().status == 403
+    # Refused for a condition before its body: what was announced did not come.
+    with Wire(server) as wire:
+        wire.send(wire.request("PUT", "/bucket/key", b"", headers={"If-None-Match": "*", "Expect": "100-continue"},
+                               length=4_000_000_000, payload="UNSIGNED-PAYLOAD"))
+        assert wire.answer().status in (100, 412)
+    wait_until(lambda: metrics(server)["holdfast_requests_in_flight",] == 0, what="the end of the request")
+    patient = server.client(retries={"max_attempts": 10, "mode": "standard"})
+    assert patient.get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 1000
+    # What came without being announced counts all the same.
+    with Wire(server) as wire:
+        request = wire.request("PUT", "/bucket/large", b"", payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER", headers={
+            "x-amz-decoded-content-length": "400000", "content-encoding": "aws-chunked"})
+        body = b"61a80\r\n" + bytes(400_000) + b"\r\n0\r\n\r\n"
+        chunked = request.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+        wire.send(chunked + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n")
+        assert wire.answer().status == 200
+    with pytest.raises(ClientError) as error:
+        s3.head_bucket(Bucket="bucket")
+    headers = error.value.response["ResponseMetadata"]["HTTPHeaders"]
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503 and headers["retry-after"] in ("2", "3", "4")
+    # Another bucket is not concerned.
+    s3.create_bucket(Bucket="elsewhere")
+
+
 def test_a_head_that_does_not_end_is_answered_and_closed(start):
     server = start("header-seconds=1")
     started = time.monotonic()
@@ -338,6 +389,47 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(start):
             got += len(wire.socket.recv(100_000))
             time.sleep(0.05)
         assert got > 500_000
+
+
+def ask_ahead(server, count):
+    """A client that asks for 200 kB again and again, and takes nothing yet: more than the kernel keeps for it."""
+    server.client().put_object(Bucket="bucket", Key="piece", Body=bytes(200_000))
+    wire = Wire(server, timeout=60)
+    wire.send(wire.request("GET", "/bucket/piece") * count)
+    return wire
+
+
+def test_answers_in_one_piece_are_memory_until_they_are_taken(start):
+    server = start("body-memory=4194304", "queue-milliseconds=0")
+    with ask_ahead(server, 200):
+        wait_until(lambda: refused(server, "memory") > 0, what="answers that find no memory")
+        assert 3_000_000 < metrics(server)["holdfast_body_memory_bytes",] <= 4_194_304
+    wait_until(lambda: metrics(server)["holdfast_body_memory_bytes",] == 0, what="the memory back")
+    assert server.client().get_object(Bucket="bucket", Key="key")["Body"].read() == b"x" * 1000
+
+
+def test_a_client_that_does_not_take_answers_in_one_piece_is_given_up(start):
+    server = start("minimum-rate=100000", "grace-seconds=1")
+    with ask_ahead(server, 150):
+        wait_until(lambda: metrics(server)["holdfast_slow_clients_total", "response"] == 1, what="one that is given up")
+        wait_until(lambda: metrics(server)["holdfast_body_memory_bytes",] == 0, what="the memory back")
+
+
+def test_answers_in_one_piece_are_taken_to_their_end_while_a_server_stops(tmp_path):
+    with Server(tmp_path / "store") as server:
+        server.client().create_bucket(Bucket="bucket")
+        with ask_ahead(server, 150) as wire:
+            key = ("holdfast_requests_total", "200", "GetObject")
+            wait_until(lambda: metrics(server).get(key) == 150, what="all answers")
+            stopping = threading.Thread(target=server.stop)
+            stopping.start()
+            # Longer than a connection may be silent.
+            time.sleep(2)
+            for _ in range(150):
+                answer = wire.answer()
+                assert answer and (answer.status, len(answer.body)) == (200, 200_000)
+            assert wire.closed()
+        stopping.join()
 
 
 def test_an_idle_connection_is_closed_and_one_that_is_used_is_not(start):

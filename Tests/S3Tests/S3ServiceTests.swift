@@ -35,6 +35,25 @@ import Testing
         #expect(response.headers[name("x-amz-request-id")] == response.element("RequestId"))
     }
 
+    @Test func whoSentARequestIsSaidOnlyWhereASignatureWasGood() async {
+        let good = await s3.send(.get, "/bucket/none")
+        #expect(good.errorCode == "NoSuchKey" && good.sender == ExampleIdentities.accessKey)
+        let denied = await s3.send(as: "carol", .get, "/bucket/none")
+        #expect(denied.errorCode == "AccessDenied" && denied.sender == "carol")
+        let nobody = await s3.send(as: nil, .get, "/bucket/none")
+        #expect(nobody.errorCode == "AccessDenied" && nobody.sender == nil)
+        // Each is refused before, or because, its signature is looked at.
+        for (signer, code) in [
+            (Signer(secretKey: "x"), "SignatureDoesNotMatch"),
+            (Signer(accessKey: "nobody"), "InvalidAccessKeyId"),
+            (Signer(region: "elsewhere"), "AuthorizationHeaderMalformed"),
+            (Signer(time: "20130523T000000Z"), "RequestTimeTooSkewed"),
+        ] {
+            let forged = await s3.send(.put, "/bucket/key", body: [1], signer: signer)
+            #expect(forged.errorCode == code && forged.sender == nil)
+        }
+    }
+
     @Test func aWriteNamesItsEventAndItsReplicas() async {
         let put = await s3.send(.put, "/bucket/key", body: [1, 2, 3])
         #expect(put.status == .ok && put.headers[.eTag] == "\"\(MD5.hash([1, 2, 3]).hexadecimal)\"")

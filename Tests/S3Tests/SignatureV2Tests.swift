@@ -133,6 +133,7 @@ import Testing
         (presigned(more: "&response-content-type=a"), "SignatureDoesNotMatch"),
         (presigned(more: "&retention"), "InvalidRequest"),
         (presigned(more: "&x-amz-security-token=t"), "InvalidToken"),
+        (presigned(more: "&X-Amz-Credential=other"), "InvalidArgument"),
         (request(.get, "/?AWSAccessKeyId=a&Expires=1", host: host), "AccessDenied"),
         (request(.get, "/?AWSAccessKeyId=a&Signature=b", host: host), "AccessDenied"),
     ])

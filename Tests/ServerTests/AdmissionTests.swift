@@ -225,6 +225,22 @@ private func milliseconds(_ count: Double) -> TimeAmount { .nanoseconds(Int64(co
         #expect(gates.bytesHeld == 600 && gates.standings[0].inFlight == 1)
     }
 
+    @Test func anAnswerThatIsLargerThanWhatWasSetAsideCountsAsWhatItIs() throws {
+        var gates = Self.gates(limit: 100, byteLimit: 1000)
+        var places = try Self.ask(&gates, 0..<2, .list, bytes: 100, at: moment(0)).map {
+            try #require(Self.place($0))
+        }
+        for index in places.indices {
+            _ = gates.finishWork(&places[index], keeps: 800, latency: nil, at: moment(1))
+        }
+        #expect(gates.bytesHeld == 1600 && gates.standings[RequestClass.list.rawValue].inFlight == 0)
+        #expect(Self.place(Self.ask(&gates, 2..<3, bytes: 1, at: moment(1))[0]) == nil)
+        #expect(Self.place(Self.ask(&gates, 3..<4, .write, bytes: 0, at: moment(1))[0]) != nil)
+        // Both are taken: who waited gets in.
+        let outcomes = places.map { Self.finish(&gates, $0, at: moment(2)) }
+        #expect(outcomes.map { $0.map(\.waiter) } == [[2], []] && gates.bytesHeld == 1)
+    }
+
     @Test func whatNeedsMoreThanAllThereIsGetsInAlone() throws {
         var gates = Self.gates(byteLimit: 1000)
         let whole = try #require(Self.place(Self.ask(&gates, 0..<1, bytes: 5000, at: moment(0))[0]))
@@ -238,7 +254,7 @@ private func milliseconds(_ count: Double) -> TimeAmount { .nanoseconds(Int64(co
         let answers = Self.ask(&gates, 0..<3, at: moment(0))
         guard case .waits(let id) = answers[1] else { throw Unexpected() }
         let cancelled = (0..<2).map { _ in gates.cancel(.read, id: id) }
-        #expect(cancelled == [true, false])
+        #expect(cancelled == [1, nil])
         let outcomes = Self.finish(&gates, try #require(Self.place(answers[0])), at: moment(1))
         #expect(outcomes.map(\.waiter) == [2])
     }

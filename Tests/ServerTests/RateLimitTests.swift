@@ -30,6 +30,16 @@ private func second(_ seconds: Double) -> NIODeadline {
         }
     }
 
+    /// A request that is let in, and what it comes to.
+    private static func pass(
+        _ limits: RateLimits, key: String = "", bucket: String = "", announced: Int = 0,
+        _ outcome: RateLimits.Outcome, at now: NIODeadline
+    ) throws {
+        guard case .allowed(let charge?) = limits.ask(key: key, bucket: bucket, byteCount: announced, at: now)
+        else { throw Unexpected() }
+        limits.settle(charge, outcome, at: now)
+    }
+
     private static func wait(_ answer: RateLimits.Answer) -> (RefusalReason, TimeAmount)? {
         if case .refused(let reason, let wait) = answer { (reason, wait) } else { nil }
     }
@@ -85,9 +95,7 @@ private func second(_ seconds: Double) -> NIODeadline {
 
     @Test func bytesOfRequestsAndAnswersCountTogether() throws {
         let limits = Self.limits { $0.eachKey = RateLimit(bytes: 1000) }
-        guard case .allowed(let charge?) = limits.ask(key: "A", bucket: "b", byteCount: 400, at: second(0))
-        else { throw Unexpected() }
-        limits.spend(2600, charge, at: second(0))
+        try Self.pass(limits, key: "A", bucket: "b", announced: 400, .init(byteCount: 3000), at: second(0))
         // Two thousand too many: two seconds.
         let (_, wait) = try #require(
             Self.wait(limits.ask(key: "A", bucket: "b", byteCount: 0, at: second(1))))
@@ -98,11 +106,70 @@ private func second(_ seconds: Double) -> NIODeadline {
     @Test func aForgerSpendsNothingOfTheOwnersRate() throws {
         let limits = Self.limits { $0.eachKey = RateLimit(requests: 2, bytes: 100) }
         for _ in 0..<100 {
-            guard case .allowed(let charge?) = limits.ask(key: "A", bucket: "", byteCount: 90, at: second(0))
-            else { throw Unexpected() }
-            limits.giveBack(charge, byteCount: 90)
+            try Self.pass(
+                limits, key: "A", announced: 90, .init(byteCount: 300, isForeign: true, wasRefused: true),
+                at: second(0))
         }
         #expect(Self.allowed(10, limits, key: "A", at: second(0)) == 2)
+    }
+
+    @Test func aBucketPaysForTheBytesThatMovedAndForNoneThatWereOnlyAnnounced() throws {
+        let limits = Self.limits { $0.eachBucket = RateLimit(bytes: 1000) }
+        for _ in 0..<5 {
+            // Refused before its body came, of which a little was on its way: an answer of a hundred bytes.
+            try Self.pass(
+                limits, bucket: "b", announced: 1_000_000_000_000, .init(byteCount: 100, wasRefused: true),
+                at: second(0))
+        }
+        #expect(Self.allowed(1, limits, bucket: "b", bytes: 500, at: second(0)) == 1)
+        #expect(Self.allowed(1, limits, bucket: "b", at: second(0)) == 0)
+    }
+
+    @Test func aForgersRequestIsNoneOfTheBucketsButItsBytesAre() throws {
+        let limits = Self.limits { $0.eachBucket = RateLimit(requests: 2, bytes: 1000) }
+        for _ in 0..<5 {
+            try Self.pass(
+                limits, key: "A", bucket: "b", .init(byteCount: 100, isForeign: true, wasRefused: true),
+                at: second(0))
+        }
+        #expect(Self.allowed(1, limits, bucket: "b", bytes: 500, at: second(0)) == 1)
+        #expect(Self.allowed(1, limits, bucket: "b", at: second(0)) == 0)
+    }
+
+    @Test func whatIsServedInAnothersNameIsStillARequestOfTheBucket() throws {
+        let limits = Self.limits {
+            $0.eachKey = RateLimit(requests: 1)
+            $0.eachBucket = RateLimit(requests: 2)
+        }
+        for _ in 0..<2 { try Self.pass(limits, key: "A", bucket: "b", .init(isForeign: true), at: second(0)) }
+        #expect(Self.allowed(1, limits, key: "A", bucket: "b", at: second(0)) == 0)
+        #expect(Self.allowed(1, limits, key: "A", bucket: "other", at: second(0)) == 1)
+    }
+
+    @Test(arguments: [1_000_000_000_000, Int.max])
+    func whateverIsAnnouncedKeepsNobodyOutForLongerThanASecond(announced: Int) throws {
+        let limits = Self.limits { $0.eachBucket = RateLimit(bytes: 1000) }
+        // It is under way for as long as its client likes.
+        #expect(Self.allowed(2, limits, bucket: "b", bytes: announced, at: second(0)) == 1)
+        #expect(Self.allowed(1, limits, bucket: "b", at: second(1)) == 1)
+    }
+
+    @Test func bytesThatWereNotAnnouncedCountWhenTheyHaveCome() throws {
+        let limits = Self.limits { $0.eachBucket = RateLimit(bytes: 1000) }
+        try Self.pass(limits, bucket: "b", .init(byteCount: 5000), at: second(0))
+        let (reason, wait) = try #require(
+            Self.wait(limits.ask(key: "", bucket: "b", byteCount: 0, at: second(0))))
+        #expect(reason == .bucketRate && (3.9...4.1).contains(Double(wait.nanoseconds) / 1e9))
+    }
+
+    @Test func whoIsGoneBeforeAnythingWasDoneHasSpentNothing() throws {
+        let limits = Self.limits {
+            $0.eachKey = RateLimit(requests: 1, bytes: 1000)
+            $0.eachBucket = RateLimit(requests: 1, bytes: 1000)
+        }
+        for _ in 0..<3 {
+            try Self.pass(limits, key: "A", bucket: "b", announced: 5000, .nothing, at: second(0))
+        }
     }
 
     @Test func anyNumberOfNamesTakesSoMuchMemoryAndNamedOnesStay() {

@@ -53,7 +53,7 @@ package struct HealthResponder: Sendable {
         head.path?.utf8.starts(with: "/_holdfast/".utf8) == true
     }
 
-    /// Whether a head is a probe's, which is answered however much there is to do.
+    /// Whether a path is a probe's, which is answered however much there is to do, unless the host is a bucket's.
     static func isProbe(_ head: HTTPRequestHead) -> Bool {
         head.uri.utf8.starts(with: "/_holdfast/health/".utf8) && (head.method == .GET || head.method == .HEAD)
     }

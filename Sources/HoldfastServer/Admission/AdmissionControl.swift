@@ -1,6 +1,7 @@
 import Model
 import NIOCore
 import NIOHTTP1
+import S3
 import Synchronization
 
 /// Decides of each request of a listener whether it is taken on now, in a moment, or not: after its head was read and before
@@ -55,6 +56,13 @@ final class AdmissionControl: Sendable {
         self.later = later
     }
 
+    /// Whether a request is let in whatever there is to do. Below the host of a bucket the path of a probe is an object's.
+    func isProbe(_ head: HTTPRequestHead) -> Bool {
+        guard HealthResponder.isProbe(head) else { return false }
+        let host = head.headers.first(name: "host") ?? ""
+        return RequestTarget.bucket(ofHost: host, domains: domains) == nil
+    }
+
     /// - Parameter waiter: made only for a request that has to wait.
     func ask(_ head: HTTPRequestHead, waiter: () -> Waiter) -> Answer {
         let outline = RequestOutline(head, domains: domains, needsNames: rates != nil)
@@ -82,7 +90,7 @@ final class AdmissionControl: Sendable {
             return .decided(.admitted(AdmissionPermit(self, place, outline, charge)))
         case .waits(let id): return .waits(outline.kind, id: id)
         case .refused(let reason):
-            giveBack(outline, charge)
+            settle(charge, .nothing)
             return .decided(.refused(Refusal(reason, outline)))
         }
     }
@@ -90,12 +98,14 @@ final class AdmissionControl: Sendable {
     /// A request that waits is wanted no more.
     /// - Returns: `false` if its waiter has been or is being told.
     func cancel(_ kind: RequestClass, id: UInt64) -> Bool {
-        state.withLock { $0.gates.cancel(kind, id: id) }
+        guard let ticket = state.withLock({ $0.gates.cancel(kind, id: id) }) else { return false }
+        settle(ticket.charge, .nothing)
+        return true
     }
 
-    private func giveBack(_ outline: RequestOutline, _ charge: RateLimits.Charge?) {
+    fileprivate func settle(_ charge: RateLimits.Charge?, _ outcome: RateLimits.Outcome) {
         guard let charge else { return }
-        rates?.giveBack(charge, byteCount: outline.bodyByteCount)
+        rates?.settle(charge, outcome, at: clock())
     }
 
     private func tell(_ outcomes: [AdmissionGates<Ticket>.Outcome]) {
@@ -105,7 +115,7 @@ final class AdmissionControl: Sendable {
             case .admitted(let place):
                 ticket.waiter(.admitted(AdmissionPermit(self, place, ticket.outline, ticket.charge)))
             case .refused(let reason):
-                giveBack(ticket.outline, ticket.charge)
+                settle(ticket.charge, .nothing)
                 ticket.waiter(.refused(Refusal(reason, ticket.outline)))
             case .waits: preconditionFailure("who waited is told that it is over")
             }
@@ -131,14 +141,6 @@ final class AdmissionControl: Sendable {
         }
         place = left
         tell(outcomes)
-    }
-
-    fileprivate func spend(_ charge: RateLimits.Charge, _ byteCount: Int) {
-        rates?.spend(byteCount, charge, at: clock())
-    }
-
-    fileprivate func giveBack(_ charge: RateLimits.Charge, byteCount: Int) {
-        rates?.giveBack(charge, byteCount: byteCount)
     }
 
     // MARK: Those who wait
@@ -197,7 +199,8 @@ final class AdmissionControl: Sendable {
     var tracked: (keys: Int, buckets: Int) { rates?.tracked ?? (0, 0) }
 }
 
-/// The right to be worked at, of one request: whoever works at it says when that is done and, in the end, that all is.
+/// The right to be worked at, of one request: whoever works at it says when that is done and, in the end, that all is. What it
+/// came to is told besides.
 final class AdmissionPermit: Sendable {
     private let control: AdmissionControl
     private let place: Mutex<AdmissionPlace?>
@@ -236,19 +239,19 @@ final class AdmissionPermit: Sendable {
     }
 
     /// All is done, or given up.
-    /// - Parameters:
-    ///   - since: as in ``finishWork(keeps:since:)``, which need not have been called.
-    ///   - bytesSent: of the answer's body.
-    ///   - wasForeign: the request was not from whom it claimed to be from.
-    func end(since: NIODeadline? = nil, bytesSent: Int = 0, wasForeign: Bool = false) {
+    /// - Parameter since: as in ``finishWork(keeps:since:)``, which need not have been called.
+    func end(since: NIODeadline? = nil) {
         guard var current = takePlace() else { preconditionFailure("a permit is given back once") }
         control.finishWork(&current, keeps: 0, since: since)
-        guard let charge else { return }
-        if wasForeign {
-            control.giveBack(charge, byteCount: outline.bodyByteCount)
-        } else {
-            control.spend(charge, bytesSent)
-        }
+    }
+
+    /// What the request came to, for the rates: told once, when that is known, though the answer may be still to send.
+    func settle(_ outcome: RateLimits.Outcome) { control.settle(charge, outcome) }
+
+    /// Whether a request is not known to be from whom it claims to be from.
+    /// - Parameter sender: the access key whose holder it is from, if that was found out.
+    func isForeign(to sender: String?) -> Bool {
+        !outline.accessKey.isEmpty && outline.accessKey != sender
     }
 
     private func takePlace() -> AdmissionPlace? {

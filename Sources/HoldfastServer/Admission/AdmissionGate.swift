@@ -71,12 +71,12 @@ package struct AdmissionGate<Waiter: Sendable>: Sendable {
         return next
     }
 
-    /// - Returns: whether somebody of that id waited.
-    mutating func remove(_ id: UInt64) -> Bool {
-        guard let index = queue.firstIndex(where: { $0.id == id }) else { return false }
-        queue.remove(at: index)
+    /// - Returns: who waited by that id, if somebody did.
+    mutating func remove(_ id: UInt64) -> Waiter? {
+        guard let index = queue.firstIndex(where: { $0.id == id }) else { return nil }
+        let waiter = queue.remove(at: index).waiter
         endsIfEmpty()
-        return true
+        return waiter
     }
 
     private mutating func notice(_ wait: TimeAmount, at now: NIODeadline) {

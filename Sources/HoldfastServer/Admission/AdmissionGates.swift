@@ -120,7 +120,8 @@ package struct AdmissionGates<Waiter: Sendable>: Sendable {
         return reason
     }
 
-    /// The work of a request is done; the memory of its bodies comes to `keeps` until it is given back.
+    /// The work of a request is done; the memory of its bodies comes to `keeps` until it is given back. That may be more than
+    /// was set aside, where an answer turned out larger: then there is the less for others.
     /// - Parameter latency: what the work took, where it says something of how busy the server is.
     /// - Returns: what becomes of those who wait.
     package mutating func finishWork(
@@ -132,8 +133,9 @@ package struct AdmissionGates<Waiter: Sendable>: Sendable {
             leave(place.kind)
         }
         place.isAtWork = false
-        bytesHeld += min(keeps, place.byteCount) - place.byteCount
-        place.byteCount = min(keeps, place.byteCount)
+        let kept = min(keeps, byteLimit)
+        bytesHeld += kept - place.byteCount
+        place.byteCount = kept
         return settle(at: now)
     }
 
@@ -176,10 +178,10 @@ package struct AdmissionGates<Waiter: Sendable>: Sendable {
     }
 
     /// Somebody who waits is gone.
-    /// - Returns: `false` for one who waits no more, and has been or is being told.
-    package mutating func cancel(_ kind: RequestClass, id: UInt64) -> Bool {
-        guard gates[kind.rawValue].remove(id) else { return false }
+    /// - Returns: `nil` for one who waits no more, and has been or is being told.
+    package mutating func cancel(_ kind: RequestClass, id: UInt64) -> Waiter? {
+        guard let waiter = gates[kind.rawValue].remove(id) else { return nil }
         queued -= 1
-        return true
+        return waiter
     }
 }

@@ -19,14 +19,38 @@ package struct RateLimit: Sendable, Equatable {
 
 /// The rates that access keys and buckets may ask at.
 ///
-/// A key is the one that a request claims: the signature is checked later, which is work. What a request took is given back if
-/// its signature turns out wrong, so that nobody uses up another's rate for longer than a request takes. Requests without
-/// a signature share one bucket, that of the empty key.
+/// A key is the one that a request claims: the signature is checked later, which is work. What a request took is given back
+/// unless it turns out to be from the key's holder, so that nobody uses up another's rate for longer than a request takes.
+/// Requests without a signature share one bucket, that of the empty key.
+///
+/// Of a body no more is taken beforehand than comes in a second, whatever it is announced as, for anybody may announce
+/// anything. When the request is over, what was really received and sent is counted in place of that.
 package final class RateLimits: Sendable {
     /// Whom a request was counted for.
     package struct Charge: Sendable {
         let key: String?
         let bucket: String?
+        /// Bytes that were taken of each beforehand.
+        fileprivate var keyBytes = 0
+        fileprivate var bucketBytes = 0
+    }
+
+    /// What a request came to.
+    package struct Outcome: Sendable {
+        /// Of its body and its answer's, as many as moved.
+        package var byteCount = 0
+        /// It was not shown to be from the holder of the key that it was counted for.
+        package var isForeign = false
+        package var wasRefused = false
+
+        package init(byteCount: Int = 0, isForeign: Bool = false, wasRefused: Bool = false) {
+            self.byteCount = byteCount
+            self.isForeign = isForeign
+            self.wasRefused = wasRefused
+        }
+
+        /// Nothing was done for it.
+        package static let nothing = Outcome(isForeign: true, wasRefused: true)
     }
 
     package enum Answer: Sendable {
@@ -64,36 +88,30 @@ package final class RateLimits: Sendable {
                 let wait = state.buckets.wait(bucketPlace, at: now)
                 guard wait == .zero else { return .refused(.bucketRate, retryAfter: wait) }
             }
-            if let keyPlace { state.keys.take(keyPlace, requests: 1, bytes: byteCount, at: now) }
-            if let bucketPlace { state.buckets.take(bucketPlace, requests: 1, bytes: byteCount, at: now) }
-            return .allowed(
-                Charge(key: keyPlace == nil ? nil : key, bucket: bucketPlace == nil ? nil : bucket))
+            var charge = Charge(key: keyPlace == nil ? nil : key, bucket: bucketPlace == nil ? nil : bucket)
+            if let keyPlace { charge.keyBytes = state.keys.take(keyPlace, bytes: byteCount, at: now) }
+            if let bucketPlace {
+                charge.bucketBytes = state.buckets.take(bucketPlace, bytes: byteCount, at: now)
+            }
+            return .allowed(charge)
         }
     }
 
-    /// Counts the bytes of an answer.
-    package func spend(_ byteCount: Int, _ charge: Charge, at now: NIODeadline) {
-        guard byteCount > 0 else { return }
+    /// The request is over: what it came to is counted, and not what it was taken for.
+    ///
+    /// The holder of a key pays nothing for what others do in its name. A bucket pays for the bytes that moved, whoever
+    /// sent them, and for no more.
+    package func settle(_ charge: Charge, _ outcome: Outcome, at now: NIODeadline) {
         state.withLock { state in
             // Who was forgotten meanwhile is not made again for it.
             if let place = charge.key.flatMap({ state.keys.known($0) }) {
-                state.keys.take(place, requests: 0, bytes: byteCount, at: now)
+                if outcome.isForeign { state.keys.giveBackRequest(place) }
+                let spent = outcome.isForeign ? 0 : outcome.byteCount
+                state.keys.spend(place, bytes: spent - charge.keyBytes, at: now)
             }
             if let place = charge.bucket.flatMap({ state.buckets.known($0) }) {
-                state.buckets.take(place, requests: 0, bytes: byteCount, at: now)
-            }
-        }
-    }
-
-    /// The sender was not who they claimed to be.
-    /// - Parameter byteCount: as it was asked with.
-    package func giveBack(_ charge: Charge, byteCount: Int) {
-        state.withLock { state in
-            if let place = charge.key.flatMap({ state.keys.known($0) }) {
-                state.keys.giveBack(place, bytes: byteCount)
-            }
-            if let place = charge.bucket.flatMap({ state.buckets.known($0) }) {
-                state.buckets.giveBack(place, bytes: byteCount)
+                if outcome.isForeign, outcome.wasRefused { state.buckets.giveBackRequest(place) }
+                state.buckets.spend(place, bytes: outcome.byteCount - charge.bucketBytes, at: now)
             }
         }
     }
@@ -183,13 +201,22 @@ struct RateTable: Sendable {
         return max(requests, bytes)
     }
 
-    mutating func take(_ place: Int, requests: Int, bytes: Int, at now: NIODeadline) {
-        if requests > 0 { entries[place].requests?.take(Double(requests), at: now) }
-        if bytes > 0 { entries[place].bytes?.take(Double(bytes), at: now) }
+    /// Takes a request.
+    /// - Parameter bytes: of its body, as announced.
+    /// - Returns: how many bytes were taken: no more than the bucket holds when it is full.
+    mutating func take(_ place: Int, bytes: Int, at now: NIODeadline) -> Int {
+        entries[place].requests?.take(1, at: now)
+        guard bytes > 0, let burst = entries[place].bytes?.burst else { return 0 }
+        let count = Int(min(Double(bytes), burst))
+        entries[place].bytes?.take(Double(count), at: now)
+        return count
     }
 
-    mutating func giveBack(_ place: Int, bytes: Int) {
-        entries[place].requests?.giveBack(1)
-        if bytes > 0 { entries[place].bytes?.giveBack(Double(bytes)) }
+    /// - Parameter bytes: below 0 for bytes that are given back.
+    mutating func spend(_ place: Int, bytes: Int, at now: NIODeadline) {
+        if bytes > 0 { entries[place].bytes?.take(Double(bytes), at: now) }
+        if bytes < 0 { entries[place].bytes?.giveBack(Double(-bytes)) }
     }
+
+    mutating func giveBackRequest(_ place: Int) { entries[place].requests?.giveBack(1) }
 }

@@ -44,81 +44,32 @@ package struct RequestOutline: Sendable {
 
     /// - Parameters:
     ///   - domains: names under which the first label of the host is a bucket.
-    ///   - needsNames: whether access key and bucket are wanted.
+    ///   - needsNames: whether the access key is wanted.
     package init(_ head: HTTPRequestHead, domains: [String], needsNames: Bool) {
-        var uri = head.uri
-        let host = head.headers.first(name: "host") ?? ""
-        let hostBucket = Self.bucket(ofHost: host, domains)
-        var accessKey = ""
-        var names: (bucket: String, hasKey: Bool) = ("", false)
-        var items: [Item] = []
-        uri.withUTF8 { text in
-            let start = Self.pathStart(text)
-            let mark = text[start...].firstIndex(of: UInt8(ascii: "?")) ?? text.endIndex
-            names = Self.names(text[start..<mark], hostBucket: hostBucket)
-            items = Self.items(text[mark...].dropFirst())
-        }
-        kind = Self.kind(head.method, names, items)
-        let announced = head.headers.first(name: "content-length").flatMap { Int($0) }
-        bodyByteCount = max(0, announced ?? 0)
-        let isUnknown = announced == nil && head.headers.contains(name: "transfer-encoding")
+        // As the request will be read, or it would be let in as something else. What cannot be read is answered 400, and
+        // names nothing.
+        let target = try? RequestTarget(
+            uri: head.pathAndQuery, host: head.headers.first(name: "host"), domains: domains)
+        let items = target?.query.items ?? []
+        bucket = target?.bucket ?? ""
+        kind = Self.kind(head.method, bucket, hasKey: target?.key != nil, items)
+        let length = head.headers.first(name: "content-length").flatMap { Int($0) }
+        // A body that is sent in chunks may be announced by what is in it.
+        let decoded = head.headers.first(name: "x-amz-decoded-content-length").flatMap { Int($0) }
+        bodyByteCount = max(0, length ?? decoded ?? 0)
+        let isUnknown = length == nil && head.headers.contains(name: "transfer-encoding")
         byteCount = Self.byteCount(kind, head.method, isUnknown ? .max : bodyByteCount)
-        if needsNames { accessKey = Self.accessKey(head, items) }
-        self.accessKey = accessKey
-        bucket = names.bucket
+        accessKey = needsNames ? Self.accessKey(head, items) : ""
     }
 
-    private struct Item {
-        let name: String
-        let value: String
-    }
-
-    /// An absolute URI, as to a proxy, counts for its path.
-    private static func pathStart(_ text: UnsafeBufferPointer<UInt8>) -> Int {
-        guard text.first != UInt8(ascii: "/"), text.count > 8, text.starts(with: "http".utf8) else {
-            return 0
-        }
-        return text[8...].firstIndex(of: UInt8(ascii: "/")) ?? text.endIndex
-    }
-
-    private static func names(
-        _ path: Slice<UnsafeBufferPointer<UInt8>>, hostBucket: String?
-    ) -> (bucket: String, hasKey: Bool) {
-        let rest = path.dropFirst()
-        if let hostBucket { return (hostBucket, !rest.isEmpty) }
-        let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-        let name = PercentEncoding.decode(rest[..<slash], plusIsSpace: false) ?? ""
-        return (name, slash < rest.endIndex && slash + 1 < rest.endIndex)
-    }
-
-    private static func bucket(ofHost host: String, _ domains: [String]) -> String? {
-        let end = host.utf8.firstIndex(of: UInt8(ascii: ":")) ?? host.endIndex
-        let length = host.utf8.distance(from: host.startIndex, to: end)
-        guard domains.contains(where: { $0.utf8.count < length }) else { return nil }
-        let name = host[..<end].lowercased()
-        // One domain may stand below another: the longest counts.
-        let domain = domains.filter { name.hasSuffix($0) && (name == $0 || name.hasSuffix("." + $0)) }
-            .max { $0.utf8.count < $1.utf8.count }
-        guard let domain, name != domain else { return nil }
-        return String(name.dropLast(domain.count + 1))
-    }
-
-    private static func items(_ query: Slice<UnsafeBufferPointer<UInt8>>) -> [Item] {
-        guard !query.isEmpty else { return [] }
-        return query.split(separator: UInt8(ascii: "&")).map { item in
-            let equals = item.firstIndex(of: UInt8(ascii: "=")) ?? item.endIndex
-            return Item(
-                name: String(decoding: item[..<equals], as: UTF8.self),
-                value: String(decoding: item[equals...].dropFirst(), as: UTF8.self))
-        }
-    }
+    private typealias Items = [(name: String, value: String)]
 
     private static func kind(
-        _ method: HTTPMethod, _ names: (bucket: String, hasKey: Bool), _ items: [Item]
+        _ method: HTTPMethod, _ bucket: String, hasKey: Bool, _ items: Items
     ) -> RequestClass {
         if method == .OPTIONS { return .read }
         let isReading = method == .GET || method == .HEAD
-        guard !names.bucket.isEmpty else { return isReading ? .list : .admin }
+        guard !bucket.isEmpty else { return isReading ? .list : .admin }
         let subresource = items.first { Operation.isSubresource($0.name) }?.name
         switch subresource {
         case "delete", "select": return .write
@@ -128,7 +79,7 @@ package struct RequestOutline: Sendable {
         case .some: return .admin
         case nil: break
         }
-        guard names.hasKey else {
+        guard hasKey else {
             switch method {
             case .GET: return .list
             case .HEAD: return .read
@@ -153,19 +104,25 @@ package struct RequestOutline: Sendable {
     }
 
     /// As Signature V4 and V2 have it, in a header or in the query.
-    private static func accessKey(_ head: HTTPRequestHead, _ items: [Item]) -> String {
-        if let authorization = head.headers.first(name: "authorization") {
-            if let credential = authorization.firstRange(of: "Credential=") {
-                return String(authorization[credential.upperBound...].prefix { $0 != "/" && $0 != "," })
-            }
-            guard authorization.hasPrefix("AWS ") else { return "" }
-            return String(authorization.dropFirst(4).prefix { $0 != ":" })
+    private static func accessKey(_ head: HTTPRequestHead, _ items: Items) -> String {
+        let authorization = head.headers["authorization"]
+        guard authorization.isEmpty else {
+            return ClaimedAccessKey.of(authorization: authorization.joined(separator: ", "))
         }
-        for item in items where item.name == "X-Amz-Credential" {
-            let value = PercentEncoding.decode(item.value, plusIsSpace: true) ?? ""
-            return String(value.prefix { $0 != "/" })
+        if let credential = items.first(where: { $0.name == "X-Amz-Credential" }) {
+            return ClaimedAccessKey.of(credential: credential.value)
         }
-        let old = items.first { $0.name == "AWSAccessKeyId" }?.value ?? ""
-        return PercentEncoding.decode(old, plusIsSpace: true) ?? ""
+        return items.first { $0.name == "AWSAccessKeyId" }?.value ?? ""
+    }
+}
+
+extension HTTPRequestHead {
+    /// Of an absolute URI, as to a proxy, what stands behind the host.
+    var pathAndQuery: String {
+        let bytes = uri.utf8
+        guard bytes.first != UInt8(ascii: "/"), uri.hasPrefix("http://") || uri.hasPrefix("https://"),
+            let slash = bytes.dropFirst(8).firstIndex(of: UInt8(ascii: "/"))
+        else { return uri }
+        return String(Substring(bytes[slash...]))
     }
 }

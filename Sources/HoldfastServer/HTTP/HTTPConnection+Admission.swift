@@ -18,7 +18,7 @@ extension HTTPConnection {
     func askForAdmission(_ body: IncomingBody, _ context: ChannelHandlerContext) {
         guard let head else { preconditionFailure("a request begins with its head") }
         listener.requests.wrappingAdd(1, ordering: .relaxed)
-        guard let admission = listener.admission, !HealthResponder.isProbe(head) else {
+        guard let admission = listener.admission, !admission.isProbe(head) else {
             return start(body, nil, context)
         }
         let answer = admission.ask(head) {
@@ -40,7 +40,10 @@ extension HTTPConnection {
     ) {
         guard waitingTurn != nil else {
             // The connection ended meanwhile.
-            if case .admitted(let permit) = verdict { permit.end() }
+            if case .admitted(let permit) = verdict {
+                permit.end()
+                permit.settle(.nothing)
+            }
             return
         }
         waitingTurn = nil

@@ -92,7 +92,13 @@ extension HTTPConnection {
 
     private func turn(unsent: Int) -> ClientPatience.Turn {
         switch state {
-        case .idle: isHeld ? .server : watch.hasPartialHead || watch.isUnused ? .header : .idle
+        case .idle:
+            if unsent > 0 {
+                // The answer was written in one piece, and the client is still to take it.
+                .response
+            } else {
+                isHeld ? .server : watch.hasPartialHead || watch.isUnused ? .header : .idle
+            }
         case .busy(_, _, let isReceived):
             if unsent > 0 {
                 .response

@@ -48,8 +48,8 @@ final class HTTPConnection: ChannelInboundHandler {
     /// How long a connection of a listener that stops may be silent that is new: a handshake and a first request come first.
     /// See ``Drain/silence`` for the others.
     private static let silenceAtFirst = TimeAmount.seconds(2)
-    /// How often is looked whether a client has taken its answer, whose connection is to be handed over.
-    private static let handoverInterval = TimeAmount.milliseconds(10)
+    /// How often is looked whether a client has taken its answer, whose connection is to be handed over, or closed.
+    private static let unsentInterval = TimeAmount.milliseconds(10)
 
     /// - Parameter isKept: another listener had it before, and its client may be silent for as long as one that was answered.
     init(_ listener: ListenerContext, isKept: Bool) {
@@ -84,7 +84,7 @@ final class HTTPConnection: ChannelInboundHandler {
         idleEnd = context.eventLoop.scheduleTask(in: delay) {
             let (connection, context) = bound.value
             guard connection.unsentByteCount(context) == 0 else {
-                return connection.handOver(handover, after: Self.handoverInterval, context)
+                return connection.handOver(handover, after: Self.unsentInterval, context)
             }
             // What was read of a request is in this process alone, and the request is answered here when the rest comes.
             let isWhole = connection.readsEndWithRequest && !connection.watch.hasPartialHead
@@ -99,7 +99,24 @@ final class HTTPConnection: ChannelInboundHandler {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let silence = TimeAmount.nanoseconds(listener.silence.load(ordering: .relaxed))
         idleEnd = context.eventLoop.scheduleTask(in: watch.isUnused ? Self.silenceAtFirst : silence) {
-            bound.value.0.close(bound.value.1)
+            let (connection, context) = bound.value
+            guard connection.unsentByteCount(context) == 0 else {
+                return connection.awaitTaking(context)
+            }
+            connection.close(context)
+        }
+    }
+
+    /// What waits for the client would go with the connection: it is silent from when it has taken that. The drain's deadline
+    /// ends the wait.
+    private func awaitTaking(_ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        idleEnd = context.eventLoop.scheduleTask(in: Self.unsentInterval) {
+            let (connection, context) = bound.value
+            guard connection.unsentByteCount(context) == 0 else {
+                return connection.awaitTaking(context)
+            }
+            connection.closeAfterSilence(context)
         }
     }
 
@@ -219,11 +236,18 @@ final class HTTPConnection: ChannelInboundHandler {
 
     // MARK: Answering, on the event loop
 
-    func write(_ part: HTTPServerResponsePart, _ context: ChannelHandlerContext) {
+    /// - Parameter promise: kept when the connection holds nothing of it any more.
+    func write(
+        _ part: HTTPServerResponsePart, _ context: ChannelHandlerContext,
+        promise: EventLoopPromise<Void>? = nil
+    ) {
         // NIO answers for us where a connection ends in the middle of a request.
-        if case .closed = state { return }
+        if case .closed = state {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
         if case .body(.byteBuffer(let bytes)) = part { watch.sent += bytes.readableBytes }
-        context.write(wrapOutboundOut(part), promise: nil)
+        context.write(wrapOutboundOut(part), promise: promise)
     }
 
     /// Whether the answer that begins is the last one on the connection, although it could go on: the listener stops.

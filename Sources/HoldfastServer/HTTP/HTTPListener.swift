@@ -67,14 +67,13 @@ final class ListenerContext: Sendable {
         _ head: HTTPRequestHead, _ body: IncomingBody, _ writer: ResponseWriter, _ permit: AdmissionPermit?
     ) async {
         var exchange = Exchange(writer)
-        var since: NIODeadline?
-        var wasForeign = false
-        defer {
-            permit?.end(since: since, bytesSent: Int(exchange.bytesSent), wasForeign: wasForeign)
-        }
         guard let request = HTTPRequest(head, scheme: tls == nil ? "http" : "https") else {
-            let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText(), "Connection": "close"]
-            return writer.send(.init(version: .http1_1, status: .badRequest, headers: headers), nil)
+            let headers: HTTPHeaders = ["Content-Length": "0", "Date": dateText()]
+            let answer = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: headers)
+            // What is no request is from nobody.
+            settle(permit, body, sender: nil, wasRefused: true, exchange)
+            permit?.end()
+            return writer.send(answer, nil, mayGoOn: false)
         }
         let channel = writer.channel
         var response = await responder.respond(
@@ -82,17 +81,14 @@ final class ListenerContext: Sendable {
                 channel.remoteAddress?.ipAddress
             })
         if response.access != nil || response.watch != nil { exchange.answers() }
-        if let permit {
-            since = workBegan(permit, body, response)
-            wasForeign = response.isForForger
-        }
+        let since = permit.flatMap { workBegan($0, body, response) }
         defer {
             exchange.bytesReceived = body.receivedByteCount
             exchange.end()
             responder.answered(request, response, exchange)
         }
         guard case .object(let reader, let length) = response.body else {
-            return send(response, writer, &exchange)
+            return send(response, writer, &exchange, body, permit, since: since)
         }
         var piece = buffers.take(Int(min(length, UInt64(ResponseBuffers.byteCount))))
         let step = response.watch?.begin(RequestWatch.Step.volumes)
@@ -100,17 +96,41 @@ final class ListenerContext: Sendable {
             try await fill(&piece, from: reader)
         } catch {
             step?.fail(error)
-            since = nil
             response = responder.failure(error, request, replacing: response)
-            return send(response, writer, &exchange)
+            return send(response, writer, &exchange, body, permit, since: nil)
         }
         exchange.bytesSent = UInt64(piece.readableBytes)
         // Of a large body the rest is read while it is sent, at the client's pace: the step is its first piece.
         step?.end()
-        if reader.remaining == 0 { return writer.send(self.head(of: response, bodyCount: nil), piece) }
+        if reader.remaining == 0 {
+            settle(permit, body, response, exchange)
+            permit?.finishWork(keeps: piece.capacity, since: since)
+            return writer.send(self.head(of: response, bodyCount: nil), piece) { permit?.end() }
+        }
         permit?.finishWork(keeps: RequestOutline.answerByteCount, since: since)
-        since = nil
         await stream(response, &piece, reader, writer, &exchange)
+        settle(permit, body, response, exchange)
+        permit?.end()
+    }
+
+    private func settle(
+        _ permit: AdmissionPermit?, _ body: IncomingBody, _ response: ServiceResponse, _ exchange: Exchange
+    ) {
+        settle(
+            permit, body, sender: response.sender, wasRefused: response.errorCode != nil, exchange)
+    }
+
+    /// Counts a request for the rates of its key and its bucket. Of an answer at hand before it is sent, so that it counts
+    /// when its client asks again.
+    private func settle(
+        _ permit: AdmissionPermit?, _ body: IncomingBody, sender: String?, wasRefused: Bool,
+        _ exchange: Exchange
+    ) {
+        guard let permit else { return }
+        let byteCount = body.receivedByteCount + exchange.bytesSent
+        permit.settle(
+            .init(
+                byteCount: Int(byteCount), isForeign: permit.isForeign(to: sender), wasRefused: wasRefused))
     }
 
     /// Since when a request's answer was the server's to make; `nil` where how long that took says nothing.
@@ -121,12 +141,20 @@ final class ListenerContext: Sendable {
         return max(permit.since, received)
     }
 
-    private func send(_ response: ServiceResponse, _ writer: ResponseWriter, _ exchange: inout Exchange) {
+    /// Sends a response that is at hand. The permit is given back when the connection has taken it.
+    private func send(
+        _ response: ServiceResponse, _ writer: ResponseWriter, _ exchange: inout Exchange,
+        _ body: IncomingBody, _ permit: AdmissionPermit?, since: NIODeadline?
+    ) {
         guard case .bytes(let bytes) = response.body else {
+            settle(permit, body, response, exchange)
+            permit?.end(since: since)
             return writer.send(head(of: response, bodyCount: 0), nil)
         }
         exchange.bytesSent = UInt64(bytes.count)
-        writer.send(head(of: response, bodyCount: bytes.count), ByteBuffer(bytes: bytes))
+        settle(permit, body, response, exchange)
+        permit?.finishWork(keeps: bytes.count, since: since)
+        writer.send(head(of: response, bodyCount: bytes.count), ByteBuffer(bytes: bytes)) { permit?.end() }
     }
 
     private func fill(_ piece: inout ByteBuffer, from reader: ObjectReader) async throws {
@@ -199,7 +227,8 @@ private struct WritableTail: @unchecked Sendable {  // used by the task that own
 }
 
 extension HTTPRequest {
-    /// The head as the protocol layers see it; `nil` if a header's name is no token.
+    /// The head as the protocol layers see it; `nil` if a header's name is no token, or two name a host: whoever stands in
+    /// between may have gone by the other (RFC 9112, 3.2).
     init?(_ head: HTTPRequestHead, scheme: String) {
         guard let method = HTTPRequest.Method(rawValue: head.method.rawValue) else { return nil }
         var fields = HTTPFields()
@@ -208,19 +237,14 @@ extension HTTPRequest {
         for (name, value) in head.headers {
             guard let field = HTTPField.Name(name) else { return nil }
             if field.canonicalName == "host" {
+                guard host == nil else { return nil }
                 host = value
             } else {
                 fields.append(HTTPField(name: field, value: value))
             }
         }
-        // An absolute URI, as to a proxy, counts for its path.
-        var path = head.uri
-        if path.utf8.first != UInt8(ascii: "/"), path.hasPrefix("http://") || path.hasPrefix("https://"),
-            let slash = path.dropFirst(8).firstIndex(of: "/")
-        {
-            path = String(path[slash...])
-        }
-        self.init(method: method, scheme: scheme, authority: host, path: path, headerFields: fields)
+        self.init(
+            method: method, scheme: scheme, authority: host, path: head.pathAndQuery, headerFields: fields)
     }
 }
 

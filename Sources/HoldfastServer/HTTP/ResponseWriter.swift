@@ -13,10 +13,24 @@ struct ResponseWriter: Sendable {
     let tlsVersion: String?
 
     /// Sends a response whose body is at hand.
-    func send(_ head: HTTPResponseHead, _ body: ByteBuffer?) {
+    /// - Parameters:
+    ///   - mayGoOn: whether the connection may take another request.
+    ///   - whenTaken: called on the event loop when the connection holds nothing of the body any more: it was taken, or the
+    ///     connection has ended. Not called without a body.
+    func send(
+        _ head: HTTPResponseHead, _ body: ByteBuffer?, mayGoOn: Bool = true,
+        whenTaken: (@Sendable () -> Void)? = nil
+    ) {
         channel.eventLoop.execute {
-            let goesOn = begin(head)
-            if let body { connection.value.write(.body(.byteBuffer(body)), context.value) }
+            let goesOn = begin(head, mayGoOn: mayGoOn)
+            if let body {
+                let promise = whenTaken.map { whenTaken in
+                    let promise = channel.eventLoop.makePromise(of: Void.self)
+                    promise.futureResult.whenComplete { _ in whenTaken() }
+                    return promise
+                }
+                connection.value.write(.body(.byteBuffer(body)), context.value, promise: promise)
+            }
             connection.value.finish(goesOn: goesOn, context.value)
         }
     }
@@ -45,8 +59,8 @@ struct ResponseWriter: Sendable {
         channel.eventLoop.execute { connection.value.close(context.value) }
     }
 
-    private func begin(_ head: HTTPResponseHead) -> Bool {
-        let goesOn = connection.value.canGoOn()
+    private func begin(_ head: HTTPResponseHead, mayGoOn: Bool = true) -> Bool {
+        let goesOn = mayGoOn && connection.value.canGoOn()
         var head = head
         if !goesOn || connection.value.isLastAnswer() {
             head.headers.replaceOrAdd(name: "Connection", value: "close")

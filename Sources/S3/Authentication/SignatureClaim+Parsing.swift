@@ -10,16 +10,7 @@ extension SignatureClaim {
             throw S3Error.invalidArgument(
                 "Unsupported Authorization Type", name: "Authorization", value: authorization)
         }
-        var fields: [(name: Substring.UTF8View, value: String)] = []
-        let blank = UInt8(ascii: " ")
-        let rest = authorization.utf8.dropFirst(SignatureV4.algorithm.utf8.count)
-        for field in rest.split(separator: UInt8(ascii: ",")) {
-            let trimmed = field.drop { $0 == blank }
-            guard let equals = trimmed.firstIndex(of: UInt8(ascii: "=")) else { continue }
-            var value = trimmed[equals...].dropFirst()
-            while value.last == blank { value.removeLast() }
-            fields.append((trimmed[..<equals], String(Substring(value))))
-        }
+        let fields = Self.fields(of: authorization)
         func field(_ name: String) throws -> String {
             guard let value = fields.first(where: { $0.name.elementsEqual(name.utf8) })?.value else {
                 throw S3Error(
@@ -41,6 +32,21 @@ extension SignatureClaim {
         try self.init(
             credential: try field("Credential"), signedHeaders: try field("SignedHeaders"),
             signature: try field("Signature"), time: time, expires: nil, code: .authorizationHeaderMalformed)
+    }
+
+    /// What stands behind the algorithm of an `Authorization` header, in the order in which it does.
+    static func fields(of authorization: String) -> [(name: Substring.UTF8View, value: String)] {
+        var fields: [(name: Substring.UTF8View, value: String)] = []
+        let blank = UInt8(ascii: " ")
+        let rest = authorization.utf8.dropFirst(SignatureV4.algorithm.utf8.count)
+        for field in rest.split(separator: UInt8(ascii: ",")) {
+            let trimmed = field.drop { $0 == blank }
+            guard let equals = trimmed.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            var value = trimmed[equals...].dropFirst()
+            while value.last == blank { value.removeLast() }
+            fields.append((trimmed[..<equals], String(Substring(value))))
+        }
+        return fields
     }
 
     /// The claim of a presigned request.

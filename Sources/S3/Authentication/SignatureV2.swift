@@ -110,6 +110,11 @@ extension SignatureV2.Claim {
                     "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
                 )
             }
+            // It would claim two keys.
+            if let other = query["X-Amz-Credential"] {
+                throw S3Error.invalidArgument(
+                    "Only one auth mechanism allowed", name: "X-Amz-Credential", value: other)
+            }
             guard expires.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seconds = UInt64(expires),
                 seconds < 1 << 40
             else { throw S3Error(.accessDenied, "Invalid date (should be seconds since epoch): \(expires)") }

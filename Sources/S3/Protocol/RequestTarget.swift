@@ -66,7 +66,8 @@ package struct RequestTarget: Sendable {
         }
     }
 
-    private static func bucket(ofHost host: String, domains: [String]) -> String? {
+    /// The bucket that a host names below one of the domains.
+    package static func bucket(ofHost host: String, domains: [String]) -> String? {
         let end = host.utf8.firstIndex(of: UInt8(ascii: ":")) ?? host.endIndex
         let length = host.utf8.distance(from: host.startIndex, to: end)
         guard domains.contains(where: { $0.utf8.count < length }) else { return nil }

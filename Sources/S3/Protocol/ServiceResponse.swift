@@ -16,6 +16,9 @@ public struct ServiceResponse: Sendable {
     public var body: Body
     /// What was asked for; `nil` for what is no operation, and before it is known.
     package var kind: Operation?
+    /// The access key that the request's head was found to be signed with; `nil` where that was not found out, and for one
+    /// without a signature.
+    package var sender: String?
     /// The S3 error code; `nil` for a success.
     public var errorCode: String?
     /// What the access log is to say of it; `nil` where nothing is logged.
@@ -28,6 +31,7 @@ public struct ServiceResponse: Sendable {
         self.headers = headers
         self.body = body
         kind = nil
+        sender = nil
         errorCode = nil
         access = nil
         watch = nil
@@ -35,14 +39,6 @@ public struct ServiceResponse: Sendable {
 
     /// The S3 API's name of what was asked for: for logs and metrics.
     public var operation: String { kind?.rawValue ?? Operation.unknownName }
-
-    /// Whether the request was not from whom it claimed to be from, or too old to tell.
-    package var isForForger: Bool { errorCode.map { Self.forgeries.contains($0) } ?? false }
-
-    private static let forgeries: Set<String> = [
-        S3ErrorCode.signatureDoesNotMatch.name, S3ErrorCode.invalidAccessKeyID.name,
-        S3ErrorCode.requestTimeTooSkewed.name,
-    ]
 
     /// An XML document.
     init(_ status: HTTPResponse.Status = .ok, xml: XMLWriter) {
