@@ -150,7 +150,7 @@ package struct RemoteTree: Sendable {
 
     /// When an object was put that stands where a file ends at the moment that is looked at, or begins if it is none then.
     package func laterWrite(_ file: String) -> Timestamp? {
-        guard let found = files[file] else { return later[file] }
+        guard let found = self.file(file) else { return later[file] }
         return later[Self.extentName(file, at: found.size)]
     }
 
