@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import HoldfastServer
+import ObjectStore
 import Importing
 
 struct ImportCommand: AsyncParsableCommand {
