@@ -148,6 +148,34 @@ import Volumes
         stage.store.close()
     }
 
+    /// Two repositories may have snapshots of one name at one event; of which of them a manifest is, the store's log does not say.
+    @Test func aManifestThatIsMadeAnewNeverLacksLessThanTheLogSays() async throws {
+        let stage = try await stage()
+        let before = try manifest(stage)
+        #expect(before.isComplete)
+        let log = try stage.store.events(from: SequenceNumber(1), limit: 1000)
+        let noted = log.compactMap { event -> EventSnapshotTaken? in
+            guard case .snapshotTaken(let change) = event.record.change else { return nil }
+            return change.snapshot == "one" ? change : nil
+        }
+        #expect(noted.count == 1)
+        for (blobs, payloads) in [(UInt64(3), UInt64(0)), (1, 2)] {
+            var other = try #require(noted.first)
+            other.repository = "/elsewhere"
+            other.lostBlobs = blobs
+            other.lostPayloads = payloads
+            _ = try await stage.store.inspection.record(.snapshotTaken(other))
+        }
+        try strikeManifest(stage)
+        #expect(try stage.verify().map(\.path) == ["snapshots/one.json"])
+        #expect(try await mend(stage).map(\.reason) == [nil])
+        let after = try manifest(stage)
+        #expect(after.lostBlobs == 3 && after.lostPayloads == 2 && after.format == 2)
+        #expect(after.created == before.created && after.sequence == before.sequence)
+        #expect(try stage.verify() == [])
+        stage.store.close()
+    }
+
     @Test func aManifestIsNotMadeAnewWithoutItsCatalog() async throws {
         let stage = try await stage()
         try strikeManifest(stage)
