@@ -123,33 +123,18 @@ public struct SnapshotVerification: Sendable {
         }
         account.report.snapshots = manifests.count + account.report.flaws
         var events = DamagedEvents()
+        let needed = BlobCensus(scratch: scratch)
         do {
             try checkLog(manifests, &events, &account)
             try checkPayloads(manifests, &events, &account)
+            try checkCatalogs(manifests, needed, &events, &account)
         } catch {
             // What was found before the end is bad all the same.
             var damage = try KnownDamage.load(repository)
             damage.events.formUnion(events.all)
+            damage.files.formUnion(account.files)
             try damage.save(repository)
             throw error
-        }
-        let needed = BlobCensus(scratch: scratch)
-        let payloads = PayloadCensus()
-        for manifest in manifests {
-            guard let catalog = try catalog(manifest, &account) else { continue }
-            try needed.add(catalog)
-            // Where nothing was dropped there is nothing to look for.
-            guard !events.dropped.isEmpty else { continue }
-            do {
-                try payloads.add(catalog, through: manifest.position, pace: pace) { event in
-                    guard events.dropped.contains(event) else { return }
-                    events.all.insert(event)
-                    try account.add(
-                        flaw(manifest.name, "log", "the bytes of event \(event) were dropped", event))
-                }
-            } catch let error as LogError {
-                try account.add(flaw(.init(.catalog, of: manifest.name), "\(error)"))
-            }
         }
         var damage = try KnownDamage.load(repository)
         let last = manifests.map(\.position).max() ?? .zero
@@ -173,6 +158,30 @@ public struct SnapshotVerification: Sendable {
         _ snapshot: String, _ path: String, _ reason: String, _ sequence: SequenceNumber? = nil
     ) -> RepositoryFlaw {
         RepositoryFlaw(snapshot: snapshot, path: path, sequence: sequence, reason: reason)
+    }
+
+    /// - Parameter needed: gets the blobs that the snapshots need.
+    private func checkCatalogs(
+        _ manifests: [SnapshotManifest], _ needed: BlobCensus, _ events: inout DamagedEvents,
+        _ account: inout Account
+    ) throws {
+        let payloads = PayloadCensus()
+        for manifest in manifests {
+            guard let catalog = try catalog(manifest, &account) else { continue }
+            try needed.add(catalog)
+            // Where nothing was dropped there is nothing to look for.
+            guard !events.dropped.isEmpty else { continue }
+            do {
+                try payloads.add(catalog, through: manifest.position, pace: pace) { event in
+                    guard events.dropped.contains(event) else { return }
+                    events.all.insert(event)
+                    try account.add(
+                        flaw(manifest.name, "log", "the bytes of event \(event) were dropped", event))
+                }
+            } catch let error as LogError {
+                try account.add(flaw(.init(.catalog, of: manifest.name), "\(error)"))
+            }
+        }
     }
 
     /// The stored catalog of a snapshot; or, where that is damaged, the one that its log gives: the blobs that this snapshot
