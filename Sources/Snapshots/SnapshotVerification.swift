@@ -13,7 +13,8 @@ public struct RepositoryFlaw: Sendable, Equatable {
     public var sequence: SequenceNumber?
     /// The blob that is damaged or missing, if that is what is wrong.
     public var blob: BlobID?
-    /// The manifest or stored catalog that is damaged or missing, if that is what is wrong.
+    /// The manifest or stored catalog that is damaged or missing, if that is what is wrong. Not a file whose name is no
+    /// snapshot's, nor a catalog that is as it was written and is not what it should be.
     public var file: SnapshotFile?
     public let reason: String
 
@@ -118,7 +119,11 @@ public struct SnapshotVerification: Sendable {
             let (good, damaged) = try repository.snapshots()
             manifests = good
             for (name, reason) in damaged {
-                try account.add(flaw(.init(.manifest, of: name), reason))
+                // What is there under a name that is no snapshot's is no manifest that could be made anew.
+                let file = "\(name).json"
+                try account.add(
+                    RepositoryFlaw(
+                        snapshot: name, path: "snapshots/\(file)", file: SnapshotFile(file), reason: reason))
             }
         }
         account.report.snapshots = manifests.count + account.report.flaws
@@ -179,7 +184,9 @@ public struct SnapshotVerification: Sendable {
                         flaw(manifest.name, "log", "the bytes of event \(event) were dropped", event))
                 }
             } catch let error as LogError {
-                try account.add(flaw(.init(.catalog, of: manifest.name), "\(error)"))
+                // It matches its digest: nothing says that another would be better.
+                let file = SnapshotFile(.catalog, of: manifest.name)
+                try account.add(flaw(manifest.name, file.path, "\(error)"))
             }
         }
     }
