@@ -40,7 +40,7 @@ package struct RemoteTree: Sendable {
     private var blobs = BlobObjects()
     /// The names in each directory, but for those in `blobs`.
     private var children: [String: Set<String>] = [:]
-    /// When objects were put of which there is nothing at the moment that is looked at, by their names.
+    /// When objects were put of which there is nothing at the moment that is looked at, by their names; but for blobs.
     private var later: [String: Timestamp] = [:]
 
     private static let rewritten: Set<String> = [
@@ -90,15 +90,16 @@ package struct RemoteTree: Sendable {
 
         /// - Parameter object: a version; those of one name come newest first.
         package mutating func add(_ object: ListedObject, as name: String) {
+            let blob = BlobObjects.id(of: name)
+            // Of a blob, what came later is of no use at a moment: nothing is removed there, and nobody asks when it was put.
+            if blob != nil, let moment, object.isDeleteMarker || object.modified > moment { return }
             if versions[name] != nil {
                 versions[name]?.append(object)
-            } else if let id = BlobObjects.id(of: name) {
+            } else if let id = blob {
                 if let newer = tree.blobs.extent(of: id) {
                     tree.blobs.remove(id)
                     versions[name] = [newer.listed, object]
-                } else if object.isDeleteMarker || moment.map({ object.modified > $0 }) ?? false
-                    || !tree.blobs.put(id, Extent(object, name, at: 0))
-                {
+                } else if object.isDeleteMarker || !tree.blobs.put(id, Extent(object, name, at: 0)) {
                     versions[name] = [object]
                 } else {
                     tree.enterDirectory(of: name)
@@ -148,7 +149,8 @@ package struct RemoteTree: Sendable {
         return isRewritten(name) ? all.first(where: counts) : all.last(where: counts)
     }
 
-    /// When an object was put that stands where a file ends at the moment that is looked at, or begins if it is none then.
+    /// When an object was put that stands where a file ends at the moment that is looked at, or begins if it is none then. Not
+    /// known of blobs.
     package func laterWrite(_ file: String) -> Timestamp? {
         guard let found = self.file(file) else { return later[file] }
         return later[Self.extentName(file, at: found.size)]

@@ -106,9 +106,12 @@ extension RepositoryMending {
         return file.byteCount
     }
 
-    /// That a snapshot was taken, as the store's log says behind the event that it stands at.
+    /// That a snapshot was taken, as the store's log says behind the event that it stands at; with the greatest losses, if it
+    /// says so more than once. Snapshots of two repositories may have one name and stand at one event, and a repository may
+    /// be elsewhere by now than its event says: none may seem to lack less than it does.
     private func taken(_ name: String, at position: LogPosition) throws -> EventSnapshotTaken? {
         var next = position.sequence.next
+        var found: EventSnapshotTaken?
         while true {
             let events = try inspection.log.events(from: next, limit: 1000)
             for event in events {
@@ -116,9 +119,14 @@ extension RepositoryMending {
                     change.sequence == position.sequence.rawValue,
                     Array(change.chain) == position.chain.bytes
                 else { continue }
-                return change
+                guard let known = found else {
+                    found = change
+                    continue
+                }
+                found?.lostBlobs = max(known.lostBlobs, change.lostBlobs)
+                found?.lostPayloads = max(known.lostPayloads, change.lostPayloads)
             }
-            guard let last = events.last else { return nil }
+            guard let last = events.last else { return found }
             try pace(0)
             next = last.sequence.next
         }

@@ -181,7 +181,7 @@ public final class SnapshotCatalog: Sendable {
     }
 
     /// Writes the catalog in the place of one that is damaged or missing. Synced.
-    func replace(
+    package func replace(
         _ name: String, in repository: Repository, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotManifest.CatalogFile {
         let target = repository.catalogPath(name)

@@ -13,7 +13,8 @@ public struct RepositoryFlaw: Sendable, Equatable {
     public var sequence: SequenceNumber?
     /// The blob that is damaged or missing, if that is what is wrong.
     public var blob: BlobID?
-    /// The manifest or stored catalog that is damaged or missing, if that is what is wrong.
+    /// The manifest or stored catalog that is damaged or missing, if that is what is wrong. Not a file whose name is no
+    /// snapshot's, nor a catalog that is as it was written and is not what it should be.
     public var file: SnapshotFile?
     public let reason: String
 
@@ -118,38 +119,27 @@ public struct SnapshotVerification: Sendable {
             let (good, damaged) = try repository.snapshots()
             manifests = good
             for (name, reason) in damaged {
-                try account.add(flaw(.init(.manifest, of: name), reason))
+                // What is there under a name that is no snapshot's is no manifest that could be made anew.
+                let file = "\(name).json"
+                try account.add(
+                    RepositoryFlaw(
+                        snapshot: name, path: "snapshots/\(file)", file: SnapshotFile(file), reason: reason))
             }
         }
         account.report.snapshots = manifests.count + account.report.flaws
         var events = DamagedEvents()
+        let needed = BlobCensus(scratch: scratch)
         do {
             try checkLog(manifests, &events, &account)
             try checkPayloads(manifests, &events, &account)
+            try checkCatalogs(manifests, needed, &events, &account)
         } catch {
             // What was found before the end is bad all the same.
             var damage = try KnownDamage.load(repository)
             damage.events.formUnion(events.all)
+            damage.files.formUnion(account.files)
             try damage.save(repository)
             throw error
-        }
-        let needed = BlobCensus(scratch: scratch)
-        let payloads = PayloadCensus()
-        for manifest in manifests {
-            guard let catalog = try catalog(manifest, &account) else { continue }
-            try needed.add(catalog)
-            // Where nothing was dropped there is nothing to look for.
-            guard !events.dropped.isEmpty else { continue }
-            do {
-                try payloads.add(catalog, through: manifest.position, pace: pace) { event in
-                    guard events.dropped.contains(event) else { return }
-                    events.all.insert(event)
-                    try account.add(
-                        flaw(manifest.name, "log", "the bytes of event \(event) were dropped", event))
-                }
-            } catch let error as LogError {
-                try account.add(flaw(.init(.catalog, of: manifest.name), "\(error)"))
-            }
         }
         var damage = try KnownDamage.load(repository)
         let last = manifests.map(\.position).max() ?? .zero
@@ -173,6 +163,32 @@ public struct SnapshotVerification: Sendable {
         _ snapshot: String, _ path: String, _ reason: String, _ sequence: SequenceNumber? = nil
     ) -> RepositoryFlaw {
         RepositoryFlaw(snapshot: snapshot, path: path, sequence: sequence, reason: reason)
+    }
+
+    /// - Parameter needed: gets the blobs that the snapshots need.
+    private func checkCatalogs(
+        _ manifests: [SnapshotManifest], _ needed: BlobCensus, _ events: inout DamagedEvents,
+        _ account: inout Account
+    ) throws {
+        let payloads = PayloadCensus()
+        for manifest in manifests {
+            guard let catalog = try catalog(manifest, &account) else { continue }
+            try needed.add(catalog)
+            // Where nothing was dropped there is nothing to look for.
+            guard !events.dropped.isEmpty else { continue }
+            do {
+                try payloads.add(catalog, through: manifest.position, pace: pace) { event in
+                    guard events.dropped.contains(event) else { return }
+                    events.all.insert(event)
+                    try account.add(
+                        flaw(manifest.name, "log", "the bytes of event \(event) were dropped", event))
+                }
+            } catch let error as LogError {
+                // It matches its digest: nothing says that another would be better.
+                let file = SnapshotFile(.catalog, of: manifest.name)
+                try account.add(flaw(manifest.name, file.path, "\(error)"))
+            }
+        }
     }
 
     /// The stored catalog of a snapshot; or, where that is damaged, the one that its log gives: the blobs that this snapshot

@@ -202,6 +202,29 @@ import Testing
         #expect(seen(at: 9) == [] && seen(at: 10) == ["then"] && seen(at: 30) == ["late"])
     }
 
+    @Test func atAMomentNothingIsKeptOfWhatCameToABlobLater() {
+        let all = [
+            version("late", at: 40), version("marker", at: 30, isMarker: true), version("above", at: 20),
+            version("ours", 9, at: 10),
+        ]
+        let before = tree([Self.blob: all], at: 9)
+        #expect(before.file(Self.blob) == nil && !before.isDirectory("blobs"))
+        #expect(before.laterWrite(Self.blob) == nil)
+        let first = tree([Self.blob: all], at: 10).file(Self.blob)
+        #expect(first?.extents.map(\.versionID) == ["ours"] && first?.size == 9)
+        #expect(first?.others.isEmpty == true)
+        for seconds in [UInt64(20), 30, 40] {
+            #expect(versions(tree([Self.blob: all], at: seconds), Self.blob) == ["ours"])
+        }
+        let marked = tree([Self.blob: [version("marker", at: 5, isMarker: true)]], at: 10)
+        #expect(marked.file(Self.blob) == nil)
+        // A version's id that fits no record makes no difference.
+        let long = String(repeating: "long", count: 30)
+        let kept = [version("late", at: 40), version(long, at: 10)]
+        #expect(versions(tree([Self.blob: kept], at: 10), Self.blob) == [long])
+        #expect(tree([Self.blob: kept], at: 9).file(Self.blob) == nil)
+    }
+
     @Test func manyBlobsComeAndGoInAnyOrder() {
         var random = SeededGenerator(seed: SeededGenerator.seed(standard: 11))
         let names = (0..<60).map { _ in

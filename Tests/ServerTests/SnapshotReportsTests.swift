@@ -170,6 +170,43 @@ import Volumes
         started.store.close()
     }
 
+    @Test func aFileWhoseNameIsNoSnapshotsIsNotCalledGoodAndHasToBeMovedByHand() async throws {
+        let started = try await StartedStore()
+        let disk = SimulatedFileSystem()
+        let repository = try Repository.open(
+            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
+            clock: started.fixture.environment(disk).clock)
+        defer { repository.close() }
+        try await started.store.put(started.bucket, "a", [1])
+        _ = try await SnapshotCreation(started.store, repository).run(name: "one")
+        let manifest = try disk.contents(of: "/backup/snapshots/one.json")
+        try disk.replaceFile("/backup/snapshots/one copy.json", with: manifest)
+        let output = Lines()
+        func mend() async throws -> Bool {
+            try await SnapshotReports.verify(
+                repository, nil, percent: 100, mendingFrom: started.store, json: false, output)
+        }
+        #expect(try await !mend())
+        #expect(output.last.hasSuffix("1 flaw"), "\(output.last)")
+        #expect(try await !mend(), "nor the next time")
+        func prune() throws -> Bool {
+            try SnapshotReports.prune(
+                repository, RetentionRule(last: 1), dryRun: false, json: false, output)
+        }
+        #expect(try !prune())
+        #expect(output.last.contains("file snapshots/one copy.json: "), "\(output.last)")
+        #expect(output.last.hasSuffix(" no snapshot's has to be moved elsewhere by hand"))
+        #expect(!output.last.contains("--mend") && !output.last.contains("delete it by its name"))
+        try disk.corrupt("/backup/snapshots/one.json", at: 0, flipping: 0xFF)
+        #expect(try !prune())
+        #expect(output.last.contains("snapshot one: "))
+        #expect(output.last.contains("delete it by its name; a file whose name"))
+        try disk.corrupt("/backup/snapshots/one.json", at: 0, flipping: 0xFF)
+        try disk.remove("/backup/snapshots/one copy.json")
+        #expect(try await mend() && prune())
+        started.store.close()
+    }
+
     @Test func aDryRunOfAPruneSaysWhatWouldBeDone() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()

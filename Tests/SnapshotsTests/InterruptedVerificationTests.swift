@@ -124,6 +124,25 @@ import Volumes
         stage.store.close()
     }
 
+    @Test(arguments: ["one.json", "one.catalog.gz"])
+    func aDamagedFileOfASnapshotThatWasFoundBeforeTheEndIsNoted(file: String) async throws {
+        let stage = try await stage()
+        try await stage.snapshot("two")
+        try stage.backup.corrupt("/backup/snapshots/\(file)", at: 0, flipping: 0xFF)
+        let isFound = Mutex(false)
+        #expect(throws: Stop.self) {
+            try verify(stage) { _ in
+                if isFound.withLock({ $0 }) { throw Stop() }
+            } tell: { _ in
+                isFound.withLock { $0 = true }
+            }
+        }
+        #expect(isFound.withLock { $0 })
+        #expect(try Notes(stage.backup).damaged == [file])
+        #expect(try verify(stage).knownDamage == 1)
+        stage.store.close()
+    }
+
     @Test func whatWasFoundIsSavedBeforeTheEnd() async throws {
         let stage = try await stage()
         let ids = try ids(stage)

@@ -1,3 +1,4 @@
+import Catalog
 import Foundation
 import Model
 import ObjectStore
@@ -148,6 +149,34 @@ import Volumes
         stage.store.close()
     }
 
+    /// Two repositories may have snapshots of one name at one event; of which of them a manifest is, the store's log does not say.
+    @Test func aManifestThatIsMadeAnewNeverLacksLessThanTheLogSays() async throws {
+        let stage = try await stage()
+        let before = try manifest(stage)
+        #expect(before.isComplete)
+        let log = try stage.store.events(from: SequenceNumber(1), limit: 1000)
+        let noted = log.compactMap { event -> EventSnapshotTaken? in
+            guard case .snapshotTaken(let change) = event.record.change else { return nil }
+            return change.snapshot == "one" ? change : nil
+        }
+        #expect(noted.count == 1)
+        for (blobs, payloads) in [(UInt64(3), UInt64(0)), (1, 2)] {
+            var other = try #require(noted.first)
+            other.repository = "/elsewhere"
+            other.lostBlobs = blobs
+            other.lostPayloads = payloads
+            _ = try await stage.store.inspection.record(.snapshotTaken(other))
+        }
+        try strikeManifest(stage)
+        #expect(try stage.verify().map(\.path) == ["snapshots/one.json"])
+        #expect(try await mend(stage).map(\.reason) == [nil])
+        let after = try manifest(stage)
+        #expect(after.lostBlobs == 3 && after.lostPayloads == 2 && after.format == 2)
+        #expect(after.created == before.created && after.sequence == before.sequence)
+        #expect(try stage.verify() == [])
+        stage.store.close()
+    }
+
     @Test func aManifestIsNotMadeAnewWithoutItsCatalog() async throws {
         let stage = try await stage()
         try strikeManifest(stage)
@@ -170,6 +199,80 @@ import Volumes
         let reason = try #require(try await mend(stage).first?.reason)
         #expect(reason.contains("format 9"))
         #expect(try stage.backup.contents(of: Self.manifest) == later)
+        stage.store.close()
+    }
+
+    // MARK: What nobody can mend
+
+    @Test func aFileWhoseNameIsNoSnapshotsIsAFlawThatIsNotTriedToBeMended() async throws {
+        let stage = try await stage()
+        let copy = "/backup/snapshots/one copy.json"
+        try stage.backup.replaceFile(copy, with: try stage.backup.contents(of: Self.manifest))
+        for _ in 0..<2 {
+            let flaws = try stage.verify()
+            #expect(flaws.map(\.path) == ["snapshots/one copy.json"])
+            #expect(flaws.allSatisfy { $0.file == nil && !$0.canBeMended })
+            #expect(try await mend(stage) == [])
+        }
+        let pruned = try prune(stage) { try $0.run(deleting: []) }
+        #expect(pruned.unknown.map(\.name) == ["one copy"] && pruned.blobs == 0)
+        try stage.backup.remove(copy)
+        #expect(try stage.verify() == [])
+        #expect(try prune(stage) { try $0.run(deleting: []) }.unknown.isEmpty)
+        stage.store.close()
+    }
+
+    /// Gives a snapshot's stored catalog the versions of another's, and its manifest the digest of that.
+    private func mixCatalogs(_ stage: SnapshotStage, of name: String, with other: String) throws {
+        let repository = try stage.repository()
+        defer { repository.close() }
+        func open(_ name: String) throws -> SnapshotCatalog {
+            try SnapshotCatalog.open(try repository.snapshot(name), in: repository, scratch: stage.scratch)
+        }
+        let (mixed, later) = (try open(name), try open(other))
+        try later.catalog.read { expected in
+            var differences: [RowDifference] = []
+            try mixed.catalog.read { found in
+                try CatalogComparison.run(found, against: expected) {
+                    if $0.table == "current" { differences.append($0) }
+                }
+            }
+            try #require(!differences.isEmpty)
+            try mixed.catalog.withWriter { writer in
+                try writer.begin()
+                try CatalogComparison.mend(differences, in: writer, from: expected)
+                try writer.commit()
+            }
+        }
+        let manifest = try repository.snapshot(name)
+        let file = try mixed.replace(name, in: repository)
+        let text = String(decoding: try JSONEncoder().encode(manifest), as: UTF8.self)
+        let changed = try JSONDecoder().decode(
+            SnapshotManifest.self, from: Data(text.replacing(manifest.catalog.sha256, with: file.sha256).utf8)
+        )
+        try #require(changed.catalog.sha256 == file.sha256 && file.sha256 != manifest.catalog.sha256)
+        try stage.backup.replaceFile("/backup/snapshots/\(name).json", with: try changed.encoded())
+    }
+
+    @Test func aCatalogThatMatchesItsDigestAndNamesALaterEventIsAFlawThatIsNotTriedToBeMended() async throws {
+        let stage = try await SnapshotStage()
+        for number in 0..<10 {
+            try await stage.store.put(stage.bucket, "k\(number)", bytes(UInt8(number), 20_000))
+        }
+        for number in 0..<6 { try await stage.delete("k\(number)") }
+        try await stage.snapshot("one")
+        try await stage.store.put(stage.bucket, "later", bytes(99, 100))
+        try await stage.snapshot("two")
+        #expect(try prune(stage) { try $0.run(deleting: []) }.payloads > 0)
+        #expect(try stage.verify() == [])
+        try mixCatalogs(stage, of: "one", with: "two")
+        for _ in 0..<2 {
+            let flaws = try stage.verify()
+            #expect(flaws.map(\.path) == ["snapshots/one.catalog.gz"] && flaws.map(\.snapshot) == ["one"])
+            #expect(flaws.allSatisfy { $0.file == nil && !$0.canBeMended })
+            #expect(try await mend(stage) == [])
+        }
+        #expect(try prune(stage) { try $0.run(deleting: []) }.unknown.map(\.name) == ["one"])
         stage.store.close()
     }
 }

@@ -143,7 +143,7 @@ public enum SnapshotReports {
 
     /// Checks, and mends what is bad from the store.
     /// - Returns: whether all is good by then.
-    static func verify(
+    package static func verify(
         _ repository: Repository, _ name: String?, percent: Int, mendingFrom store: ObjectStore, json: Bool,
         _ output: any CommandOutput
     ) async throws -> Bool {
@@ -359,9 +359,18 @@ public enum SnapshotReports {
     /// Why nothing was given back, where it is not known what a snapshot needs; `nil` if it is.
     static func unknownText(of report: SnapshotPruning.Report) -> String? {
         guard !report.unknown.isEmpty else { return nil }
-        let snapshots = report.unknown.map { "snapshot \($0.name): \($0.reason)" }
-        return
-            "nothing is given back, since it is not known what is needed: \(snapshots.joined(separator: "; ")); mend it with 'holdfast snapshot verify --mend', or delete it by its name"
+        // Why a name is no snapshot's is the reason that stands beside it.
+        let strange = report.unknown.map(\.name).filter { (try? SnapshotManifest.check(name: $0)) == nil }
+        var parts = report.unknown.map { name, reason in
+            strange.contains(name) ? "file snapshots/\(name).json: \(reason)" : "snapshot \(name): \(reason)"
+        }
+        if strange.count < parts.count {
+            parts.append("mend it with 'holdfast snapshot verify --mend', or delete it by its name")
+        }
+        if !strange.isEmpty {
+            parts.append("a file whose name is no snapshot's has to be moved elsewhere by hand")
+        }
+        return "nothing is given back, since it is not known what is needed: \(parts.joined(separator: "; "))"
             .printable
     }
 
