@@ -91,6 +91,7 @@ public final class Server: Sendable {
         let admission = AdmissionControl(settings.admission, domains: settings.domains) { delay, body in
             _ = group.any().scheduleTask(in: delay, body)
         }
+        try OwnSecrets(settings).close(logger)
         let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
         let s3 = settings.protocolSettings(masterKeys)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in

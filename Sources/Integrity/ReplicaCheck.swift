@@ -233,6 +233,8 @@ public struct ReplicaCheck: Sendable {
         if inspection.isBeingWritten(id) || known.contains(id) { return false }
         if try volume.incoming().blobs.contains(id) { return false }
         if try inspection.catalog.read({ try $0.blob(id) }) != nil { return false }
+        // What is reclaimed while a volume is away is removed from it when it returns.
+        guard inspection.isStillInService(volume) else { return false }
         return try volume.hasFile(of: id)
     }
 
@@ -249,6 +251,8 @@ public struct ReplicaCheck: Sendable {
         try await inspection.waitForWriter(of: volume.index)
         let still = Set(try volume.incoming().blobs)
         for id in suspects where still.contains(id) && !inspection.isBeingWritten(id) {
+            // Who brings a volume back writes there too.
+            guard inspection.isStillInService(volume) else { return }
             if try inspection.catalog.read({ try $0.blob(id) }) != nil {
                 // Published: only the name that says otherwise was left.
                 if options.repairs { try volume.settle(id) }

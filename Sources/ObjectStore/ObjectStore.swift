@@ -126,17 +126,28 @@ public final class ObjectStore: Sendable {
         }
     }
 
-    /// What directories for temporary files of who looks at a store begin with: each store's with another.
+    /// What directories for temporary files of who looks at a store begin with: each store's with another, also where two
+    /// containers that share a `/tmp` have theirs under one path.
     package static func inspectionPrefix(_ settings: StoreSettings) -> String {
-        let name = SHA256.hash(Array(settings.stateDirectory.utf8)).prefix(8)
+        var place = stat()
+        _ = stat(settings.stateDirectory, &place)  // zeros for one that is not there
+        let name = SHA256.hash(Array("\(settings.stateDirectory) \(place.st_dev) \(place.st_ino)".utf8))
+            .prefix(8)
         return NSTemporaryDirectory() + "/holdfast-\(Array(name).hexadecimal)-"
     }
 
-    /// What those that were killed left: while the store is locked, nobody else looks at it.
+    /// What those that were killed left: while the store is locked, nobody else looks at it. What another user has put there
+    /// under such a name stays.
     private static func removeInspections(_ settings: StoreSettings) {
         let prefix = inspectionPrefix(settings).dropFirst(NSTemporaryDirectory().utf8.count + 1)
         let names = (try? FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory())) ?? []
-        for name in names where name.hasPrefix(prefix) { removeScratch(NSTemporaryDirectory() + "/" + name) }
+        for name in names where name.hasPrefix(prefix) {
+            let path = NSTemporaryDirectory() + "/" + name
+            var found = stat()
+            guard lstat(path, &found) == 0, found.st_mode & S_IFMT == S_IFDIR, found.st_uid == geteuid()
+            else { continue }
+            removeScratch(path)
+        }
     }
 
     /// What cannot be removed is a copy in the directory for temporary files.

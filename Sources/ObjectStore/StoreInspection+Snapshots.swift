@@ -77,12 +77,15 @@ private enum Place {
 extension StoreInspection {
     /// Writes the damaged replicas of a blob anew from a source that is none of the store's volumes. What was there goes to
     /// quarantine.
-    /// - Returns: the volumes that were given a replica.
-    /// - Throws: ``BlobFlaw`` if the source's is not good; ``StoreError/busy(_:)`` if another does it already; else what the
-    ///   volumes throw.
+    /// - Returns: the volumes that were given a replica, and what kept another from it: ``BlobFlaw`` if the source's is not good,
+    ///   else what the volumes throw, or `CancellationError`.
+    /// - Throws: ``StoreError/busy(_:)`` if another does it already.
     package func importReplicas(
         of row: BlobRow, from source: any Volume, reason: String, pace: BytePace
-    ) async throws -> [Int] {
-        try await ReplicaImport(engine: engine, row: row, source: source, reason: reason, pace: pace).run()
+    ) async throws -> (mended: [Int], failure: (any Error)?) {
+        let outcome = try await ReplicaImport(
+            engine: engine, row: row, source: source, reason: reason, pace: pace
+        ).run()
+        return (outcome.mended, outcome.failure)
     }
 }

@@ -20,6 +20,11 @@ package struct StoreInspection: Sendable {
     }
 
     package func isInService(_ index: Int) -> Bool { engine.volumes.handle(index) != nil }
+    /// Whether a volume is in service that one of ``volumes`` was: one that left, and may be back, is opened anew.
+    package func isStillInService(_ volume: any Volume) -> Bool {
+        guard let present = engine.volumes.handle(volume.index)?.volume else { return false }
+        return present as AnyObject === volume as AnyObject
+    }
     package func isBeingWritten(_ id: BlobID) -> Bool {
         engine.blobsBeingWritten.withLock { $0.contains(id) } || isBeingImported(id)
     }

@@ -126,8 +126,9 @@ struct DamageRestore {
 
     // MARK: Blobs
 
+    /// - Returns: `nil` if nothing needs it any more, or it is good by now.
     /// - Throws: `CancellationError`; anything else is the outcome.
-    private func mend(_ row: BlobRow, of version: ObjectVersion) async throws -> RestoreOutcome {
+    private func mend(_ row: BlobRow, of version: ObjectVersion) async throws -> RestoreOutcome? {
         if order.isDryRun {
             let flaws = repository.volume.verify(
                 row.id, length: row.length, sha256: row.sha256, deep: true)
@@ -135,20 +136,25 @@ struct DamageRestore {
                 ?? outcome(.restored, version, row.length, "blob \(row.id)")
         }
         do {
-            let volumes = try await inspection.importReplicas(
+            let (volumes, failure) = try await inspection.importReplicas(
                 of: row, from: repository.volume, reason: "restored from \(label)", pace: pace)
-            var change = EventReplicaRepaired()
-            change.finding.code = "HF011"
-            change.finding.faultClass = "metadata.dangling"
-            name(version, in: &change.finding)
-            change.finding.blobID = Data(row.id.bytes)
-            change.finding.evidence = "no volume had a good replica of some block of blob \(row.id)"
-            change.source = label
-            _ = try await inspection.record(.replicaRepaired(change))
-            return outcome(.restored, version, row.length, Self.names(volumes))
+            if !volumes.isEmpty { try await note(row, of: version) }
+            if let failure { throw failure }
+            return volumes.isEmpty ? nil : outcome(.restored, version, row.length, Self.names(volumes))
         } catch let error as CancellationError { throw error } catch let flaw as BlobFlaw {
             return bad(row, flaw, version)
         } catch { return outcome(.failed, version, row.length, "\(error)") }
+    }
+
+    private func note(_ row: BlobRow, of version: ObjectVersion) async throws {
+        var change = EventReplicaRepaired()
+        change.finding.code = "HF011"
+        change.finding.faultClass = "metadata.dangling"
+        name(version, in: &change.finding)
+        change.finding.blobID = Data(row.id.bytes)
+        change.finding.evidence = "no volume had a good replica of some block of blob \(row.id)"
+        change.source = label
+        _ = try await inspection.record(.replicaRepaired(change))
     }
 
     private func bad(_ row: BlobRow, _ flaw: BlobFlaw, _ version: ObjectVersion) -> RestoreOutcome {

@@ -73,6 +73,35 @@ import Volumes
         try await expectWhole(stage)
     }
 
+    /// The events that give it room come behind those that want some.
+    @Test func aVolumeThatIsFullOfWhatIsGoneComesBack() async throws {
+        let stage = try await started()
+        let store = stage.store
+        for number in 0..<20 {
+            try await store.put(stage.bucket, "gone \(number)", [UInt8](repeating: 5, count: 100_000))
+        }
+        try stage.disk.unmount("/volume-2")
+        store.maintain()
+        #expect(stage.standings[1] == .setAside)
+        try await store.put(stage.bucket, "large", Self.large)
+        for number in 0..<20 {
+            _ = try await store.delete(
+                stage.bucket, try ObjectKey("gone \(number)"), .current, conditions: .none, actor: tester)
+        }
+        stage.fixture.advance(seconds: 14 * 86_400)
+        while try await store.reclaim() {}
+        try stage.disk.mount("/volume-2")
+        // Less is free than the large object takes.
+        let space = try stage.disk.space(at: "/volume-2")
+        stage.disk.setCapacity(space.total - space.free + 64 * 1024)
+        for _ in 0..<5 where stage.standings[1] != .inService {
+            store.maintain()
+            stage.fixture.advance(seconds: 300)
+        }
+        stage.disk.setCapacity(nil)
+        try await expectWhole(stage)
+    }
+
     @Test func aVolumeIsReplacedByAnEmptyDirectoryOnDemand() async throws {
         let stage = try await started()
         let store = stage.store

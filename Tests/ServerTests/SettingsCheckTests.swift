@@ -1,7 +1,9 @@
 import Foundation
 import HoldfastServer
+import Logging
 import Model
 import Testing
+import Volumes
 
 @Suite final class SettingsCheckTests {
     private let directory: String
@@ -110,8 +112,6 @@ import Testing
     }
 
     @Test func aFileOfSecretsThatOthersMayReadIsRefusedWithTheModeItMayHave() throws {
-        try FileManager.default.createDirectory(
-            atPath: directory + "/state", withIntermediateDirectories: false)
         let settings = #"""
             {"tls-certificate": "chain.pem", "tls-key": "key.pem",
              "users": [{"name": "alice", "access-key": "ALICESKEY", "secret-key": "alices-secret"}],
@@ -120,8 +120,6 @@ import Testing
         let secrets = [
             ("holdfast.json", settings, "users"), ("key.pem", "no key", "tls-key"),
             ("hook.secret", "hush", "sinks"),
-            ("state/keys.json", #"{"format": 3, "users": [], "keys": []}"#, "keys"),
-            ("state/master-keys.json", #"{"format": 1, "keys": []}"#, "master-keys"),
         ]
         try write("chain.pem", "no chain", mode: 0o644)
         func problems(openName: String?) throws -> [SettingsCheck.Problem] {
@@ -141,6 +139,30 @@ import Testing
             #expect(told.problem.contains("\(directory)/\(name) has mode 644"), "\(told)")
             #expect(told.problem.contains("; chmod 6"), "\(told)")
         }
+    }
+
+    /// Whoever mounts its volume may have widened the mode, at each start anew.
+    @Test func filesThatAreTheServersOwnAreClosedByAStartAndKeepItFromNothing() throws {
+        try FileManager.default.createDirectory(
+            atPath: directory + "/state", withIntermediateDirectories: false)
+        let files = [
+            try write("state/keys.json", #"{"format": 3, "users": [], "keys": []}"#, mode: 0o660),
+            try write("state/master-keys.json", #"{"format": 1, "keys": []}"#, mode: 0o640),
+        ]
+        let check = try check("{}")
+        #expect(check.isGood && check.problems.map(\.severity) == [.warning, .warning])
+        #expect(check.problems.map(\.source) == files)
+        #expect(check.problems[0].problem.contains("has mode 660"))
+        try OwnSecrets(check.settings).close(Logger(label: "test"))
+        for file in files { #expect(try SecretFile(at: file, isGiven: false)?.permissions == 0o600) }
+        #expect(try self.check("{}").problems == [])
+    }
+
+    @Test func masterKeysThatAreGivenAreNot() throws {
+        let path = try write("given.json", #"{"format": 1, "keys": []}"#, mode: 0o644)
+        let problem = try #require(try check(#"{"master-keys": "\#(path)"}"#).problems.first)
+        #expect(problem.severity == .error && problem.setting == "master-keys")
+        #expect(problem.problem.contains("; chmod 6"), "\(problem)")
     }
 
     @discardableResult

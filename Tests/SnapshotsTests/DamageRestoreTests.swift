@@ -222,12 +222,19 @@ import Volumes
         started.store.close()
     }
 
+    private func repairs(_ damaged: Damaged) throws -> Int {
+        try damaged.store.events(from: SequenceNumber(1), limit: 10_000).count { event in
+            if case .replicaRepaired = event.record.change { true } else { false }
+        }
+    }
+
     @Test func aRestoreThatIsEndedLeavesNothingOfWhatItHadNotFinished() async throws {
         let damaged = try await Damaged()
         await #expect(throws: CancellationError.self) {
             _ = try await restore(damaged) { number, _ in if number == 5 { throw CancellationError() } }
         }
         #expect(try damaged.good() == [1])
+        #expect(try repairs(damaged) == 1, "what was done is told")
         #expect(try damaged.stage.started.halfThere() == [])
         let report = try await damaged.store.inspection.restoreReplica(
             of: damaged.id, on: 2, reason: "a test")

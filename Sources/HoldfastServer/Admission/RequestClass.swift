@@ -59,7 +59,8 @@ package struct RequestOutline: Sendable {
         bodyByteCount = max(0, length ?? decoded ?? 0)
         let isUnknown = length == nil && head.headers.contains(name: "transfer-encoding")
         byteCount = Self.byteCount(kind, head.method, isUnknown ? .max : bodyByteCount)
-        accessKey = needsNames ? Self.accessKey(head, items) : ""
+        // Who is asked whether a page may do something looks at no key.
+        accessKey = needsNames && head.method != .OPTIONS ? Self.accessKey(head, items) : ""
     }
 
     private typealias Items = [(name: String, value: String)]

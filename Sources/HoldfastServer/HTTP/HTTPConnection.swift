@@ -202,9 +202,12 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     /// Whoever was refused has to wait with what was sent behind it, too: else a thousand requests in one piece would be refused
-    /// one within the other.
+    /// one within the other. And who has yet to take an answer gets no other one: else a client that takes none would fill
+    /// the memory for all of them.
     func askIfBegun(_ context: ChannelHandlerContext) {
-        guard !isHeld, case .busy(let body, isStarted: false, let isReceived) = state else { return }
+        guard !isHeld, context.channel.isWritable,
+            case .busy(let body, isStarted: false, let isReceived) = state
+        else { return }
         state = .busy(body, isStarted: true, isReceived: isReceived)
         askForAdmission(body, context)
     }
@@ -323,6 +326,14 @@ final class HTTPConnection: ChannelInboundHandler {
 
     private static let incomplete = S3Error(
         .incompleteBody, "The connection ended before the number of bytes announced by Content-Length came.")
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            askIfBegun(context)
+            readOn(context)
+        }
+        context.fireChannelWritabilityChanged()
+    }
 
     // MARK: Ends
 

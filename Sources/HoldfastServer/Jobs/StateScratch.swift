@@ -17,58 +17,109 @@ package enum StateScratch {
         try clearTables(directory)
     }
 
-    /// Those of commands that are at work are locked, and stay.
+    /// Those of commands that are at work are locked, and stay. One that cannot be removed keeps no other from that.
     private static func clearTables(_ directory: String) throws {
+        var failure: (any Error)?
         for name in try FileManager.default.contentsOfDirectory(atPath: directory)
         where name.hasPrefix(tablePrefix) {
             let path = directory + "/" + name
-            guard let lock = try RealFileSystem().lock(path + "/lock") else { continue }
-            defer { lock.close() }
-            try FileManager.default.removeItem(atPath: path)
+            do {
+                guard let lock = try RealFileSystem().lock(path + "/lock") else { continue }
+                defer { lock.close() }
+                try FileManager.default.removeItem(atPath: path)
+            } catch { failure = failure ?? error }
         }
+        if let failure { throw failure }
     }
 
     /// A directory for the table that a command makes for whoever carries it out. It goes with this object; if the command is
     /// killed, with the next such command, or when the store is served the next time.
+    ///
+    /// The superuser's command makes it as whom the store is of: a server of theirs is to read it, and what the superuser made or
+    /// gave away there would be made, or given, wherever a link of theirs leads.
     final class TableDirectory: Sendable {
         let path: String
         private let lock: any File
-        private let owner: (user: uid_t, group: gid_t)?
+        private let owner: StateOwner?
 
-        /// - Parameter state: the store's state directory; where it is not there, one for temporary files is taken.
-        init(in state: String) throws {
-            var information = stat()
-            let isThere = stat(state, &information) == 0
-            // The superuser's files are handed over to whom the store is of.
-            owner = isThere && geteuid() == 0 ? (information.st_uid, information.st_gid) : nil
-            // What cannot be removed is the server's to clear away.
-            if isThere { try? StateScratch.clearTables(state) }
-            path =
-                (isThere ? state : NSTemporaryDirectory()) + "/" + StateScratch.tablePrefix
-                + "\(OperationID.random())"
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-            guard let taken = try RealFileSystem().lock(path + "/lock") else {
-                throw FileSystemError(operation: "flock", path: path + "/lock", code: EWOULDBLOCK)
+        /// - Parameters:
+        ///   - state: the store's state directory; where it is not there, one for temporary files is taken.
+        ///   - fill: makes the table in the directory.
+        init(in state: String, _ fill: (_ directory: String) throws -> Void) throws {
+            let owner = StateOwner(of: state)
+            let isThere = FileManager.default.fileExists(atPath: state)
+            (path, lock) = try StateOwner.acting(as: owner) {
+                // What cannot be removed is the server's to clear away.
+                if isThere { try? StateScratch.clearTables(state) }
+                let made = try Self.make(in: isThere ? state : NSTemporaryDirectory())
+                do { try fill(made.path) } catch {
+                    try? FileManager.default.removeItem(atPath: made.path)  // as of a command that is killed
+                    throw error
+                }
+                return made
             }
-            lock = taken
-            try handOver("lock")
-            try handOver("")
+            self.owner = owner
         }
+
+        private static func make(in directory: String) throws -> (path: String, lock: any File) {
+            // Whoever clears up just then may take one that is not locked yet for a killed command's.
+            for attempt in 1... {
+                let path = directory + "/" + StateScratch.tablePrefix + "\(OperationID.random())"
+                try FileManager.default.createDirectory(
+                    atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+                do {
+                    if let lock = try RealFileSystem().lock(path + "/lock") { return (path, lock) }
+                } catch {
+                    guard error.code == ENOENT, attempt < attemptLimit else { throw error }
+                }
+                guard attempt < attemptLimit else {
+                    throw FileSystemError(operation: "flock", path: path + "/lock", code: EWOULDBLOCK)
+                }
+            }
+            preconditionFailure("the last attempt returns or throws")
+        }
+
+        private static let attemptLimit = 10
 
         deinit {
             // What cannot be removed is cleared away with what killed commands leave.
-            try? FileManager.default.removeItem(atPath: path)
+            try? StateOwner.acting(as: owner) { try FileManager.default.removeItem(atPath: path) }
             lock.close()
         }
+    }
+}
 
-        /// Lets whoever the store is of use a file of the directory.
-        func handOver(_ name: String) throws {
-            guard let owner else { return }
-            let file = name.isEmpty ? path : path + "/" + name
-            guard chown(file, owner.user, owner.group) == 0 else {
-                throw FileSystemError(operation: "chown", path: file, code: errno)
-            }
+/// Whom a state directory is of, where that is not the superuser, who asks.
+struct StateOwner: Sendable {
+    private let user: uid_t
+    private let group: gid_t
+
+    /// `nil` where nothing has to be done as another.
+    init?(of state: String) {
+        var information = stat()
+        guard geteuid() == 0, stat(state, &information) == 0, information.st_uid != 0 else { return nil }
+        (user, group) = (information.st_uid, information.st_gid)
+    }
+
+    /// Does something with the rights of an owner. For commands alone: the whole process has no other rights meanwhile.
+    /// - Throws: ``FileSystemError`` if the rights cannot be taken.
+    static func acting<Value>(as owner: StateOwner?, _ body: () throws -> Value) throws -> Value {
+        guard let owner else { return try body() }
+        let groups = try currentGroups()
+        defer {
+            let isBack = seteuid(0) == 0 && setegid(0) == 0 && setgroups(groups.count, groups) == 0
+            precondition(isBack, "the superuser may be the superuser again")
         }
+        guard setgroups(1, [owner.group]) == 0, setegid(owner.group) == 0, seteuid(owner.user) == 0 else {
+            throw FileSystemError(operation: "seteuid", path: "user \(owner.user)", code: errno)
+        }
+        return try body()
+    }
+
+    private static func currentGroups() throws -> [gid_t] {
+        var groups = [gid_t](repeating: 0, count: Int(max(0, getgroups(0, nil))))
+        let count = getgroups(Int32(groups.count), &groups)
+        guard count >= 0 else { throw FileSystemError(operation: "getgroups", path: "", code: errno) }
+        return Array(groups.prefix(Int(count)))
     }
 }

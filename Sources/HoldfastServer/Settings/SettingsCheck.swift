@@ -126,17 +126,25 @@ public struct SettingsCheck: Sendable {
 
     /// Whether others may open the files of secrets that say nothing of it when they are read.
     private mutating func checkModes() {
-        var files = [
-            (setting: "keys", path: settings.store.stateDirectory + "/keys.json", isGiven: false),
-            (setting: SettingName.masterKeys.rawValue, path: settings.masterKeysPath, isGiven: true),
-        ]
+        let own = OwnSecrets(settings)
+        noting("keys", settings.store.stateDirectory) {
+            for secret in try own.open() {
+                note(
+                    SettingError(
+                        setting: "keys", source: secret.path,
+                        reason: "is the server's own: \(secret.finding); a start gives it mode 600"),
+                    .warning)
+            }
+        }
+        var given: [(setting: String, path: String)] = []
+        if !own.paths.contains(settings.masterKeysPath) {
+            given.append((SettingName.masterKeys.rawValue, settings.masterKeysPath))
+        }
         // Without users it has no secrets.
-        if !settings.users.isEmpty { files.append((setting: UserSetting.name, path: file, isGiven: true)) }
-        for (setting, path, isGiven) in files {
+        if !settings.users.isEmpty { given.append((UserSetting.name, file)) }
+        for (setting, path) in given {
             noting(setting, path) {
-                guard let refusal = try SecretFile(at: path, isGiven: isGiven)?.refusal(at: path) else {
-                    return
-                }
+                guard let refusal = try SecretFile(at: path, isGiven: true)?.refusal(at: path) else { return }
                 throw SettingError(setting: setting, source: path, reason: "is refused: \(refusal)")
             }
         }

@@ -150,7 +150,8 @@ final class VolumeReturns: Sendable {
             place.held = nil
             place.failures = 0
             let excess = place.returns.count(at: now) - Self.promptCount
-            if excess > 0 { place.next = Self.wait(excess, from: now) }
+            // It waits for no failure before this, either.
+            place.next = excess > 0 ? Self.wait(excess, from: now) : Timestamp(microseconds: 0)
             places[index] = place
         }
     }

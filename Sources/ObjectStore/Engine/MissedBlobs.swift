@@ -35,6 +35,27 @@ struct MissedBlobs {
         try bring(wanted)
     }
 
+    /// Removes every blob of a volume that the log says was reclaimed, whenever it says so. A volume that is full has no room for
+    /// what it missed first, and would never come to the events that give it some.
+    static func removeReclaimed(from volume: any Volume, _ catalog: Catalog, _ log: EventLog) throws {
+        var unknown: Set<BlobID> = []
+        for byte in UInt8.min...UInt8.max {
+            for case .blob(let id) in try volume.listBlobs(firstByte: byte)
+            where try catalog.read({ try $0.blob(id) }) == nil { unknown.insert(id) }
+        }
+        var next = SequenceNumber(1)
+        while !unknown.isEmpty {
+            let events = try log.events(from: next, limit: 4096)
+            guard let last = events.last else { return }
+            for case .reclaimed(let change) in events.map(\.record.change) {
+                for id in change.blobIds.compactMap({ BlobID(bytes: $0) }) where unknown.remove(id) != nil {
+                    try volume.removeBlob(id)
+                }
+            }
+            next = last.sequence.next
+        }
+    }
+
     /// The catalog follows the log by a moment.
     private func awaitCatalog(_ sequence: SequenceNumber) throws {
         var looks = 0

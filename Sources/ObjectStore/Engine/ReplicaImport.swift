@@ -19,31 +19,39 @@ struct ReplicaImport: Sendable {
     let reason: String
     let pace: BytePace
 
-    /// - Returns: the volumes that were given a replica.
-    func run() async throws -> [Int] {
+    struct Outcome: Sendable {
+        /// The volumes that were given a replica.
+        var mended: [Int] = []
+        /// What kept another from being given one.
+        var failure: (any Error)?
+    }
+
+    /// - Throws: what keeps it from beginning; anything later is the outcome's, for what was done is to be told all the same.
+    func run() async throws -> Outcome {
         let (present, now) = try engine.ledger.catalog.read {
             (try $0.blob(row.id), try $0.position().sequence)
         }
         // What is dead already is pinned as of when it was not.
         let pin = engine.readPins.pin(present?.died.map { SequenceNumber($0.rawValue - 1) } ?? now)
         defer { engine.readPins.unpin(pin) }
-        guard try await claim() else { return [] }
+        var outcome = Outcome()
+        guard try await claim() else { return outcome }
         defer { engine.blobsBeingImported.withLock { _ = $0.remove(row.id) } }
         let lane = engine.environment.makeLane(LaneShape("import", capacity: 1))
         defer { lane.finish() }
-        var mended: [Int] = []
-        var left: VolumeLeft?
         for index in engine.volumes.inService.map(\.index) {
             guard let handle = engine.volumes.handle(index) else { continue }
             do {
-                if try await bring(to: handle, on: lane) { mended.append(index) }
-            } catch let error as VolumeLeft {
-                // The others are given theirs all the same.
-                left = error
+                if try await bring(to: handle, on: lane) { outcome.mended.append(index) }
+            } catch {
+                outcome.failure = outcome.failure ?? error
+                // Else the others are given theirs all the same.
+                if error is CancellationError || error is BlobFlaw { break }
             }
         }
-        if let left, mended.isEmpty { throw left }
-        return mended
+        // What a volume lacks that left is copied to it when it returns.
+        if outcome.failure is VolumeLeft, !outcome.mended.isEmpty { outcome.failure = nil }
+        return outcome
     }
 
     /// - Returns: whether the blob is still needed; it is claimed then.

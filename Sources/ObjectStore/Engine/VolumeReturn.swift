@@ -103,6 +103,15 @@ struct VolumeReturn {
             try ledger.log.dropPayloads(of: reclaimed, mirror: handle.index)
             announce(handle.index, report)
         } catch {
+            var error = error
+            if (error as? FileSystemError)?.code == ENOSPC {
+                // The next attempt may have room then.
+                do { try MissedBlobs.removeReclaimed(from: volume, ledger.catalog, ledger.log) } catch let
+                    other
+                {
+                    error = other
+                }
+            }
             engine.returns.noteFailure(index, isNeeded: engine.isShortOfVolumes)
             engine.volumes.fail(handle, reason: "bringing it back: \(error)")
             throw error
