@@ -60,7 +60,7 @@ import Testing
         let health = HealthResponder(
             store: stage.store, volumeDeadline: .seconds(10), domains: [], isDraining: { false })
         let disk = HangingDisk()
-        let responder = StatusPageResponder(AdminGate(Root())) {
+        let responder = StatusPageResponder(AdminGate(Root()), patienceSeconds: .infinity) {
             disk.read()
             return StatusFacts()
         }

@@ -11,9 +11,6 @@ package final class StatusPageResponder: Sendable {
     private static let freshSeconds = 0.5
     /// Pages that are made at the same time.
     private static let renderLimit = 2
-    /// Beyond those one more is begun each so many seconds: what hangs with a disk may do so long after its volume was set
-    /// aside, and then a page can be made again.
-    private static let patienceSeconds = 5.0
     private static let threadCount = 8
 
     private struct State {
@@ -21,20 +18,22 @@ package final class StatusPageResponder: Sendable {
         var rendering = 0
         /// When the last one was begun.
         var begun = 0.0
-
-        func mayRender(at now: Double) -> Bool {
-            rendering < StatusPageResponder.renderLimit
-                || now - begun >= StatusPageResponder.patienceSeconds
-        }
     }
 
     private let facts: @Sendable () -> StatusFacts
     private let gate: AdminGate
     private let threads = AnswerThreads(threadCount)
     private let state = Mutex(State())
+    private let patienceSeconds: Double
 
-    /// - Parameter facts: what the page shows; it may wait for disks.
-    package init(_ gate: AdminGate, facts: @escaping @Sendable () -> StatusFacts) {
+    /// - Parameters:
+    ///   - patienceSeconds: beyond the pages that are made at the same time one more is begun each so many seconds: what hangs
+    ///     with a disk may do so long after its volume was set aside, and then a page can be made again.
+    ///   - facts: what the page shows; it may wait for disks.
+    package init(
+        _ gate: AdminGate, patienceSeconds: Double = 5, facts: @escaping @Sendable () -> StatusFacts
+    ) {
+        self.patienceSeconds = patienceSeconds
         self.facts = facts
         self.gate = gate
     }
@@ -85,7 +84,9 @@ package final class StatusPageResponder: Sendable {
         let now = ProcessInfo.processInfo.systemUptime
         let (known, renders) = state.withLock { state -> (StatusPage?, Bool) in
             if let page = state.page, now - page.made < Self.freshSeconds { return (page.page, false) }
-            guard state.mayRender(at: now) else { return (state.page?.page, false) }
+            guard state.rendering < Self.renderLimit || now - state.begun >= patienceSeconds else {
+                return (state.page?.page, false)
+            }
             state.rendering += 1
             state.begun = now
             return (state.page?.page, true)
