@@ -2,6 +2,7 @@ import Catalog
 import Foundation
 import Integrity
 import ObjectStore
+import Volumes
 
 /// Rows of a person's file, sorted, in a scratch file that goes with this object.
 ///

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import ObjectStore
 import Volumes
 
 /// Files of secrets that a server makes by itself, in its state directory, and may mend: kubelet, for one, lets a pod's
