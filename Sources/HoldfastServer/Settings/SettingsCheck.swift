@@ -127,14 +127,14 @@ public struct SettingsCheck: Sendable {
     /// Whether others may open the files of secrets that say nothing of it when they are read.
     private mutating func checkModes() {
         let own = OwnSecrets(settings)
-        noting("keys", settings.store.stateDirectory) {
-            for secret in try own.open() {
-                note(
-                    SettingError(
-                        setting: "keys", source: secret.path,
-                        reason: "is the server's own: \(secret.finding); a start gives it mode 600"),
-                    .warning)
-            }
+        var open: [OpenSecretError] = []
+        noting("keys", settings.store.stateDirectory) { open = try own.open() }
+        for secret in open {
+            note(
+                SettingError(
+                    setting: "keys", source: secret.path,
+                    reason: "is the server's own: \(secret.finding); a start gives it mode 600"),
+                .warning)
         }
         var given: [(setting: String, path: String)] = []
         if !own.paths.contains(settings.masterKeysPath) {
