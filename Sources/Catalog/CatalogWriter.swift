@@ -46,6 +46,18 @@ public struct CatalogWriter {
         if isInTransaction { try run("ROLLBACK") }
     }
 
+    /// What `body` does is committed together, or nothing of it.
+    package func transaction(_ body: () throws -> Void) throws {
+        try begin()
+        do {
+            try body()
+            try commit()
+        } catch {
+            try rollback()
+            throw error
+        }
+    }
+
     /// SQLite rolls everything back by itself when an error leaves it no other way: a full disk, an I/O error.
     /// What follows would then be committed alone.
     public var isInTransaction: Bool { database.isInsideTransaction }

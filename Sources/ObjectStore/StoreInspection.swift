@@ -106,13 +106,8 @@ package struct StoreInspection: Sendable {
             _ = try CatalogReplay.run(log: log, catalog: other, through: log.head.sequence)
             try other.read { expected in
                 try engine.ledger.catalog.withWriter { writer in
-                    try writer.begin()
-                    do {
+                    try writer.transaction {
                         try CatalogComparison.mend(differences, in: writer, from: expected)
-                        try writer.commit()
-                    } catch {
-                        try writer.rollback()
-                        throw error
                     }
                 }
             }

@@ -116,18 +116,13 @@ public final class History: Sendable {
                 let position = try writer.reader.position()
                 let events = try inspection.log.events(from: position.sequence.next, limit: 4096)
                 guard !events.isEmpty else { return true }
-                try writer.begin()
-                do {
+                try writer.transaction {
                     for event in events {
                         if case .reclaimPlanned(let change) = event.record.change {
                             oldest = max(oldest, try Self.lastDeath(change, writer.reader))
                         }
                         try writer.apply(event)
                     }
-                    try writer.commit()
-                } catch {
-                    try writer.rollback()
-                    throw error
                 }
                 return false
             }

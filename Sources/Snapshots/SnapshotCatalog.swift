@@ -116,14 +116,7 @@ public final class SnapshotCatalog: Sendable {
                     from: position.sequence.next,
                     limit: Int(min(step, last.rawValue - min(last.rawValue, position.sequence.rawValue))))
                 guard !events.isEmpty else { return true }
-                try writer.begin()
-                do {
-                    for event in events { try writer.apply(event) }
-                    try writer.commit()
-                } catch {
-                    try writer.rollback()
-                    throw error
-                }
+                try writer.transaction { for event in events { try writer.apply(event) } }
                 return false
             }
             if isDone { break }

@@ -22,14 +22,7 @@ enum CatalogReplay {
                 let limit = left.map { Int(min($0, UInt64(batchCount))) } ?? batchCount
                 let events = try log.events(from: position.sequence.next, limit: limit)
                 guard !events.isEmpty else { return 0 }
-                try writer.begin()
-                do {
-                    for event in events { try writer.apply(event) }
-                    try writer.commit()
-                } catch {
-                    try writer.rollback()
-                    throw error
-                }
+                try writer.transaction { for event in events { try writer.apply(event) } }
                 return events.count
             }
             if applied == 0 { return count }
