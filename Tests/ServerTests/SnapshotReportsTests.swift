@@ -16,15 +16,19 @@ import Volumes
         func progress(_ part: Double) {}
     }
 
+    private func open(_ disk: SimulatedFileSystem, _ started: StartedStore) throws -> Repository {
+        try Repository.open(
+            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
+            clock: started.fixture.environment(disk).clock)
+    }
+
     @Test func aRepositoryIsNotGoodWhileWhatAnEarlierCheckFoundIsNotMended() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()
         for key in ["a", "b", "c"] {
             try await started.store.put(started.bucket, key, [UInt8](repeating: 1, count: 70_000))
         }
-        let repository = try Repository.open(
-            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
-            clock: started.fixture.environment(disk).clock)
+        let repository = try open(disk, started)
         defer { repository.close() }
         _ = try await SnapshotCreation(started.store, repository).run(name: "one")
         let output = Lines()
@@ -62,9 +66,7 @@ import Volumes
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()
         try await started.store.put(started.bucket, "whole", [UInt8](repeating: 1, count: 70_000))
-        let repository = try Repository.open(
-            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
-            clock: started.fixture.environment(disk).clock)
+        let repository = try open(disk, started)
         defer { repository.close() }
         _ = try await SnapshotCreation(started.store, repository).run(name: "one")
         try await started.store.put(started.bucket, "lost", [UInt8](repeating: 2, count: 70_000))
@@ -87,20 +89,15 @@ import Volumes
     @Test func aPruneThatDamageKeptFromGivingSpaceBackIsNotGood() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()
-        func open() throws -> Repository {
-            try Repository.open(
-                "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
-                clock: started.fixture.environment(disk).clock)
-        }
         for name in ["one", "two"] {
             try await started.store.put(started.bucket, name, [UInt8](repeating: 1, count: 70_000))
-            let repository = try open()
+            let repository = try open(disk, started)
             _ = try await SnapshotCreation(started.store, repository).run(name: name)
             repository.close()
         }
         let output = Lines()
         func prune(dryRun: Bool = false, json: Bool = false) throws -> Bool {
-            let repository = try open()
+            let repository = try open(disk, started)
             defer { repository.close() }
             return try SnapshotReports.prune(
                 repository, RetentionRule(last: 1), dryRun: dryRun, json: json, output)
@@ -114,7 +111,7 @@ import Volumes
         #expect(output.last.hasPrefix("nothing was dropped from the log: snapshot two: "), "\(output.last)")
         #expect(try !prune(json: true))
         #expect(output.last.contains("\"unproven\":\"snapshot two: "), "\(output.last)")
-        let damaged = try open()
+        let damaged = try open(disk, started)
         #expect(try !SnapshotReports.delete(damaged, [], json: false, output))
         damaged.close()
         try disk.corrupt(path, at: place)
@@ -141,9 +138,7 @@ import Volumes
     @Test func aSnapshotWithADamagedManifestStopsAPruneUntilItIsDeleted() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()
-        let repository = try Repository.open(
-            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
-            clock: started.fixture.environment(disk).clock)
+        let repository = try open(disk, started)
         defer { repository.close() }
         for name in ["one", "two", "three"] {
             try await started.store.put(started.bucket, name, [UInt8](repeating: 1, count: 70_000))
@@ -173,9 +168,7 @@ import Volumes
     @Test func aFileWhoseNameIsNoSnapshotsIsNotCalledGoodAndHasToBeMovedByHand() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()
-        let repository = try Repository.open(
-            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
-            clock: started.fixture.environment(disk).clock)
+        let repository = try open(disk, started)
         defer { repository.close() }
         try await started.store.put(started.bucket, "a", [1])
         _ = try await SnapshotCreation(started.store, repository).run(name: "one")
@@ -210,9 +203,7 @@ import Volumes
     @Test func aDryRunOfAPruneSaysWhatWouldBeDone() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()
-        let repository = try Repository.open(
-            "/backup", of: started.store.storeID, creates: true, fileSystem: disk,
-            clock: started.fixture.environment(disk).clock)
+        let repository = try open(disk, started)
         defer { repository.close() }
         let output = Lines()
         func prune(dryRun: Bool, json: Bool = false) throws -> String {

@@ -149,23 +149,19 @@ import Volumes
         #expect(point > 100)
     }
 
-    /// A blob and an object in the log: no more, so that each operation can be tried. The blob comes first, so that what
-    /// happens behind its commit is tried too.
-    @Test func aRestoreThatIsCutOffIsFinishedByGivingItAgain() async throws {
-        let stage = try await SnapshotStage()
-        let objects = [("a", bytes(1, 70_000)), ("b", bytes(2, 1_000))]
-        for (key, content) in objects { try await stage.store.put(stage.bucket, key, content) }
-        try await stage.snapshot("one")
-        for (key, _) in objects { try await stage.delete(key) }
+    /// Cuts a restore off at one operation after the other, and gives it again.
+    /// - Parameter check: of the store that it was finished in.
+    private func cutOff(
+        _ stage: SnapshotStage, _ order: RestoreOrder, count: Int, each stride: Int,
+        check: (ObjectStore, _ point: Int) async throws -> Void
+    ) async throws {
         let before = stage.started.disk.clone()
         stage.store.close()
         let fixture = stage.started.fixture
         func restore(_ store: ObjectStore) async throws -> RestoreSummary {
             let repository = try stage.repository()
             defer { repository.close() }
-            return try await Restore(
-                store, repository, RestoreOrder(repository: "/backup", snapshot: "one")
-            ).run { _ in }
+            return try await Restore(store, repository, order).run { _ in }
         }
         var point = 1
         while true {
@@ -175,21 +171,35 @@ import Volumes
             disk.crash(atOperation: point)
             let summary = try await restore(store)
             store.close()
-            if summary.total.restored == objects.count { break }
+            if summary.total.restored == count { break }
             let survivor = disk.recovered(seed: UInt64(point))
             try fixture.forgetCatalog()
             let again = try await fixture.open(survivor)
             let rest = try await restore(again).total
-            #expect(
-                rest.failed == 0 && rest.restored + rest.present == objects.count, "after operation \(point)")
-            for (key, content) in objects {
-                #expect(try await again.get(stage.bucket, key) == content, "\(point)")
-            }
+            #expect(rest.failed == 0 && rest.restored + rest.present == count, "after operation \(point)")
+            try await check(again, point)
             #expect(try await findings(again) == [], "after operation \(point)")
             again.close()
-            point += 1
+            point += stride
         }
         #expect(point > 30)
+    }
+
+    /// A blob and an object in the log: no more, so that each operation can be tried. The blob comes first, so that what
+    /// happens behind its commit is tried too.
+    @Test func aRestoreThatIsCutOffIsFinishedByGivingItAgain() async throws {
+        let stage = try await SnapshotStage()
+        let objects = [("a", bytes(1, 70_000)), ("b", bytes(2, 1_000))]
+        for (key, content) in objects { try await stage.store.put(stage.bucket, key, content) }
+        try await stage.snapshot("one")
+        for (key, _) in objects { try await stage.delete(key) }
+        let order = RestoreOrder(repository: "/backup", snapshot: "one")
+        try await cutOff(stage, order, count: objects.count, each: 1) { store, point in
+            for (key, content) in objects {
+                let restored = try await store.get(stage.bucket, key)
+                #expect(restored == content, "\(point)")
+            }
+        }
     }
 
     /// Two keys: what one showed has a delete marker and a blob behind it, the other showed nothing. At each third operation.
@@ -216,39 +226,13 @@ import Volumes
                 stage.bucket, try ObjectKey(version.key), .id(version.versionID), conditions: .none,
                 actor: tester)
         }
-        let before = stage.started.disk.clone()
-        stage.store.close()
-        let fixture = stage.started.fixture
-        func restore(_ store: ObjectStore) async throws -> RestoreSummary {
-            let repository = try stage.repository()
-            defer { repository.close() }
-            var order = RestoreOrder(repository: "/backup", snapshot: "one")
-            order.unit.hasEveryVersion = true
-            return try await Restore(store, repository, order).run { _ in }
+        var order = RestoreOrder(repository: "/backup", snapshot: "one")
+        order.unit.hasEveryVersion = true
+        try await cutOff(stage, order, count: expected.count, each: 3) { store, point in
+            let (names, content) = (try names(store), try await store.get(stage.bucket, "a"))
+            #expect(names == expected, "after operation \(point)")
+            #expect(content == bytes(2, 1_000), "\(point)")
         }
-        var point = 1
-        while true {
-            try fixture.forgetCatalog()
-            let disk = before.recovered(seed: UInt64(point))
-            let store = try await fixture.open(disk)
-            disk.crash(atOperation: point)
-            let summary = try await restore(store)
-            store.close()
-            if summary.total.restored == expected.count { break }
-            let survivor = disk.recovered(seed: UInt64(point))
-            try fixture.forgetCatalog()
-            let again = try await fixture.open(survivor)
-            let rest = try await restore(again).total
-            #expect(
-                rest.failed == 0 && rest.restored + rest.present == expected.count,
-                "after operation \(point)")
-            #expect(try names(again) == expected, "after operation \(point)")
-            #expect(try await again.get(stage.bucket, "a") == bytes(2, 1_000), "\(point)")
-            #expect(try await findings(again) == [], "after operation \(point)")
-            again.close()
-            point += 3
-        }
-        #expect(point > 30)
     }
 
     @Test func aRebuildThatIsCutOffIsMadeAgain() async throws {
