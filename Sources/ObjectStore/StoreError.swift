@@ -20,7 +20,7 @@ public enum StoreError: Error, Sendable {
     case invalidPartOrder
     case partTooSmall(number: Int, size: UInt64)
     case entityTooLarge(limit: UInt64)
-    /// A bounded queue is full: the same request may succeed a moment later.
+    /// What it needs is taken just now, such as a bounded queue, with what keeps it: the same request may succeed a moment later.
     case busy(String)
     /// Fewer volumes than the write quorum are in good standing.
     case unavailable(String)
@@ -58,7 +58,7 @@ extension StoreError: CustomStringConvertible {
         case .invalidPartOrder: "the parts are not in ascending order"
         case .partTooSmall(let number, let size): "part \(number) has \(size) bytes, which is too small"
         case .entityTooLarge(let limit): "the upload is larger than \(limit) bytes"
-        case .busy(let queue): "\(queue) is full"
+        case .busy(let reason): reason
         case .unavailable(let reason): "the store cannot take writes: \(reason)"
         case .outcomeUnknown(let reason): "it is not known whether the change is in the log: \(reason)"
         case .lost(let version, let evidence):

@@ -131,7 +131,7 @@ package struct StoreInspection: Sendable {
     {
         try await withCheckedThrowingContinuation { continuation in
             let isAccepted = engine.ledger.exclude { continuation.resume(with: Result(catching: body)) }
-            if !isAccepted { continuation.resume(throwing: StoreError.busy("the commit queue")) }
+            if !isAccepted { continuation.resume(throwing: StoreError.busy("the commit queue is full")) }
         }
     }
 

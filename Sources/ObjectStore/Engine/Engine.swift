@@ -88,7 +88,7 @@ final class Engine: Sendable {
     /// - Throws: ``StoreError/busy(_:)``.
     func refuseIfImported(_ id: BlobID) throws {
         guard blobsBeingImported.withLock({ $0.contains(id) }) else { return }
-        throw StoreError.busy("the place of blob \(id), to which a restore is bringing it,")
+        throw StoreError.busy("a restore is bringing blob \(id)")
     }
 
     /// Told of each replica that a read found damaged.
@@ -140,7 +140,7 @@ final class Engine: Sendable {
     func onCommitThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
         let outcome = ExclusionOutcome<Value>()
         let accepted = ledger.exclude { outcome.set(Result(catching: body)) }
-        guard accepted else { throw StoreError.busy("the commit queue") }
+        guard accepted else { throw StoreError.busy("the commit queue is full") }
         return try outcome.wait().get()
     }
 

@@ -61,7 +61,7 @@ struct MissedBlobs {
         var looks = 0
         while try catalog.read({ try $0.position() }).sequence < sequence {
             guard looks < patience else {
-                throw StoreError.busy("the catalog, which is being brought up to the log,")
+                throw StoreError.busy("the catalog is being brought up to the log")
             }
             looks += 1
             sleep(Self.pause)

@@ -32,7 +32,7 @@ struct VolumeReturn {
         // What the catalog does not know yet may be published all the same.
         let head = ledger.log.head.sequence
         guard try ledger.catalog.read({ try $0.position() }).sequence >= head else {
-            throw StoreError.busy("the catalog, which is being brought up to the log,")
+            throw StoreError.busy("the catalog is being brought up to the log")
         }
         let handle = Opening.handle(volume, engine.environment)
         let mirror = Opening.mirror(of: volume, lane: handle.log)

@@ -20,7 +20,7 @@ final class EmbeddedLedger: Ledger {
         try await withUnsafeThrowingContinuation { continuation in
             let pending = PendingProposal(proposal) { continuation.resume(with: $0) }
             if !loop.submit(.change(pending)) {
-                pending.fail(StoreError.busy("the commit queue"))
+                pending.fail(StoreError.busy("the commit queue is full"))
             }
         }
     }
@@ -31,7 +31,7 @@ final class EmbeddedLedger: Ledger {
         completion: @escaping @Sendable (Result<Committed<Outcome>, any Error>) -> Void
     ) {
         let pending = PendingProposal(proposal, completion: completion)
-        if !loop.submit(.change(pending)) { pending.fail(StoreError.busy("the commit queue")) }
+        if !loop.submit(.change(pending)) { pending.fail(StoreError.busy("the commit queue is full")) }
     }
 
     /// Runs `body` on the commit thread, with nothing staged and nothing being appended.
