@@ -118,7 +118,7 @@ enum Opening {
         let events = log.head.sequence.rawValue - first.rawValue + 1
         let bytes = try catalog.read { try $0.blobTotals(bornFrom: first).bytes }
         guard events > Self.awaitedEventCount || bytes > Self.awaitedByteCount else { return }
-        throw StoreError.busy("the volume missed \(events) events and \(bytes) bytes of blobs, and is brought up to date while others are served")
+        throw StoreError.busy("the volume missed \(events) events, and \(bytes) bytes of blobs")
     }
 
     static func mirror(of volume: DirectoryVolume, lane: any Lane) -> LogMirror {
