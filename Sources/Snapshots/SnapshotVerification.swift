@@ -202,7 +202,7 @@ public struct SnapshotVerification: Sendable {
             as CompressionError
         {
             reason = error
-        } catch let error as FileSystemError where !error.path.hasPrefix(scratch + "/") {
+        } catch let error as FileSystemError where error.path == repository.catalogPath(manifest.name) {
             reason = error
         } catch let error as LogError {
             reason = error  // It is of an earlier event than the snapshot, and the log does not lead there.

@@ -134,7 +134,7 @@ def test_a_check_that_finds_damage_is_a_finding_until_it_is_mended(tmp_path):
 
 
 @pytest.mark.parametrize("member, value, told", [
-    ("snapshot-every", "often", "such as 24h"), ("snapshot-at", "25:00", "such as 02:30"), ("keep-lots", 3, "has directory"),
+    ("snapshot-every", "often", "such as 24h"), ("snapshot-at", "25:00", "such as 02:30"), ("keep-lots", 3, "keep-last"),
     ("directory", "", "without either a directory")])
 def test_a_setting_that_makes_no_sense_is_refused(tmp_path, member, value, told):
     store, _ = settings(tmp_path, **{member: value})

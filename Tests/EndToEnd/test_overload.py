@@ -392,9 +392,12 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(start):
         assert got > 500_000
 
 
+def put_piece(server):
+    server.client().put_object(Bucket="bucket", Key="piece", Body=bytes(200_000))
+
+
 def ask_ahead(server, count):
     """A client that asks for 200 kB again and again, and takes nothing yet: more than the kernel keeps for it."""
-    server.client().put_object(Bucket="bucket", Key="piece", Body=bytes(200_000))
     wire = Wire(server, timeout=60)
     wire.send(wire.request("GET", "/bucket/piece") * count)
     return wire
@@ -402,6 +405,7 @@ def ask_ahead(server, count):
 
 def test_answers_in_one_piece_are_memory_until_they_are_taken(start):
     server = start("body-memory=4194304", "queue-milliseconds=0")
+    put_piece(server)
     with contextlib.ExitStack() as wires:
         # Each has one answer that waits, however many it asked for.
         for _ in range(30):
@@ -414,6 +418,7 @@ def test_answers_in_one_piece_are_memory_until_they_are_taken(start):
 
 def test_a_client_that_takes_no_answer_gets_no_second_one_and_is_given_up_whatever_it_asks_for(start):
     server = start("minimum-rate=100000", "grace-seconds=1")
+    put_piece(server)
     key = ("holdfast_slow_clients_total", "response")
     with ask_ahead(server, 150) as wire:
         most = 0
@@ -429,6 +434,7 @@ def test_a_client_that_takes_no_answer_gets_no_second_one_and_is_given_up_whatev
 def test_answers_in_one_piece_are_taken_to_their_end_while_a_server_stops(tmp_path):
     with Server(tmp_path / "store") as server:
         server.client().create_bucket(Bucket="bucket")
+        put_piece(server)
         with ask_ahead(server, 150) as wire:
             key = ("holdfast_requests_total", "200", "GetObject")
             wait_until(lambda: metrics(server).get(key, 0) > 2, what="some answers")
