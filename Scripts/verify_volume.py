@@ -106,7 +106,7 @@ def every(message, number):
 
 
 VERSION_PUBLISHED, PART_PUBLISHED, RECLAIM_PLANNED, EPOCH_OPENED = 20, 31, 60, 10
-CHANGES = {10, 11, 12, 13, 20, 21, 22, 30, 31, 32, 33, *range(40, 49), 50, 51, 52, 60, 61, 70}
+CHANGES = {10, 11, 12, 13, 20, 21, 22, *range(30, 35), *range(40, 49), 50, 51, 52, 60, 61, 70, 71, 80}
 
 
 class Checker:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import runpy
 import subprocess
 import sys
 
@@ -93,6 +95,11 @@ DAMAGE = {
     "a file that is no blob": lambda store: (largest(store, 3).parent / "notes.txt").write_text("mine"),
     "a strange file in incoming": lambda store: (store.volume(2) / "incoming/notes.txt").write_text("mine"),
 }
+
+
+def test_it_knows_each_kind_of_event_that_there_is():
+    oneof = re.search(r"oneof change \{(.*?)\}", (ROOT / "Sources/Model/Events/event.proto").read_text(), re.S)[1]
+    assert runpy.run_path(ROOT / "Scripts/verify_volume.py")["CHANGES"] == {int(n) for n in re.findall(r"= (\d+);", oneof)}
 
 
 def test_a_store_that_is_whole_has_no_finding_and_the_head_that_the_log_has(store):
