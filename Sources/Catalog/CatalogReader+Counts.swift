@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Model
+import SwiftProtobuf
 
 /// How much there is.
 public struct CatalogCounts: Sendable, Equatable {
@@ -26,15 +27,40 @@ extension CatalogReader {
             counts.blobs = row[1]
             counts.blobBytes = UInt64(row[2] as Int64)
         }
-        var place: (bucket: String, key: String, sequence: SequenceNumber)?
-        while true {
-            let page = try versions(after: place, limit: 4096)
-            for version in page {
-                if version.isDeleteMarker { counts.deleteMarkers += 1 } else { counts.versions += 1 }
-                counts.versionBytes += version.size
-            }
-            guard let last = page.last, page.count == 4096 else { return counts }
-            place = (last.record.bucket, last.key, last.sequence)
+        for table in ["current", "archive"] {
+            let statement = try database.cachedStatement(sql: "SELECT record FROM \(table)")
+            let cursor = try Row.fetchCursor(statement)
+            while let row = try cursor.next() { try counts.add(Self.size(row)) }
         }
+        return counts
+    }
+
+    /// How many bytes a version has, and whether it is a delete marker: of two fields of its record, for decoding all of
+    /// it took a third of the time that an incremental snapshot takes.
+    private static func size(_ row: Row) throws -> (bytes: UInt64, isDeleteMarker: Bool) {
+        try row.withUnsafeData(atIndex: 0) { data in
+            guard let data else { throw CatalogError.unreadable("a version has no record") }
+            var size: (bytes: UInt64, isDeleteMarker: Bool) = (0, false)
+            let isWhole = data.withUnsafeBytes { bytes in
+                var fields = WireFields(bytes)
+                while let (number, value) = fields.next() {
+                    if case (5, .number(let flag)) = (number, value) { size.isDeleteMarker = flag != 0 }
+                    if case (6, .number(let count)) = (number, value) { size.bytes = count }
+                }
+                return fields.isAtEnd
+            }
+            guard isWhole else {
+                let record = try EventVersionPublished(serializedBytes: data)
+                return (record.size, record.deleteMarker)
+            }
+            return size
+        }
+    }
+}
+
+extension CatalogCounts {
+    fileprivate mutating func add(_ version: (bytes: UInt64, isDeleteMarker: Bool)) {
+        if version.isDeleteMarker { deleteMarkers += 1 } else { versions += 1 }
+        versionBytes += version.bytes
     }
 }

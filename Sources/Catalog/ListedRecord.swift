@@ -81,7 +81,7 @@ package struct ListedRecord {
 }
 
 /// The fields of an encoded message, in the order they stand.
-private struct WireFields {
+struct WireFields {
     enum Value {
         case number(UInt64)
         case bytes(UnsafeRawBufferPointer)
