@@ -152,4 +152,30 @@ import Testing
         #expect(try #require(pages) > 1)
         #expect(try fixture.catalog.read { try $0.buckets() }.count == 51)
     }
+
+    @Test func everythingIsCountedAlsoWhereARecordHasAFieldOfALaterRelease() throws {
+        let fixture = try CatalogFixture()
+        let (blob, unneeded) = (BlobID.random(), BlobID.random())
+        let gone = VersionID.random()
+        try fixture.apply([Change.bucket("bucket"), Change.bucket("other")])
+        let published = try fixture.apply(
+            Change.version("bucket", "gone", gone, pieces: [Change.piece(unneeded)]))
+        try fixture.apply([
+            Change.version("bucket", "a", pieces: [Change.piece(blob, 70_000), Change.inlinePiece(30)]),
+            Change.version("bucket", "a", pieces: [Change.inlinePiece(0)]),
+            Change.version("other", "a", pieces: [Change.inlinePiece(500)]),
+            Change.version("other", "a", isMarker: true),
+            Change.removal("bucket", "gone", gone, published),
+        ])
+        let counts = try fixture.catalog.read { try $0.counts() }
+        #expect((counts.buckets, counts.versions, counts.deleteMarkers) == (2, 3, 1))
+        #expect((counts.versionBytes, counts.blobs, counts.blobBytes) == (70_530, 1, 70_000))
+
+        // Field 200, eight bytes of fixed width: no record has such a field yet.
+        try fixture.catalog.withWriter {
+            try $0.database.execute(
+                sql: "UPDATE archive SET record = CAST(record || x'C10C0102030405060708' AS BLOB)")
+        }
+        #expect(try fixture.catalog.read { try $0.counts() } == counts)
+    }
 }
