@@ -171,8 +171,14 @@ public final class Catalog: Sendable {
     public var walPath: String { path + "-wal" }
 
     /// Writes a compact copy of what is committed to a new file.
-    public func write(to path: String) throws {
-        try writer.use { try $0.execute(sql: "VACUUM INTO ?", arguments: [path]) }
+    /// - Parameter step: called now and then while it is written, which takes as long as the catalog is large; may keep it
+    ///   waiting, and ends it by an error, which leaves a part of the file.
+    public func write(to path: String, step: @escaping () throws -> Void) throws {
+        try writer.use { database in
+            try ProgressHandler(step).watch(database) {
+                try database.execute(sql: "VACUUM INTO ?", arguments: [path])
+            }
+        }
     }
 
     /// What SQLite itself finds wrong with the file; empty if nothing.

@@ -72,7 +72,9 @@ enum Compression {
     /// Decompresses a file to a new one outside the store's file systems.
     /// - Parameter sha256: of the compressed bytes; `nil` where it is not known, and gzip's own checksum must do.
     /// - Throws: ``CompressionError`` if the file is damaged or is not what it was.
-    static func decompress(_ source: any File, sha256: [UInt8]?, to path: String) throws {
+    static func decompress(
+        _ source: any File, sha256: [UInt8]?, to path: String, _ pace: @escaping SnapshotPace = unpaced
+    ) throws {
         guard FileManager.default.createFile(atPath: path, contents: nil),
             let target = FileHandle(forWritingAtPath: path)
         else { throw FileSystemError(operation: "open", path: path, code: EIO) }
@@ -105,6 +107,7 @@ enum Compression {
                         return output.count - Int(stream.avail_out)
                     }
                     try target.write(contentsOf: Data(room.prefix(count)))
+                    try pace(0)
                 } while code != Z_STREAM_END && (stream.avail_out == 0 || stream.avail_in > 0)
             }
         }

@@ -98,9 +98,11 @@ package struct HistoryCheckpoints: Sendable {
     /// Makes a catalog of the newest checkpoint up to an event.
     /// - Parameter path: of a file that is not there.
     /// - Returns: `nil` if there is none; then there is nothing at `path` either.
-    func open(upTo last: SequenceNumber, at path: String) throws -> Catalog? {
+    func open(
+        upTo last: SequenceNumber, at path: String, _ pace: @escaping SnapshotPace = unpaced
+    ) throws -> Catalog? {
         for entry in try entries().reversed() where entry.position <= last {
-            do { return try open(entry, at: path) } catch let error as CheckpointFlaw {
+            do { return try open(entry, at: path, pace) } catch let error as CheckpointFlaw {
                 SnapshotCatalog.remove(path)
                 try discard(entry, because: error)
             }
@@ -113,7 +115,9 @@ package struct HistoryCheckpoints: Sendable {
         let reason: String
     }
 
-    private func open(_ entry: Entry, at path: String) throws -> Catalog {
+    private func open(
+        _ entry: Entry, at path: String, _ pace: @escaping SnapshotPace
+    ) throws -> Catalog {
         guard try inspection.log.chainHash(at: entry.position).description == entry.chain else {
             throw CheckpointFlaw(reason: "the log has another chain hash there")
         }
@@ -121,7 +125,7 @@ package struct HistoryCheckpoints: Sendable {
             let file = try fileSystem.open(catalogPath(entry.name), [], permissions: 0)
             defer { file.close() }
             try Compression.decompress(
-                file, sha256: try SnapshotCatalog.bytes(ofHexadecimal: entry.sha256), to: path)
+                file, sha256: try SnapshotCatalog.bytes(ofHexadecimal: entry.sha256), to: path, pace)
             let catalog = try Catalog(path: path, storeID: inspection.storeID, readers: 1)
             guard try catalog.read({ try $0.position().sequence }) == entry.position else {
                 throw CheckpointFlaw(reason: "it is of another event")
@@ -215,9 +219,10 @@ package struct HistoryCheckpoints: Sendable {
     }
 }
 
-/// Makes a checkpoint now and then while a server runs, a little at a time, so that requests hardly feel it.
+/// Makes a checkpoint where one is due, a little at a time.
 public struct HistoryKeeper: Sendable {
-    private static let interval = Duration.seconds(600)
+    /// Events that are replayed between two calls of the pace: some milliseconds of work.
+    private static let step: UInt64 = 128
 
     private let inspection: StoreInspection
     private let checkpoints: HistoryCheckpoints
@@ -229,30 +234,26 @@ public struct HistoryKeeper: Sendable {
         self.checkpoints = checkpoints
     }
 
-    /// Returns when it is cancelled.
-    public func run(report: (String) -> Void) async {
-        while !Task.isCancelled {
-            do { try await makeIfDue() } catch is CancellationError { return } catch { report("\(error)") }
-            // Cancelled while it sleeps, the loop ends above.
-            try? await Task.sleep(for: Self.interval)
-        }
-    }
-
-    /// - Returns: whether one was made.
+    /// - Parameters:
+    ///   - pace: may keep it waiting, and ends it by an error: then there is no new checkpoint, nor a part of one.
+    ///   - progress: called with the part of the events that have been replayed, from 0 to 1.
+    /// - Returns: the event that a checkpoint was made of; `nil` if none is due.
     @discardableResult
-    package func makeIfDue() async throws -> Bool {
+    public func makeIfDue(
+        _ pace: @escaping SnapshotPace = unpaced, progress: (Double) -> Void = { _ in }
+    ) throws -> SequenceNumber? {
         let last = try inspection.catalog.read { try $0.position().sequence }
-        guard try checkpoints.isDue(at: last) else { return false }
-        let catalog = try SnapshotCatalog.beginHistory(of: inspection, through: last)
-        var next = try catalog.catalog.read { try $0.position().sequence }
+        guard try checkpoints.isDue(at: last) else { return nil }
+        let catalog = try SnapshotCatalog.beginHistory(of: inspection, through: last, pace)
+        let first = try catalog.catalog.read { try $0.position().sequence }
+        var next = first
         while next < last {
-            let start = ContinuousClock.now
-            next = min(last, SequenceNumber(next.rawValue + 1024))
+            next = min(last, SequenceNumber(next.rawValue + Self.step))
             try inspection.replay(to: catalog.catalog, through: next)
-            // A quarter of the time.
-            try await Task.sleep(for: start.duration(to: .now) * 3)
+            progress(Double(next.rawValue - first.rawValue) / Double(last.rawValue - first.rawValue))
+            try pace(0)
         }
-        try checkpoints.keep(catalog)
-        return true
+        try checkpoints.keep(catalog, pace)
+        return last
     }
 }

@@ -95,7 +95,7 @@ public final class SnapshotCatalog: Sendable {
         let file = try repository.fileSystem.open(
             repository.catalogPath(parent.name), [], permissions: 0)
         defer { file.close() }
-        try Compression.decompress(file, sha256: try bytes(ofHexadecimal: parent.catalog.sha256), to: path)
+        try Compression.decompress(file, sha256: try bytes(ofHexadecimal: parent.catalog.sha256), to: path, pace)
         let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
         try follow(catalog, repository.log, through: last, walLimit: walLimit, pace)
         return SnapshotCatalog(catalog, path)
@@ -143,12 +143,12 @@ public final class SnapshotCatalog: Sendable {
 
     /// Of a store's own log, as of the nearest checkpoint that is not later than an event; empty if there is none.
     package static func beginHistory(
-        of inspection: StoreInspection, through last: SequenceNumber
+        of inspection: StoreInspection, through last: SequenceNumber, _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let path = "\(inspection.stateDirectory)/snapshot-\(OperationID.random()).sqlite"
         do {
             let catalog =
-                try HistoryCheckpoints(inspection).open(upTo: last, at: path)
+                try HistoryCheckpoints(inspection).open(upTo: last, at: path, pace)
                 ?? Catalog(path: path, storeID: inspection.storeID, readers: 1)
             return SnapshotCatalog(catalog, path)
         } catch {
@@ -194,7 +194,7 @@ public final class SnapshotCatalog: Sendable {
     ) throws -> (file: Compression.Outcome, catalogByteCount: UInt64) {
         let compact = path + ".compact"
         defer { Self.remove(compact) }
-        try catalog.write(to: compact)
+        try catalog.write(to: compact) { try pace(0) }
         let source = try RealFileSystem().open(compact, [], permissions: 0)
         defer { source.close() }
         return (try Compression.compress(source, to: target, fileSystem, pace), try source.size())

@@ -2,6 +2,7 @@ import Catalog
 import Foundation
 import GRDB
 import Model
+import Synchronization
 import Testing
 
 @Suite struct CatalogTests {
@@ -177,5 +178,25 @@ import Testing
                 sql: "UPDATE archive SET record = CAST(record || x'C10C0102030405060708' AS BLOB)")
         }
         #expect(try fixture.catalog.read { try $0.counts() } == counts)
+    }
+
+    @Test func aCopyOfItCanBeEndedInTheMiddle() throws {
+        struct Over: Error {}
+        let fixture = try CatalogFixture()
+        try fixture.apply([Change.bucket("bucket")] + (0..<5000).map { Change.version("bucket", "k\($0)") })
+        let steps = Mutex(0)
+        try fixture.catalog.write(to: fixture.path + ".whole") { steps.withLock { $0 += 1 } }
+        #expect(steps.withLock { $0 } > 1)
+        let copy = try Catalog(path: fixture.path + ".whole", storeID: fixture.storeID, readers: 1)
+        #expect(try copy.read { try $0.counts() }.versions == 5000)
+        steps.withLock { $0 = 0 }
+        #expect(throws: Over.self) {
+            try fixture.catalog.write(to: fixture.path + ".part") {
+                steps.withLock { $0 += 1 }
+                throw Over()
+            }
+        }
+        #expect(steps.withLock { $0 } == 1)
+        #expect(try fixture.apply(Change.bucket("other")) == 5002, "it goes on")
     }
 }

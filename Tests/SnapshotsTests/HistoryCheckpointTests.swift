@@ -4,6 +4,7 @@ import Foundation
 import Model
 import ObjectStore
 import Snapshots
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -35,7 +36,7 @@ import Volumes
 
         func keep() async throws -> SequenceNumber {
             let head = store.head.sequence
-            #expect(try await HistoryKeeper(store, checkpoints).makeIfDue())
+            #expect(try HistoryKeeper(store, checkpoints).makeIfDue() == head)
             return head
         }
 
@@ -63,7 +64,7 @@ import Volumes
         #expect(try stage.begin(before) == .zero)
         let first = try await stage.keep()
         #expect(
-            try await !HistoryKeeper(stage.store, stage.checkpoints).makeIfDue(), "too little has come since")
+            try HistoryKeeper(stage.store, stage.checkpoints).makeIfDue() == nil, "too little has come since")
         try await stage.put(30)
         let second = try await stage.keep()
         try await stage.put(5)
@@ -103,6 +104,37 @@ import Volumes
         #expect(try stage.begin(head) == .zero)
         #expect(try stage.files(".gz") == [])
         #expect(try stage.shown(head) == expected)
+        stage.store.close()
+    }
+
+    /// As when the server stops.
+    @Test func oneThatIsEndedWhereverItIsLeavesNothing() async throws {
+        struct Over: Error {}
+        let stage = try await Stage()
+        try await stage.put(300)
+        let keeper = HistoryKeeper(stage.store, stage.checkpoints)
+        let state = stage.started.fixture.settings.stateDirectory
+        var steps = 0
+        while true {
+            let left = Mutex(steps)
+            let pace: SnapshotPace = { _ in
+                try left.withLock { left in
+                    if left == 0 { throw Over() }
+                    left -= 1
+                }
+            }
+            do {
+                let event = try keeper.makeIfDue(pace)
+                #expect(event == stage.store.head.sequence)
+                break
+            } catch is Over {
+                let files = try FileManager.default.contentsOfDirectory(atPath: state)
+                #expect(files.filter { $0.hasPrefix("snapshot-") } == [], "after \(steps) steps")
+                steps += 1
+            }
+        }
+        #expect(steps > 2)
+        #expect(try stage.files(".gz").count == 1 && stage.files(".json").count == 1)
         stage.store.close()
     }
 

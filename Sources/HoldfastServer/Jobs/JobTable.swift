@@ -1,7 +1,7 @@
 /// What a server does by itself: one table says of each what it needs, what it keeps out and what it gives way to.
 /// `Documentation/jobs.md` shows the same table, and a test holds the two together.
 package enum JobKind: String, Sendable, CaseIterable, Codable {
-    case confirm, repair, incidents, reclaim, lifecycle, snapshot, prune, drill, verify, scrub
+    case confirm, repair, incidents, reclaim, lifecycle, history, snapshot, prune, drill, verify, scrub
 
     package struct Rule: Sendable, Equatable {
         /// Goes on all the time; the others run when they are due.
@@ -28,6 +28,7 @@ package enum JobKind: String, Sendable, CaseIterable, Codable {
         case .incidents: Rule(isContinuous: true, isPausable: false, priority: 9)
         case .reclaim: Rule(priority: 7)
         case .lifecycle: Rule(priority: 6)
+        case .history: Rule(yieldsToRepairs: true, priority: 6)
         case .snapshot: Rule(excludes: [.snapshot, .prune], yieldsToRepairs: true, priority: 5)
         case .prune: Rule(needs: .snapshot, excludes: [.snapshot], yieldsToRepairs: true, priority: 4)
         case .drill: Rule(needs: .snapshot, yieldsToRepairs: true, priority: 3)

@@ -3,10 +3,12 @@ import Integrity
 import Logging
 import Model
 import ObjectStore
+import Snapshots
 
 /// The jobs of a store, in the table's order.
 enum StoreJobs {
     private static let reclaimSeconds = 30.0
+    private static let historySeconds = 600.0
 
     static func scheduler(
         _ store: ObjectStore, _ settings: ServerSettings, _ scrub: ScrubService, _ logger: Logger,
@@ -61,6 +63,12 @@ enum StoreJobs {
                 return JobOutcome(rounds == 0 ? "nothing to give back" : "\(counted(rounds, "round"))")
             },
             JobDefinition(.lifecycle, .every(1)) { try await lifecycle(store, settings, logger, $0) },
+            JobDefinition(.history, .every(historySeconds)) { context in
+                let event = try HistoryKeeper(store).makeIfDue(
+                    { try context.spent($0) }, progress: context.progress)
+                return JobOutcome(
+                    event.map { "the catalog as of event \($0) is kept" } ?? "too little has come since the last one")
+            },
         ]
         definitions += told(store, settings, scrub).filter { $0.repository != nil }
         definitions.append(
@@ -88,6 +96,7 @@ enum StoreJobs {
             JobDefinition(.incidents, .continuous) { try refuse($0) },
             JobDefinition(.reclaim, .every(reclaimSeconds)) { try refuse($0) },
             JobDefinition(.lifecycle, .every(1)) { try refuse($0) },
+            JobDefinition(.history, .every(historySeconds)) { try refuse($0) },
         ]
         definitions += repositories
         definitions.append(scrubJob(scrub) { try refuse($0) })
