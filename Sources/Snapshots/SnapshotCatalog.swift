@@ -95,7 +95,8 @@ public final class SnapshotCatalog: Sendable {
         let file = try repository.fileSystem.open(
             repository.catalogPath(parent.name), [], permissions: 0)
         defer { file.close() }
-        try Compression.decompress(file, sha256: try bytes(ofHexadecimal: parent.catalog.sha256), to: path, pace)
+        try Compression.decompress(
+            file, sha256: try bytes(ofHexadecimal: parent.catalog.sha256), to: path, pace)
         let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
         try follow(catalog, repository.log, through: last, walLimit: walLimit, pace)
         return SnapshotCatalog(catalog, path)

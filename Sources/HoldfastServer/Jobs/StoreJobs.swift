@@ -67,7 +67,8 @@ enum StoreJobs {
                 let event = try HistoryKeeper(store).makeIfDue(
                     { try context.spent($0) }, progress: context.progress)
                 return JobOutcome(
-                    event.map { "the catalog as of event \($0) is kept" } ?? "too little has come since the last one")
+                    event.map { "the catalog as of event \($0) is kept" }
+                        ?? "too little has come since the last one")
             },
         ]
         definitions += told(store, settings, scrub).filter { $0.repository != nil }
