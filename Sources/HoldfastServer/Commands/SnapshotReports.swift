@@ -147,7 +147,10 @@ public enum SnapshotReports {
     public static func verify(
         _ repository: Repository, _ name: String?, percent: Int, json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
-        let report = try SnapshotVerification(repository).run(name, percent: percent) {
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
+        let verification = SnapshotVerification(repository, scratch: scratch.path)
+        let report = try verification.run(name, percent: percent) {
             try tell($0, json, output)
         }
         try summarize(report, mended: 0, unmended: report.knownDamage, json, output)
@@ -160,8 +163,11 @@ public enum SnapshotReports {
         _ repository: Repository, _ name: String?, percent: Int, mendingFrom store: ObjectStore, json: Bool,
         _ output: any CommandOutput
     ) async throws -> Bool {
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
         var left = 0
-        let report = try SnapshotVerification(repository).run(name, percent: percent) { flaw in
+        let verification = SnapshotVerification(repository, scratch: scratch.path)
+        let report = try verification.run(name, percent: percent) { flaw in
             if !flaw.canBeMended { left += 1 }
             try tell(flaw, json, output)
         }
@@ -214,7 +220,10 @@ public enum SnapshotReports {
         _ repository: Repository, _ names: [String], json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         for name in names { try repository.requireManifest(of: name) }
-        return try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
+        let pruning = SnapshotPruning(repository, scratch: scratch.path)
+        return try tell(try pruning.run(deleting: names), json, output)
     }
 
     /// - Returns: whether all was given back that may be.
@@ -223,7 +232,10 @@ public enum SnapshotReports {
         _ output: any CommandOutput
     ) throws -> Bool {
         guard dryRun else {
-            return try tell(try SnapshotPruning(repository).run(keeping: rule), json, output)
+            let scratch = try CommandScratch()
+            defer { scratch.remove() }
+            let pruning = SnapshotPruning(repository, scratch: scratch.path)
+            return try tell(try pruning.run(keeping: rule), json, output)
         }
         let (good, damaged) = try repository.snapshots()
         let kept = rule.kept(of: good)
@@ -246,7 +258,10 @@ public enum SnapshotReports {
         _ repository: Repository, _ name: String?, count: Int, json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         var generator = SystemRandomNumberGenerator()
-        let report = try SnapshotDrill(repository).run(name, count: count, using: &generator)
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
+        let report = try SnapshotDrill(repository, scratch: scratch.path)
+            .run(name, count: count, using: &generator)
         for failure in report.failures {
             try output.line(
                 failure, json: json,
@@ -275,8 +290,11 @@ public enum SnapshotReports {
         _ repository: Repository, _ first: String, _ second: String, json: Bool,
         _ output: any CommandOutput
     ) throws {
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
         let difference = try SnapshotDifference(
-            repository, from: try repository.snapshot(first), to: try repository.snapshot(second))
+            repository, from: try repository.snapshot(first), to: try repository.snapshot(second),
+            scratch: scratch.path)
         var line = DifferenceLine()
         try difference.forEach { found in
             switch found.change {
