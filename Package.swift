@@ -209,7 +209,8 @@ let package = Package(
         .testTarget(
             name: "S3RepositoryTests",
             dependencies: [
-                "Model", "Digests", "EventLog", "ObjectStore", "S3Repository", "TestSupport", "Volumes",
+                "Model", "Digests", "EventLog", "ObjectStore", "Snapshots", "S3Repository", "TestSupport",
+                "Volumes",
             ],
             swiftSettings: tested),
         .testTarget(

@@ -9,6 +9,9 @@ import Volumes
 /// what was there is what is seen until its first version goes, and that is the last one of its name to go, but for the new
 /// one. Appends to what was there do not join the new object, and go behind it: until then they count for nothing. Where this
 /// is cut off they are strays, which the next prune removes (`LogCopy+Strays`).
+///
+/// An object that begins where the new one ends would join it there, though it is no part of it. So none stands there when
+/// the new one is put (``clearEnd(of:at:)``).
 extension ObjectFileSystem {
     /// - Parameter extent: the new object, which is put; it takes the place of the one of its name, and of all behind that.
     /// - Throws: an error that is ``FileSystemError/isRetained`` if what was there is locked: it is what is there then.
@@ -42,6 +45,54 @@ extension ObjectFileSystem {
         state.withLock { $0.tree?.put(name, Array(kept) + [extent], others: others) }
     }
 
+    /// Sees to it that no object begins where a file is to end.
+    ///
+    /// One that is part of the file as it is now is needed until the new object is there: so the file is put as one object first,
+    /// behind which it counts for nothing. That it begins just there is a matter of chance, and rare.
+    /// - Throws: an error that is ``FileSystemError/isRetained`` if it is locked. The file has what it had.
+    func clearEnd(of name: String, at end: UInt64) throws(FileSystemError) {
+        guard let file = try file(name) else { return }
+        let stray = RemoteTree.extentName(name, at: end)
+        if file.extents.dropFirst().contains(where: { $0.name == stray }) {
+            try takePlace(of: file, name, with: try putWhole(file, as: name))
+        }
+        try clear([stray], of: name)
+    }
+
+    /// Removes objects that do not join a file, by their names.
+    /// - Throws: an error that is ``FileSystemError/isRetained`` if one is locked.
+    func clear(_ strays: [String], of name: String) throws(FileSystemError) {
+        guard let file = try file(name) else { return }
+        let keepsVersions = keepsVersions(file)
+        for (stray, version) in file.others where strays.contains(stray) {
+            try removeObject(stray, version ?? (keepsVersions ? "null" : nil))
+        }
+        guard file.others.contains(where: { strays.contains($0.name) }) else { return }
+        let others = file.others.filter { !strays.contains($0.name) }
+        state.withLock { $0.tree?.put(name, file.extents, others: others) }
+    }
+
+    /// Puts what a file has as one object, a part of it in memory at a time.
+    private func putWhole(_ file: RemoteFile, as name: String) throws(FileSystemError) -> Extent {
+        let contents = Contents(extents: file.extents, appended: [])
+        let lock = try objectLock()
+        let uploaded = try asking {
+            try client.put(key(name), size: file.size, lock: lock) { range in
+                var bytes = [UInt8](repeating: 0, count: range.count)
+                _ = try bytes.withUnsafeMutableBytes { try read(contents, into: $0, at: range.lowerBound) }
+                return bytes
+            }
+        }
+        return Extent(
+            name: name, offset: 0, size: file.size, etag: uploaded.etag, versionID: uploaded.versionID,
+            modified: .now())
+    }
+
+    /// Whether the bucket does, as far as a file shows it.
+    private func keepsVersions(_ file: RemoteFile) -> Bool {
+        (file.extents.map(\.versionID) + file.others.map(\.versionID)).contains { $0 != nil }
+    }
+
     public func hasStrays(of path: String) throws(FileSystemError) -> Bool {
         guard let file = try file(try name(path)) else { return false }
         return !strays(of: file).isEmpty
@@ -52,9 +103,7 @@ extension ObjectFileSystem {
         guard let file = try file(name) else { return 0 }
         let strays = strays(of: file)
         // As in `takePlace`: what was put before versions were kept.
-        let keepsVersions = (file.extents.map(\.versionID) + file.others.map(\.versionID)).contains {
-            $0 != nil
-        }
+        let keepsVersions = keepsVersions(file)
         let joined = Set(file.extents.map(\.name))
         var left = file.others.filter { joined.contains($0.name) }
         for (stray, version) in strays

@@ -21,6 +21,9 @@ extension ObjectFileSystem {
     func flush(_ name: String, above limit: Int) throws(FileSystemError) {
         guard let bytes = state.withLock({ $0.appended[name] }), bytes.count >= max(limit, 1) else { return }
         guard let file = try file(name) else { return }
+        // What is behind a gap would be taken for this, or for what follows it.
+        let places = [file.size, file.size + UInt64(bytes.count)]
+        try clear(places.map { RemoteTree.extentName(name, at: $0) }, of: name)
         let extent = try put(bytes, as: RemoteTree.extentName(name, at: file.size), at: file.size)
         state.withLock {
             $0.tree?.append(extent, to: name)
@@ -69,7 +72,9 @@ extension ObjectFileSystem {
         while let file = try file(name), let last = file.extents.last, last.end > end {
             try removeLast(last, of: file, name)
         }
-        guard isPut, let before = try file(name) else { return }
+        guard isPut else { return }
+        try clearEnd(of: name, at: size)
+        guard let before = try file(name) else { return }
         try takePlace(of: before, name, with: try put(kept, as: cut.name, at: cut.offset))
     }
 
@@ -102,6 +107,7 @@ extension ObjectFileSystem {
         }
         if !name.hasPrefix("blobs/") { try flushAll() }
         let size = try source.size()
+        try clearEnd(of: name, at: size)
         let lock = RemoteTree.isRewritten(name) ? nil : try objectLock()
         let uploaded = try asking {
             try client.put(key(name), size: size, lock: lock) { range in

@@ -171,8 +171,9 @@ public final class Repository: Sendable {
         try fileSystem.syncDirectory(snapshotsDirectory)
     }
 
-    /// What snapshots that were not finished, or were being deleted, left: catalogs without a manifest.
-    func clearLeftovers() throws {
+    /// What snapshots that were not finished, or were being deleted, left: catalogs without a manifest, blobs under way.
+    /// - Returns: what became of uploads, where the repository is at an endpoint.
+    func clearLeftovers() throws -> UnfinishedUploads {
         for file in try fileSystem.list(snapshotsDirectory)
         where file.hasSuffix(".catalog.gz") || file.hasSuffix(".new") {
             let name = file.hasSuffix(".catalog.gz") ? String(file.dropLast(11)) : nil
@@ -189,5 +190,6 @@ public final class Repository: Sendable {
             }
             try volume.keep(id)
         }
+        return try (fileSystem as? any UploadingFileSystem)?.removeUnfinishedUploads() ?? UnfinishedUploads()
     }
 }

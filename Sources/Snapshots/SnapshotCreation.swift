@@ -47,6 +47,8 @@ public struct SnapshotCreation: Sendable {
         public var mended = 0
         /// Why the store's log does not say that it was taken; `nil` if it does.
         public var unnoted: String?
+        /// Uploads of files to an endpoint that nobody would finish.
+        public var uploads = UnfinishedUploads()
     }
 
     /// - Parameters:
@@ -64,11 +66,13 @@ public struct SnapshotCreation: Sendable {
             throw SnapshotError.exists(name)
         }
         try repository.join(inspection.log, pace)
-        try repository.clearLeftovers()
+        let uploads = try repository.clearLeftovers()
         let position = try inspection.catalog.read { try $0.position() }
-        return try await inspection.holding(position.sequence) {
+        var report = try await inspection.holding(position.sequence) {
             try await take(name, position, parent: good.last, progress)
         }
+        report.uploads = uploads
+        return report
     }
 
     private func take(

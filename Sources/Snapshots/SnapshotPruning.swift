@@ -60,6 +60,8 @@ public struct SnapshotPruning: Sendable {
         public var lockedBlobs = 0
         /// Objects at an endpoint that a prune that was cut off had left behind a segment of the log.
         public var strays = 0
+        /// Uploads of files to an endpoint that nobody will finish.
+        public var uploads = UnfinishedUploads()
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         public var payloads: UInt64 = 0
         public var payloadBytes: UInt64 = 0
@@ -120,7 +122,7 @@ public struct SnapshotPruning: Sendable {
         var damage = try KnownDamage.load(repository)
         for name in report.deleted { damage.files.subtract(SnapshotFile.all(of: name)) }
         try damage.save(repository)
-        try repository.clearLeftovers()
+        report.uploads = try repository.clearLeftovers()
         report.strays = try repository.log.removeStrays()
         let (good, damaged) = try repository.snapshots()
         report.unknown = damaged

@@ -1,5 +1,6 @@
 """`holdfast drill`: a restore that is practised."""
 
+import fcntl
 import json
 import os
 
@@ -53,3 +54,23 @@ def test_what_does_not_come_back_is_named(server, tmp_path):
     failure, summary = drill(repository, status=4)
     assert failure["bucket"] == "photos" and "block 1" in failure["reason"]
     assert summary["objects"] == 4 and summary["failures"] == 1
+
+
+def test_nothing_stays_among_the_temporary_files_of_commands_that_were_killed(server, tmp_path, monkeypatch):
+    repository, temporary = tmp_path / "backup", tmp_path / "temporary"
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    s3.put_object(Bucket="photos", Key="k", Body=os.urandom(70_000))
+    holdfast("snapshot", "create", server.directory, "--to", repository, "--name", "one", check=0)
+    at_work = temporary / "holdfast-scratch-work"
+    at_work.mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with open(at_work / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (["drill"], ["snapshot", "verify"], ["snapshot", "prune", "--keep-last", "1"], ["snapshot", "diff"]):
+            killed = temporary / "holdfast-scratch-killed"
+            killed.mkdir()
+            (killed / "snapshot-1.sqlite").write_bytes(bytes(1000))
+            (killed / "lock").touch()
+            holdfast(*command, repository, *(["one", "one"] if command[-1] == "diff" else []), check=0)
+            assert list(temporary.iterdir()) == [at_work], command

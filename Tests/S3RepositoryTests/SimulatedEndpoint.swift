@@ -25,6 +25,15 @@ final class SimulatedEndpoint: Sendable {
         /// Changes that it makes yet.
         var left: Int?
         var makesLast = false
+        var uploads: [Upload] = []
+        var uploadRefusal: Int?
+    }
+
+    /// One in parts that is not finished.
+    struct Upload: Sendable {
+        let key: String
+        let id: String
+        let begun: String
     }
 
     static let directory = "s3://bucket"
@@ -55,12 +64,15 @@ final class SimulatedEndpoint: Sendable {
     }
 
     /// As a process that is started now sees it.
-    /// - Parameter second: as it was then; `nil` for now.
+    /// - Parameters:
+    ///   - prefix: what it has is below that, with a slash before it.
+    ///   - second: as it was then; `nil` for now.
     func fileSystem(
-        at second: Int? = nil, scratch: String = FileManager.default.temporaryDirectory.path
+        below prefix: String = "", at second: Int? = nil,
+        scratch: String = FileManager.default.temporaryDirectory.path
     ) throws -> ObjectFileSystem {
         let moment = second.map { "&at=\(Self.time($0))" } ?? ""
-        let location = try S3Location("s3://bucket?endpoint=http://simulated.invalid\(moment)")
+        let location = try S3Location("s3://bucket\(prefix)?endpoint=http://simulated.invalid\(moment)")
         var patience = S3Client.Patience()
         patience.attempts = 1
         return ObjectFileSystem(
@@ -90,6 +102,42 @@ final class SimulatedEndpoint: Sendable {
     /// Of a key nothing is left.
     func lose(_ key: String) { state.withLock { $0.objects[key] = nil } }
 
+    // MARK: Uploads
+
+    /// Begins an upload in parts that nobody finishes.
+    /// - Parameter hours: so long ago; `nil` where the endpoint does not say when.
+    func begin(_ key: String, hours: UInt64?) {
+        let begun = hours.map {
+            Timestamp(microseconds: Timestamp.now().microseconds - $0 * 3_600_000_000).description
+        }
+        state.withLock {
+            $0.uploads.append(Upload(key: key, id: "u\($0.uploads.count)", begun: begun ?? ""))
+            $0.uploads.sort { ($0.key, $0.id) < ($1.key, $1.id) }
+        }
+    }
+
+    /// The keys of those that are not finished.
+    var uploads: [String] { state.withLock { $0.uploads.map(\.key) } }
+
+    /// It answers with a status whoever lists uploads; with a list again for `nil`.
+    func refuseUploads(_ status: Int?) { state.withLock { $0.uploadRefusal = status } }
+
+    /// As S3 lists them, but two at a time.
+    private func uploadListing(_ request: S3Request, _ state: State) -> S3Response {
+        if let status = state.uploadRefusal { return S3Response(status: status) }
+        func item(_ name: String) -> String { request.query.first { $0.name == name }?.value ?? "" }
+        let place = (item("key-marker"), item("upload-id-marker"))
+        let left = state.uploads.filter { $0.key.hasPrefix(item("prefix")) && ($0.key, $0.id) > place }
+        let page = left.prefix(2)
+        var text =
+            "<ListMultipartUploadsResult><IsTruncated>\(left.count > 2)</IsTruncated><NextKeyMarker>\(page.last?.key ?? "")</NextKeyMarker><NextUploadIdMarker>\(page.last?.id ?? "")</NextUploadIdMarker>"
+        for upload in page {
+            text +=
+                "<Upload><Key>\(upload.key)</Key><UploadId>\(upload.id)</UploadId><Initiated>\(upload.begun)</Initiated></Upload>"
+        }
+        return S3Response(status: 200, body: Array((text + "</ListMultipartUploadsResult>").utf8))
+    }
+
     // MARK: Answers
 
     private func answer(_ request: S3Request) -> S3Response {
@@ -106,8 +154,15 @@ final class SimulatedEndpoint: Sendable {
 
     private func answer(_ request: S3Request, _ state: inout State) -> S3Response {
         guard let key = request.key else {
+            if request.query.contains(where: { $0.name == "uploads" }) {
+                return uploadListing(request, state)
+            }
             return request.query.contains { $0.name == "versions" }
                 ? S3Response(status: 200, body: Array(listing(state).utf8)) : S3Response(status: 404)
+        }
+        if request.method == "DELETE", let id = request.query.first(where: { $0.name == "uploadId" })?.value {
+            state.uploads.removeAll { $0.key == key && $0.id == id }
+            return S3Response(status: 204)
         }
         let id = request.query.first { $0.name == "versionId" }?.value
         switch request.method {

@@ -24,9 +24,22 @@ import Testing
         #expect(found["snapshot:off"] == .wait("snapshot:nas"))
     }
 
-    @Test func noSnapshotIsTakenWhileARepositoryIsPruned() {
-        let pruning = job(.prune, "off") { $0.isRunning = true }
-        #expect(steps([pruning, job(.snapshot, "nas")])["snapshot:nas"] == .wait("prune:off"))
+    @Test(arguments: [JobKind.prune, .verify, .drill])
+    func whatIsDoneWithOneRepositoryDoesNotWaitForASnapshotIntoAnother(_ kind: JobKind) {
+        let taking = job(.snapshot, "slow") { $0.isRunning = true }
+        #expect(steps([taking, job(kind, "nas")])["\(kind.rawValue):nas"] == .start)
+        let other = job(kind, "slow") { $0.isRunning = true }
+        #expect(steps([other, job(.snapshot, "nas")])["snapshot:nas"] == .start)
+        #expect(steps([other, job(kind, "nas")])["\(kind.rawValue):nas"] == .start)
+    }
+
+    @Test(arguments: [JobKind.prune, .verify, .drill])
+    func noSnapshotIsTakenIntoARepositoryBesideWhatIsDoneWithIt(_ kind: JobKind) {
+        let name = "\(kind.rawValue):nas"
+        let other = job(kind, "nas") { $0.isRunning = true }
+        #expect(steps([other, job(.snapshot, "nas")])["snapshot:nas"] == .wait(name))
+        let taking = job(.snapshot, "nas") { $0.isRunning = true }
+        #expect(steps([taking, job(kind, "nas")])[name] == .wait("snapshot:nas"))
     }
 
     @Test func ofOneRepositoryThereIsOneJobAtATimeAndTheSnapshotGoesFirst() {

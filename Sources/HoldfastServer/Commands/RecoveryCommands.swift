@@ -221,9 +221,10 @@ public enum RecoveryCommands {
             )
             return 0
         }
-        let report = try await WholeRestore(settings.store).run(from: repository, snapshot: name) {
-            output.progress($0)
-        }
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
+        let report = try await WholeRestore(settings.store)
+            .run(from: repository, snapshot: name, scratch: scratch.path) { output.progress($0) }
         try StoreDirectory.rememberVolumes(settings)
         for missing in report.recreation.missing {
             let line = MissingLine(missing)

@@ -1,6 +1,7 @@
 import Model
 import ObjectStore
 import Snapshots
+import Volumes
 
 /// What the commands of a repository print.
 public enum SnapshotReports {
@@ -34,6 +35,9 @@ public enum SnapshotReports {
         let lockedBlobs: Int
         /// Objects at an endpoint that a prune that was cut off had left of segments of the log.
         let strays: Int
+        /// Uploads to an endpoint that nobody would have finished and that were given up; why they were not, if it refuses that.
+        let uploads: Int
+        let uploadsRefusal: String?
         /// Events whose payloads were dropped from the log, and the bytes that this gave back.
         let payloads: UInt64
         let payloadBytes: UInt64
@@ -54,6 +58,8 @@ public enum SnapshotReports {
         let lostPayloads: UInt64
         let mended: Int
         let unnoted: String?
+        let uploads: Int
+        let uploadsRefusal: String?
 
         init(_ report: SnapshotCreation.Report) {
             snapshot = report.manifest
@@ -63,13 +69,20 @@ public enum SnapshotReports {
             lostPayloads = report.lostPayloads
             mended = report.mended
             unnoted = report.unnoted
+            uploads = report.uploads.removed
+            uploadsRefusal = report.uploads.refusal
         }
 
         var text: String {
-            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(mended)")\(losses)\(unnoted.map { "; the store's log does not say so: \($0)" } ?? "")"
+            "snapshot \(snapshot.name) of event \(snapshot.sequence): \(counted(snapshot.versions, "version")), \(snapshot.versionBytes) bytes; copied \(counted(events, "event")) and \(counted(blobs, "blob")), \(bytes) bytes\(mended == 0 ? "" : "; mended \(mended)")\(losses)\(unnoted.map { "; the store's log does not say so: \($0)" } ?? "")\(uploadText)"
         }
 
         var isComplete: Bool { snapshot.isComplete }
+
+        private var uploadText: String {
+            SnapshotReports.text(of: UnfinishedUploads(removed: uploads, refusal: uploadsRefusal))
+                .map { "; \($0)" } ?? ""
+        }
 
         private var losses: String {
             snapshot.isComplete
@@ -134,7 +147,10 @@ public enum SnapshotReports {
     public static func verify(
         _ repository: Repository, _ name: String?, percent: Int, json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
-        let report = try SnapshotVerification(repository).run(name, percent: percent) {
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
+        let verification = SnapshotVerification(repository, scratch: scratch.path)
+        let report = try verification.run(name, percent: percent) {
             try tell($0, json, output)
         }
         try summarize(report, mended: 0, unmended: report.knownDamage, json, output)
@@ -147,8 +163,11 @@ public enum SnapshotReports {
         _ repository: Repository, _ name: String?, percent: Int, mendingFrom store: ObjectStore, json: Bool,
         _ output: any CommandOutput
     ) async throws -> Bool {
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
         var left = 0
-        let report = try SnapshotVerification(repository).run(name, percent: percent) { flaw in
+        let verification = SnapshotVerification(repository, scratch: scratch.path)
+        let report = try verification.run(name, percent: percent) { flaw in
             if !flaw.canBeMended { left += 1 }
             try tell(flaw, json, output)
         }
@@ -201,7 +220,10 @@ public enum SnapshotReports {
         _ repository: Repository, _ names: [String], json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         for name in names { try repository.requireManifest(of: name) }
-        return try tell(try SnapshotPruning(repository).run(deleting: names), json, output)
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
+        let pruning = SnapshotPruning(repository, scratch: scratch.path)
+        return try tell(try pruning.run(deleting: names), json, output)
     }
 
     /// - Returns: whether all was given back that may be.
@@ -210,7 +232,10 @@ public enum SnapshotReports {
         _ output: any CommandOutput
     ) throws -> Bool {
         guard dryRun else {
-            return try tell(try SnapshotPruning(repository).run(keeping: rule), json, output)
+            let scratch = try CommandScratch()
+            defer { scratch.remove() }
+            let pruning = SnapshotPruning(repository, scratch: scratch.path)
+            return try tell(try pruning.run(keeping: rule), json, output)
         }
         let (good, damaged) = try repository.snapshots()
         let kept = rule.kept(of: good)
@@ -233,7 +258,10 @@ public enum SnapshotReports {
         _ repository: Repository, _ name: String?, count: Int, json: Bool, _ output: any CommandOutput
     ) throws -> Bool {
         var generator = SystemRandomNumberGenerator()
-        let report = try SnapshotDrill(repository).run(name, count: count, using: &generator)
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
+        let report = try SnapshotDrill(repository, scratch: scratch.path)
+            .run(name, count: count, using: &generator)
         for failure in report.failures {
             try output.line(
                 failure, json: json,
@@ -262,8 +290,11 @@ public enum SnapshotReports {
         _ repository: Repository, _ first: String, _ second: String, json: Bool,
         _ output: any CommandOutput
     ) throws {
+        let scratch = try CommandScratch()
+        defer { scratch.remove() }
         let difference = try SnapshotDifference(
-            repository, from: try repository.snapshot(first), to: try repository.snapshot(second))
+            repository, from: try repository.snapshot(first), to: try repository.snapshot(second),
+            scratch: scratch.path)
         var line = DifferenceLine()
         try difference.forEach { found in
             switch found.change {
@@ -329,7 +360,7 @@ public enum SnapshotReports {
         let line = PruningLine(
             dryRun: isDryRun, deleted: report.deleted, blobs: report.blobs, bytes: report.bytes,
             locked: report.locked.map(\.name), lockedBlobs: report.lockedBlobs,
-            strays: report.strays,
+            strays: report.strays, uploads: report.uploads.removed, uploadsRefusal: report.uploads.refusal,
             payloads: report.payloads, payloadBytes: report.payloadBytes,
             lockedSegments: report.lockedSegments, damagedSegments: report.damagedSegments,
             unknown: report.unknown.map(\.name),
@@ -351,48 +382,9 @@ public enum SnapshotReports {
         } else if report.deleted.isEmpty {
             try output.line("no snapshot would be deleted")
         }
+        if let text = text(of: report.uploads) { try output.line(text) }
         if let text = payloadText(of: report) { try output.line(text) }
         if let text = unknownText(of: report) { try output.line(text) }
         return report.isComplete
-    }
-
-    /// Why nothing was given back, where it is not known what a snapshot needs; `nil` if it is.
-    static func unknownText(of report: SnapshotPruning.Report) -> String? {
-        guard !report.unknown.isEmpty else { return nil }
-        // Why a name is no snapshot's is the reason that stands beside it.
-        let strange = report.unknown.map(\.name).filter { (try? SnapshotManifest.check(name: $0)) == nil }
-        var parts = report.unknown.map { name, reason in
-            strange.contains(name) ? "file snapshots/\(name).json: \(reason)" : "snapshot \(name): \(reason)"
-        }
-        if strange.count < parts.count {
-            parts.append("mend it with 'holdfast snapshot verify --mend', or delete it by its name")
-        }
-        if !strange.isEmpty {
-            parts.append("a file whose name is no snapshot's has to be moved elsewhere by hand")
-        }
-        return "nothing is given back, since it is not known what is needed: \(parts.joined(separator: "; "))"
-            .printable
-    }
-
-    /// What became of payloads in the log; `nil` if there is nothing to say.
-    static func payloadText(of report: SnapshotPruning.Report) -> String? {
-        var parts: [String] = []
-        if report.strays > 0 {
-            parts.append("\(counted(report.strays, "object")) removed that an earlier prune had left")
-        }
-        if report.payloads > 0 {
-            parts.append(
-                "\(counted(report.payloads, "payload")) in the log dropped, \(report.payloadBytes) bytes")
-        }
-        if report.lockedSegments > 0 {
-            parts.append("\(counted(report.lockedSegments, "segment")) of it stay because they are locked")
-        }
-        if report.damagedSegments > 0 {
-            parts.append("\(counted(report.damagedSegments, "segment")) of it wait to be mended")
-        }
-        if let (snapshot, reason) = report.unproven {
-            parts.append("nothing was dropped from the log: snapshot \(snapshot): \(reason)".printable)
-        }
-        return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
 }

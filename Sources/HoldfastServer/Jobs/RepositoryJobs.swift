@@ -140,8 +140,10 @@ struct RepositoryJobs: Sendable {
 extension JobOutcome {
     /// - Parameter report: of a prune that came to its end.
     package init(_ report: SnapshotPruning.Report) {
-        let more = [SnapshotReports.payloadText(of: report), SnapshotReports.unknownText(of: report)]
-            .compactMap { $0.map { "; \($0)" } }.joined()
+        let more = [
+            SnapshotReports.text(of: report.uploads), SnapshotReports.payloadText(of: report),
+            SnapshotReports.unknownText(of: report),
+        ].compactMap { $0.map { "; \($0)" } }.joined()
         self.init(
             "\(counted(report.deleted.count, "snapshot")) deleted, \(counted(report.blobs, "blob")) of \(report.bytes) bytes removed\(more)",
             isGood: report.isComplete)

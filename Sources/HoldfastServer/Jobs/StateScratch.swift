@@ -17,19 +17,9 @@ package enum StateScratch {
         try clearTables(directory)
     }
 
-    /// Those of commands that are at work are locked, and stay. One that cannot be removed keeps no other from that.
+    /// Those of commands that are at work are locked, and stay.
     private static func clearTables(_ directory: String) throws {
-        var failure: (any Error)?
-        for name in try FileManager.default.contentsOfDirectory(atPath: directory)
-        where name.hasPrefix(tablePrefix) {
-            let path = directory + "/" + name
-            do {
-                guard let lock = try RealFileSystem().lock(path + "/lock") else { continue }
-                defer { lock.close() }
-                try FileManager.default.removeItem(atPath: path)
-            } catch { failure = failure ?? error }
-        }
-        if let failure { throw failure }
+        try LockedDirectory.clear(tablePrefix, in: directory)
     }
 
     /// A directory for the table that a command makes for whoever carries it out. It goes with this object; if the command is
@@ -51,7 +41,8 @@ package enum StateScratch {
             (path, lock) = try StateOwner.acting(as: owner) {
                 // What cannot be removed is the server's to clear away.
                 if isThere { try? StateScratch.clearTables(state) }
-                let made = try Self.make(in: isThere ? state : NSTemporaryDirectory())
+                let made = try LockedDirectory.make(
+                    StateScratch.tablePrefix, in: isThere ? state : NSTemporaryDirectory())
                 do { try fill(made.path) } catch {
                     try? FileManager.default.removeItem(atPath: made.path)  // as of a command that is killed
                     throw error
@@ -60,26 +51,6 @@ package enum StateScratch {
             }
             self.owner = owner
         }
-
-        private static func make(in directory: String) throws -> (path: String, lock: any File) {
-            // Whoever clears up just then may take one that is not locked yet for a killed command's.
-            for attempt in 1... {
-                let path = directory + "/" + StateScratch.tablePrefix + "\(OperationID.random())"
-                try FileManager.default.createDirectory(
-                    atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-                do {
-                    if let lock = try RealFileSystem().lock(path + "/lock") { return (path, lock) }
-                } catch {
-                    guard error.code == ENOENT, attempt < attemptLimit else { throw error }
-                }
-                guard attempt < attemptLimit else {
-                    throw FileSystemError(operation: "flock", path: path + "/lock", code: EWOULDBLOCK)
-                }
-            }
-            preconditionFailure("the last attempt returns or throws")
-        }
-
-        private static let attemptLimit = 10
 
         deinit {
             // What cannot be removed is cleared away with what killed commands leave.
