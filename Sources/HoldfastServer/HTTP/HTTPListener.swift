@@ -76,10 +76,11 @@ final class ListenerContext: Sendable {
             return writer.send(answer, nil, mayGoOn: false)
         }
         let channel = writer.channel
-        var response = await responder.respond(
-            to: ServiceRequest(head: request, body: body, tlsVersion: writer.tlsVersion) {
-                channel.remoteAddress?.ipAddress
-            })
+        var called = ServiceRequest(head: request, body: body, tlsVersion: writer.tlsVersion) {
+            channel.remoteAddress?.ipAddress
+        }
+        called.target = permit?.target
+        var response = await responder.respond(to: called)
         if response.access != nil || response.watch != nil { exchange.answers() }
         let since = permit.flatMap { workBegan($0, body, response) }
         defer {
@@ -226,28 +227,6 @@ private struct WritableTail: @unchecked Sendable {  // used by the task that own
     }
 }
 
-extension HTTPRequest {
-    /// The head as the protocol layers see it; `nil` if a header's name is no token, or two name a host: whoever stands in
-    /// between may have gone by the other (RFC 9112, 3.2).
-    init?(_ head: HTTPRequestHead, scheme: String) {
-        guard let method = HTTPRequest.Method(rawValue: head.method.rawValue) else { return nil }
-        var fields = HTTPFields()
-        fields.reserveCapacity(head.headers.count)
-        var host: String?
-        for (name, value) in head.headers {
-            guard let field = HTTPField.Name(name) else { return nil }
-            if field.canonicalName == "host" {
-                guard host == nil else { return nil }
-                host = value
-            } else {
-                fields.append(HTTPField(name: field, value: value))
-            }
-        }
-        self.init(
-            method: method, scheme: scheme, authority: host, path: head.pathAndQuery, headerFields: fields)
-    }
-}
-
 /// A socket that HTTP requests come in by.
 final class HTTPListener: Sendable {
     private let context: ListenerContext
@@ -318,7 +297,11 @@ final class HTTPListener: Sendable {
             return try pipeline.addHandler(RefusedConnection())
         }
         let connection = HTTPConnection(context, isKept: isKept)
-        if context.tls == nil { try pipeline.addHandler(ReadEnds(connection)) }
+        if context.tls == nil {
+            try pipeline.addHandler(ReadEnds(connection))
+            // The end of what the client sends is told to the connection, and does not end it.
+            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+        }
         // Values of headers were validated when they became fields.
         try pipeline.configureHTTPServerPipeline(
             withErrorHandling: true, withOutboundHeaderValidation: false)
