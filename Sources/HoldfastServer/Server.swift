@@ -195,6 +195,7 @@ public final class Server: Sendable {
     public func stop(_ drain: Drain, isHandedOver: Bool = false, kept: KeptConnections? = nil) async throws {
         if !isHandedOver { isDraining.set() }
         housekeeping.endLeisure()
+        socket.endCommands()
         takeover.stop()
         let handover = try await handover(of: listener, into: kept?.s3)
         logger.notice("draining")

@@ -10,6 +10,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 from holdfast import BINARY, Server, holdfast, s3_client, wait_until
+from takeover import follow
 
 MIB = 1024 * 1024
 BODIES = {"a/small": os.urandom(1000), "a/large": os.urandom(300_000), "b/empty": b"", "b/ü 1": os.urandom(70_000)}
@@ -286,6 +287,27 @@ def test_a_restore_that_is_killed_is_finished_by_giving_it_again(server, reposit
     findings, _, status = server.fsck("--deep")
     assert findings == [] and status == 0
     assert not [p for p in (server.directory / "state").iterdir() if p.name.startswith("snapshot-")]
+
+
+def test_a_restore_ends_with_the_server_that_carries_it_out_and_holds_up_nobody_who_takes_over(server, repository):
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    bodies = {f"k{n:02}": os.urandom(MIB) for n in range(30)}
+    for key, value in bodies.items():
+        s3.put_object(Bucket="photos", Key=key, Body=value)
+    snapshot(server, repository)
+    remove(server, *bodies)
+    command = subprocess.Popen(
+        [BINARY, "restore", server.directory, "--from", repository, "--snapshot", "one", "--all", "--rate", "1", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert json.loads(command.stdout.readline())["action"] == "restored"
+    follow(server)
+    _, errors = command.communicate(timeout=60)
+    assert command.returncode not in (0, 4) and "the server is stopping, and the command was broken off" in errors
+    assert "left behind" not in server.errors.read_text()
+    outcomes, summary = restore(server, repository, "--all")
+    assert 1 <= summary["total"]["present"] < 30 and summary["total"]["present"] + summary["total"]["restored"] == 30
+    assert all(body(server, key) == value for key, value in bodies.items())
 
 
 def test_a_rate_bounds_a_restore(server, repository):

@@ -10,12 +10,20 @@ final class AdminSocket: Sendable {
     /// Commands that may run at once.
     private static let threads = 4
 
+    /// How long commands are waited for that were told to end: who takes over waits as long.
+    private static let grace = Duration.seconds(10)
+
     private let channel: any Channel
     private let workers: WorkerPool
+    private let commands: RunningCommands
+    private let logger: Logger
 
-    private init(_ channel: any Channel, _ workers: WorkerPool) {
+    private init(_ channel: any Channel, _ workers: WorkerPool, _ commands: RunningCommands, _ logger: Logger)
+    {
         self.channel = channel
         self.workers = workers
+        self.commands = commands
+        self.logger = logger
     }
 
     static func path(_ stateDirectory: String) -> String { stateDirectory + "/holdfast.sock" }
@@ -24,6 +32,7 @@ final class AdminSocket: Sendable {
         path: String, group: any EventLoopGroup, runner: CommandRunner, logger: Logger
     ) async throws -> AdminSocket {
         let workers = WorkerPool(threads: threads)
+        let commands = RunningCommands()
         // The store's lock is ours: a socket that is there was left by a server that was killed.
         let channel = try await ServerBootstrap(group: group)
             .childChannelInitializer { channel in
@@ -33,7 +42,8 @@ final class AdminSocket: Sendable {
                         throw NotTheOwner()
                     }
                     try channel.pipeline.syncOperations.addHandler(
-                        AdminConnection(runner: runner, workers: workers, logger: logger))
+                        AdminConnection(
+                            runner: runner, workers: workers, commands: commands, logger: logger))
                 }
             }
             .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
@@ -41,11 +51,20 @@ final class AdminSocket: Sendable {
             try await channel.close().get()
             throw IOError(errnoCode: errno, reason: "chmod \(path)")
         }
-        return AdminSocket(channel, workers)
+        return AdminSocket(channel, workers, commands, logger)
     }
 
+    /// Commands make an end of it, while requests are still answered.
+    func endCommands() { commands.cancel() }
+
+    /// Returns when every command has ended; one whose step hangs is left behind.
     func stop() async throws {
         try await channel.close().get()
+        commands.cancel()
+        guard await commands.wait(atMost: Self.grace) else {
+            // The threads stay, so that it can end.
+            return logger.warning("a command is left behind, for a step of it hangs")
+        }
         workers.stop()
     }
 
@@ -76,16 +95,20 @@ private final class AdminConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private static let commandLimit = 64 * 1024
+    private static let stopping =
+        "the server is stopping, and the command was broken off: give it again once another serves the store, or none does"
 
     private let runner: CommandRunner
     private let workers: WorkerPool
+    private let commands: RunningCommands
     private let logger: Logger
     private var received = ByteBuffer()
     private var task: Task<Void, Never>?
 
-    init(runner: CommandRunner, workers: WorkerPool, logger: Logger) {
+    init(runner: CommandRunner, workers: WorkerPool, commands: RunningCommands, logger: Logger) {
         self.runner = runner
         self.workers = workers
+        self.commands = commands
         self.logger = logger
     }
 
@@ -99,7 +122,8 @@ private final class AdminConnection: ChannelInboundHandler {
         let channel = context.channel
         let runner = runner
         let logger = logger
-        task = Task(executorPreference: workers) {
+        let commands = commands
+        task = commands.run(on: workers) {
             let output = SocketOutput(channel: channel)
             do {
                 let command = try JSONDecoder().decode(StoreCommand.self, from: bytes)
@@ -107,6 +131,9 @@ private final class AdminConnection: ChannelInboundHandler {
                 logger.info("command \(command.name)")
                 let status = try await runner.run(command, output)
                 try output.send(AdminMessage(exit: status))
+            } catch let error as CancellationError {
+                // Nobody is there to tell unless the server stops.
+                try? output.send(AdminMessage(failure: commands.isEnding ? Self.stopping : "\(error)"))
             } catch {
                 // Who asked may be gone, which ends the command and leaves nobody to tell.
                 try? output.send(AdminMessage(failure: "\(error)"))

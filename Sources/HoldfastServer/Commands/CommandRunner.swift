@@ -164,7 +164,8 @@ public struct CommandRunner: Sendable {
     ) async throws {
         var next = SequenceNumber(max(from, 1))
         let names = userNames
-        while !Task.isCancelled {
+        while true {
+            try Task.checkCancellation()
             let events = try store.events(from: next, limit: 1000)
             for event in events where bucket == nil || event.bucket == bucket {
                 try output.line(json ? try event.json() : event.text(names: names))
