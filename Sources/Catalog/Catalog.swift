@@ -35,7 +35,7 @@ public final class Catalog: Sendable {
             statements: try writer.prepare(), changes: try writer.withRawConnection(HotChanges.init),
             committedBuckets: committedBuckets)
         // A checkpoint that waits for readers keeps the commit thread waiting too: not for long.
-        checkpointer = try CatalogConnection(path: path, isReader: false, patience: 0.05)
+        checkpointer = try CatalogConnection(path: path, isReader: false, patience: 0.01)
         self.readers = try (0..<readers).map { _ in
             ReaderSlot(try CatalogConnection(path: path, isReader: true))
         }
@@ -157,6 +157,25 @@ public final class Catalog: Sendable {
             return row[0] as Int == 0 && row[1] as Int == row[2] as Int
         }
     }
+
+    /// Moves what was committed into the database file while others read and write, and lets the write-ahead log begin
+    /// anew where it has become long.
+    /// - Parameter limit: bytes from which on it is long.
+    /// - Returns: how long writers waited, at most; `nil` if nobody had to.
+    public func checkpoint(limit: UInt64) throws -> Duration? {
+        // The file does not shrink when it begins anew: how long it is says nothing.
+        let frames = try checkpointer.use { database in
+            try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(PASSIVE)").map { $0[1] as Int } ?? 0
+        }
+        guard UInt64(max(frames, 0)) * Self.pageByteCount >= limit else { return nil }
+        // Little is left to move, for which writers wait.
+        let start = ContinuousClock.now
+        _ = try checkpoint(waits: true)  // while somebody reads it cannot: the next one may
+        return ContinuousClock.now - start
+    }
+
+    /// SQLite's default.
+    private static let pageByteCount: UInt64 = 4096
 
     /// Empties the write-ahead log into the database file, of a catalog that nobody else uses: it takes no space then.
     /// - Returns: whether it did: not while somebody reads.

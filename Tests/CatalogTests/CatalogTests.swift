@@ -154,6 +154,20 @@ import Testing
         #expect(try fixture.catalog.read { try $0.buckets() }.count == 51)
     }
 
+    @Test func aWriteAheadLogThatHasBecomeLongBeginsAnewOnce() throws {
+        let fixture = try CatalogFixture()
+        for number in 0..<50 { try fixture.apply(Change.bucket("bucket-\(number)")) }
+        let path = fixture.catalog.walPath
+        let size = try #require(try FileManager.default.attributesOfItem(atPath: path)[.size] as? UInt64)
+        #expect(try fixture.catalog.checkpoint(limit: size) == nil, "it has a header, too")
+        #expect(try fixture.catalog.checkpoint(limit: size / 2) != nil)
+        try fixture.apply(Change.bucket("one-more"))
+        // Its file is as long as it was.
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.size] as? UInt64 == size)
+        #expect(try fixture.catalog.checkpoint(limit: size / 2) == nil)
+        #expect(try fixture.catalog.read { try $0.buckets() }.count == 51)
+    }
+
     @Test func everythingIsCountedAlsoWhereARecordHasAFieldOfALaterRelease() throws {
         let fixture = try CatalogFixture()
         let (blob, unneeded) = (BlobID.random(), BlobID.random())

@@ -60,7 +60,9 @@ final class Maintenance: Sendable {
         do {
             let size = try engine.environment.fileSystem.status(of: catalog.walPath)?.size ?? 0
             guard size >= Self.walByteCounts.passive else { return }
-            try catalog.checkpoint(waits: size >= Self.walByteCounts.waiting)
+            if let held = try catalog.checkpoint(limit: Self.walByteCounts.waiting) {
+                engine.ledger.metrics.maintenanceHeld(held)
+            }
         } catch {
             // The write-ahead log grows until a later round succeeds; what it holds is in the event log too.
         }

@@ -23,7 +23,8 @@ public final class CommitMetrics: Sendable {
     /// From a batch being taken to its callers being answered.
     public var seconds: HistogramCounts { durations.counts }
     /// How long transactions in which the store maintains itself held the catalog's writer for that: deciding and writing
-    /// the rows, and committing them. The wait for the log's stable storage, which every batch has, is not in it.
+    /// the rows, and committing them. The wait for the log's stable storage, which every batch has, is not in it. And how
+    /// long writers waited for the write-ahead log to begin anew.
     public var maintenanceHoldSeconds: HistogramCounts { holds.counts }
     /// Batches that did not become durable, or of which it is not known.
     public var failedBatches: UInt64 { failures.load(ordering: .relaxed) }
