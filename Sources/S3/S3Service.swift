@@ -62,8 +62,10 @@ public struct S3Service: Sendable {
         var sender: String?
         var response: ServiceResponse
         do {
-            let target = try RequestTarget(
-                uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
+            let target =
+                try request.target
+                ?? RequestTarget(
+                    uri: request.head.path ?? "", host: request.head.authority, domains: settings.domains)
             sharedTarget = target
             watch?.isAbout(target)
             if accessLogs.isUsed { access = AccessNote.Sender(target) }

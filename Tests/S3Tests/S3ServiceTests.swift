@@ -35,6 +35,18 @@ import Testing
         #expect(response.headers[name("x-amz-request-id")] == response.element("RequestId"))
     }
 
+    /// Whoever let it in has read it: it is let in, and worked at, as the same thing.
+    @Test func aTargetThatWasReadIsNotReadAgain() async throws {
+        let head = request(.get, "/%zz", host: "localhost")
+        var sent = ServiceRequest(head: head, body: Pieces([]))
+        let unread = await s3.service.respond(to: sent)
+        #expect(unread.status == .badRequest && unread.errorCode == "InvalidURI")
+        sent.target = try RequestTarget(uri: "/bucket/key", host: "localhost", domains: [])
+        let read = await s3.service.respond(to: sent)
+        #expect(read.status == .forbidden && read.errorCode == "AccessDenied")
+        #expect(read.kind == .getObject)
+    }
+
     @Test func whoSentARequestIsSaidOnlyWhereASignatureWasGood() async {
         let good = await s3.send(.get, "/bucket/none")
         #expect(good.errorCode == "NoSuchKey" && good.sender == ExampleIdentities.accessKey)

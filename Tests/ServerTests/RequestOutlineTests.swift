@@ -70,6 +70,7 @@ import Testing
             // What cannot be read names nothing.
             let target = try? RequestTarget(uri: uri, host: host, domains: ["localhost", "s3.example.org"])
             #expect(outline.bucket == target?.bucket ?? "")
+            #expect(outline.target?.path == target?.path && outline.target?.key == target?.key)
             #expect(outline.kind == (target?.key != nil && outline.bucket != "" ? .read : .list))
         }
     }

@@ -39,9 +39,12 @@ package struct HealthResponder: Sendable {
     }
 
     /// The answer to a probe that comes in by the S3 listener; `nil` for any other request.
-    func probe(_ head: HTTPRequest) -> ServiceResponse? {
+    func probe(_ request: ServiceRequest) -> ServiceResponse? {
+        let head = request.head
+        // What cannot be read is no probe, and the service says why.
         guard Self.isProbe(head), let path = head.path,
-            let target = try? RequestTarget(uri: path, host: head.authority, domains: domains),
+            let target = request.target
+                ?? (try? RequestTarget(uri: path, host: head.authority, domains: domains)),
             target.bucket == String(Self.prefix.dropFirst())
         else { return nil }
         return answer(head, String(path.dropFirst(Self.prefix.count)), tellsReasons: false)

@@ -220,6 +220,9 @@ final class AdmissionPermit: Sendable {
         since = place.since
     }
 
+    /// What the request is addressed to; `nil` if that cannot be read.
+    var target: RequestTarget? { outline.target }
+
     /// The request waits for bytes of its client: others may be worked at meanwhile.
     func pause() { control.pause(outline.kind) }
 

@@ -34,8 +34,10 @@ package struct RequestOutline: Sendable {
     package let bodyByteCount: Int
     /// The access key that it claims; empty for one without a signature.
     package let accessKey: String
+    /// What it is addressed to, so that nobody has to read that again; `nil` if it cannot be read.
+    package let target: RequestTarget?
     /// Empty where it names none.
-    package let bucket: String
+    package var bucket: String { target?.bucket ?? "" }
 
     /// Bytes that the largest answer holds at once: one piece on its way while the next is read.
     static let answerByteCount = 2 * ResponseBuffers.byteCount
@@ -46,13 +48,12 @@ package struct RequestOutline: Sendable {
     ///   - domains: names under which the first label of the host is a bucket.
     ///   - needsNames: whether the access key is wanted.
     package init(_ head: HTTPRequestHead, domains: [String], needsNames: Bool) {
-        // As the request will be read, or it would be let in as something else. What cannot be read is answered 400, and
-        // names nothing.
-        let target = try? RequestTarget(
+        // The request is worked at as this, or it would be let in as something else. What cannot be read is answered 400,
+        // and names nothing.
+        target = try? RequestTarget(
             uri: head.pathAndQuery, host: head.headers.first(name: "host"), domains: domains)
         let items = target?.query.items ?? []
-        bucket = target?.bucket ?? ""
-        kind = Self.kind(head.method, bucket, hasKey: target?.key != nil, items)
+        kind = Self.kind(head.method, target?.bucket ?? "", hasKey: target?.key != nil, items)
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         // A body that is sent in chunks may be announced by what is in it.
         let decoded = head.headers.first(name: "x-amz-decoded-content-length").flatMap { Int($0) }

@@ -76,10 +76,11 @@ final class ListenerContext: Sendable {
             return writer.send(answer, nil, mayGoOn: false)
         }
         let channel = writer.channel
-        var response = await responder.respond(
-            to: ServiceRequest(head: request, body: body, tlsVersion: writer.tlsVersion) {
-                channel.remoteAddress?.ipAddress
-            })
+        var called = ServiceRequest(head: request, body: body, tlsVersion: writer.tlsVersion) {
+            channel.remoteAddress?.ipAddress
+        }
+        called.target = permit?.target
+        var response = await responder.respond(to: called)
         if response.access != nil || response.watch != nil { exchange.answers() }
         let since = permit.flatMap { workBegan($0, body, response) }
         defer {

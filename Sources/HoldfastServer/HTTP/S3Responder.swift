@@ -28,7 +28,7 @@ struct S3Responder: HTTPResponder {
     }
 
     func respond(to request: ServiceRequest) async -> ServiceResponse {
-        if let answer = health.probe(request.head) { return answer }
+        if let answer = health.probe(request) { return answer }
         guard watches else { return await service.respond(to: request) }
         var watched = request
         watched.watch = RequestWatch(companion: tracer?.trace(request.head))

@@ -18,6 +18,9 @@ public struct ServiceRequest: Sendable {
     public let tlsVersion: String?
     /// Told of what the request is about and of each step; `nil` for one that nobody watches.
     public var watch: RequestWatch?
+    /// What it is addressed to, where the transport has read that already, by the service's own domains; `nil` where it has not,
+    /// or could not.
+    package var target: RequestTarget?
 
     public init(
         head: HTTPRequest, body: any RequestBody, tlsVersion: String? = nil,
