@@ -127,6 +127,17 @@ def test_a_request_names_one_host(shared, second):
     assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, answer[:500]
 
 
+@pytest.mark.parametrize("target", ["/_holdfast/health/live", "http://localhost/_holdfast/health/live", "/bucket/key"])
+def test_a_request_that_names_no_host_is_refused(shared, target):
+    answer = raw_request(shared, f"GET {target} HTTP/1.1\r\n\r\n".encode() * 2)
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, answer[:500]
+
+
+def test_before_http_1_1_a_request_need_not_name_its_host(shared):
+    answer = raw_request(shared, b"GET /_holdfast/health/live HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 "), answer[:500]
+
+
 def test_a_name_in_an_error_is_escaped(shared, s3):
     name = "<script>alert(1)</script>&\"'"
     status, _, body = Raw(shared).send("GET", f"/{name}")

@@ -227,28 +227,6 @@ private struct WritableTail: @unchecked Sendable {  // used by the task that own
     }
 }
 
-extension HTTPRequest {
-    /// The head as the protocol layers see it; `nil` if a header's name is no token, or two name a host: whoever stands in
-    /// between may have gone by the other (RFC 9112, 3.2).
-    init?(_ head: HTTPRequestHead, scheme: String) {
-        guard let method = HTTPRequest.Method(rawValue: head.method.rawValue) else { return nil }
-        var fields = HTTPFields()
-        fields.reserveCapacity(head.headers.count)
-        var host: String?
-        for (name, value) in head.headers {
-            guard let field = HTTPField.Name(name) else { return nil }
-            if field.canonicalName == "host" {
-                guard host == nil else { return nil }
-                host = value
-            } else {
-                fields.append(HTTPField(name: field, value: value))
-            }
-        }
-        self.init(
-            method: method, scheme: scheme, authority: host, path: head.pathAndQuery, headerFields: fields)
-    }
-}
-
 /// A socket that HTTP requests come in by.
 final class HTTPListener: Sendable {
     private let context: ListenerContext
