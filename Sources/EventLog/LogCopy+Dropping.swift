@@ -68,10 +68,12 @@ extension LogCopy {
         for (first, next) in zip(firsts, firsts.dropFirst()) where first <= last {
             let afresh: SegmentAfresh
             let places: [Int]
+            let size: UInt64
             do {
                 let segment = try sealed(first)
                 guard let unneeded = unneeded(in: segment, share, isKept) else { continue }
-                let look = Spared(first, try segment.file.size(), unneeded)
+                size = try segment.file.size()
+                let look = Spared(first, size, unneeded)
                 guard !known.contains(look) else {
                     dropping.spared.insert(look)
                     continue
@@ -96,7 +98,7 @@ extension LogCopy {
                 continue
             }
             dropping.payloads += afresh.payloads
-            dropping.bytes += afresh.saved
+            dropping.bytes += size - min(size, UInt64(afresh.bytes.count))
             dropping.spared.insert(Spared(first, UInt64(afresh.bytes.count), places))
         }
         return dropping
@@ -181,11 +183,8 @@ extension LogCopy {
         // Whoever reads it next opens what has the name then.
         defer { state.withLock { $0.sealed[first] = nil } }
         do {
-            let file = try mirror.writeBeside(afresh.bytes)
+            let file = try mirror.writeBeside(afresh, pace)
             defer { file.close() }
-            try pace(afresh.bytes.count)
-            try file.dropCache()
-            try readBack(afresh, at: mirror.besidePath, pace)
             try mirror.takePlace(of: first)
             return true
         } catch let error as FileSystemError where error.isRetained {
@@ -199,33 +198,20 @@ extension LogCopy {
     ) throws -> SegmentAfresh {
         let header = segment.header
         let last = SequenceNumber(next.rawValue - 1)
-        let size = try segment.file.size()
-        var position = LogPosition(
-            sequence: SequenceNumber(header.first.rawValue - 1), chain: header.chain)
-        var afresh = SegmentAfresh(header)
-        afresh.bytes.reserveCapacity(Int(size))
-        var offsets: [UInt32] = []
+        var afresh = SegmentAfresh(header, byteCount: Int(try segment.file.size()))
         try forEachFrame(from: header.first, through: last) { frame, raw in
-            _ = try Frame.decodeEvent(raw, after: position)
-            position = LogPosition(sequence: frame.sequence, chain: frame.chain)
-            offsets.append(UInt32(afresh.bytes.count / 8))
+            _ = try Frame.decodeEvent(raw, after: afresh.last)
             if frame.storedPayloadByteCount > 0, !isKept(frame.sequence) {
-                afresh.bytes += Frame.dropPayload(of: raw, frame)
-                afresh.carried.append(.dropped)
-                afresh.payloads += 1
+                afresh.append(withoutPayload: frame, raw)
             } else {
-                afresh.bytes.append(contentsOf: raw.prefix(frame.byteCount))
-                afresh.carried.append(CarriedPayload(frame, raw))
+                afresh.append(frame, raw)
             }
             try pace(frame.byteCount)
         }
-        guard position.sequence == last,
-            try position.chain == Self.open(path(next), next, fileSystem).header.chain
+        guard afresh.last.sequence == last,
+            try afresh.last.chain == Self.open(path(next), next, fileSystem).header.chain
         else { throw LogError.damaged(last, "\(path(header.first)): what follows does not follow from it") }
-        afresh.last = position
-        let end = UInt64(afresh.bytes.count)
-        afresh.bytes += Segment.Seal.encode(first: header.first, offsets: offsets, end: end)
-        afresh.saved = size - min(size, UInt64(afresh.bytes.count))
+        afresh.seal()
         return afresh
     }
 

@@ -6,9 +6,11 @@ import Volumes
 extension LogCopy {
     /// Writes afresh the segments that have damaged events, with those as a log has them: only frames that follow from
     /// the one before them, and from which the one behind them follows. A segment that cannot be made whole so far that
-    /// every event is good is left as it is. What was there goes to quarantine.
+    /// every event is good is left as it is. The new file is complete and synced, and has been read back, before what was
+    /// there goes to quarantine, and it takes its name.
     /// - Parameter mirror: the copy, as a mirror that knows its quarantine.
     /// - Returns: those of the events that are good now, with the bytes that they carry.
+    /// - Throws: ``FileSystemError`` if a new file does not read as it was written: the old one stays.
     package func mend(
         _ events: Set<SequenceNumber>, from log: EventLog, as mirror: LogMirror
     ) throws -> Set<SequenceNumber> {
@@ -39,9 +41,7 @@ extension LogCopy {
     }
 
     private struct MendedSegment {
-        var bytes: [UInt8]
-        var header: Segment.Header
-        var offsets: [UInt64] = []
+        var afresh: SegmentAfresh
         var mended: Set<SequenceNumber> = []
         /// Also if an event came back whose bytes are gone.
         var isChanged = false
@@ -52,12 +52,13 @@ extension LogCopy {
         _ range: ClosedRange<SequenceNumber>, _ wanted: Set<SequenceNumber>, _ log: EventLog
     ) throws -> MendedSegment? {
         let before = SequenceNumber(range.lowerBound.rawValue - 1)
-        var position = LogPosition(sequence: before, chain: try log.chainHash(at: before))
-        let header = Segment.Header(storeID: storeID, first: range.lowerBound, chain: position.chain)
-        var segment = MendedSegment(bytes: header.encoded(), header: header)
+        let header = Segment.Header(
+            storeID: storeID, first: range.lowerBound, chain: try log.chainHash(at: before))
+        var segment = MendedSegment(afresh: SegmentAfresh(header))
         var sequence = range.lowerBound
         while sequence <= range.upperBound {
             // Of what is wanted the bytes are, too; others were dropped because nobody needs them.
+            let position = segment.afresh.last
             let own = try copied(sequence, after: position, isWanted: wanted.contains(sequence))
             var frame = own
             if own?.isWhole != true || wanted.contains(sequence),
@@ -73,13 +74,11 @@ extension LogCopy {
             }
             guard let frame else { return nil }
             if wanted.contains(sequence), frame.isWhole { segment.mended.insert(sequence) }
-            segment.offsets.append(UInt64(segment.bytes.count))
-            segment.bytes += frame.bytes
-            position = LogPosition(sequence: sequence, chain: frame.chain)
+            frame.bytes.withUnsafeBytes { segment.afresh.append(frame.header, $0) }
             sequence = sequence.next
         }
         // What follows here follows from this: a log that has parted from the copy before has nothing to mend it with.
-        guard try position.chain == chainHash(behind: range.upperBound) else { return nil }
+        guard try segment.afresh.last.chain == chainHash(behind: range.upperBound) else { return nil }
         return segment
     }
 
@@ -92,7 +91,7 @@ extension LogCopy {
 
     private struct Found {
         let bytes: [UInt8]
-        let chain: ChainHash
+        let header: Frame
         /// With the bytes that it carries, where those were not dropped before it was copied.
         let isWhole: Bool
     }
@@ -132,31 +131,28 @@ extension LogCopy {
                 let frame = try Frame.decodeEvent(raw, after: position)
                 guard frame.sequence == sequence, frame.byteCount <= raw.count else { return nil }
                 return Found(
-                    bytes: Array(raw.prefix(frame.byteCount)), chain: frame.chain,
-                    isWhole: isWhole(frame, raw))
+                    bytes: Array(raw.prefix(frame.byteCount)), header: frame, isWhole: isWhole(frame, raw))
             } catch { return nil }  // damaged, which is why another is looked for
         }
     }
 
     private func replace(_ first: SequenceNumber, with segment: MendedSegment, as mirror: LogMirror) throws {
-        let path = path(first)
-        let old = try fileSystem.open(path, [], permissions: 0)
+        let isTail = state.withLock { $0.tail?.header.first == first }
+        var afresh = segment.afresh
+        if !isTail { afresh.seal() }
+        let file = try mirror.writeBeside(afresh)
+        defer { file.close() }
+        let old = try fileSystem.open(path(first), [], permissions: 0)
         defer { old.close() }
         try mirror.quarantine(
             try readable(old, try old.size()), as: "log-\(first)", of: first,
             reason: "log/\(Segment.name(first)): damaged; written afresh from the store's log")
-        let end = UInt64(segment.bytes.count)
-        let isTail = state.withLock { $0.tail?.header.first == first }
-        var bytes = segment.bytes
-        if !isTail {
-            bytes += Segment.Seal.encode(
-                first: first, offsets: segment.offsets.map { UInt32($0 / 8) }, end: end)
-        }
-        let file = try mirror.replace(first, with: bytes)
-        file.close()
-        state.withLock { state in
+        try mirror.takePlace(of: first)
+        state.withLock { [afresh] state in
             state.sealed[first] = nil
-            if isTail { state.tail = Tail(header: segment.header, offsets: segment.offsets, end: end) }
+            if isTail {
+                state.tail = Tail(header: afresh.header, offsets: afresh.offsets, end: afresh.end)
+            }
         }
     }
 }

@@ -49,8 +49,9 @@ extension EventLog {
     }
 
     /// Writes a sealed segment of a mirror afresh without some payloads; all its events stay, and so does the
-    /// chain. The new file is complete and synced before it takes the old one's name.
+    /// chain. The new file is complete and synced, and has been read back, before it takes the old one's name.
     /// - Parameter sequences: events of that segment; those whose payloads are gone already count for nothing.
+    /// - Throws: ``FileSystemError`` if the new file does not read as it was written: the old one stays.
     private func dropPayloads(
         of sequences: Set<SequenceNumber>, inSegment first: SequenceNumber, mirror index: Int
     ) throws {
@@ -61,20 +62,24 @@ extension EventLog {
             let place = state.withLock({ $0.segments.first { $0.first == first } })
         else { throw LogError.damaged(first, "no sealed segment begins with it") }
         try keepDamage(of: first, through: last, mirror)
-        var bytes = Segment.Header(storeID: storeID, first: first, chain: place.chain).encoded()
         let count = Int(last.rawValue + 1 - first.rawValue)
-        bytes.reserveCapacity(settings.segmentByteCount + Segment.Seal.byteCount(of: count))
-        var offsets: [UInt32] = []
-        try forEachFrame(from: first, limit: count) { frame, raw in
-            offsets.append(UInt32(bytes.count / 8))
+        var afresh = SegmentAfresh(
+            Segment.Header(storeID: storeID, first: first, chain: place.chain),
+            byteCount: settings.segmentByteCount + Segment.Seal.byteCount(of: count))
+        try forEachChainedFrame(of: place, limit: count) { frame, raw in
             if sequences.contains(frame.sequence), !frame.isPayloadDropped {
-                bytes += Frame.dropPayload(of: raw, frame)
+                afresh.append(withoutPayload: frame, raw)
             } else {
-                bytes.append(contentsOf: raw.prefix(frame.byteCount))
+                afresh.append(frame, raw)
             }
         }
-        bytes += Segment.Seal.encode(first: first, offsets: offsets, end: UInt64(bytes.count))
-        _ = try mirror.replace(first, with: bytes)
+        guard afresh.last.sequence == last else {
+            throw LogError.damaged(afresh.last.sequence.next, "the log ends before it")
+        }
+        afresh.seal()
+        let file = try mirror.writeBeside(afresh)
+        defer { file.close() }
+        try mirror.takePlace(of: first)
     }
 
     private func keepDamage(

@@ -248,6 +248,31 @@ import Volumes
         try expectCopy(of: log, backup)
     }
 
+    /// A sealed segment, and the one that is appended to.
+    @Test(arguments: [1, 4]) func aMendedSegmentThatDoesNotReadAsItWasWrittenTakesNoPlace(index: Int) throws {
+        let (_, log, backup) = try copied()
+        let path = try segments(backup)[index]
+        let first = try #require(Segment.first(of: String(path.suffix(24))))
+        let good = try backup.contents(of: path)
+        let payload = Data([UInt8](repeating: 7, count: 300))
+        let place = try #require(Data(good).range(of: payload)).lowerBound
+        try backup.corrupt(path, at: UInt64(place) + 9)
+        let damaged = try backup.contents(of: path)
+        for offset in [50, Segment.headerByteCount + 20, place + 9, good.count - 1] {
+            backup.inject(
+                Fault(.flippedWrite(at: offset), on: [.write]) { $0 == Self.directory + "/copy" })
+            #expect(throws: FileSystemError.self, "a flip at \(offset) was not seen") {
+                try copy(backup).mend([first], from: log, as: mirror(backup))
+            }
+            #expect(try backup.contents(of: path) == damaged, "\(offset)")
+            #expect(try backup.files(below: "/copy/quarantine").isEmpty, "what stays is not set aside")
+        }
+        #expect(try copy(backup).mend([first], from: log, as: mirror(backup)) == [first])
+        #expect(try backup.contents(of: path) == good)
+        #expect(try backup.contents(of: "/copy/quarantine/log-\(first)") == damaged)
+        try expectCopy(of: log, backup)
+    }
+
     // MARK: Dropping payloads
 
     private func drop(

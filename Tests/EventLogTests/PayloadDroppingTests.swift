@@ -116,6 +116,29 @@ import Volumes
         #expect(try kept.map { try fixture.disk.contents(of: $0) } == [before])
     }
 
+    /// Bits that flip on the way to the device: in the header and behind it, in frames, in the table and in the footer.
+    @Test func aSegmentThatDoesNotReadAsItWasWrittenTakesNoPlace() throws {
+        let (fixture, log) = try log()
+        let dropped = [SequenceNumber(2)]
+        try log.dropPayloads(of: dropped, mirror: 1)
+        let new = try fixture.disk.contents(of: fixture.segments(1)[0])
+        let path = try fixture.segments(2)[0]
+        let old = try fixture.disk.contents(of: path)
+        #expect(new.count < old.count)
+        let frames = Segment.headerByteCount
+        for offset in [0, 50, 2000, frames, frames + 90, frames + 1000, new.count - 70, new.count - 1] {
+            fixture.disk.inject(
+                Fault(.flippedWrite(at: offset), on: [.write]) { $0 == "/volume-2/log/copy" })
+            #expect(throws: FileSystemError.self, "a flip at \(offset) was not seen") {
+                try log.dropPayloads(of: dropped, mirror: 2)
+            }
+            #expect(try fixture.disk.contents(of: path) == old, "\(offset)")
+        }
+        try log.dropPayloads(of: dropped, mirror: 2)
+        #expect(try fixture.disk.contents(of: path) == new)
+        #expect(try log.isProved())
+    }
+
     @Test func theActiveSegmentKeepsItsPayloads() throws {
         let (_, log) = try log()
         try log.append("active", payload: [5])

@@ -23,6 +23,8 @@ public enum FaultEffect: Sendable {
     case fail(Int32)
     /// A write writes this many bytes, then fails.
     case shortWrite(Int, Int32)
+    /// A write says that it went well, and a bit of this one of its bytes is another.
+    case flippedWrite(at: Int)
     /// A read returns only this many bytes, as if the file ended there.
     case shortRead(Int)
     /// A sync fails, and what it should have made durable never will be, whatever later syncs say.

@@ -94,6 +94,9 @@ final class SimulatedFile: File {
             let size = state.disk.files[inode]!.size
             try state.disk.charge(inode, for: max(size, offset + UInt64(bytes.count)))
             state.disk.files[inode]!.write(bytes, at: offset)
+            if case .flippedWrite(let index) = effect, index < bytes.count {
+                state.disk.files[inode]!.corrupt(at: offset + UInt64(index)) { $0 ^= 1 }
+            }
         }
         if let failure { throw failure }
     }
