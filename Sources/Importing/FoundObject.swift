@@ -79,27 +79,20 @@ struct FoundObject {
         return nil
     }
 
+    /// Asks for its tags, unless it is known to have none. An answer that tells of none is of an object that has none, or whose
+    /// tags are not for these keys: a right that may be given for each object alone.
     /// - Returns: its tags; `nil` if the keys may not read them and it is not known that there are any.
     /// - Throws: ``S3ClientError``, also where tags that are there may not be read; what is wrong with the tags.
-    func tags(_ client: S3Client, _ right: TagRight) throws -> [String: String]? {
+    func tags(_ client: S3Client, _ support: TagSupport) throws -> [String: String]? {
         let count = header("x-amz-tagging-count")
-        // Every answer with the bytes tells to whoever may read them whether there are tags; not every one without bytes does.
-        if body != nil {
-            if count == "0" { return [:] }
-            if count == nil, let isGiven = right.isGiven { return isGiven ? [:] : nil }
-        }
-        do {
-            let tags = try client.tags(listed.key, version: selector)
-            right.note(true)
-            return tags
-        } catch let error as S3ClientError {
+        if count == "0" || count == nil && support.isMissing { return [:] }
+        do { return try client.tags(listed.key, version: selector) } catch let error as S3ClientError {
             guard count == nil else { throw error }
             switch error.status {
-            case 403:
-                right.note(false)
-                return nil
-            case 404, 405, 501:
-                right.note(true)  // An endpoint that knows no tags has none to lose.
+            case 403: return nil
+            case 404: return [:]
+            case 405, 501:
+                support.isMissing = true
                 return [:]
             default: throw error
             }
@@ -107,15 +100,14 @@ struct FoundObject {
     }
 }
 
-/// Whether the keys may read tags, as far as one import has asked: an object whose answer tells of no tags may have some
-/// if they may not.
-final class TagRight: Sendable {
-    private let state = Mutex<Bool?>(nil)
+/// Whether an endpoint is known to know no tags: it has none to lose, and is not asked for them again.
+final class TagSupport: Sendable {
+    private let state = Atomic(false)
 
-    /// `nil` if it is not known.
-    var isGiven: Bool? { state.withLock { $0 } }
-
-    func note(_ isGiven: Bool) { state.withLock { $0 = isGiven } }
+    var isMissing: Bool {
+        get { state.load(ordering: .relaxed) }
+        set { state.store(newValue, ordering: .relaxed) }
+    }
 }
 
 extension ListedObject {

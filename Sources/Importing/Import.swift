@@ -44,6 +44,10 @@ public struct Import: Sendable {
     private let settings: S3Settings
     private let users: ImportUsers
     private let executor: any TaskExecutor
+    /// Makes who asks an endpoint.
+    package var connect: @Sendable (S3Location) throws -> S3Client = { location in
+        try S3Client(location, try S3Credentials.find(for: location))
+    }
 
     /// - Parameters:
     ///   - settings: what the store's server says of new buckets and their encryption.
@@ -87,8 +91,7 @@ public struct Import: Sendable {
             try refuseOwnFiles(order.source)
             return .folder(order.source)
         }
-        let location = try S3Location(order.source)
-        return .bucket(try S3Client(location, try S3Credentials.find(for: location)))
+        return .bucket(try connect(try S3Location(order.source)))
     }
 
     private func walk(_ source: Source) throws -> any ImportWalk {

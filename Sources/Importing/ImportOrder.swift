@@ -64,6 +64,8 @@ public struct ImportOutcome: Codable, Sendable, Equatable {
     public var size: UInt64 = 0
     /// Whether the source had a digest that its bytes were compared with.
     public var verified = false
+    /// Whether it has lost its tags, if it had any: they may not be read.
+    public var mayLackTags = false
     /// Why, where there is something to say.
     public var detail: String?
 
@@ -96,6 +98,8 @@ public struct ImportSummary: Codable, Sendable {
         public var importedBytes: UInt64 = 0
         /// Of the imported ones.
         public var verified = 0
+        /// Of the imported ones.
+        public var mayLackTags = 0
         public var present = 0
         public var skipped = 0
         public var conflicts = 0
@@ -108,6 +112,7 @@ public struct ImportSummary: Codable, Sendable {
                 imported += 1
                 importedBytes += outcome.size
                 if outcome.verified { verified += 1 }
+                if outcome.mayLackTags { mayLackTags += 1 }
             case .present: present += 1
             case .skipped: skipped += 1
             case .conflict: conflicts += 1
@@ -121,8 +126,10 @@ public struct ImportSummary: Codable, Sendable {
     /// By display name; what has no owner, because it became nothing, under none.
     public var owners: [String: Count] = [:]
 
-    /// Whether everything that the source has is here.
-    public var isComplete: Bool { total.conflicts == 0 && total.mismatches == 0 && total.failed == 0 }
+    /// Whether everything that the source has is here, with all that belongs to it.
+    public var isComplete: Bool {
+        total.conflicts == 0 && total.mismatches == 0 && total.failed == 0 && total.mayLackTags == 0
+    }
 
     mutating func add(_ outcome: ImportOutcome) {
         total.add(outcome)

@@ -14,7 +14,7 @@ struct ObjectImport: Sendable {
     let client: S3Client
     /// Whether versions are named in requests: what a listing of versions shows is not always what the bucket shows.
     let namesVersions: Bool
-    private let tagRight = TagRight()
+    private let tagSupport = TagSupport()
 
     init(target: ImportTarget, client: S3Client, namesVersions: Bool) {
         self.target = target
@@ -157,7 +157,7 @@ struct ObjectImport: Sendable {
         let selector = namesVersions ? listed.versionID ?? "null" : nil
         let object = try FoundObject.find(listed, selector: selector, client)
         var metadata = try BucketTerms.metadata(ofAnswer: object.headers)
-        let tags = try object.tags(client, tagRight)
+        let tags = try object.tags(client, tagSupport)
         metadata.tags = tags ?? [:]
         let provenance = Provenance(
             source: client.place(listed.key), etag: listed.etag, version: listed.versionID,
@@ -193,6 +193,7 @@ struct ObjectImport: Sendable {
         var notes: [String] = []
         if !outcome.verified { notes.append("the endpoint has no digest to compare it with") }
         if tags == nil {
+            outcome.mayLackTags = true
             notes.append("without tags, if it has any: the keys may not read them (s3:GetObjectTagging)")
         }
         if let missing = object.header("x-amz-missing-meta") {

@@ -16,7 +16,7 @@ struct ImportCommand: AsyncParsableCommand {
             off is finished by giving it again.
             FOLDER and FILEs are read where the command is carried out, by the server if one has the store; an S3 server is \
             asked with the keys that a snapshot repository there would be.
-            Exit status: 0 all of it is here, 4 something is not, 1 could not run.
+            Exit status: 0 all of it is here, 4 something is not, or may lack its tags, 1 could not run.
 
             Example:
               holdfast import /srv/holdfast --from /mnt/old-nas --into photos --sums SHA256SUMS --dry-run

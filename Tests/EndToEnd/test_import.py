@@ -450,8 +450,9 @@ def test_tags_that_may_not_be_read_are_told_of(server, elsewhere, old, tmp_path)
     by_name = {o["name"]: o for o in outcomes}
     for key in ("untold", "large"):
         assert by_name[key]["action"] == "imported" and "s3:GetObjectTagging" in by_name[key]["detail"], key
+        assert by_name[key]["mayLackTags"], key
     assert by_name["tagged"]["action"] == "failed"
-    assert summary["total"]["imported"] == 2 and summary["total"]["failed"] == 1
+    assert summary["total"]["imported"] == 2 and summary["total"]["failed"] == 1 and summary["total"]["mayLackTags"] == 2
     outcomes, _ = run(server.directory, old.place())
     assert {o["name"]: o["action"] for o in outcomes} == {"untold": "present", "large": "present", "tagged": "imported"}
 

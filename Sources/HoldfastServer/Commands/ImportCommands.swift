@@ -52,7 +52,10 @@ enum ImportText {
 
     static func account(of summary: ImportSummary, isDryRun: Bool) -> String {
         func line(_ name: String, _ count: ImportSummary.Count) -> String {
-            "\(name): \(count.imported) \(isDryRun ? "to import" : "imported") of \(count.importedBytes) bytes\(isDryRun ? "" : ", \(count.verified) of them compared with digests of the source"); \(count.present) there already, \(count.skipped) passed over, \(count.conflicts) not overwritten, \(count.mismatches) mismatched, \(count.failed) failed"
+            let tags =
+                count.mayLackTags > 0 ? ", \(count.mayLackTags) of them without tags if they had any" : ""
+            return
+                "\(name): \(count.imported) \(isDryRun ? "to import" : "imported") of \(count.importedBytes) bytes\(isDryRun ? "" : ", \(count.verified) of them compared with digests of the source")\(tags); \(count.present) there already, \(count.skipped) passed over, \(count.conflicts) not overwritten, \(count.mismatches) mismatched, \(count.failed) failed"
         }
         let owners = summary.owners.sorted { $0.key < $1.key }.map {
             line("owner \($0.key)".printable, $0.value)
