@@ -3,6 +3,9 @@
 import base64
 import datetime
 import hashlib
+import os
+import socket
+import time
 
 import pytest
 from signing import Signer, now, sha256
@@ -208,6 +211,34 @@ def test_http_1_0_is_answered_and_closed(wire, bucket):
 def test_a_connection_is_closed_when_the_client_asks(wire, bucket):
     wire.send(wire.request("GET", f"/{bucket}/none", headers={"Connection": "close"}))
     assert wire.answer().status == 404 and wire.closed()
+
+
+@pytest.mark.parametrize("size, count", [(0, 1), (1000, 2), (200_000, 1), (200_000, 20), (5_000_000, 2)])
+def test_a_client_may_close_its_side_behind_its_request(wire, s3, bucket, size, count):
+    """As one that pipes its requests into a socket does, and takes the answers as slowly as it likes."""
+    body = os.urandom(size)
+    s3.put_object(Bucket=bucket, Key="k", Body=body)
+    wire.send(wire.request("GET", f"/{bucket}/k") * count)
+    wire.socket.shutdown(socket.SHUT_WR)
+    time.sleep(0.2)  # so that the server has answered as far as the sockets hold it
+    for _ in range(count):
+        answer = wire.answer()
+        assert answer.status == 200 and answer.body == body
+    assert wire.closed()
+
+
+def test_an_upload_is_answered_whose_client_has_closed_its_side(wire, s3, bucket):
+    wire.send(wire.request("PUT", f"/{bucket}/k", b"x" * 100_000))
+    wire.socket.shutdown(socket.SHUT_WR)
+    assert wire.answer().status == 200 and wire.closed()
+    assert s3.head_object(Bucket=bucket, Key="k")["ContentLength"] == 100_000
+
+
+def test_a_client_that_closes_its_side_between_requests_is_gone(wire, bucket):
+    wire.send(wire.request("HEAD", f"/{bucket}"))
+    assert wire.answer("HEAD").status == 200
+    wire.socket.shutdown(socket.SHUT_WR)
+    assert wire.closed()
 
 
 def test_nothing_is_wrong_after_all_of_them(shared):

@@ -33,6 +33,8 @@ final class HTTPConnection: ChannelInboundHandler {
     private var tlsVersion: String?
     /// The answer under way said that it is the last one.
     private var isLast = false
+    /// The client has closed its side: HTTPConnection+HalfClose.swift.
+    var isInputEnded = false
     /// Set while the connection is idle and its listener stops.
     private var idleEnd: Scheduled<Void>?
     /// See ``ReadEnds``.
@@ -272,7 +274,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// Whether the connection can take another request behind this one's answer.
     func canGoOn() -> Bool {
-        guard let head, head.isKeepAlive else { return false }
+        guard let head, head.isKeepAlive, !isInputEnded else { return false }
         guard case .busy(let body, _, _) = state else { return false }
         // What comes behind these is no HTTP to the parser, which reads no more of it.
         guard head.method != .CONNECT, !head.headers.contains(name: "upgrade") else { return false }
@@ -295,7 +297,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// The request has been received and answered.
     private func endRequest(_ context: ChannelHandlerContext) {
-        guard !isLast else { return endAndClose(isReceived: true, context) }
+        guard !isLast, !isInputEnded else { return endAndClose(isReceived: true, context) }
         becomeIdle(context)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         endIfIdle(context)
@@ -344,8 +346,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
-            if case .busy(_, _, true) = state { return }
-            return close(context)
+            return endOfInput(context)
         }
         if event is ListenerStops { return endIfIdle(context) }
         if let event = event as? TLSUserEvent, case .handshakeCompleted = event { noteTLSVersion(context) }

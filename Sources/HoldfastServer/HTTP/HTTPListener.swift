@@ -297,7 +297,11 @@ final class HTTPListener: Sendable {
             return try pipeline.addHandler(RefusedConnection())
         }
         let connection = HTTPConnection(context, isKept: isKept)
-        if context.tls == nil { try pipeline.addHandler(ReadEnds(connection)) }
+        if context.tls == nil {
+            try pipeline.addHandler(ReadEnds(connection))
+            // The end of what the client sends is told to the connection, and does not end it.
+            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+        }
         // Values of headers were validated when they became fields.
         try pipeline.configureHTTPServerPipeline(
             withErrorHandling: true, withOutboundHeaderValidation: false)
