@@ -91,12 +91,11 @@ public struct RestoreOrder: Codable, Sendable {
     /// - Throws: ``SnapshotError/badOrder(_:)``.
     public func checkMakingStore() throws {
         let flags = [
-            rate > 0 ? "--rate" : nil, overwrites ? "--overwrite" : nil,
-            unit.hasEveryVersion ? "--versions" : nil,
+            overwrites ? "--overwrite" : nil, unit.hasEveryVersion ? "--versions" : nil,
         ].compactMap { $0 }
         guard !flags.isEmpty else { return }
         throw SnapshotError.badOrder(
-            "there is no store, and one is made anew without \(flags.joined(separator: ", ")): with every version, over nothing, as fast as it goes"
+            "there is no store, and one is made anew without \(flags.joined(separator: ", ")): with every version, over nothing"
         )
     }
 
