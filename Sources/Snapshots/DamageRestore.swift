@@ -17,16 +17,20 @@ struct DamageRestore {
     private let manifest: SnapshotManifest
     /// `nil` where no incident is named.
     private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
+    /// Of what is written.
     private let pace: BytePace
+    /// Of what is read to find what is damaged.
+    private let search: BytePace
 
     private var inspection: StoreInspection { store.inspection }
     private var label: String { "snapshot \(manifest.name)" }
 
     init(
         _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, _ manifest: SnapshotManifest,
-        _ isAffected: (@Sendable (ObjectVersion) throws -> Bool)?, _ pace: BytePace
+        _ isAffected: (@Sendable (ObjectVersion) throws -> Bool)?, pace: BytePace, search: BytePace
     ) {
         self.pace = pace
+        self.search = search
         self.isAffected = isAffected
         self.store = store
         self.repository = repository
@@ -34,21 +38,37 @@ struct DamageRestore {
         self.manifest = manifest
     }
 
+    /// What is looked at. Of one task.
+    private final class Look {
+        let events: EventDamage
+        /// Blobs are read there: others go on with their repairs meanwhile.
+        let lane: any Lane
+        private var seen = Set<BlobID>()
+
+        init(_ inspection: StoreInspection) {
+            events = EventDamage(inspection)
+            lane = inspection.makeLane("search")
+        }
+
+        /// Copies share blobs: the first that is met speaks for all.
+        func isFirst(_ row: BlobRow) -> Bool { row.uses == 1 || seen.insert(row.id).inserted }
+    }
+
     func run(
         report: (RestoreOutcome) throws -> Void, progress: (Double) -> Void
     ) async throws -> RestoreSummary {
         var summary = RestoreSummary()
-        let events = EventDamage(inspection)
-        try find(events)
+        let look = Look(inspection)
+        defer { look.lane.finish() }
+        try find(look.events)
         let total = try inspection.catalog.read { try $0.counts() }
-        var looked = Set<BlobID>()
         var seen = 0
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         while true {
             let page = try inspection.catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page where try isMeant(version) {
                 for piece in version.record.pieces {
-                    guard let outcome = try await mend(piece, of: version, events, &looked) else { continue }
+                    guard let outcome = try await mend(piece, of: version, look) else { continue }
                     summary.add(outcome)
                     try report(outcome)
                     if piece.hasPayload { try await wait(for: outcome) }
@@ -60,8 +80,8 @@ struct DamageRestore {
             place = (end.record.bucket, end.key, end.sequence)
         }
         // Events that no version's bytes led to.
-        for sequence in events.left {
-            let outcome = await mend(sequence, events)
+        for sequence in look.events.left {
+            let outcome = await mend(sequence, look.events)
             summary.add(outcome)
             try report(outcome)
             try await wait(for: outcome)
@@ -97,20 +117,19 @@ struct DamageRestore {
 
     /// - Returns: `nil` if it is not damaged.
     private func mend(
-        _ piece: EventPiece, of version: ObjectVersion, _ events: EventDamage, _ looked: inout Set<BlobID>
+        _ piece: EventPiece, of version: ObjectVersion, _ look: Look
     ) async throws -> RestoreOutcome? {
         guard let id = BlobID(bytes: piece.blobID) else {
             let carrier = version.carrier(of: piece)
-            guard piece.length > 0, events.isDamaged(carrier) else { return nil }
-            return await mend(carrier, Array(piece.sha256), of: version, events)
+            guard piece.length > 0, look.events.isDamaged(carrier) else { return nil }
+            return await mend(carrier, Array(piece.sha256), of: version, look.events)
         }
         guard let row = try inspection.catalog.read({ try $0.blob(id) }), !row.isReclaiming else {
             return nil
         }
-        // Copies share blobs: the first version that is met speaks for all.
-        guard row.uses == 1 || looked.insert(id).inserted, !(try await inspection.canRead(row)) else {
-            return nil
-        }
+        guard look.isFirst(row),
+            !(try await inspection.seemsReadable(row, on: look.lane, pace: search))
+        else { return nil }
         return try await mend(row, of: version)
     }
 
@@ -137,7 +156,8 @@ struct DamageRestore {
         }
         do {
             let (volumes, failure) = try await inspection.importReplicas(
-                of: row, from: repository.volume, reason: "restored from \(label)", pace: pace)
+                of: row, from: repository.volume, reason: "restored from \(label)", search: search, pace: pace
+            )
             if !volumes.isEmpty { try await note(row, of: version) }
             if let failure { throw failure }
             return volumes.isEmpty ? nil : outcome(.restored, version, row.length, Self.names(volumes))

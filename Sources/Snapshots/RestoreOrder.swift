@@ -70,8 +70,8 @@ public struct RestoreOrder: Codable, Sendable {
     /// Also where the store has a newer version.
     public var overwrites = false
     public var isDryRun = false
-    /// Bytes a second at most, also within an object; with `isDamagedOnly`, of what is written to each volume. 0 for as fast
-    /// as it goes.
+    /// Bytes a second at most, also within an object; with `isDamagedOnly`, of what is read to find the damage, and of what is
+    /// written to each volume. 0 for as fast as it goes.
     public var rate: UInt64 = 0
 
     public init(repository: String, snapshot: String) {
