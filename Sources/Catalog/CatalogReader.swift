@@ -160,6 +160,22 @@ public struct CatalogReader {
         ).map(Self.upload)
     }
 
+    public func hasUpload(_ bucket: BucketName, _ key: ObjectKey) throws -> Bool {
+        try row("SELECT 1 FROM uploads WHERE bucket = ? AND key = ? LIMIT 1", [bucket.data, key.data]) != nil
+    }
+
+    /// Unfinished uploads in the order of bucket, key and id, from behind one on: for scans.
+    public func uploads(after upload: MultipartUpload?, limit: Int) throws -> [MultipartUpload] {
+        let bucket = Data((upload?.record.bucket ?? "").utf8)
+        let key = Data((upload?.record.key ?? "").utf8)
+        return try rows(
+            """
+            SELECT sequence, time, record FROM uploads WHERE (bucket, key, id) > (?, ?, ?)
+            ORDER BY bucket, key, id LIMIT ?
+            """, [bucket, key, upload?.record.uploadID ?? Data(), limit]
+        ).map(Self.upload)
+    }
+
     static func upload(_ row: Row) throws -> MultipartUpload {
         MultipartUpload(
             sequence: row.sequence(0), initiated: row.time(1),

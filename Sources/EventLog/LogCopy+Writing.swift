@@ -12,11 +12,15 @@ extension LogCopy {
 
     /// Writes the copy's events, up to one, to a mirror of a new store, its last segments first: until the first one is
     /// there no log can be opened, so one that was cut off is not taken for a shorter one.
+    /// - Parameter written: told of the bytes that each mirror was given, a segment at a time; may wait before the next.
     /// - Returns: events whose bytes the copy has not got good. They are written as they are: an object's bytes are lost,
     ///   not what happened.
     /// - Throws: ``LogError/damaged(_:_:)`` if the copy has not got some event good.
     @discardableResult
-    package func write(to mirrors: [LogMirror], through last: SequenceNumber) throws -> WithoutBytes {
+    package func write(
+        to mirrors: [LogMirror], through last: SequenceNumber,
+        written: (Int) async throws -> Void = { _ in }
+    ) async throws -> WithoutBytes {
         var lacking = WithoutBytes()
         let places = try segments(through: last)
         for (index, first) in places.enumerated().reversed() {
@@ -38,7 +42,10 @@ extension LogCopy {
             if !isLast {
                 bytes += Segment.Seal.encode(first: first, offsets: offsets, end: UInt64(bytes.count))
             }
-            for mirror in mirrors { _ = try mirror.replace(first, with: bytes) }
+            for mirror in mirrors {
+                _ = try mirror.replace(first, with: bytes)
+                try await written(bytes.count)
+            }
         }
         return lacking
     }

@@ -31,6 +31,19 @@ extension StoreInspection {
         }
     }
 
+    /// Whether the whole of a blob can still be had, as far as shows while others may be mending it: what is found good is
+    /// good, and what is not is to be looked at again with the blob claimed, as ``importReplicas(of:from:reason:search:pace:)``
+    /// does.
+    ///
+    /// For who may take hours: the repairs' lane is not held.
+    /// - Parameters:
+    ///   - lane: where it is read.
+    ///   - pace: told of bytes as they are read.
+    /// - Throws: `CancellationError`, ``LaneRefused``.
+    package func seemsReadable(_ row: BlobRow, on lane: any Lane, pace: BytePace) async throws -> Bool {
+        try await engine.seemsReadable(row, on: lane, pace: pace)
+    }
+
     /// Whether every byte of a version can still be had.
     package func canRead(_ version: ObjectVersion) async throws -> Bool {
         for piece in version.record.pieces {
@@ -90,6 +103,17 @@ extension StoreInspection {
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
         try await engine.repairs.run(body)
+    }
+}
+
+extension Engine {
+    func seemsReadable(_ row: BlobRow, on lane: any Lane, pace: BytePace) async throws -> Bool {
+        let copier = BlobCopier(sources: volumes.inService.map(\.volume))
+        let proof = BlobProof(copier, row.id, BlobContent(row))
+        while true {
+            try await pace.spent(try await lane.run { proof.step() })
+            if let verdict = proof.verdict { return verdict }
+        }
     }
 }
 

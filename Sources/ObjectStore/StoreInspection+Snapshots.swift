@@ -75,16 +75,19 @@ private enum Place {
 }
 
 extension StoreInspection {
-    /// Writes the damaged replicas of a blob anew from a source that is none of the store's volumes. What was there goes to
-    /// quarantine.
+    /// Writes the damaged replicas of a blob anew from a source that is none of the store's volumes, if they have not got it
+    /// good between them. What was there goes to quarantine.
+    /// - Parameters:
+    ///   - search: told of the bytes that are read to find that out.
+    ///   - pace: told of the bytes that are written.
     /// - Returns: the volumes that were given a replica, and what kept another from it: ``BlobFlaw`` if the source's is not good,
     ///   else what the volumes throw, or `CancellationError`.
     /// - Throws: ``StoreError/busy(_:)`` if another does it already.
     package func importReplicas(
-        of row: BlobRow, from source: any Volume, reason: String, pace: BytePace
+        of row: BlobRow, from source: any Volume, reason: String, search: BytePace, pace: BytePace
     ) async throws -> (mended: [Int], failure: (any Error)?) {
         let outcome = try await ReplicaImport(
-            engine: engine, row: row, source: source, reason: reason, pace: pace
+            engine: engine, row: row, source: source, reason: reason, search: search, pace: pace
         ).run()
         return (outcome.mended, outcome.failure)
     }

@@ -26,15 +26,18 @@ public struct Restore: Sendable {
     private let order: RestoreOrder
     private let isAffected: (@Sendable (ObjectVersion) throws -> Bool)?
     private let pace: BytePace
+    private let search: BytePace
 
     /// - Parameters:
     ///   - place: how the log names the repository; `nil` for its directory.
     ///   - isAffected: whether the incident that the order names affects a version. Of a volume's incident that is
     ///     computed, so it is asked of each.
     ///   - pace: `nil` for the order's own rate.
+    ///   - search: of reading what may be damaged; `nil` for the order's own rate.
     public init(
         _ store: ObjectStore, _ repository: Repository, _ order: RestoreOrder, named place: String? = nil,
-        isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil, pace: BytePace? = nil
+        isAffected: (@Sendable (ObjectVersion) throws -> Bool)? = nil, pace: BytePace? = nil,
+        search: BytePace? = nil
     ) {
         precondition(
             order.unit.incident == nil || isAffected != nil,
@@ -45,6 +48,7 @@ public struct Restore: Sendable {
         self.order = order
         self.isAffected = isAffected
         self.pace = pace ?? BytePace(rate: order.rate)
+        self.search = search ?? BytePace(rate: order.rate)
     }
 
     /// From the store itself, as it was at the order's moment.
@@ -56,6 +60,7 @@ public struct Restore: Sendable {
         self.order = order
         isAffected = nil
         self.pace = pace ?? BytePace(rate: order.rate)
+        search = self.pace
     }
 
     /// - Parameter report: told what became of each object.
@@ -93,8 +98,9 @@ public struct Restore: Sendable {
             let manifest = try repository.snapshot(name)
             if order.unit.isDamagedOnly {
                 try order.unit.requireNamed(in: store.inspection.catalog, "the store")
-                let summary = try await DamageRestore(store, repository, order, manifest, isAffected, pace)
-                    .run(report: report, progress: progress)
+                let summary = try await DamageRestore(
+                    store, repository, order, manifest, isAffected, pace: pace, search: search
+                ).run(report: report, progress: progress)
                 return (summary, manifest.position)
             }
             let snapshot = try SnapshotCatalog.open(

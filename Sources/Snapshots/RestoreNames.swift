@@ -26,7 +26,10 @@ extension RestoreOrder.Unit {
 
     private func requireObject(_ bucket: BucketName, _ key: ObjectKey, in catalog: Catalog) throws {
         if hasEveryVersion || isDamagedOnly {
-            let isThere = try catalog.read { try !$0.allVersions(bucket.rawValue, key.rawValue).isEmpty }
+            let isThere = try catalog.read {
+                if isDamagedOnly, try $0.hasUpload(bucket, key) { return true }
+                return try !$0.allVersions(bucket.rawValue, key.rawValue).isEmpty
+            }
             guard isThere else { throw StoreError.noSuchKey(key, deleteMarker: nil) }
             return
         }
@@ -50,8 +53,19 @@ extension RestoreOrder.Unit {
         while true {
             let page = try catalog.read { try $0.versions(after: place, limit: 1000) }
             if page.contains(where: { isOwned($0.record) }) { return true }
-            guard let end = page.last, page.count == 1000 else { return false }
+            guard let end = page.last, page.count == 1000 else { break }
             place = (end.record.bucket, end.key, end.sequence)
+        }
+        return try isDamagedOnly && hasOwnedUpload(catalog)
+    }
+
+    private func hasOwnedUpload(_ catalog: Catalog) throws -> Bool {
+        var last: MultipartUpload?
+        while true {
+            let page = try catalog.read { try $0.uploads(after: last, limit: 1000) }
+            if page.contains(where: { isOwned($0.record) }) { return true }
+            guard page.count == 1000 else { return false }
+            last = page.last
         }
     }
 }

@@ -40,15 +40,30 @@ public struct RestoreOrder: Codable, Sendable {
         var isOfWholeBuckets: Bool { prefix == nil && key == nil && owner == nil && version == nil }
 
         func holds(_ version: ObjectVersion) -> Bool {
-            (bucket.map { $0 == version.record.bucket } ?? true)
-                && (prefix.map { version.key.utf8.starts(with: $0.utf8) } ?? true)
-                && (key.map { $0.utf8.elementsEqual(version.key.utf8) } ?? true)
-                && isOwned(version.record)
+            holds(version.record.bucket, version.key) && isOwned(version.record)
+        }
+
+        func holds(_ upload: MultipartUpload) -> Bool {
+            holds(upload.record.bucket, upload.record.key) && isOwned(upload.record)
+        }
+
+        private func holds(_ bucket: String, _ key: String) -> Bool {
+            (self.bucket.map { $0 == bucket } ?? true)
+                && (prefix.map { key.utf8.starts(with: $0.utf8) } ?? true)
+                && (self.key.map { $0.utf8.elementsEqual(key.utf8) } ?? true)
         }
 
         func isOwned(_ record: EventVersionPublished) -> Bool {
-            if let ownerID { return ownerID == record.owner }
-            return owner.map { $0 == record.owner || $0 == record.ownerDisplayName } ?? true
+            isOwned(by: record.owner, record.ownerDisplayName)
+        }
+
+        func isOwned(_ record: EventUploadCreated) -> Bool {
+            isOwned(by: record.owner, record.ownerDisplayName)
+        }
+
+        private func isOwned(by id: String, _ name: String) -> Bool {
+            if let ownerID { return ownerID == id }
+            return owner.map { $0 == id || $0 == name } ?? true
         }
     }
 
@@ -70,8 +85,8 @@ public struct RestoreOrder: Codable, Sendable {
     /// Also where the store has a newer version.
     public var overwrites = false
     public var isDryRun = false
-    /// Bytes a second at most, also within an object; with `isDamagedOnly`, of what is written to each volume. 0 for as fast
-    /// as it goes.
+    /// Bytes a second at most, also within an object; with `isDamagedOnly`, of what is read to find the damage, and of what is
+    /// written to each volume. 0 for as fast as it goes.
     public var rate: UInt64 = 0
 
     public init(repository: String, snapshot: String) {
@@ -91,12 +106,11 @@ public struct RestoreOrder: Codable, Sendable {
     /// - Throws: ``SnapshotError/badOrder(_:)``.
     public func checkMakingStore() throws {
         let flags = [
-            rate > 0 ? "--rate" : nil, overwrites ? "--overwrite" : nil,
-            unit.hasEveryVersion ? "--versions" : nil,
+            overwrites ? "--overwrite" : nil, unit.hasEveryVersion ? "--versions" : nil,
         ].compactMap { $0 }
         guard !flags.isEmpty else { return }
         throw SnapshotError.badOrder(
-            "there is no store, and one is made anew without \(flags.joined(separator: ", ")): with every version, over nothing, as fast as it goes"
+            "there is no store, and one is made anew without \(flags.joined(separator: ", ")): with every version, over nothing"
         )
     }
 
@@ -120,8 +134,11 @@ public struct RestoreOutcome: Codable, Sendable, Equatable {
     public let action: Action
     public let bucket: String
     public let key: String
-    /// The version that was.
+    /// The version that was; empty for a part of an upload.
     public let version: String
+    /// The unfinished upload that a part is of, and the part's number.
+    public let upload: String?
+    public let part: Int?
     /// The owner's canonical id, and name. Both are empty for what belongs to nobody: an event of a bucket.
     public let ownerID: String
     public let owner: String
@@ -130,11 +147,12 @@ public struct RestoreOutcome: Codable, Sendable, Equatable {
     public let detail: String
 
     package init(
-        action: Action, bucket: String, key: String, version: String, ownerID: String, owner: String,
-        size: UInt64, detail: String
+        action: Action, bucket: String, key: String, version: String, upload: String? = nil,
+        part: Int? = nil, ownerID: String, owner: String, size: UInt64, detail: String
     ) {
         self.action = action
         (self.bucket, self.key, self.version) = (bucket, key, version)
+        (self.upload, self.part) = (upload, part)
         (self.ownerID, self.owner) = (ownerID, owner)
         self.size = size
         self.detail = detail

@@ -9,6 +9,8 @@ public struct RestoreSummary: Encodable, Sendable {
         public var present = 0
         public var newer = 0
         public var failed = 0
+        /// How many of all these are parts of unfinished uploads.
+        public var parts = 0
 
         public init() {}
 
@@ -21,6 +23,7 @@ public struct RestoreSummary: Encodable, Sendable {
             case .newer: newer += 1
             case .failed: failed += 1
             }
+            if outcome.part != nil { parts += 1 }
         }
 
         static func += (left: inout Count, right: Count) {
@@ -29,6 +32,7 @@ public struct RestoreSummary: Encodable, Sendable {
             left.present += right.present
             left.newer += right.newer
             left.failed += right.failed
+            left.parts += right.parts
         }
     }
 

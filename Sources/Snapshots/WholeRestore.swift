@@ -19,17 +19,18 @@ public struct WholeRestore: Sendable {
         self.environment = environment
     }
 
+    /// - Parameter pace: told of the bytes that each volume is given, one volume after the other.
     /// - Throws: ``SnapshotError``; ``VolumeError/notEmpty(path:)`` if a volume's directory has something in it.
     public func run(
         from repository: Repository, snapshot name: String,
         scratch: String = FileManager.default.temporaryDirectory.path,
-        progress: (Double) -> Void = { _ in }
+        pace: BytePace = BytePace(rate: 0), progress: (Double) -> Void = { _ in }
     ) async throws -> Report {
         let manifest = try Self.plan(from: repository, snapshot: name)
         let snapshot = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
         let report = try await StoreRecreation(settings, environment).run(
             repository.log, through: manifest.position, blobsFrom: repository.volume, snapshot.catalog,
-            progress: progress)
+            pace: pace, progress: progress)
         return Report(manifest: manifest, recreation: report)
     }
 

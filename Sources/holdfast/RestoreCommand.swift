@@ -17,8 +17,8 @@ struct RestoreCommand: AsyncParsableCommand {
             there, hidden by a delete marker or, with --overwrite, by other bytes, becomes a new version. \
             A restore that was cut off is finished by giving it again. One that has ended says in the store's log how it came \
             out for each owner ('holdfast log').
-            Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version; --rate, --overwrite \
-            and --versions do not go with that.
+            Into an empty directory, --all makes the whole store anew, as it was at the snapshot, version for version; --overwrite and \
+            --versions do not go with that.
             Exit status: 0 done, 4 something could not be restored, 1 could not run.
 
             Example:
@@ -58,7 +58,11 @@ struct RestoreCommand: AsyncParsableCommand {
     var out: String?
     @Flag(help: "Also where the store has a newer version.") var overwrite = false
     @Flag(help: "Only say what would be done.") var dryRun = false
-    @Option(help: "MiB a second at most; with --damaged-only, of what each volume gets.") var rate: Int?
+    @Option(
+        help: """
+            MiB a second at most; with --damaged-only, of what is read to find the damage, and of what is written to one volume \
+            after the other; into an empty directory, of that.
+            """) var rate: Int?
     @Flag(help: "Print one JSON object for each object, and a summary last.") var json = false
 
     func validate() throws {
@@ -129,7 +133,7 @@ struct RestoreCommand: AsyncParsableCommand {
             isMade = true
             try order.checkMakingStore()
             let status = try await RecoveryCommands.restoreStore(
-                settings, from: repository, snapshot: snapshot, dryRun: dryRun, json: json,
+                settings, from: repository, snapshot: snapshot, rate: order.rate, dryRun: dryRun, json: json,
                 TerminalOutput())
             guard status == 0 else { throw ExitCode(status) }
         }

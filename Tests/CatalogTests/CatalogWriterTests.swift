@@ -251,6 +251,22 @@ import Testing
         #expect(try fixture.catalog.read { try $0.reclaimingPayloads() }.isEmpty)
     }
 
+    @Test func uploadsAreFoundBucketByBucketFromBehindAnyOfThem() throws {
+        try fixture.apply(Change.bucket("other"))
+        for (bucket, key) in [("other", "a"), ("bucket", "b"), ("bucket", "a"), ("bucket", "b")] {
+            try fixture.apply(Change.upload(bucket, key, .random()))
+        }
+        let all = try fixture.catalog.read { try $0.uploads(after: nil, limit: 9) }
+        #expect(all.map(\.record.bucket) == ["bucket", "bucket", "bucket", "other"])
+        #expect(all.map(\.record.key) == ["a", "b", "b", "a"])
+        for (index, upload) in all.enumerated() {
+            let next = try fixture.catalog.read { try $0.uploads(after: upload, limit: 2) }
+            #expect(next == Array(all.dropFirst(index + 1).prefix(2)))
+        }
+        #expect(try fixture.catalog.read { try $0.hasUpload(bucket, try ObjectKey("b")) })
+        #expect(try fixture.catalog.read { try !$0.hasUpload(bucket, try ObjectKey("c")) })
+    }
+
     @Test func aCompletedUploadHandsItsPartsOver() throws {
         let id = UploadID.random()
         let blobs = [BlobID.random(), .random(), .random()]

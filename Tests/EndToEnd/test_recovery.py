@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -161,9 +162,20 @@ def test_a_store_is_made_only_where_there_is_none(store, tmp_path):
     done = holdfast("restore", tmp_path / "new", "--from", store.backup, "--snapshot", "one", "--bucket", "photos")
     assert done.returncode == 1 and "there is no store" in done.stderr
     command = ["restore", tmp_path / "new", "--from", store.backup, "--snapshot", "one", "--all"]
-    for flags in (["--rate", "1"], ["--overwrite"], ["--versions"]):
+    for flags in (["--overwrite"], ["--versions"]):
         done = holdfast(*command, *flags)
         assert done.returncode == 1 and flags[0] in done.stderr and not (tmp_path / "new").exists()
+
+
+def test_a_rate_bounds_a_store_that_is_made(server, tmp_path):
+    s3 = server.client()
+    s3.create_bucket(Bucket="photos")
+    s3.put_object(Bucket="photos", Key="k", Body=os.urandom(2 * MIB))
+    holdfast("snapshot", "create", server.directory, "--to", tmp_path / "backup", "--name", "one", check=0)
+    start = time.monotonic()
+    holdfast(
+        "restore", tmp_path / "new", "--from", tmp_path / "backup", "--snapshot", "one", "--all", "--rate", "2", check=0)
+    assert time.monotonic() - start >= 2.9
 
 
 def test_a_log_mirror_is_damaged(store):

@@ -37,10 +37,12 @@ import Volumes
     }
 
     /// The log as it was at an event, which goes on otherwise.
-    private func restored(_ copy: LogCopy, through last: SequenceNumber, segments: Int) throws -> EventLog {
+    private func restored(_ copy: LogCopy, through last: SequenceNumber, segments: Int) async throws
+        -> EventLog
+    {
         let fixture = LogFixture()
         for index in 1...3 { try fixture.makeDirectories(index) }
-        try copy.write(to: fixture.mirrors(), through: last)
+        try await copy.write(to: fixture.mirrors(), through: last)
         let log = try fixture.start().log
         try log.fill(segments: segments, prefix: "other")
         return log
@@ -55,7 +57,7 @@ import Volumes
     }
 
     /// First events of segments and those before them, the first one and the last one among the rest.
-    @Test(arguments: [0, 2]) func aCopyThatIsCutGoesOnWithALogThatWentAnotherWay(segments: Int) throws {
+    @Test(arguments: [0, 2]) func aCopyThatIsCutGoesOnWithALogThatWentAnotherWay(segments: Int) async throws {
         let (_, log, backup) = try copied()
         let firsts = try self.segments(backup).compactMap { Segment.first(of: String($0.suffix(24))) }
         try #require(firsts.count == 5)
@@ -64,7 +66,7 @@ import Volumes
         for last in [SequenceNumber(1)] + places where last < head {
             let disk = backup.clone()
             let copy = try copy(disk)
-            let other = try restored(copy, through: last, segments: segments)
+            let other = try await restored(copy, through: last, segments: segments)
             #expect(try !copy.isFollowed(by: other))
             #expect(throws: LogError.self) {
                 try copy.extend(from: other, through: other.head.sequence) { _, _ in }
@@ -124,10 +126,10 @@ import Volumes
         #expect(try copy(backup).head.sequence == last)
     }
 
-    @Test func aCutThatIsCutOffLeavesACopyAndIsFinishedByAnother() throws {
+    @Test func aCutThatIsCutOffLeavesACopyAndIsFinishedByAnother() async throws {
         let (_, log, backup) = try copied()
         let last = SequenceNumber(3)
-        let other = try restored(try copy(backup), through: last, segments: 1)
+        let other = try await restored(try copy(backup), through: last, segments: 1)
         var point = 1
         while true {
             let disk = backup.clone()
@@ -190,7 +192,7 @@ import Volumes
     }
 
     /// It was sealed, and the next one was not there yet: the store was made anew of just that.
-    @Test func aLastSegmentThatWasSealedIsGoneOnInIfTheLogDoes() throws {
+    @Test func aLastSegmentThatWasSealedIsGoneOnInIfTheLogDoes() async throws {
         let (_, _, backup) = try copied()
         let path = try segments(backup)[1]
         let first = try #require(Segment.first(of: String(path.suffix(24))))
@@ -206,17 +208,17 @@ import Volumes
         try backup.replaceFile(path, with: frames + seal)
         let copy = try copy(backup)
         #expect(copy.head.sequence == first.next)
-        let other = try restored(copy, through: first.next, segments: 1)
+        let other = try await restored(copy, through: first.next, segments: 1)
         #expect(try copy.isFollowed(by: other))
         try copy.extend(from: other, through: other.head.sequence) { _, _ in }
         #expect(try backup.contents(of: path).starts(with: frames))
         try expectCopy(of: other, backup)
     }
 
-    @Test func aLogThatHasPartedMendsNothing() throws {
+    @Test func aLogThatHasPartedMendsNothing() async throws {
         let (_, _, backup) = try copied()
         let copy = try copy(backup)
-        let other = try restored(copy, through: SequenceNumber(3), segments: 6)
+        let other = try await restored(copy, through: SequenceNumber(3), segments: 6)
         let paths = try segments(backup)
         let first = try #require(Segment.first(of: String(paths[1].suffix(24))))
         try backup.corrupt(paths[1], at: UInt64(Segment.headerByteCount + Frame.headerByteCount))

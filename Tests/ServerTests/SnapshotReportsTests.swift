@@ -62,6 +62,21 @@ import Volumes
         #expect(SnapshotReports.text(of: RestoreSummary(), order).hasSuffix("\nnothing of it is damaged"))
     }
 
+    @Test func partsOfUnfinishedUploadsAreCountedAmongWhatWasRestored() {
+        let order = RestoreOrder(repository: "/backup", snapshot: "one")
+        var summary = RestoreSummary()
+        for part in [nil, 3] {
+            summary.add(
+                RestoreOutcome(
+                    action: .restored, bucket: "photos", key: "k", version: "",
+                    upload: part == nil ? nil : "abc", part: part, ownerID: "1", owner: "anna", size: 10,
+                    detail: "volumes 1, 2, 3"))
+        }
+        let lines = SnapshotReports.text(of: summary, order).split(separator: "\n")
+        #expect(lines.count == 2 && lines[0].hasPrefix("owner anna: 2 restored of 20 bytes"))
+        #expect(lines.allSatisfy { $0.hasSuffix("0 failed; 1 part of unfinished uploads among them") })
+    }
+
     @Test func aSnapshotThatLacksSomethingSaysSo() async throws {
         let started = try await StartedStore()
         let disk = SimulatedFileSystem()

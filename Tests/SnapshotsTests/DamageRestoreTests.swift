@@ -53,19 +53,24 @@ import Volumes
     }
 
     private func restore(
-        _ store: ObjectStore, _ repository: Repository, _ pace: BytePace? = nil
+        _ store: ObjectStore, _ repository: Repository, _ pace: BytePace? = nil, search: BytePace? = nil
     ) async throws -> [RestoreOutcome] {
         var order = RestoreOrder(repository: "/backup", snapshot: "one")
         order.unit.isDamagedOnly = true
         var outcomes: [RestoreOutcome] = []
-        _ = try await Restore(store, repository, order, pace: pace).run { outcomes.append($0) }
+        _ = try await Restore(store, repository, order, pace: pace, search: search).run {
+            outcomes.append($0)
+        }
         return outcomes
     }
 
-    /// - Parameter meanwhile: called with the number of each wait, the first one 1: three for each volume.
+    /// - Parameters:
+    ///   - whileSearching: whether it is the search that is waited for, not the copying.
+    ///   - meanwhile: called with the number of each wait, the first one 1: three for each volume that is written to; one for
+    ///     each look at a blob that is damaged.
     private func restore(
         _ damaged: Damaged, in store: ObjectStore? = nil,
-        _ meanwhile: @escaping @Sendable (Int, Repository) async throws -> Void
+        whileSearching: Bool = false, _ meanwhile: @escaping @Sendable (Int, Repository) async throws -> Void
     ) async throws -> [RestoreOutcome] {
         let repository = try damaged.stage.repository()
         defer { repository.close() }
@@ -78,7 +83,9 @@ import Volumes
             }
             try await meanwhile(number, repository)
         }
-        return try await restore(store ?? damaged.store, repository, pace)
+        return try await restore(
+            store ?? damaged.store, repository, whileSearching ? nil : pace,
+            search: whileSearching ? pace : nil)
     }
 
     @Test func aReplicaComesIntoItsPlaceWhenItIsWholeOneVolumeAfterTheOther() async throws {
@@ -144,6 +151,47 @@ import Volumes
         #expect(outcomes.map(\.action) == [.restored])
         #expect(try damaged.good(store) == [1, 2, 3])
         store.close()
+    }
+
+    @Test func otherRepairsAreMadeWhileBlobsAreReadForDamage() async throws {
+        let damaged = try await Damaged()
+        let put = try await damaged.store.put(damaged.stage.bucket, "other", bytes(1, 80_000))
+        let other = try #require(BlobID(bytes: put.value.record.pieces[0].blobID))
+        try damaged.disk.corrupt(damaged.paths(of: other)[1], at: 10)
+        damaged.store.close()
+        let lane = WatchedLane()
+        var environment = damaged.stage.started.fixture.environment(damaged.disk)
+        environment.makeLane = { $0.name == "repairs" ? lane as any Lane : InlineLane() }
+        let store = try await ObjectStore.open(damaged.stage.started.fixture.settings, environment)
+        let before = lane.ran
+        let last = Mutex(0)
+        let outcomes = try await restore(damaged, in: store, whileSearching: true) { number, _ in
+            #expect(!lane.isHeld)
+            last.withLock { $0 = number }
+            guard number == 1 else { return }
+            #expect(lane.ran == before)
+            let report = try await store.inspection.restoreReplica(of: other, on: 2, reason: "a test")
+            #expect(report != nil)
+        }
+        #expect(outcomes.map(\.action) == [.restored])
+        #expect(last.withLock { $0 } == 3, "what is damaged is read again when it is claimed")
+        #expect(try damaged.good(store) == [1, 2, 3])
+        store.close()
+    }
+
+    @Test func whatIsGoodAgainWhenItIsToBeCopiedIsLeftAsItIs() async throws {
+        let damaged = try await Damaged(isThere: false)
+        let donor = damaged.stage.backup
+        let good = try donor.contents(of: try #require(try damaged.stage.files().first))
+        let paths = damaged.paths(of: damaged.id)
+        // A volume that was away comes back with it, say.
+        let outcomes = try await restore(damaged, whileSearching: true) { number, _ in
+            if number == 1 { try damaged.disk.replaceFile(paths[1], with: good) }
+        }
+        #expect(outcomes.isEmpty)
+        #expect(try damaged.good() == [2])
+        #expect(try repairs(damaged) == 0)
+        damaged.store.close()
     }
 
     @Test func whatIsCopiedIsLeftAloneByAnotherRestoreAndByAChecksRepairs() async throws {

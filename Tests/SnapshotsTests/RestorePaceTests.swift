@@ -11,7 +11,7 @@ import Testing
     private static let length = 2 * 1024 * 1024 + 5000
 
     private func restore(
-        _ stage: SnapshotStage, _ change: (inout RestoreOrder) -> Void = { _ in },
+        _ stage: SnapshotStage, search: BytePace? = nil, _ change: (inout RestoreOrder) -> Void = { _ in },
         _ wait: @escaping @Sendable () throws -> Void
     ) async throws -> RestoreSummary {
         let repository = try stage.repository()
@@ -20,7 +20,7 @@ import Testing
         change(&order)
         // So slow that each piece of bytes is waited for, which here takes no time.
         let pace = BytePace(rate: 1) { _ in try wait() }
-        return try await Restore(stage.store, repository, order, pace: pace).run { _ in }
+        return try await Restore(stage.store, repository, order, pace: pace, search: search).run { _ in }
     }
 
     @Test func anObjectIsWaitedForWhileItIsCopiedNotBehindIt() async throws {
@@ -89,6 +89,30 @@ import Testing
             waits.withLock { $0 += 1 }
         }
         #expect(summary.total.restored == 2 && waits.withLock { $0 } == 2 * 3)
+        stage.store.close()
+    }
+
+    /// The good ones too: each is read to its end.
+    @Test func whatMayBeDamagedIsReadAtTheRate() async throws {
+        let stage = try await SnapshotStage()
+        for key in ["a", "b"] {
+            try await stage.store.put(stage.bucket, key, [UInt8](repeating: 3, count: Self.length))
+        }
+        try await stage.snapshot("one")
+        let waits = Mutex(0)
+        let search = BytePace(rate: 1) { _ in waits.withLock { $0 += 1 } }
+        let summary = try await restore(stage, search: search) {
+            $0.unit.isDamagedOnly = true
+        } _: {
+            Issue.record("nothing is written")
+        }
+        #expect(summary.total.restored == 0 && waits.withLock { $0 } == 2 * 3)
+        await #expect(throws: CancellationError.self) {
+            try await restore(stage, search: BytePace(rate: 1) { _ in throw CancellationError() }) {
+                $0.unit.isDamagedOnly = true
+            } _: {
+            }
+        }
         stage.store.close()
     }
 }

@@ -2,6 +2,7 @@ import Foundation
 import Model
 import ObjectStore
 import Snapshots
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -113,16 +114,88 @@ import Volumes
         let order = RestoreOrder(repository: "/backup", snapshot: "one")
         try order.checkMakingStore()
         var all = order
-        all.rate = 1
         all.overwrites = true
         all.unit.hasEveryVersion = true
         do {
             try all.checkMakingStore()
             Issue.record("it is refused")
-        } catch { #expect("\(error)".contains("--rate, --overwrite, --versions")) }
+        } catch { #expect("\(error)".contains("--overwrite, --versions")) }
         var paced = order
         paced.rate = 1
-        #expect(throws: SnapshotError.self) { try paced.checkMakingStore() }
+        try paced.checkMakingStore()
+    }
+
+    /// What each volume is given is waited for: a blob while it is copied, the log behind each segment.
+    @Test func aStoreIsMadeAtTheRateThatIsGiven() async throws {
+        let stage = try await stage()
+        let large = [UInt8](repeating: 3, count: 2 * 1024 * 1024 + 5000)
+        try await stage.store.put(stage.bucket, "large", large)
+        try await stage.snapshot("one")
+        stage.store.close()
+        let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
+        let disk = SimulatedFileSystem()
+        let repository = try stage.repository()
+        defer { repository.close() }
+        let seen = Mutex<[[String]]>([])
+        // So slow that each run of bytes is waited for, which here takes no time.
+        let pace = BytePace(rate: 1) { _ in
+            let files = try (1...3).map { try disk.files(below: "/volume-\($0)") }
+            let blobs = files.map { files in files.count { $0.contains("/blobs/") } }
+            let segments = files.map { files in files.count { $0.hasSuffix(".log") } }
+            seen.withLock { $0.append((blobs + segments).map(String.init)) }
+        }
+        _ = try await WholeRestore(fixture.settings, fixture.environment(disk)).run(
+            from: repository, snapshot: "one", scratch: stage.scratch, pace: pace)
+        let segments = try stage.backup.files(below: "/backup/log").filter { $0.hasSuffix(".log") }.count
+        try #require(segments > 1)
+        var expected: [[String]] = []
+        for blobs in 0..<3 {
+            let line = (0..<3).map { $0 < blobs ? "1" : "0" } + ["0", "0", "0"]
+            expected += [line, line, line]
+        }
+        for done in 1...segments {
+            for volume in 1...3 {
+                let given = (1...3).map { "\($0 <= volume ? done : done - 1)" }
+                expected.append(["1", "1", "1"] + given)
+            }
+        }
+        #expect(seen.withLock { $0 } == expected)
+        let store = try await fixture.open(disk)
+        #expect(try await store.get(stage.bucket, "large") == large)
+        store.close()
+    }
+
+    @Test func aStoreThatIsNotMadeToItsEndIsFinishedByGivingItAgain() async throws {
+        let stage = try await stage()
+        try await stage.store.put(stage.bucket, "large", bytes(1, 90_000))
+        try await stage.snapshot("one")
+        stage.store.close()
+        let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
+        let disk = SimulatedFileSystem()
+        let repository = try stage.repository()
+        defer { repository.close() }
+        func make(_ pace: BytePace) async throws {
+            _ = try await WholeRestore(fixture.settings, fixture.environment(disk)).run(
+                from: repository, snapshot: "one", scratch: stage.scratch, pace: pace)
+        }
+        // Ended while the second volume is given the blob.
+        let waits = Mutex(0)
+        await #expect(throws: CancellationError.self) {
+            try await make(
+                BytePace(rate: 1) { _ in
+                    let number = waits.withLock { count -> Int in
+                        count += 1
+                        return count
+                    }
+                    if number == 2 { throw CancellationError() }
+                })
+        }
+        #expect(try disk.files(below: "/volume-2/incoming") == [])
+        await #expect(throws: (any Error).self) { try await fixture.open(disk) }
+        try await make(BytePace(rate: 0))
+        let store = try await fixture.open(disk)
+        #expect(try await store.get(stage.bucket, "large") == bytes(1, 90_000))
+        store.close()
     }
 
     @Test func whatThereWouldBeIsToldWithoutMakingIt() async throws {

@@ -202,10 +202,11 @@ public enum RecoveryCommands {
     }
 
     /// `holdfast restore --all` into empty directories.
+    /// - Parameter rate: bytes a second at most, of what the volumes are given; 0 for as fast as it goes.
     /// - Returns: the exit status.
     public static func restoreStore(
-        _ settings: ServerSettings, from path: String, snapshot name: String, dryRun: Bool, json: Bool,
-        _ output: any CommandOutput
+        _ settings: ServerSettings, from path: String, snapshot name: String, rate: UInt64, dryRun: Bool,
+        json: Bool, _ output: any CommandOutput
     ) async throws -> Int32 {
         let repository = try RepositoryPlace.open(path, of: nil)
         defer { repository.close() }
@@ -223,8 +224,9 @@ public enum RecoveryCommands {
         }
         let scratch = try CommandScratch()
         defer { scratch.remove() }
-        let report = try await WholeRestore(settings.store)
-            .run(from: repository, snapshot: name, scratch: scratch.path) { output.progress($0) }
+        let report = try await WholeRestore(settings.store).run(
+            from: repository, snapshot: name, scratch: scratch.path, pace: BytePace(rate: rate)
+        ) { output.progress($0) }
         try StoreDirectory.rememberVolumes(settings)
         for missing in report.recreation.missing {
             let line = MissingLine(missing)

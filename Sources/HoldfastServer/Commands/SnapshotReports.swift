@@ -333,12 +333,19 @@ public enum SnapshotReports {
             }
         if outcome.bucket.isEmpty { return "\(word): \(outcome.detail)".printable }
         let detail = outcome.detail.isEmpty ? "" : " (\(outcome.detail))"
-        return "\(outcome.bucket)/\(outcome.key)  \(outcome.size) bytes  \(word)\(detail)".printable
+        var name = "\(outcome.bucket)/\(outcome.key)"
+        if let upload = outcome.upload, let part = outcome.part {
+            name += ", part \(part) of unfinished upload \(upload)"
+        }
+        return "\(name)  \(outcome.size) bytes  \(word)\(detail)".printable
     }
 
     package static func text(of summary: RestoreSummary, _ order: RestoreOrder) -> String {
         func line(_ name: String, _ count: RestoreSummary.Count) -> String {
-            "\(name): \(count.restored) \(order.isDryRun ? "to restore" : "restored") of \(count.restoredBytes) bytes, \(count.present) there already, \(count.newer) newer in the store, \(count.failed) failed"
+            let parts =
+                count.parts > 0 ? "; \(counted(count.parts, "part")) of unfinished uploads among them" : ""
+            return
+                "\(name): \(count.restored) \(order.isDryRun ? "to restore" : "restored") of \(count.restoredBytes) bytes, \(count.present) there already, \(count.newer) newer in the store, \(count.failed) failed\(parts)"
         }
         let owners = summary.owners.sorted { $0.key < $1.key }.map {
             line("owner \($0.key)".printable, $0.value)

@@ -1,4 +1,3 @@
-import Digests
 import Model
 import Volumes
 
@@ -95,22 +94,22 @@ struct BlobCopier: Sendable {
 
     /// Whether the whole blob can be had from the sources, quarantines included. Reads all of it.
     func canRead(_ id: BlobID, _ content: BlobContent) -> Bool {
-        do {
-            let (info, sources) = try proven(id, content)
-            let blocks = ProvenBlocks(info, sources)
-            let buffer = AlignedBuffer(capacity: OpenReplica.chunkByteCount)
-            var sha256 = SHA256()
-            for range in BlockMath.chunks(0..<BlockMath.count(info.length)) {
-                let count = try blocks.read(range, into: buffer.bytes)
-                sha256.update(
-                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[0..<count]))
-            }
-            if sha256.finalize() == content.sha256 { return true }
-        } catch {
-            // Whatever it is, there may be another way to the bytes.
+        let proof = BlobProof(self, id, content)
+        while true {
+            _ = proof.step()
+            if let verdict = proof.verdict { return verdict }
         }
-        return composed(id, content) != nil
     }
+
+    /// The blocks of replicas that are whole, as far as they say themselves.
+    /// - Throws: ``BlobFlaw`` if there is none.
+    func blocks(of id: BlobID, _ content: BlobContent) throws -> (info: BlobInfo, blocks: any BlockSource) {
+        let (info, sources) = try proven(id, content)
+        return (info, ProvenBlocks(info, sources))
+    }
+
+    /// Whether damaged replicas can be put together to the blob. Reads all of them.
+    func canCompose(_ id: BlobID, _ content: BlobContent) -> Bool { composed(id, content) != nil }
 
     /// Replicas whose trailers are whole and are of this blob as the log has it.
     private func proven(_ id: BlobID, _ content: BlobContent?) throws -> (BlobInfo, [any Volume]) {
@@ -158,9 +157,9 @@ struct BlobCopier: Sendable {
     func begin(
         _ id: BlobID, _ content: BlobContent, to target: any Volume, replacing: String?
     ) throws -> BlobFilling {
-        let (info, sources) = try proven(id, content)
+        let (info, blocks) = try blocks(of: id, content)
         let sink = try target.beginBlob(id, expectedLength: info.length, replacing: replacing)
-        return BlobFilling(sink, info, ProvenBlocks(info, sources), copied)
+        return BlobFilling(sink, info, blocks, copied)
     }
 }
 

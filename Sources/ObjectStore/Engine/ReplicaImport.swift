@@ -3,20 +3,25 @@ import Model
 import Synchronization
 import Volumes
 
-/// Writes the damaged replicas of one blob anew from a source that is none of the store's volumes.
+/// Writes the damaged replicas of one blob anew from a source that is none of the store's volumes, if these have not got it
+/// good between them.
 ///
 /// At the pace that it is given, that may take hours, and the repairs' lane is what degraded reads wait for. So a replica is
 /// written to `incoming/` beside it, verified on the way and synced, and only what gives it its name is done on the lane,
 /// with what stood there set aside first. Meanwhile the blob is claimed: whoever else would write a replica of it, under the
-/// same name in `incoming/`, is refused, and a check takes the file for no leftover. What can be seen of the blob is pinned,
-/// so that it is not reclaimed. A volume that leaves service takes what was written there with it: `incoming/` is cleared
-/// when it returns, as it is when a store opens whose process ended before.
+/// same name in `incoming/`, is refused, and a check takes the file for no leftover; and a blob of which
+/// nothing good is found then is damaged, not half mended. What can be seen of it is pinned, so that it is not reclaimed. A
+/// volume that leaves service takes what was written there with it: `incoming/` is cleared when it returns, as it is when a
+/// store opens whose process ended before.
 struct ReplicaImport: Sendable {
     let engine: Engine
     let row: BlobRow
     let source: any Volume
     /// Why the replicas that are there go to quarantine.
     let reason: String
+    /// Told of the bytes that are read to see whether it is needed.
+    let search: BytePace
+    /// Told of the bytes that are written.
     let pace: BytePace
 
     struct Outcome: Sendable {
@@ -39,6 +44,7 @@ struct ReplicaImport: Sendable {
         defer { engine.blobsBeingImported.withLock { _ = $0.remove(row.id) } }
         let lane = engine.environment.makeLane(LaneShape("import", capacity: 1))
         defer { lane.finish() }
+        if try await engine.seemsReadable(row, on: lane, pace: search) { return outcome }
         for index in engine.volumes.inService.map(\.index) {
             guard let handle = engine.volumes.handle(index) else { continue }
             do {

@@ -55,9 +55,11 @@ public struct StoreRecreation: Sendable {
     /// - Parameters:
     ///   - source: has the blobs.
     ///   - catalog: as of `last`.
+    ///   - pace: told of the bytes that each volume is given, one volume after the other: those of blobs while they are
+    ///     copied, those of the log a segment at a time.
     public func run(
         _ log: LogCopy, through last: SequenceNumber, blobsFrom source: any Volume, _ catalog: Catalog,
-        progress: (Double) -> Void
+        pace: BytePace, progress: (Double) -> Void
     ) async throws -> Report {
         let fileSystem = environment.fileSystem
         try fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
@@ -72,9 +74,10 @@ public struct StoreRecreation: Sendable {
             let volumes = try makeVolumes(log.storeID, isCutOff: isCutOff)
             defer { for volume in volumes { volume.close() } }
             if isCutOff { for volume in volumes { try removeLeftovers(of: volume) } }
-            (report, absent) = try copyBlobs(catalog, from: source, to: volumes, progress)
-            let lacking = try log.write(
-                to: volumes.map { Opening.mirror(of: $0, lane: InlineLane()) }, through: last)
+            (report, absent) = try await copyBlobs(catalog, from: source, to: volumes, pace, progress)
+            let lacking = try await log.write(
+                to: volumes.map { Opening.mirror(of: $0, lane: InlineLane()) }, through: last,
+                written: pace.spent)
             report.missing += try users(of: lacking, log, catalog)
             try Opening.deleteCatalog(settings.catalogPath)
         }
@@ -135,9 +138,9 @@ public struct StoreRecreation: Sendable {
     }
 
     private func copyBlobs(
-        _ catalog: Catalog, from source: any Volume, to volumes: [DirectoryVolume],
+        _ catalog: Catalog, from source: any Volume, to volumes: [DirectoryVolume], _ pace: BytePace,
         _ progress: (Double) -> Void
-    ) throws -> (Report, absent: [BlobID]) {
+    ) async throws -> (Report, absent: [BlobID]) {
         var report = Report()
         var absent: [BlobID] = []
         let total = max(1, try catalog.read { try $0.counts() }.blobs)
@@ -146,14 +149,7 @@ public struct StoreRecreation: Sendable {
             let page = try catalog.read { try $0.blobs(after: after, limit: 1024) }
             for row in page where !row.isReclaiming {
                 do {
-                    for volume in volumes {
-                        let flaws = volume.verify(
-                            row.id, length: row.length, sha256: row.sha256, depth: .trailer)
-                        guard !flaws.isEmpty else { continue }
-                        try BlobCopier(sources: [source]).copy(
-                            row.id, to: volume,
-                            replacing: flaws == [.missing] ? nil : "left by a restore that was cut off")
-                    }
+                    for volume in volumes { try await copy(row, from: source, to: volume, pace) }
                     report.blobs += 1
                     report.bytes += row.length
                 } catch let flaw as BlobFlaw {
@@ -171,6 +167,25 @@ public struct StoreRecreation: Sendable {
             guard let last = page.last, page.count == 1024 else { return (report, absent) }
             after = last.id
         }
+    }
+
+    /// Durable when it returns.
+    private func copy(
+        _ row: BlobRow, from source: any Volume, to volume: DirectoryVolume, _ pace: BytePace
+    ) async throws {
+        let flaws = volume.verify(row.id, length: row.length, sha256: row.sha256, depth: .trailer)
+        guard !flaws.isEmpty else { return }
+        let filling = try BlobCopier(sources: [source]).begin(
+            row.id, BlobContent(row), to: volume,
+            replacing: flaws == [.missing] ? nil : "left by a restore that was cut off")
+        do {
+            while let count = try filling.step() { try await pace.spent(count) }
+            try volume.publish(filling.sink, as: row.id)
+        } catch {
+            try filling.sink.abort()
+            throw error
+        }
+        try volume.settle(row.id)
     }
 
     /// The versions, and the parts of uploads, whose bytes events carry. Of others nobody needs the bytes any more.
