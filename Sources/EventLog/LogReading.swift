@@ -193,11 +193,22 @@ extension EventLog {
     /// Committed events from `sequence` on, at most `limit` of them.
     /// - Throws: ``LogError/damaged(_:_:)`` if no mirror has a good copy of one.
     public func events(from sequence: SequenceNumber, limit: Int) throws -> [LoggedEvent] {
-        var events: [LoggedEvent] = []
-        try forEachFrame(from: sequence, limit: limit) { frame, bytes in
-            events.append(try frame.event(bytes))
-        }
+        let (events, damage) = try eventsBeforeDamage(from: sequence, limit: limit)
+        if let damage { throw LogError.damaged(damage.sequence, damage.reason) }
         return events
+    }
+
+    /// As ``events(from:limit:)``, up to the first that no mirror has good, if there is one, and why that cannot be read.
+    public func eventsBeforeDamage(
+        from sequence: SequenceNumber, limit: Int
+    ) throws -> (events: [LoggedEvent], damage: (sequence: SequenceNumber, reason: String)?) {
+        var events: [LoggedEvent] = []
+        do {
+            try forEachFrame(from: sequence, limit: limit) { frame, bytes in
+                events.append(try frame.event(bytes))
+            }
+        } catch LogError.damaged(let sequence, let reason) { return (events, (sequence, reason)) }
+        return (events, nil)
     }
 
     /// The first event in a run that no mirror has good with the bytes it carries.

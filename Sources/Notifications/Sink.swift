@@ -63,7 +63,7 @@ package final class Sink: Sendable {
     }
 
     /// Events that are read at a time.
-    private static let readCount = 512
+    static let readCount = 512
     /// Records and bytes of one request, about.
     static let recordCount = 100
     /// How many times in a row something is refused before it becomes a dead letter.
@@ -119,7 +119,7 @@ package final class Sink: Sendable {
                 try place(failed)
                 if state.withLock({ $0.cursor.isPaused }) {
                     try await surroundings.sleep(Self.longestNap)
-                } else if try await !step() {
+                } else if try await !step(failed) {
                     try save()
                     await waitForEvents()
                 }
@@ -154,15 +154,23 @@ package final class Sink: Sendable {
     }
 
     /// Deals with the next events.
+    /// - Parameter failed: told of what nobody can be told of, since it cannot be read.
     /// - Returns: whether there were any.
-    package func step() async throws -> Bool {
+    package func step(_ failed: (any Error) -> Void = { _ in }) async throws -> Bool {
         try place()
         let (start, generation) = state.withLock { ($0.cursor.sequence, $0.generation) }
-        let events = try inspection.log.events(from: SequenceNumber(start).next, limit: Self.readCount)
-        guard !events.isEmpty else { return false }
+        // What is good is told of first; the next step begins with what is not.
+        let (events, damage) = try inspection.log.eventsBeforeDamage(
+            from: SequenceNumber(start).next, limit: Self.readCount)
+        guard !events.isEmpty else {
+            guard let damage else { return false }
+            try passOver(damage.sequence, damage.reason, generation, failed)
+            try saveNowAndThen()
+            return true
+        }
         var batch: [Addressed] = []
         for event in events {
-            let told = try NotificationReader.notifications(of: event, events: read)
+            let told = try NotificationReader.notifications(of: event) { try readBack($0, failed) }
             for (index, notification) in told.enumerated() {
                 guard var addressed = try router.address(notification) else { continue }
                 addressed.index = index
@@ -180,12 +188,6 @@ package final class Sink: Sendable {
         if let last = events.last { pass(last, generation) }
         try saveNowAndThen()
         return true
-    }
-
-    private func read(_ range: ClosedRange<UInt64>) throws -> [LoggedEvent] {
-        try inspection.log.events(
-            from: SequenceNumber(range.lowerBound), limit: Int(range.upperBound - range.lowerBound) + 1
-        ).filter { range.contains($0.sequence.rawValue) }
     }
 
     /// Delivers, and again until it is delivered or a dead letter.

@@ -17,7 +17,7 @@ struct SinkCursor: Codable, Equatable {
     /// How often it was put back: what comes again on purpose is no duplicate of what came before. `nil` for never.
     var replays: UInt64?
     /// The chain hash at ``sequence``, in hexadecimal: whether the log still is the one that was followed. `nil` where an
-    /// earlier version wrote the file, or somebody put the sink back.
+    /// earlier version wrote the file, somebody put the sink back, or the event cannot be read.
     var chain: String?
     /// The last epochs of the log that it came through, in order: where a log that was cut parts from it.
     var epochs: [UInt64]?
@@ -28,6 +28,12 @@ struct SinkCursor: Codable, Equatable {
         chain = event.chain.description
         guard epochs?.last != event.epoch else { return }
         epochs = ((epochs ?? []) + [event.epoch]).suffix(FollowedLog.epochCount)
+    }
+
+    /// Goes on behind an event that cannot be read. The next record follows on it, and not on the last that was delivered:
+    /// there may have been something between them to tell of.
+    mutating func passUnread(_ unread: UInt64) {
+        (sequence, previous, chain) = (unread, unread, nil)
     }
 
     /// - Returns: `nil` if there is no file.

@@ -93,7 +93,9 @@ public final class Repository: Sendable {
     ) throws -> DirectoryVolume {
         let identity = VolumeIdentity(
             storeID: storeID, volumeID: .random(), index: 0, created: clock())
-        return try DirectoryVolume.create(identity, at: directory, fileSystem: fileSystem, clock: clock)
+        do {
+            return try DirectoryVolume.create(identity, at: directory, fileSystem: fileSystem, clock: clock)
+        } catch VolumeError.inUse { throw SnapshotError.inUse(path: directory) }
     }
 
     public func close() { volume.close() }

@@ -20,7 +20,7 @@ public final class DirectoryVolume: Volume {
     /// Whose the files in quarantine are.
     let quarantinedIdentities = QuarantinedIdentities()
 
-    private init(
+    init(
         identity: VolumeIdentity, directory: String, fileSystem: any FileSystem, lock: any File,
         clock: @escaping @Sendable () -> Timestamp
     ) throws(FileSystemError) {
@@ -34,26 +34,6 @@ public final class DirectoryVolume: Volume {
         else { throw FileSystemError(operation: "lstat", path: file, code: ENOENT) }
         self.place = place
         directoryPlace = parent
-    }
-
-    /// Makes an empty or missing directory a volume. `volume.json` comes last: a directory that has it is
-    /// complete.
-    /// - Throws: ``VolumeError/notEmpty(path:)``.
-    public static func create(
-        _ identity: VolumeIdentity, at directory: String, fileSystem: any FileSystem,
-        clock: @escaping @Sendable () -> Timestamp = { .now() }
-    ) throws -> DirectoryVolume {
-        try fileSystem.createDirectories(directory)
-        guard try fileSystem.list(directory).allSatisfy({ $0 == "lost+found" }) else {
-            throw VolumeError.notEmpty(path: directory)
-        }
-        for name in ["log", "blobs", "incoming", "quarantine"] {
-            try fileSystem.createDirectory(directory + "/" + name, permissions: 0o700)
-        }
-        try fileSystem.syncDirectory(directory)
-        try fileSystem.replaceFile(
-            directory + "/" + VolumeFile.name, with: try VolumeFile(identity).encoded())
-        return try open(directory, fileSystem: fileSystem, clock: clock)
     }
 
     /// Opens a volume and locks it until it is closed.
@@ -88,9 +68,8 @@ public final class DirectoryVolume: Volume {
         guard status.kind == .directory else {
             throw VolumeError.notAVolume(path: directory, reason: "it is not a directory")
         }
-        let names = try fileSystem.list(directory).filter { $0 != "lost+found" }
-        if names.isEmpty { throw VolumeError.empty(path: directory) }
-        guard names.contains(VolumeFile.name) else {
+        guard try fileSystem.list(directory).contains(VolumeFile.name) else {
+            if try isUnused(directory, fileSystem) { throw VolumeError.empty(path: directory) }
             throw VolumeError.notAVolume(path: directory, reason: "it has no \(VolumeFile.name)")
         }
         let bytes = try fileSystem.contents(of: directory + "/" + VolumeFile.name)
@@ -373,6 +352,6 @@ public struct DepartedVolume: Sendable {
         guard let status = try fileSystem.status(of: directory), status.inode == place.inode,
             status.device == place.device
         else { return false }
-        return try fileSystem.list(directory).allSatisfy { $0 == "lost+found" }
+        return try DirectoryVolume.isUnused(directory, fileSystem)
     }
 }

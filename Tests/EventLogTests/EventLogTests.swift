@@ -213,6 +213,20 @@ import Volumes
         #expect(throws: LogError.self) { try log.all() }
     }
 
+    @Test func whatStandsBeforeAnEventThatNoMirrorHasGoodIsRead() throws {
+        let fixture = try LogFixture.created()
+        let (log, _) = try fixture.open()
+        try log.append("a", "b", "c", "d")
+        for volume in 1...3 { try fixture.damage(SequenceNumber(3), volume: volume) }
+        #expect(throws: LogError.self) { try log.events(from: SequenceNumber(1), limit: 4) }
+        let (events, damage) = try log.eventsBeforeDamage(from: SequenceNumber(1), limit: 4)
+        #expect(events.map(\.sequence) == [SequenceNumber(1), SequenceNumber(2)])
+        #expect(damage?.sequence == SequenceNumber(3))
+        #expect(try log.eventsBeforeDamage(from: SequenceNumber(1), limit: 2).damage == nil)
+        #expect(try log.eventsBeforeDamage(from: SequenceNumber(3), limit: 2).events.isEmpty)
+        #expect(try log.eventsBeforeDamage(from: SequenceNumber(4), limit: 9).events.count == 1)
+    }
+
     @Test func whoWaitsIsWokenByTheNextEvent() async throws {
         let (log, _) = try LogFixture.created().open()
         try log.append("a")

@@ -60,6 +60,31 @@ import Volumes
         stage.store.close()
     }
 
+    @Test func theFirstSnapshotOfARepositoryThatIsCutOffIsFollowedByAnother() async throws {
+        let stage = try await SnapshotStage()
+        try await stage.store.put(stage.bucket, "blob", bytes(1, 70_000))
+        try await stage.store.put(stage.bucket, "payload", bytes(2, 1_000))
+        var point = 1
+        while true {
+            let disk = SimulatedFileSystem()
+            disk.crash(atOperation: point)
+            do {
+                try await stage.snapshot("one", on: disk)
+                break
+            } catch {}  // cut off, which is what this is about
+            // As a process leaves it that is killed, and as a machine finds it that lost its power.
+            for survivor in [disk.clone(), disk.recovered(seed: UInt64(point))] {
+                try await stage.snapshot("two", on: survivor)
+                #expect(try stage.verify(on: survivor) == [], "after operation \(point)")
+                #expect(
+                    try survivor.files(below: "/backup/blobs").count == 1, "after operation \(point)")
+            }
+            point += 1
+        }
+        #expect(point > 30)
+        stage.store.close()
+    }
+
     @Test func aSnapshotThatIsCutOffForgetsNothingThatItCopiedAsLost() async throws {
         let stage = try await SnapshotStage()
         try await stage.snapshot("zero")

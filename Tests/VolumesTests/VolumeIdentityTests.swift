@@ -102,8 +102,11 @@ import Volumes
         let disk = try volume()
         let volume = try DirectoryVolume.open("/v", fileSystem: disk)
         let departure = volume.departure
+        try disk.place([1], at: "/v/log/1")
         try disk.lose("/v/volume.json")
-        #expect(try !departure.wasEmptied(disk), "there are directories still")
+        #expect(try !departure.wasEmptied(disk), "there is a log still")
+        try disk.lose("/v/log/1")
+        #expect(try departure.wasEmptied(disk), "what is left has nothing in it")
         for name in ["log", "blobs", "incoming", "quarantine"] { try disk.removeDirectory("/v/\(name)") }
         #expect(try departure.wasEmptied(disk))
     }

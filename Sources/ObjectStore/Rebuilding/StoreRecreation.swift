@@ -116,25 +116,11 @@ public struct StoreRecreation: Sendable {
                 }
                 return volume
             }
-            if isCutOff { try clearUnfinished(path) }
             let identity = VolumeIdentity(
                 storeID: storeID, volumeID: .random(), index: offset + 1, created: environment.clock())
             return try DirectoryVolume.create(
                 identity, at: path, fileSystem: environment.fileSystem, clock: environment.clock)
         }
-    }
-
-    /// A volume whose `volume.json` is not there was not complete, and has nothing in it but what makes a volume.
-    private func clearUnfinished(_ directory: String) throws {
-        let fileSystem = environment.fileSystem
-        guard try fileSystem.status(of: directory) != nil else { return }
-        for name in ["log", "blobs", "incoming", "quarantine"] {
-            let path = "\(directory)/\(name)"
-            guard try fileSystem.status(of: path) != nil, try fileSystem.list(path).isEmpty else { continue }
-            try fileSystem.removeDirectory(path)
-        }
-        let beside = directory + "/volume.json.new"
-        if try fileSystem.status(of: beside) != nil { try fileSystem.remove(beside) }
     }
 
     private func copyBlobs(

@@ -21,7 +21,9 @@ struct VolumeDuplication {
         for other in 1...count where other != source {
             guard let present = try? open(other) else { continue }
             defer { present.close() }
-            guard other == target, try segments(of: present).isEmpty else {
+            let segments = try segments(of: present)
+            // Of a copy that was cut off, the first segment lacks: it comes last.
+            guard other == target, !segments.contains(Segment.name(SequenceNumber(1))) else {
                 throw StoreError.invalidState(
                     "\(present.name) has a log too: two volumes are enough to open the store, and 'holdfast volume replace' without --from fills the third"
                 )
