@@ -40,7 +40,9 @@ extension DirectoryVolume {
         }
     }
 
-    private static func requireUnused(_ directory: String, _ fileSystem: any FileSystem) throws {
+    /// - Throws: ``VolumeError/notEmpty(path:)`` if a directory is there that cannot be made a volume.
+    package static func requireUnused(_ directory: String, _ fileSystem: any FileSystem) throws {
+        guard try fileSystem.status(of: directory) != nil else { return }
         guard try isUnused(directory, fileSystem) else { throw VolumeError.notEmpty(path: directory) }
     }
 

@@ -165,12 +165,23 @@ private struct HistoryRun {
                 expected["\(name)/\(path)"] = bytes
             }
         }
+        #expect(try Self.files(below: folder) == expected.keys.sorted(), "\(context): \(place)")
         for (path, bytes) in expected {
             let found = FileManager.default.contents(atPath: "\(folder)/\(path)")
             #expect(
                 found.map { Array($0) == bytes } == true,
                 "\(context): \(place), \(path), \(bytes.count) bytes")
         }
+    }
+
+    /// Everything that is no folder, by its path, in order; nothing where nothing was restored.
+    private static func files(below folder: String) throws -> [String] {
+        guard FileManager.default.fileExists(atPath: folder) else { return [] }
+        return try FileManager.default.subpathsOfDirectory(atPath: folder).filter { path in
+            var isFolder: ObjCBool = false
+            return !FileManager.default.fileExists(atPath: "\(folder)/\(path)", isDirectory: &isFolder)
+                || !isFolder.boolValue
+        }.sorted()
     }
 
     // MARK: Snapshots
