@@ -2,7 +2,8 @@
 """What a setting gains or costs: the same load on two servers with a store each, in turn, one with the setting and one without.
 
 `cache`: GET of 4 KiB of objects that are asked for again and again, with `cache-bytes` and without. `sink`: PUT of 4 KiB with a sink
-whose endpoint takes each delivery and answers none, and without. At the peak the figures are requests and processor time;
+whose endpoint takes each delivery and answers none, and without; with `--silent SECONDS` it has answered none for so long before,
+while something was put every second. At the peak the figures are requests and processor time;
 at a third of it, p99. Ratios are of neighbouring stretches, with the bounds of their median, as in `beside_load.py`.
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 
 from stage import PART_OF_PEAK, Stage, arguments, bounds, median
 
@@ -49,6 +51,9 @@ def sink(options):
     with silence() as url:
         sinks = [{"name": "silent", "webhook": url, "events": ["s3:*", "holdfast:*"]}]
         with Stage(options, settings=lambda _: {"sinks": sinks}) as changed:
+            until = time.monotonic() + options.silent
+            while time.monotonic() < until:
+                changed.load("put", "--size", 4096, "--connections", 1, "--seconds", 1, "--rate", 5)
             yield changed, "put"
             status = changed.command("sink", "status", changed.store, "--json")[0]
             print(json.dumps(status))
@@ -86,6 +91,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=4, help="of each stretch")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--settings", default="cache,sink", help="comma-separated")
+    parser.add_argument("--silent", type=float, default=0, help="seconds for which the sink has hung before")
     options = parser.parse_args()
     print("| setting | load | without | with | ratio of pairs, median |")
     print("|" + " --- |" * 5)

@@ -25,6 +25,8 @@ def arguments(description):
     parser.add_argument("--server", default=ROOT / ".build/release/holdfast", help="the holdfast to measure")
     parser.add_argument("--bench", default=ROOT / ".build/release/holdfast-bench", help="the load generator")
     parser.add_argument("--directory", default="/var/tmp", help="on the disk to measure; what is made in it is removed")
+    parser.add_argument("--apart", action="store_true",
+                        help="the server has one half of the processors to itself, the load generator the other")
     return parser
 
 
@@ -60,7 +62,7 @@ class Stage:
     def start(self):
         self.process = subprocess.Popen(
             [self.options.server, "serve", self.store, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json", *self.flags],
-            stdout=subprocess.PIPE, text=True, env=dict(os.environ, **CREDENTIALS))
+            stdout=subprocess.PIPE, text=True, env=dict(os.environ, **CREDENTIALS), preexec_fn=self.confined(0))
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit("the server did not start")
@@ -103,9 +105,21 @@ class Stage:
         return [str(word) for word in (self.options.bench, "load", "--endpoint", self.endpoint, "--operation", operation,
                                        "--server-pid", self.process.pid, "--json", *flags)]
 
+    def confined(self, half):
+        """What a process is to do first, to have one half of the processors: the server has the first, the generator the second."""
+        if not getattr(self.options, "apart", False):
+            return None
+        processors = sorted(os.sched_getaffinity(0))
+        middle = len(processors) // 2
+        mine = processors[:middle] if half == 0 else processors[middle:]
+        return lambda: os.sched_setaffinity(0, mine)
+
+    def run_load(self, operation, *flags):
+        return subprocess.run(self.load_command(operation, *flags), capture_output=True, text=True,
+                              env=dict(os.environ, **CREDENTIALS), preexec_fn=self.confined(1))
+
     def load(self, operation, *flags):
-        done = subprocess.run(self.load_command(operation, *flags), capture_output=True, text=True,
-                              env=dict(os.environ, **CREDENTIALS))
+        done = self.run_load(operation, *flags)
         if done.returncode:
             raise SystemExit(f"load {operation} {flags}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout.splitlines()[-1])
