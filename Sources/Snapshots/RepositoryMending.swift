@@ -41,7 +41,9 @@ public struct RepositoryMending: Sendable {
     private let taken: SnapshotCatalog?
     let pace: SnapshotPace
 
-    public init(_ store: ObjectStore, _ repository: Repository) { self.init(store.inspection, repository) }
+    public init(_ store: ObjectStore, _ repository: Repository, _ pace: @escaping SnapshotPace = unpaced) {
+        self.init(store.inspection, repository, pace)
+    }
 
     /// - Parameter taken: of a snapshot that is being taken, and has no manifest yet.
     init(

@@ -60,7 +60,7 @@ struct RestoreCommand: AsyncParsableCommand {
     @Flag(help: "Only say what would be done.") var dryRun = false
     @Option(
         help: """
-            MiB a second at most; with --damaged-only, of what is read to find the damage, and of what is written to one volume \
+            MiB a second at most; without, requests to a server go first; with --damaged-only, of what is read to find the damage, and of what is written to one volume \
             after the other; into an empty directory, of that.
             """) var rate: Int?
     @Flag(help: "Print one JSON object for each object, and a summary last.") var json = false

@@ -23,6 +23,17 @@ import Testing
         #expect(instants[2] - instants[1] == .milliseconds(500))
     }
 
+    @Test func withoutARateOthersHaveTheirTurn() async throws {
+        struct Over: Error {}
+        let asked = Mutex(0)
+        let pace = BytePace(rate: 0, room: { asked.withLock { $0 += 1 } })
+        for _ in 0..<3 { try await pace.spent(1 << 40) }
+        #expect(asked.withLock { $0 } == 3)
+        await #expect(throws: Over.self) { try await BytePace(rate: 0, room: { throw Over() }).spent(1) }
+        let rated = BytePace(rate: 1, room: { throw Over() }, wait: { _ in })
+        try await rated.spent(1)
+    }
+
     @Test func withoutARateNothingWaits() async throws {
         let waits = Waits()
         try await waits.pace(rate: 0).spent(1 << 40)

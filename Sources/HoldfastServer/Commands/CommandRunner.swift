@@ -270,7 +270,8 @@ public struct CommandRunner: Sendable {
         let repository = try RepositoryPlace.open(path, of: store.storeID)
         defer { repository.close() }
         let isGood = try await SnapshotReports.verify(
-            repository, name, percent: percent, mendingFrom: store, json: json, output)
+            repository, name, percent: percent, mendingFrom: store, pace: { [jobs] _ in try jobs.pace() }, json: json,
+            output)
         return isGood ? 0 : 4
     }
 
@@ -284,14 +285,16 @@ public struct CommandRunner: Sendable {
         }
         var order = order
         order.unit.ownerID = order.unit.owner.flatMap { keys.canonicalID(named: $0) }
+        // Who says no rate has requests go first.
+        func pace() -> BytePace { BytePace(rate: order.rate) { [jobs] in try jobs.pace() } }
         guard case .snapshot(_, let path) = order.source else {
-            return try await restore(Restore(store, order), order, json, output)
+            return try await restore(Restore(store, order, pace: pace()), order, json, output)
         }
         let repository = try RepositoryPlace.open(path, of: store.storeID)
         defer { repository.close() }
         let restore = Restore(
             store, repository, order, named: repositories.first { $0.place == path }?.name,
-            isAffected: try affection(order.unit.incident))
+            isAffected: try affection(order.unit.incident), pace: pace(), search: pace())
         return try await self.restore(restore, order, json, output)
     }
 

@@ -160,13 +160,14 @@ public enum SnapshotReports {
     /// Checks, and mends what is bad from the store.
     /// - Returns: whether all is good by then.
     package static func verify(
-        _ repository: Repository, _ name: String?, percent: Int, mendingFrom store: ObjectStore, json: Bool,
+        _ repository: Repository, _ name: String?, percent: Int, mendingFrom store: ObjectStore,
+        pace: @escaping SnapshotPace = unpaced, json: Bool,
         _ output: any CommandOutput
     ) async throws -> Bool {
         let scratch = try CommandScratch()
         defer { scratch.remove() }
         var left = 0
-        let verification = SnapshotVerification(repository, scratch: scratch.path)
+        let verification = SnapshotVerification(repository, scratch: scratch.path, pace: pace)
         let report = try verification.run(name, percent: percent) { flaw in
             if !flaw.canBeMended { left += 1 }
             try tell(flaw, json, output)
@@ -176,7 +177,7 @@ public enum SnapshotReports {
         func place(_ path: String, _ sequence: SequenceNumber?) -> String {
             path + (sequence.map { ", event \($0)" } ?? "")
         }
-        try await RepositoryMending(store, repository).run { outcome in
+        try await RepositoryMending(store, repository, pace).run { outcome in
             if outcome.reason == nil { mended += 1 } else { unmended += 1 }
             let line = MendingLine(
                 path: place(outcome.path, outcome.sequence), mended: outcome.reason == nil,
