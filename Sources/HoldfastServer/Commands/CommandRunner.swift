@@ -270,7 +270,8 @@ public struct CommandRunner: Sendable {
         let repository = try RepositoryPlace.open(path, of: store.storeID)
         defer { repository.close() }
         let isGood = try await SnapshotReports.verify(
-            repository, name, percent: percent, mendingFrom: store, pace: { [jobs] _ in try jobs.pace() }, json: json,
+            repository, name, percent: percent, mendingFrom: store, pace: { [jobs] _ in try jobs.pace() },
+            json: json,
             output)
         return isGood ? 0 : 4
     }
