@@ -251,14 +251,20 @@ def test_enciphered_objects_come_back_without_any_key(tmp_path, repository):
             body(server, "mine")
 
 
-def test_a_restore_that_is_killed_is_finished_by_giving_it_again(server, repository):
+def removed(server, repository, count):
+    """Objects that a snapshot has, and the store no more."""
     s3 = server.client()
     s3.create_bucket(Bucket="photos")
-    bodies = {f"k{n:02}": os.urandom(MIB) for n in range(24)}
+    bodies = {f"k{n:02}": os.urandom(MIB) for n in range(count)}
     for key, value in bodies.items():
         s3.put_object(Bucket="photos", Key=key, Body=value)
     snapshot(server, repository)
     remove(server, *bodies)
+    return bodies
+
+
+def test_a_restore_that_is_killed_is_finished_by_giving_it_again(server, repository):
+    bodies = removed(server, repository, 24)
     # First the server dies while it restores for a command, then a command that has the store to itself.
     for stopped in (False, True):
         if stopped:
@@ -290,13 +296,7 @@ def test_a_restore_that_is_killed_is_finished_by_giving_it_again(server, reposit
 
 
 def test_a_restore_ends_with_the_server_that_carries_it_out_and_holds_up_nobody_who_takes_over(server, repository):
-    s3 = server.client()
-    s3.create_bucket(Bucket="photos")
-    bodies = {f"k{n:02}": os.urandom(MIB) for n in range(30)}
-    for key, value in bodies.items():
-        s3.put_object(Bucket="photos", Key=key, Body=value)
-    snapshot(server, repository)
-    remove(server, *bodies)
+    bodies = removed(server, repository, 30)
     command = subprocess.Popen(
         [BINARY, "restore", server.directory, "--from", repository, "--snapshot", "one", "--all", "--rate", "1", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

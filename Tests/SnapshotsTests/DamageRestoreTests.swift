@@ -133,8 +133,8 @@ import Volumes
         func finish() {}
     }
 
-    @Test func otherRepairsAreMadeWhileABlobIsCopiedAndNoneOfTheSame() async throws {
-        let damaged = try await Damaged()
+    /// - Returns: the store, opened with repairs that are watched; and another blob, whose replica on volume 2 is damaged.
+    private func watched(_ damaged: Damaged) async throws -> (ObjectStore, BlobID, WatchedLane) {
         let put = try await damaged.store.put(damaged.stage.bucket, "other", bytes(1, 80_000))
         let other = try #require(BlobID(bytes: put.value.record.pieces[0].blobID))
         try damaged.disk.corrupt(damaged.paths(of: other)[1], at: 10)
@@ -142,7 +142,12 @@ import Volumes
         let lane = WatchedLane()
         var environment = damaged.stage.started.fixture.environment(damaged.disk)
         environment.makeLane = { $0.name == "repairs" ? lane as any Lane : InlineLane() }
-        let store = try await ObjectStore.open(damaged.stage.started.fixture.settings, environment)
+        return (try await ObjectStore.open(damaged.stage.started.fixture.settings, environment), other, lane)
+    }
+
+    @Test func otherRepairsAreMadeWhileABlobIsCopiedAndNoneOfTheSame() async throws {
+        let damaged = try await Damaged()
+        let (store, other, lane) = try await watched(damaged)
         let outcomes = try await restore(damaged, in: store) { number, _ in
             #expect(!lane.isHeld && lane.ran > 0)
             guard number == 1 else { return }
@@ -160,14 +165,7 @@ import Volumes
 
     @Test func otherRepairsAreMadeWhileBlobsAreReadForDamage() async throws {
         let damaged = try await Damaged()
-        let put = try await damaged.store.put(damaged.stage.bucket, "other", bytes(1, 80_000))
-        let other = try #require(BlobID(bytes: put.value.record.pieces[0].blobID))
-        try damaged.disk.corrupt(damaged.paths(of: other)[1], at: 10)
-        damaged.store.close()
-        let lane = WatchedLane()
-        var environment = damaged.stage.started.fixture.environment(damaged.disk)
-        environment.makeLane = { $0.name == "repairs" ? lane as any Lane : InlineLane() }
-        let store = try await ObjectStore.open(damaged.stage.started.fixture.settings, environment)
+        let (store, other, lane) = try await watched(damaged)
         let before = lane.ran
         let last = Mutex(0)
         let outcomes = try await restore(damaged, in: store, whileSearching: true) { number, _ in

@@ -10,20 +10,13 @@ import Volumes
         storeID: StoreID(high: 1, low: 2), volumeID: VolumeID(high: 3, low: 4), index: 1,
         created: Timestamp(microseconds: 5))
 
-    private func refusal(_ disk: SimulatedFileSystem) -> VolumeError? {
-        do throws(VolumeError) {
-            try DirectoryVolume.open("/v", fileSystem: disk).close()
-            return nil
-        } catch { return error }
-    }
-
     @Test func aDirectoryThatIsNoVolumeIsRefusedByName() throws {
         let disk = SimulatedFileSystem()
-        #expect(refusal(disk) == .missing(path: "/v"))
+        #expect(VolumeRefusal.of(disk) == .missing(path: "/v"))
         try disk.createDirectory("/v", permissions: 0o700)
-        #expect(refusal(disk) == .empty(path: "/v"))
+        #expect(VolumeRefusal.of(disk) == .empty(path: "/v"))
         try disk.place([1, 2, 3], at: "/v/notes.txt")
-        guard case .notAVolume(let path, _) = refusal(disk) else {
+        guard case .notAVolume(let path, _) = VolumeRefusal.of(disk) else {
             Issue.record("a directory without volume.json is no volume")
             return
         }
@@ -37,7 +30,7 @@ import Volumes
         let disk = SimulatedFileSystem()
         try DirectoryVolume.create(identity, at: "/v", fileSystem: disk).close()
         try disk.place(Array(#"{"format": 7, "shape": "round"}"#.utf8), at: "/v/volume.json")
-        #expect(refusal(disk) == .unknownFormat(path: "/v", format: 7))
+        #expect(VolumeRefusal.of(disk) == .unknownFormat(path: "/v", format: 7))
     }
 
     @Test func aVolumeIsWhatItWasMadeAs() throws {
@@ -45,7 +38,7 @@ import Volumes
         try DirectoryVolume.create(identity, at: "/v", fileSystem: disk).close()
         let volume = try DirectoryVolume.open("/v", fileSystem: disk)
         #expect(volume.identity == identity)
-        #expect(refusal(disk) == .inUse(path: "/v"))
+        #expect(VolumeRefusal.of(disk) == .inUse(path: "/v"))
         volume.close()
     }
 

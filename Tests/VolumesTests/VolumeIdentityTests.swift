@@ -8,13 +8,6 @@ import Volumes
 @Suite struct VolumeIdentityTests {
     private let identity = BlobFixture.identity
 
-    private func refusal(_ disk: SimulatedFileSystem) -> VolumeError? {
-        do throws(VolumeError) {
-            try DirectoryVolume.open("/v", fileSystem: disk).close()
-            return nil
-        } catch { return error }
-    }
-
     private func volume() throws -> SimulatedFileSystem {
         let disk = SimulatedFileSystem()
         try DirectoryVolume.create(identity, at: "/v", fileSystem: disk).close()
@@ -43,23 +36,23 @@ import Volumes
     @Test func aDirectoryGivenTwiceIsInUse() throws {
         let disk = try volume()
         let first = try DirectoryVolume.open("/v", fileSystem: disk)
-        #expect(refusal(disk) == .inUse(path: "/v"))
+        #expect(VolumeRefusal.of(disk) == .inUse(path: "/v"))
         first.close()
-        #expect(refusal(disk) == nil, "the lock ends with the volume")
+        #expect(VolumeRefusal.of(disk) == nil, "the lock ends with the volume")
     }
 
     @Test func aFileInTheVolumesPlaceIsNoVolume() throws {
         let disk = SimulatedFileSystem()
         try disk.place([1], at: "/v")
-        #expect(refusal(disk) == .notAVolume(path: "/v", reason: "it is not a directory"))
+        #expect(VolumeRefusal.of(disk) == .notAVolume(path: "/v", reason: "it is not a directory"))
     }
 
     @Test func anEmptyFileSystemsOwnDirectoryIsNothing() throws {
         let disk = SimulatedFileSystem()
         try disk.createDirectories("/v/lost+found")
-        #expect(refusal(disk) == .empty(path: "/v"))
+        #expect(VolumeRefusal.of(disk) == .empty(path: "/v"))
         try DirectoryVolume.create(identity, at: "/v", fileSystem: disk).close()
-        #expect(refusal(disk) == nil)
+        #expect(VolumeRefusal.of(disk) == nil)
     }
 
     @Test(arguments: [
@@ -70,8 +63,8 @@ import Volumes
     func aDamagedIdentityIsNoVolume(_ text: String) throws {
         let disk = try volume()
         try disk.place(Array(text.utf8), at: "/v/volume.json")
-        guard case .notAVolume("/v", _) = refusal(disk) else {
-            Issue.record("'\(text)' is taken for an identity: \(String(describing: refusal(disk)))")
+        guard case .notAVolume("/v", _) = VolumeRefusal.of(disk) else {
+            Issue.record("'\(text)' is taken for an identity: \(String(describing: VolumeRefusal.of(disk)))")
             return
         }
     }
@@ -79,7 +72,7 @@ import Volumes
     @Test func anIdentityThatCannotBeReadIsSaidSo() throws {
         let disk = try volume()
         try disk.makeUnreadable("/v/volume.json", 0..<10)
-        guard case .fileSystem(let error) = refusal(disk) else {
+        guard case .fileSystem(let error) = VolumeRefusal.of(disk) else {
             Issue.record("the disk fails")
             return
         }

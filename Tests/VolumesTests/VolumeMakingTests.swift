@@ -7,13 +7,6 @@ import Volumes
 @Suite struct VolumeMakingTests {
     private let identity = BlobFixture.identity
 
-    private func refusal(_ disk: SimulatedFileSystem) -> VolumeError? {
-        do throws(VolumeError) {
-            try DirectoryVolume.open("/v", fileSystem: disk).close()
-            return nil
-        } catch { return error }
-    }
-
     private func make(_ disk: SimulatedFileSystem) throws {
         try DirectoryVolume.create(identity, at: "/v", fileSystem: disk).close()
     }
@@ -39,7 +32,7 @@ import Volumes
             // As a process leaves it that is killed, and as machines find it that lost their power.
             let survivors = [disk.clone()] + (1...4).map { disk.recovered(seed: $0) }
             for survivor in survivors {
-                switch refusal(survivor) {
+                switch VolumeRefusal.of(survivor) {
                 case nil: break
                 case .missing, .empty: try make(survivor)
                 case let error?: Issue.record("after operation \(point): \(error)")
@@ -58,11 +51,11 @@ import Volumes
 
     @Test func whatIsLeftOfMakingAVolumeIsEmptyAndMadeOneAgain() throws {
         let disk = try begun()
-        #expect(refusal(disk) == .empty(path: "/v"))
+        #expect(VolumeRefusal.of(disk) == .empty(path: "/v"))
         try disk.place([UInt8](repeating: 7, count: 5000), at: "/v/volume.json.new")
-        #expect(refusal(disk) == .empty(path: "/v"))
+        #expect(VolumeRefusal.of(disk) == .empty(path: "/v"))
         try make(disk)
-        #expect(refusal(disk) == nil)
+        #expect(VolumeRefusal.of(disk) == nil)
         #expect(try DirectoryVolume.readIdentity("/v", fileSystem: disk) == identity)
         #expect(try disk.status(of: "/v/volume.json.new") == nil)
     }
@@ -74,8 +67,9 @@ import Volumes
     func aDirectoryWithAnythingElseInItIsRefusedByNameAndLeftAsItIs(_ path: String) throws {
         let disk = try begun()
         try disk.place([1], at: "/v/" + path)
-        guard case .notAVolume("/v", _) = refusal(disk) else {
-            Issue.record("\(path) is no part of an empty volume: \(String(describing: refusal(disk)))")
+        guard case .notAVolume("/v", _) = VolumeRefusal.of(disk) else {
+            Issue.record(
+                "\(path) is no part of an empty volume: \(String(describing: VolumeRefusal.of(disk)))")
             return
         }
         let before = try disk.paths(below: "/v")
@@ -97,10 +91,10 @@ import Volumes
         #expect(throws: VolumeError.inUse(path: "/v")) { try make(disk) }
         other.close()
         let volume = try DirectoryVolume.create(identity, at: "/v", fileSystem: disk)
-        #expect(refusal(disk) == .inUse(path: "/v"), "whoever has made it has it")
+        #expect(VolumeRefusal.of(disk) == .inUse(path: "/v"), "whoever has made it has it")
         #expect(volume.isPresent())
         #expect(throws: VolumeError.notEmpty(path: "/v")) { try make(disk) }
         volume.close()
-        #expect(refusal(disk) == nil)
+        #expect(VolumeRefusal.of(disk) == nil)
     }
 }
