@@ -94,7 +94,7 @@ class Work:
     def everything(self):
         """All that the server does by itself: the scrub, and each other job as soon as it has ended."""
         def jobs(number):
-            for name in ("lifecycle", "reclaim", *(f"{kind}:{REPOSITORY}" for kind in ("snapshot", "verify", "drill", "prune"))):
+            for name in ("lifecycle", "reclaim", "history", *(f"{kind}:{REPOSITORY}" for kind in ("snapshot", "verify", "drill", "prune"))):
                 self.stage.ask({"jobs": {"_0": {"run": {"_0": name}}, "json": False}})
             time.sleep(0.5)
 

@@ -1,7 +1,7 @@
 """Mixed load for a long time, and something fails every little while: a volume is gone, slow or full, replicas are damaged, a
 sink does not answer, the process is killed or followed by another. Nothing acknowledged is lost, and in the end everything is
 green by itself. From the middle on one process meets all that fails, and is neither killed nor followed: it has no more descriptors
-and threads at the end than it had once it was warm, and its memory has a bound. HOLDFAST_SOAK_SECONDS makes it as long as one likes: two hours are 7200."""
+and threads at the end than it had once it was warm, and its memory is about what it was, and has a bound. HOLDFAST_SOAK_SECONDS makes it as long as one likes: two hours are 7200."""
 
 import collections
 import contextlib
@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import statistics
 import time
 import urllib.request
 
@@ -40,7 +41,7 @@ class Soak:
         self.server, self.receiver, self.control = server, receiver, control
         self.chance = random.Random(number)
         self.load = Load(server, number, tries=300, pause=0.1)
-        self.damaged = 0
+        self.damaged = self.repairs = 0
         self.samples = []  # of the process that runs
         client = server.client()
         client.create_bucket(Bucket=KEPT)
@@ -99,7 +100,17 @@ class Soak:
         planted = inject(self.server, "any", "--bucket", KEPT, "--count", 4, "--seed", self.chance.randrange(1 << 30))
         self.damaged += len(planted)
         self.more(10)
-        self.server.command("fsck", "--deep", "--repair")
+        self.repairs += 1
+        if self.repairs % 2:
+            self.server.command("fsck", "--deep", "--repair")
+        else:
+            self.heal()
+
+    def heal(self):
+        """What nobody reads the scrub finds, and what it finds is mended."""
+        self.server.command("scrub", "start", check=0)
+        wait_until(lambda: self.load.has_failed or self.server.fsck("--deep")[::2] == ([], 0), seconds=600,
+                   what="what is damaged mended by itself")
 
     def silent_sink(self):
         self.receiver.hang.clear()
@@ -162,10 +173,8 @@ class Soak:
 
     def end(self):
         """Green without anybody's doing, and nothing is left over."""
-        # What nobody reads the scrub finds, and what it finds is mended.
         self.damaged += len(inject(self.server, "any", "--bucket", KEPT, "--count", 4, "--seed", self.chance.randrange(1 << 30)))
-        self.server.command("scrub", "start", check=0)
-        wait_until(lambda: self.server.fsck("--deep")[::2] == ([], 0), seconds=300, what="what is damaged mended by itself")
+        self.heal()
         wait_until(lambda: self.metric("holdfast_green") == [1], seconds=300, what="green")
         wait_until(lambda: self.lag() == 0, seconds=300, what="the sink told of everything")
         self.load.prove(whole=True)
@@ -185,6 +194,7 @@ class Soak:
         warm, late = self.samples[:FAULTS], self.samples[-FAULTS:]
         for sample in self.samples:
             assert sample.blobs <= 3 * 256 and sample.size < 512 * MEGABYTE, self.samples
+        assert statistics.median(s.size for s in late) <= 1.5 * statistics.median(s.size for s in warm) + 64 * MEGABYTE, self.samples
         assert max(s.others for s in late) <= max(s.others for s in warm) + 48, self.samples
         assert max(s.threads for s in late) <= max(s.threads for s in warm) + 16, self.samples
         assert max(s.deleted for s in late) <= max(s.deleted for s in warm) + 16, self.samples
