@@ -92,6 +92,7 @@ public final class Server: Sendable {
             _ = group.any().scheduleTask(in: delay, body)
         }
         try OwnSecrets(settings).close(logger)
+        let metricsToken = try MetricsToken(settings)
         let masterKeys = try MasterKeyStore(path: settings.masterKeysPath)
         let s3 = settings.protocolSettings(masterKeys)
         let service = S3Service(store: store, settings: s3, identities: keys) { id, operation, reason in
@@ -149,6 +150,7 @@ public final class Server: Sendable {
                 admission: admission, connectionCounts: listener.counts,
                 repositories: settings.repositories,
                 page: StatusPageResponder(AdminGate(keys)) { gathering.facts() },
+                token: metricsToken,
                 connections: { listener.connectionCount },
                 requestsInFlight: { listener.requestsInFlight })
             let admin = try await HTTPListener.serve(

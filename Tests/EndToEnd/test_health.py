@@ -14,7 +14,7 @@ import urllib.request
 
 import pytest
 from faults import slow_disk
-from holdfast import ACCESS_KEY, SECRET_KEY, Server, wait_until
+from holdfast import ACCESS_KEY, SECRET_KEY, Server, holdfast, keep_secret, wait_until
 from signing import Raw, sha256
 from wire import Wire
 
@@ -33,6 +33,30 @@ def both(server, probe):
     admin, s3 = get(f"{server.admin}/health/{probe}"), get(f"{server.endpoint}/_holdfast/health/{probe}")
     assert admin[0] == s3[0], (admin, s3)
     return admin[0], admin[1], s3[1]
+
+
+def test_metrics_are_for_whoever_shows_the_token_and_probes_for_everybody(tmp_path):
+    token = "metrics-are-for-prometheus"
+    keep_secret(tmp_path / "token", token + "\n")
+
+    def ask(server, path, *authorization):
+        request = urllib.request.Request(server.admin + path, headers={"Authorization": " ".join(authorization)} if authorization else {})
+        return get(request)
+
+    with Server(tmp_path / "store", "--set", f"metrics-token={tmp_path / 'token'}") as server:
+        server.wait_in_service()
+        for path, shown in (("/metrics", b"holdfast_build"), ("/metrics?x=1", b"holdfast_build"), ("/health/green", b"")):
+            status, body = ask(server, path, "Bearer", token)
+            assert status == 200 and shown in body, path
+            for wrong in ((), ("Bearer", token + "x"), ("Bearer", "x"),
+                          ("Basic", base64.b64encode(f"{ACCESS_KEY}:{SECRET_KEY}".encode()).decode())):
+                status, body = ask(server, path, *wrong)
+                assert status == 401 and b"metrics-token" in body and b"holdfast_" not in body, (path, wrong)
+        assert ask(server, "/health/live")[0] == ask(server, "/health/ready")[0] == ask(server, "/health/cluster")[0] == 200
+        assert token not in server.errors.read_text()
+    (tmp_path / "token").chmod(0o644)
+    refused = holdfast("config", "check", tmp_path / "store", "--set", f"metrics-token={tmp_path / 'token'}", check=1).stdout
+    assert "metrics-token" in refused and "mode 644" in refused and token not in refused
 
 
 def test_all_is_well(server):

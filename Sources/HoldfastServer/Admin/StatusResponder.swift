@@ -26,6 +26,8 @@ struct StatusResponder: HTTPResponder {
     let connectionCounts: ConnectionCounts
     let repositories: [RepositorySetting]
     let page: StatusPageResponder
+    /// `nil` where metrics are for everybody who reaches the listener.
+    let token: MetricsToken?
     let threads = Threads()
     let connections: @Sendable () -> Int
     let requestsInFlight: @Sendable () -> Int
@@ -44,7 +46,18 @@ struct StatusResponder: HTTPResponder {
         }
         if let answer = await probe(request.head) { return answer }
         if let answer = await page.respond(to: request) { return answer }
-        switch request.head.path?.split(separator: "?").first {
+        let path = request.head.path?.split(separator: "?").first
+        if path == "/health/green" || path == "/metrics",
+            let token, !token.admits(authorization: request.head.headerFields[.authorization])
+        {
+            var answer = text(
+                .unauthorized,
+                "Metrics are for whoever shows the token of the setting 'metrics-token': Authorization: Bearer TOKEN\n"
+            )
+            answer.headers[.wwwAuthenticate] = "Bearer realm=\"Holdfast\""
+            return answer
+        }
+        switch path {
         case "/health/green": return await threads.reports.run { green() } ?? busy
         case "/metrics":
             let format = MetricPage.Format(accept: request.head.headerFields[.accept])

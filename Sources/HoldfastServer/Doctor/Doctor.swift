@@ -142,7 +142,7 @@ public struct Doctor: Sendable {
             own += copies.filter { $0.hasPrefix("keys.json.format-") }.map { state + "/" + $0 }
         }
         var given = [settings.masterKeysPath]
-        if let key = settings.tlsKey { given.append(key) }
+        given += [settings.tlsKey, settings.metricsTokenPath].compactMap(\.self)
         if !settings.users.isEmpty { given.append(settings.directory + "/" + ServerSettings.fileName) }
         // What is no place at all is said of the settings.
         given += settings.repositories.compactMap { try? S3Location($0.place).credentialsPath }

@@ -80,6 +80,8 @@ public struct ServerSettings: Sendable {
     package var jobWindows = JobWindows()
     /// New buckets belong to their owner alone and are blocked to the public.
     public var bucketsStartLocked = true
+    /// The file with the token that metrics are shown for; `nil` shows them to whoever reaches the admin listener.
+    public var metricsTokenPath: String?
     /// Where the master keys are, if not in the state directory.
     public var masterKeys: String?
     /// Whether keys of customers may come over plain HTTP, where everyone on the way reads them.
@@ -208,6 +210,7 @@ public struct ServerSettings: Sendable {
         switch setting {
         case .tlsCertificate: tlsCertificate = value.isEmpty ? nil : path(value)
         case .tlsKey: tlsKey = value.isEmpty ? nil : path(value)
+        case .metricsToken: metricsTokenPath = value.isEmpty ? nil : path(value)
         case .accessLogSeconds: accessLogSeconds = try value.number(in: 1...86_400)
         case .volumes:
             let paths = Self.list(value).map(path)
@@ -313,6 +316,7 @@ public enum SettingName: String, CaseIterable, Sendable {
     case tlsCertificate = "tls-certificate"
     case tlsKey = "tls-key"
     case accessLogSeconds = "access-log-seconds"
+    case metricsToken = "metrics-token"
     case masterKeys = "master-keys"
     case customerKeysOverHTTP = "sse-c-over-http"
     case defaultEncryption = "default-encryption"

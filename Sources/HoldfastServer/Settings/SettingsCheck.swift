@@ -109,6 +109,9 @@ public struct SettingsCheck: Sendable {
                     source: isEnvironment ? "environment" : state + "/keys.json",
                     reason: "cannot be used: \(error)"))
         }
+        noting(SettingName.metricsToken.rawValue, settings.origins[.metricsToken] ?? "default") {
+            _ = try MetricsToken(settings)
+        }
         let masterKeys = settings.masterKeysPath
         noting(SettingName.masterKeys.rawValue, settings.origins[.masterKeys] ?? "default") {
             _ = try MasterKeyStore(path: masterKeys)

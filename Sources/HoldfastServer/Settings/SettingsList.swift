@@ -78,6 +78,7 @@ extension ServerSettings {
         case .tlsCertificate: tlsCertificate ?? ""
         case .tlsKey: tlsKey ?? ""
         case .accessLogSeconds: String(accessLogSeconds)
+        case .metricsToken: metricsTokenPath ?? ""
         case .masterKeys: masterKeysPath
         case .customerKeysOverHTTP: String(allowsCustomerKeysOverHTTP)
         case .defaultEncryption: encryptsNewBuckets ? "AES256" : "none"
