@@ -31,6 +31,15 @@ public final class ObjectStore: Sendable {
         self.maintenance = maintenance
     }
 
+    /// Makes the volumes of a new store.
+    /// - Throws: ``VolumeError/notEmpty(path:)`` if a directory has something in it.
+    public static func create(_ settings: StoreSettings, _ environment: StoreEnvironment = .real) throws {
+        try environment.fileSystem.createDirectories(settings.stateDirectory, permissions: 0o700)
+        let lock = try StoreLock.take(settings, environment)
+        defer { lock.close() }
+        try Opening.create(settings, environment)
+    }
+
     /// Opens a store and begins a new epoch of its log.
     /// - Throws: ``VolumeError`` for a directory that is not what it should be,
     ///   ``StoreError/unavailable(_:)`` with fewer than two volumes.
@@ -100,11 +109,6 @@ public final class ObjectStore: Sendable {
     }
 
     private static func requireWhole(_ settings: StoreSettings, _ environment: StoreEnvironment) throws {
-        guard try !StoreCreation.isCutOff(settings, environment.fileSystem) else {
-            throw StoreError.invalidState(
-                "making the store was cut off here: 'holdfast init' finishes it, and so does 'holdfast serve'"
-            )
-        }
         guard try StoreRecreation.isCutOff(settings, environment.fileSystem) else { return }
         throw StoreError.invalidState(
             "a restore of the whole store was cut off here: give the same 'holdfast restore' again to finish it"

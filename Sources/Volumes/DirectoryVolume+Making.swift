@@ -40,9 +40,7 @@ extension DirectoryVolume {
         }
     }
 
-    /// - Throws: ``VolumeError/notEmpty(path:)`` if a directory is there that cannot be made a volume.
-    package static func requireUnused(_ directory: String, _ fileSystem: any FileSystem) throws {
-        guard try fileSystem.status(of: directory) != nil else { return }
+    private static func requireUnused(_ directory: String, _ fileSystem: any FileSystem) throws {
         guard try isUnused(directory, fileSystem) else { throw VolumeError.notEmpty(path: directory) }
     }
 

@@ -60,7 +60,7 @@ struct ServerProcess {
             logger.notice(
                 "the store of \(takeover.release) is closed; \(kept.count) connections came from it")
             try await StoreLock.waitUntilFree(settings.store, deadline: Self.lockPatience)
-        } else if try StoreDirectory.isToBeMade(settings) {
+        } else if try StoreDirectory.isNew(settings) {
             try StoreDirectory.create(settings)
         }
         var isFirst = true

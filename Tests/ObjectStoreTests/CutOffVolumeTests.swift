@@ -5,8 +5,8 @@ import TestSupport
 import Testing
 import Volumes
 
-/// Every operation of the file system is where a process may end that makes a store, or a volume anew, and a power cut too:
-/// doing it again finishes it.
+/// Every operation of the file system is where a process may end that makes a volume anew, and a power cut too: doing it
+/// again finishes it.
 @Suite struct CutOffVolumeTests {
     private static let large = [UInt8](repeating: 7, count: 150_000)
 
@@ -28,61 +28,6 @@ import Volumes
     private func open(_ disk: SimulatedFileSystem, _ fixture: StoreFixture) async throws -> ObjectStore {
         try fixture.forgetCatalog()
         return try await fixture.open(disk)
-    }
-
-    @Test func aStoreWhoseMakingIsCutOffIsNotOpenedBeforeMakingItAgainFinishesIt() async throws {
-        let fixture = try StoreFixture { $0.segmentByteCount = 128 * 1024 }
-        let bucket = try bucketName("bucket")
-        var point = 1
-        while true {
-            let disk = SimulatedFileSystem()
-            disk.crash(atOperation: point)
-            var isDone = false
-            do {
-                try fixture.create(disk)
-                isDone = true
-            } catch {}  // cut off, which is what this is about
-            if isDone { break }
-            for survivor in [disk.clone(), disk.recovered(seed: UInt64(point))] {
-                if try ObjectStore.isCreationCutOff(fixture.settings, fixture.environment(survivor)) {
-                    await #expect(throws: StoreError.self, "after operation \(point)") {
-                        try await open(survivor, fixture)
-                    }
-                }
-                do { try fixture.create(survivor) } catch {
-                    // It was complete when it was cut off.
-                    #expect("\(error)".contains("is not empty"), "after operation \(point): \(error)")
-                }
-                let store = try await open(survivor, fixture)
-                let statuses = store.volumeStatuses
-                #expect(
-                    statuses.allSatisfy { $0.standing == .inService },
-                    "after operation \(point): \(statuses)")
-                _ = try await store.createBucket(bucket, region: "r", actor: tester)
-                try await store.put(bucket, "k", [1])
-                #expect(try await store.get(bucket, "k") == [1], "after operation \(point)")
-                store.close()
-            }
-            point += 1
-        }
-        #expect(point > 40)
-    }
-
-    @Test func makingAStoreNeverTakesWhatAnotherHas() async throws {
-        let (fixture, disk, bucket) = try await closed(emptied: [2, 3])
-        let before = try disk.files(below: "/volume-1")
-        #expect(throws: VolumeError.notEmpty(path: "/volume-1")) { try fixture.create(disk) }
-        #expect(try !ObjectStore.isCreationCutOff(fixture.settings, fixture.environment(disk)))
-        // Nor where another store was begun in the same state directory.
-        let marker = fixture.settings.stateDirectory + "/creating"
-        try disk.place(Array("\(StoreID(high: 1, low: 2))\n".utf8), at: marker)
-        #expect(throws: VolumeError.notEmpty(path: "/volume-1")) { try fixture.create(disk) }
-        #expect(try disk.files(below: "/volume-1") == before)
-        try disk.lose(marker)
-        _ = try ObjectStore.duplicateVolume(fixture.settings, from: 1, to: 2, fixture.environment(disk))
-        let store = try await open(disk, fixture)
-        #expect(try await store.get(bucket, "large") == Self.large)
-        store.close()
     }
 
     @Test func aReplacementThatIsCutOffIsFinishedByGivingItAgain() async throws {

@@ -182,19 +182,6 @@ import Testing
         #expect(throws: (any Error).self) { try StoreDirectory.create(settings) }
     }
 
-    @Test func aStoreWhoseMakingWasCutOffIsMadeByTheNextServer() throws {
-        let settings = try load()
-        let state = settings.store.stateDirectory
-        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
-        try Data().write(to: URL(fileURLWithPath: state + "/lock"))
-        #expect(try StoreDirectory.isNew(settings), "it was cut off before anything was made")
-        try Data("\(StoreID.random())\n".utf8).write(to: URL(fileURLWithPath: state + "/creating"))
-        #expect(try !StoreDirectory.isNew(settings), "it is nothing to restore into")
-        #expect(try StoreDirectory.isToBeMade(settings))
-        try StoreDirectory.create(settings)
-        #expect(try !StoreDirectory.isToBeMade(settings))
-    }
-
     @Test func aStoreOfUsualVolumesNeedsNoFile() throws {
         try StoreDirectory.create(try load())
         #expect(!FileManager.default.fileExists(atPath: file))

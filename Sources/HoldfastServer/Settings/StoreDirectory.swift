@@ -5,7 +5,7 @@ import Volumes
 
 /// Making a store's directory.
 public enum StoreDirectory {
-    /// Makes the volumes, or goes on where that was cut off; where they are not in their usual places, the settings file remembers where.
+    /// Makes the volumes; where they are not in their usual places, the settings file remembers where.
     /// - Throws: ``VolumeError`` if a directory has something in it.
     public static func create(_ settings: ServerSettings) throws {
         let fileSystem = RealFileSystem()
@@ -39,19 +39,12 @@ public enum StoreDirectory {
     }
 
     /// Whether nothing was made there yet: no volume has anything in it that a new file system has not, and there
-    /// is no state, but for the lock that comes before all.
+    /// is no state.
     public static func isNew(_ settings: ServerSettings) throws -> Bool {
         let fileSystem = RealFileSystem()
-        func isNew(_ path: String, besides names: Set<String> = []) throws -> Bool {
+        return try ([settings.directory + "/state"] + settings.volumePaths).allSatisfy { path in
             guard try fileSystem.status(of: path) != nil else { return true }
-            return try fileSystem.list(path).allSatisfy { $0 == "lost+found" || names.contains($0) }
+            return try fileSystem.list(path).allSatisfy { $0 == "lost+found" }
         }
-        return try isNew(settings.directory + "/state", besides: ["lock", "creating.new"])
-            && settings.volumePaths.allSatisfy { try isNew($0) }
-    }
-
-    /// Whether a server makes the store before it opens it: nothing was made there yet, or not to its end.
-    public static func isToBeMade(_ settings: ServerSettings) throws -> Bool {
-        try isNew(settings) || ObjectStore.isCreationCutOff(settings.store)
     }
 }

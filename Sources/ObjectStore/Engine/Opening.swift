@@ -15,11 +15,30 @@ public struct OpeningReport: Sendable {
     public let unpublishedBlobs: [(volume: Int, id: BlobID)]
 }
 
-/// How a store is opened (DESIGN, "How a store opens").
+/// How a store is made and opened (DESIGN, "How a store opens").
 enum Opening {
     /// What a volume may have missed at most to be brought up to date before the store is open.
     private static let awaitedEventCount: UInt64 = 100_000
     private static let awaitedByteCount: UInt64 = 256 * 1024 * 1024
+
+    static func create(_ settings: StoreSettings, _ environment: StoreEnvironment) throws {
+        let fileSystem = environment.fileSystem
+        let storeID = StoreID.random()
+        var mirrors: [LogMirror] = []
+        var volumes: [DirectoryVolume] = []
+        for (offset, path) in settings.volumePaths.enumerated() {
+            let identity = VolumeIdentity(
+                storeID: storeID, volumeID: .random(), index: offset + 1, created: environment.clock())
+            let volume = try DirectoryVolume.create(
+                identity, at: path, fileSystem: fileSystem, clock: environment.clock)
+            volumes.append(volume)
+            mirrors.append(mirror(of: volume, lane: InlineLane()))
+        }
+        try EventLog.create(
+            storeID: storeID, mirrors: mirrors,
+            settings: LogSettings(segmentByteCount: settings.segmentByteCount))
+        for volume in volumes { volume.close() }
+    }
 
     static func open(
         _ settings: StoreSettings, _ environment: StoreEnvironment
