@@ -66,39 +66,4 @@ import Volumes
         }
         #expect(point > 13)
     }
-
-    @Test func aVolumeMadeOfTheOneThatIsLeftIsFinishedByMakingItAgain() async throws {
-        let (fixture, before, bucket) = try await closed(emptied: [2, 3])
-        func duplicate(_ disk: SimulatedFileSystem) throws {
-            _ = try ObjectStore.duplicateVolume(fixture.settings, from: 1, to: 2, fixture.environment(disk))
-        }
-        var point = 1
-        while true {
-            let disk = before.clone()
-            disk.crash(atOperation: point)
-            var isDone = false
-            do {
-                try duplicate(disk)
-                isDone = true
-            } catch {}  // cut off, which is what this is about
-            if isDone { break }
-            for survivor in [disk.clone(), disk.recovered(seed: UInt64(point))] {
-                do { try duplicate(survivor) } catch {
-                    // It was complete when it was cut off.
-                    #expect("\(error)".contains("has a log too"), "after operation \(point): \(error)")
-                }
-                let store = try await open(survivor, fixture)
-                #expect(
-                    store.volumeStatuses.prefix(2).allSatisfy { $0.standing == .inService },
-                    "after operation \(point): \(store.volumeStatuses)")
-                try survivor.unmount("/volume-1")
-                #expect(try await store.get(bucket, "large") == Self.large, "after operation \(point)")
-                #expect(try await store.get(bucket, "k3").count == 20_000, "after operation \(point)")
-                try survivor.mount("/volume-1")
-                store.close()
-            }
-            point += 1
-        }
-        #expect(point > 20)
-    }
 }

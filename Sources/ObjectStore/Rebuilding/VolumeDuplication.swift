@@ -21,9 +21,7 @@ struct VolumeDuplication {
         for other in 1...count where other != source {
             guard let present = try? open(other) else { continue }
             defer { present.close() }
-            let segments = try segments(of: present)
-            // Of a copy that was cut off, the first segment lacks: it comes last.
-            guard other == target, !segments.contains(Segment.name(SequenceNumber(1))) else {
+            guard other == target, try segments(of: present).isEmpty else {
                 throw StoreError.invalidState(
                     "\(present.name) has a log too: two volumes are enough to open the store, and 'holdfast volume replace' without --from fills the third"
                 )
