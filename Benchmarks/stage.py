@@ -85,10 +85,11 @@ class Stage:
         lines = [json.loads(line) for line in done.stdout.splitlines()] if "--json" in words else []
         return lines, time.monotonic() - started
 
-    def ask(self, command):
+    def ask(self, command, timeout=None):
         """A command sent to the server as `holdfast` sends it, without a process for it: starting one takes 15 ms of a processor,
         which requests of 1 ms feel more than most of what is asked for. Waits until it has ended."""
         with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
             connection.connect(str(self.store / "state/holdfast.sock"))
             connection.sendall(json.dumps(command).encode() + b"\n")
             for line in connection.makefile():

@@ -26,7 +26,7 @@ public struct LogCheck: Sendable {
     /// - Parameters:
     ///   - report: called with each finding.
     ///   - progress: called with the part of the log that is done, from 0 to 1.
-    /// - Throws: ``LogError/damaged(_:_:)`` if no mirror has a good copy of some event.
+    /// - Throws: ``LogError/damaged(_:_:)`` if no mirror has a good copy of some event; `CancellationError`.
     public func run(
         report: (Finding) throws -> Void, progress: (Double) -> Void = { _ in }
     ) throws -> Report {
@@ -34,6 +34,7 @@ public struct LogCheck: Sendable {
         var position = LogPosition.start
         var flaws = Dictionary(uniqueKeysWithValues: inspection.volumes.map { ($0.index, 0) })
         while position.sequence < head.sequence {
+            try Task.checkCancellation()
             let last = min(position.sequence.rawValue + Self.batchCount, head.sequence.rawValue)
             let found = try inspection.log.compareMirrors(
                 through: SequenceNumber(last), after: &position, pastCache: isDeep)

@@ -63,6 +63,7 @@ public struct ReplicaCheck: Sendable {
         // Page by page, so that memory does not grow with the store.
         var after: BlobID?
         repeat {
+            try Task.checkCancellation()
             let page = try inspection.catalog.read { try $0.blobs(after: after, limit: Self.pageCount) }
             let last = page.count == Self.pageCount ? page.last?.id : nil
             let rows = page.filter { $0.born <= summary.sequence && !$0.isReclaiming }
@@ -93,6 +94,7 @@ public struct ReplicaCheck: Sendable {
         _ summary: inout CheckSummary, _ report: (Finding) throws -> Void
     ) async throws {
         for start in stride(from: 0, to: rows.count, by: Self.batchCount) {
+            try Task.checkCancellation()
             let wave = rows[start..<min(start + Self.batchCount, rows.count)]
             let proven = options.isDeep ? try await proven(wave, volumes) : []
             let jobs = wave.map { proven.contains($0.id) ? nil : verifications(of: $0, volumes) }

@@ -5,8 +5,8 @@ import Synchronization
 
 /// Events that no mirror has good any more. They are a finding of the checks', and keep nobody from what comes after.
 ///
-/// An event that cannot be read since disks are away is none of these: it is waited for. So what is passed over lies in a log
-/// that a quorum of volumes is in service for, and whose end can be read.
+/// An event that cannot be read since disks are away is none of these: it is waited for. So what is passed over could not be
+/// read for minutes, and lies in a log that a quorum of volumes is in service for, and whose end can be read.
 extension Sink {
     /// Goes on behind an event that cannot be read, and those after it that cannot be read either.
     /// - Throws: ``LogError/damaged(_:_:)`` if it may only be for now.
@@ -50,8 +50,14 @@ extension Sink {
     }
 
     private func requireLog(_ sequence: SequenceNumber, _ reason: String) throws {
+        let now = surroundings.uptime()
+        let since = state.withLock { state in
+            let since = state.unreadableSince ?? now
+            state.unreadableSince = since
+            return since
+        }
         let head = inspection.log.head.sequence
-        guard inspection.volumes.count >= Limits.writeQuorum, try isReadable(head) else {
+        guard now - since >= Self.unreadableSeconds, inspection.volumes.count >= Limits.writeQuorum, try isReadable(head) else {
             throw LogError.damaged(sequence, reason)
         }
     }

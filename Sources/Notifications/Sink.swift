@@ -49,6 +49,8 @@ package final class Sink: Sendable {
         var refusals = 0
         var delivered: UInt64 = 0
         var deadLetters: UInt64 = 0
+        /// Since when, in seconds of a clock that nobody sets, every step has met an event that cannot be read.
+        var unreadableSince: Double?
         var lastError: String?
         var lastDelivery: Timestamp?
 
@@ -70,6 +72,9 @@ package final class Sink: Sendable {
     static let refusalCount = 3
     /// Seconds for which the other side may fail the same delivery, and say so, before it is given up.
     static let failureSeconds: Double = 24 * 3600
+    /// Seconds after which an event that cannot be read counts as gone: what hangs on one controller may be away for a while, and
+    /// the volumes are in service until they fail to be written.
+    static let unreadableSeconds: Double = 300
     /// Events that may be passed over before the cursor is saved.
     private static let passedCount: UInt64 = 4096
     private static let longestNap = 0.25
@@ -79,7 +84,7 @@ package final class Sink: Sendable {
     private let router: NotificationRouter
     private let store: ObjectStore
     let inspection: StoreInspection
-    private let surroundings: Surroundings
+    let surroundings: Surroundings
     private let cursorPath: String
     private let deadLetters: DeadLetters
     let state: Mutex<State>
@@ -165,6 +170,7 @@ package final class Sink: Sendable {
         guard !events.isEmpty else {
             guard let damage else { return false }
             try passOver(damage.sequence, damage.reason, generation, failed)
+            state.withLock { $0.unreadableSince = nil }
             try saveNowAndThen()
             return true
         }
@@ -186,6 +192,7 @@ package final class Sink: Sendable {
         }
         if !batch.isEmpty { guard try await deliver(batch, generation) else { return true } }
         if let last = events.last { pass(last, generation) }
+        state.withLock { $0.unreadableSince = nil }
         try saveNowAndThen()
         return true
     }

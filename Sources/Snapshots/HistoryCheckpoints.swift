@@ -174,7 +174,12 @@ package struct HistoryCheckpoints: Sendable {
         guard position.sequence > .zero else { return }
         try fileSystem.createDirectories(directory, permissions: 0o700)
         let name = "\(position.sequence)-\(OperationID.random())"
-        let (file, byteCount) = try catalog.compress(to: catalogPath(name), fileSystem, pace)
+        let file: Compression.Outcome
+        let byteCount: UInt64
+        do { (file, byteCount) = try catalog.compress(to: catalogPath(name), fileSystem, pace) } catch {
+            try remove(catalogPath(name))
+            throw error
+        }
         let entry = Entry(
             sequence: position.sequence.rawValue,
             timeMicroseconds: try inspection.log.time(of: position.sequence).microseconds,

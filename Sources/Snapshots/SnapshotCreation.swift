@@ -59,12 +59,11 @@ public struct SnapshotCreation: Sendable {
     public func run(
         name: String? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) async throws -> Report {
-        let name = name ?? SnapshotManifest.name(at: inspection.clock())
-        try SnapshotManifest.check(name: name)
+        if let name { try SnapshotManifest.check(name: name) }
         let (good, damaged) = try repository.snapshots()
-        guard !good.contains(where: { $0.name == name }), !damaged.contains(where: { $0.name == name }) else {
-            throw SnapshotError.exists(name)
-        }
+        let taken = Set(good.map(\.name) + damaged.map(\.name))
+        if let name, taken.contains(name) { throw SnapshotError.exists(name) }
+        let name = name ?? SnapshotManifest.name(at: inspection.clock(), besides: taken)
         try repository.join(inspection.log, pace)
         let uploads = try repository.clearLeftovers()
         let position = try inspection.catalog.read { try $0.position() }

@@ -62,9 +62,13 @@ public struct SnapshotManifest: Codable, Sendable, Equatable {
         guard isGood, (1...100).contains(name.utf8.count), !name.hasPrefix(".") else { throw .badName(name) }
     }
 
-    /// `2026-11-25T03-42-47Z`.
-    static func name(at time: Timestamp) -> String {
-        String(time.description.prefix(19)).replacing(":", with: "-") + "Z"
+    /// `2026-11-25T03-42-47Z`, or `2026-11-25T03-42-47Z-2` for the second of one second.
+    static func name(at time: Timestamp, besides taken: Set<String> = []) -> String {
+        let name = String(time.description.prefix(19)).replacing(":", with: "-") + "Z"
+        guard taken.contains(name) else { return name }
+        var number = 2
+        while taken.contains("\(name)-\(number)") { number += 1 }
+        return "\(name)-\(number)"
     }
 
     // MARK: On disk

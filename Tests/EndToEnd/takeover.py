@@ -10,16 +10,15 @@ import time
 
 import boto3
 from botocore.config import Config
-from holdfast import ACCESS_KEY, BINARY, REGION, SECRET_KEY
+from holdfast import ACCESS_KEY, BINARY, REGION, SECRET_KEY, server_environment
 
 
 def spawn(server, *flags, binary=BINARY):
     """The process that is to follow, and nothing said of the server that runs."""
-    environment = dict(os.environ, HOLDFAST_ROOT_ACCESS_KEY=ACCESS_KEY, HOLDFAST_ROOT_SECRET_KEY=SECRET_KEY)
     with open(server.errors, "a") as errors:
         return subprocess.Popen(
             [str(binary), "serve", str(server.directory), "--takeover", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-             "--json", *server.flags, *flags], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+             "--json", *server.flags, *flags], stdout=subprocess.PIPE, stderr=errors, text=True, env=server_environment())
 
 
 def follow(server, *flags, binary=BINARY):

@@ -206,7 +206,7 @@ def test_log_follows_a_running_server(store, spawn):
         assert any(line["event"].get("versionPublished", {}).get("key") == f"followed {number}" for line in lines)
     store.stop()
     assert process.wait(30) == 1
-    assert "the server ended before the command did" in process.stderr.read()
+    assert "the server is stopping, and the command was broken off" in process.stderr.read()
     timer.cancel()
     store.start()
 

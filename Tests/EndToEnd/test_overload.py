@@ -392,6 +392,18 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(start):
         assert got > 500_000
 
 
+def test_an_answer_is_taken_though_a_request_waits_behind_it_and_its_client_has_closed_its_side(start):
+    server = start("admission=fixed", "reads-at-once=1", "queue-milliseconds=60000")
+    server.client().put_object(Bucket="bucket", Key="large", Body=bytes(32 << 20))
+    with slow_reads(server, 1)[0] as slow, Wire(server) as wire:
+        assert slow.fill()  # it is let in, and takes no more
+        wire.send(wire.request("PUT", "/bucket/behind", b"x" * 1000) + wire.request("GET", "/bucket/key"))
+        wire.socket.shutdown(socket.SHUT_WR)
+        assert wire.answer().status == 200
+        assert wire.closed()
+    assert server.client().get_object(Bucket="bucket", Key="behind")["Body"].read() == b"x" * 1000
+
+
 def put_piece(server):
     server.client().put_object(Bucket="bucket", Key="piece", Body=bytes(200_000))
 

@@ -3,7 +3,9 @@
 import base64
 import json
 import os
+import pathlib
 import shutil
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -31,6 +33,17 @@ def ask(server, path="/status", key=ACCESS_KEY, secret=SECRET_KEY, header=None):
 
 def address(server, path="/status"):
     return server.admin.replace("http://", f"http://{ACCESS_KEY}:{SECRET_KEY}@") + path
+
+
+@pytest.fixture
+def tmp_path(tmp_path):
+    """On a disk that has room: the page says so of one that has little."""
+    usage = shutil.disk_usage(tmp_path)
+    if usage.free > 0.12 * usage.total:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="holdfast-page-", dir="/dev/shm") as directory:
+        yield pathlib.Path(directory)
 
 
 @pytest.fixture

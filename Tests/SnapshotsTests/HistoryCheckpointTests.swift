@@ -130,6 +130,7 @@ import Volumes
             } catch is Over {
                 let files = try FileManager.default.contentsOfDirectory(atPath: state)
                 #expect(files.filter { $0.hasPrefix("snapshot-") } == [], "after \(steps) steps")
+                if files.contains("history") { #expect(try stage.files(".gz") == [], "after \(steps) steps") }
                 steps += 1
             }
         }

@@ -53,6 +53,7 @@ public struct ReferenceCheck: Sendable {
             try table.rows(of: bucket, after: last, limit: Self.pageCount)
         }
         func find(_ finding: Finding) throws {
+            try Task.checkCancellation()
             summary.findings += 1
             try report(finding)
         }
