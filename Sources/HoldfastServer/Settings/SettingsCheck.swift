@@ -109,8 +109,9 @@ public struct SettingsCheck: Sendable {
                     source: isEnvironment ? "environment" : state + "/keys.json",
                     reason: "cannot be used: \(error)"))
         }
-        noting(SettingName.metricsToken.rawValue, settings.origins[.metricsToken] ?? "default") {
-            _ = try MetricsToken(settings)
+        let known = settings
+        noting(SettingName.metricsToken.rawValue, known.origins[.metricsToken] ?? "default") {
+            _ = try MetricsToken(known)
         }
         let masterKeys = settings.masterKeysPath
         noting(SettingName.masterKeys.rawValue, settings.origins[.masterKeys] ?? "default") {
