@@ -57,7 +57,9 @@ extension Sink {
             return since
         }
         let head = inspection.log.head.sequence
-        guard now - since >= Self.unreadableSeconds, inspection.volumes.count >= Limits.writeQuorum, try isReadable(head) else {
+        guard now - since >= Self.unreadableSeconds, inspection.volumes.count >= Limits.writeQuorum,
+            try isReadable(head)
+        else {
             throw LogError.damaged(sequence, reason)
         }
     }
