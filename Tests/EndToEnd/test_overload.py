@@ -11,6 +11,7 @@ import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
+from faults import slow_disk
 from holdfast import SECRET_KEY, ACCESS_KEY, Server, s3_client, wait_until
 from prometheus_client import parser as prometheus
 from wire import Wire
@@ -392,16 +393,26 @@ def test_a_client_that_does_not_take_its_answer_is_given_up(start):
         assert got > 500_000
 
 
-def test_an_answer_is_taken_though_a_request_waits_behind_it_and_its_client_has_closed_its_side(start):
-    server = start("admission=fixed", "reads-at-once=1", "queue-milliseconds=60000")
-    server.client().put_object(Bucket="bucket", Key="large", Body=bytes(32 << 20))
-    with slow_reads(server, 1)[0] as slow, Wire(server) as wire:
-        assert slow.fill()  # it is let in, and takes no more
-        wire.send(wire.request("PUT", "/bucket/behind", b"x" * 1000) + wire.request("GET", "/bucket/key"))
+def test_an_answer_is_taken_though_a_request_waits_behind_it_and_its_client_has_closed_its_side(start, tmp_path, monkeypatch):
+    control = tmp_path / "slow"
+    for name, value in {"LD_PRELOAD": slow_disk(tmp_path), "HOLDFAST_SLOW_BELOW": f"{tmp_path}/store/volume-1/",
+                        "HOLDFAST_SLOW_WHILE": control, "HOLDFAST_SLOW_SECONDS": 3}.items():
+        monkeypatch.setenv(name, str(value))
+    server = start("admission=fixed", "writes-at-once=1", "queue-milliseconds=60000")
+    control.touch()
+    with Wire(server) as slow, Wire(server) as wire:
+        slow.send(slow.request("PUT", "/bucket/slow", b"x" * 1000))
+        wait_until(lambda: metrics(server)["holdfast_admission_in_flight", "write"] == 1, what="a place that is taken")
+        wire.send(wire.request("GET", "/bucket/key") + wire.request("PUT", "/bucket/behind", b"x"))
         wire.socket.shutdown(socket.SHUT_WR)
-        assert wire.answer().status == 200
-        assert wire.closed()
-    assert server.client().get_object(Bucket="bucket", Key="behind")["Body"].read() == b"x" * 1000
+        answer = wire.answer()
+        assert answer.status == 200 and answer.body == b"x" * 1000
+        assert wire.closed(), wire.buffer
+        control.unlink()
+        assert slow.answer().status == 200
+    assert refused(server) == 0
+    with pytest.raises(ClientError):
+        server.client().head_object(Bucket="bucket", Key="behind")
 
 
 def put_piece(server):
