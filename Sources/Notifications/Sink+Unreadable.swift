@@ -18,6 +18,7 @@ extension Sink {
         var last = sequence
         while last.rawValue < end, try !isReadable(last.next) { last = last.next }
         let isCurrent = state.withLock { state in
+            state.unreadableSince = nil
             guard state.generation == generation else { return false }
             state.cursor.passUnread(last.rawValue)
             return true

@@ -170,7 +170,6 @@ package final class Sink: Sendable {
         guard !events.isEmpty else {
             guard let damage else { return false }
             try passOver(damage.sequence, damage.reason, generation, failed)
-            state.withLock { $0.unreadableSince = nil }
             try saveNowAndThen()
             return true
         }

@@ -271,8 +271,7 @@ public struct CommandRunner: Sendable {
         defer { repository.close() }
         let isGood = try await SnapshotReports.verify(
             repository, name, percent: percent, mendingFrom: store, pace: { [jobs] _ in try jobs.pace() },
-            json: json,
-            output)
+            json: json, output)
         return isGood ? 0 : 4
     }
 

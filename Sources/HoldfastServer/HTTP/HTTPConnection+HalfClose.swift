@@ -6,9 +6,9 @@ import NIOHTTP1
 ///
 /// Whether it does, or has gone, cannot be told from here: the kernel says the same of both, until what is sent to one that
 /// has gone comes back as a reset. So a request that came whole is answered, and the connection ends when the answer is
-/// taken, or the client's time for that is over. A request that waits to be let in is given up, and not what was answered before
-/// it: who has gone by then mostly could not wait, and working for those keeps an overloaded server from all others. Over TLS a connection ends with the
-/// client's side, as it does with most servers.
+/// taken, or the client's time for that is over. A request that waits to be let in is given up, and not what was answered
+/// before it: who has gone by then mostly could not wait, and working for those keeps an overloaded server from all
+/// others. Over TLS a connection ends with the client's side, as it does with most servers.
 extension HTTPConnection {
     /// Nothing more comes from the client. What was sent ahead has been handed on before.
     func endOfInput(_ context: ChannelHandlerContext) {

@@ -53,7 +53,6 @@ public struct ReferenceCheck: Sendable {
             try table.rows(of: bucket, after: last, limit: Self.pageCount)
         }
         func find(_ finding: Finding) throws {
-            try Task.checkCancellation()
             summary.findings += 1
             try report(finding)
         }
@@ -176,6 +175,7 @@ public struct ReferenceCheck: Sendable {
 
 /// A sequence that is read a page at a time.
 private struct Pages<Item> {
+    /// Also where nothing is found, a check that is to end ends at the next page.
     private let page: (Item?) throws -> [Item]
     private var items: [Item] = []
     private var index = 0
@@ -186,6 +186,7 @@ private struct Pages<Item> {
 
     mutating func peek() throws -> Item? {
         if index == items.count, !isAtEnd {
+            try Task.checkCancellation()
             items = try page(last)
             index = 0
             last = items.last ?? last
