@@ -2,7 +2,8 @@
 """How much requests feel what the server does by itself: the same load, again and again, with and without it.
 
 Requests come at a steady rate, a part of what the server can do, as applications send them: at the peak any p99 is the length
-of a queue, and the load generator needs processors, too (the table tells how busy they are at rest). Each pair is one stretch at rest and one beside the work, in turn, so that what else the machine does is in both.
+of a queue, and the load generator needs processors, too (the table tells how busy they are at rest). Each pair is one stretch at rest and one beside the work, every other
+pair the other way round, so that what else the machine does is in both; each begins when the last one's uploads are confirmed.
 "chance" is the same ratio between neighbouring stretches at rest: what would be told if nothing was done. In brackets stand the
 bounds between which the median of the pairs is, in nineteen of twenty measurements, whatever the distribution (order
 statistics of the sign test).
@@ -20,7 +21,7 @@ import time
 from stage import PART_OF_PEAK, Stage, arguments, bounds, median
 
 REPOSITORY = "kept"
-GOALS = {"scrub": 1.1, "snapshots": 1.2, "checks": 1.1, "everything": 1.1}
+GOALS = {"nothing": 1.1, "scrub": 1.1, "snapshots": 1.2, "checks": 1.1, "everything": 1.1}
 
 
 def fill(stage, gigabytes):
@@ -90,16 +91,25 @@ class Work:
         with Again(lambda _: self.stage.ask({"fsck": {"deep": False, "repair": False, "json": False}})):
             yield
 
+    def nothing(self):
+        """What the measurement itself says where there is nothing to feel."""
+        return contextlib.nullcontext()
+
+    def jobs(self, action):
+        for name in ("lifecycle", "reclaim", "history", *(f"{kind}:{REPOSITORY}" for kind in ("snapshot", "verify", "drill", "prune"))):
+            self.stage.ask({"jobs": {"_0": {action: {"_0": name}}, "json": False}})
+
+    def run_jobs(self, _):
+        self.jobs("run")
+        time.sleep(0.5)
+
     @contextlib.contextmanager
     def everything(self):
         """All that the server does by itself: the scrub, and each other job as soon as it has ended."""
-        def jobs(number):
-            for name in ("lifecycle", "reclaim", "history", *(f"{kind}:{REPOSITORY}" for kind in ("snapshot", "verify", "drill", "prune"))):
-                self.stage.ask({"jobs": {"_0": {"run": {"_0": name}}, "json": False}})
-            time.sleep(0.5)
-
-        with self.scrub(), Again(jobs):
+        self.jobs("resume")
+        with self.scrub(), Again(self.run_jobs):
             yield
+        self.jobs("pause")
 
 
 class Processors:
@@ -134,12 +144,20 @@ def measure(stage, work, operation, options):
     with work():
         stage.load(operation, *flags, "--connections", options.connections, "--seconds", options.settle, "--rate", rate)
     calm, busy, used = [], [], []
-    for _ in range(options.pairs):
+
+    def rest():
         with Processors() as processors:
             calm.append(stretch())
         used.append(processors.busy)
+
+    def beside():
         with work():
             busy.append(stretch())
+
+    for pair in range(options.pairs):
+        for half in (rest, beside) if pair % 2 == 0 else (beside, rest):
+            stage.wait_confirmed()
+            half()
     ratios = [b / c for b, c in zip(busy, calm)]
     chance = [b / a for a, b in zip(calm, calm[1:])]
     low, high = bounds(ratios)
@@ -157,8 +175,8 @@ def main():
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=8, help="of each stretch")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--settle", type=float, default=20, help="seconds of load in which the loop finds its share")
-    parser.add_argument("--work", default="scrub,snapshots,everything", help="comma-separated, of scrub, snapshots, checks, everything")
+    parser.add_argument("--settle", type=float, default=30, help="seconds of load in which the loop finds its share")
+    parser.add_argument("--work", default="scrub,snapshots,everything", help="comma-separated, of nothing, scrub, snapshots, checks, everything")
     parser.add_argument("--operations", default="get,put")
     options = parser.parse_args()
     def settings(directory):

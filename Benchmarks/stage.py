@@ -131,6 +131,11 @@ class Stage:
         rows = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
         return {row[0]: float(row[1]) for row in rows if len(row) == 2 and "{" not in row[0]}
 
+    def wait_confirmed(self):
+        """Until what was uploaded is read back: who comes at once has that beside it."""
+        while self.metrics()["holdfast_unconfirmed_seconds"]:
+            time.sleep(0.2)
+
     def histogram(self, name):
         """How many samples are at most so long, by seconds; the last is of all."""
         text = urllib.request.urlopen(f"{self.admin}/metrics").read().decode()

@@ -1,4 +1,4 @@
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 CREATE TABLE aborted (
     upload BLOB PRIMARY KEY,
     sequence INTEGER NOT NULL
@@ -73,6 +73,7 @@ CREATE TABLE current (
     PRIMARY KEY (bucket, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dead_blobs ON blobs (died) WHERE died IS NOT NULL;
+CREATE INDEX dead_payloads ON payloads (died) WHERE reclaiming = 0;
 CREATE TABLE findings (
     sequence INTEGER PRIMARY KEY,
     repaired INTEGER NOT NULL,
@@ -124,6 +125,8 @@ CREATE TABLE payloads (
     died_time INTEGER NOT NULL,
     reclaiming INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX reclaiming_blobs ON blobs (died) WHERE reclaiming = 1;
+CREATE INDEX reclaiming_payloads ON payloads (sequence) WHERE reclaiming = 1;
 CREATE TABLE scrubs (
     volume INTEGER PRIMARY KEY,
     sequence INTEGER NOT NULL,

@@ -143,17 +143,15 @@ public final class Catalog: Sendable {
         }
     }
 
-    /// Moves what was committed from the write-ahead log into the database file. Takes its time; not for the
-    /// commit thread.
-    /// - Parameter waits: for writers and readers, so that the write-ahead log begins anew; without, what is
-    ///   in use stays.
+    /// Moves what was committed from the write-ahead log into the database file, and waits for writers and readers, so that
+    /// the write-ahead log begins anew. Takes its time; not for the commit thread.
     /// - Returns: whether everything that was committed is in the database file now, and synced.
     @discardableResult
-    public func checkpoint(waits: Bool) throws -> Bool {
+    public func checkpoint() throws -> Bool {
         try checkpointer.use { database in
-            let row = try Row.fetchOne(
-                database, sql: "PRAGMA wal_checkpoint(\(waits ? "RESTART" : "PASSIVE"))")
-            guard let row else { return false }
+            guard let row = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(RESTART)") else {
+                return false
+            }
             return row[0] as Int == 0 && row[1] as Int == row[2] as Int
         }
     }
@@ -170,7 +168,7 @@ public final class Catalog: Sendable {
         guard UInt64(max(frames, 0)) * Self.pageByteCount >= limit else { return nil }
         // Little is left to move, for which writers wait.
         let start = ContinuousClock.now
-        _ = try checkpoint(waits: true)  // while somebody reads it cannot: the next one may
+        _ = try checkpoint()  // while somebody reads it cannot: the next one may
         return ContinuousClock.now - start
     }
 

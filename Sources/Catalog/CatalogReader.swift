@@ -230,41 +230,20 @@ public struct CatalogReader {
         ).map(Self.blob)
     }
 
-    /// Blobs that nothing refers to since before `sequence` and `time`.
+    /// Blobs that nothing refers to since before `sequence` and `time`, in the order in which they died.
     public func deadBlobs(diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int) throws
         -> [BlobRow]
     {
+        // Those that died later are not looked at, however many there are.
         try rows(
-            "SELECT * FROM blobs WHERE died < ? AND died_time < ? AND reclaiming = 0 ORDER BY died LIMIT ?",
-            [Int64(sequence.rawValue), Int64(time.microseconds), limit]
-        ).map(Self.blob)
-    }
-
-    /// Payloads that nothing refers to since before `sequence` and `time`.
-    public func deadPayloads(
-        diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int
-    ) throws -> [(sequence: SequenceNumber, length: Int)] {
-        try rows(
-            """
-            SELECT sequence, length FROM payloads WHERE died < ? AND died_time < ? AND reclaiming = 0
-            ORDER BY sequence LIMIT ?
-            """,
-            [Int64(sequence.rawValue), Int64(time.microseconds), limit]
-        ).map { ($0.sequence(0), $0[1]) }
+            "SELECT * FROM blobs WHERE died < ? AND reclaiming = 0 ORDER BY died LIMIT ?",
+            [Int64(sequence.rawValue), limit]
+        ).prefix { UInt64($0["died_time"] as Int64) < time.microseconds }.map(Self.blob)
     }
 
     /// Blobs that a plan to reclaim names and that may still be there.
     public func reclaimingBlobs(limit: Int) throws -> [BlobRow] {
-        try rows(
-            "SELECT * FROM blobs WHERE died IS NOT NULL AND reclaiming = 1 ORDER BY died LIMIT ?", [limit]
-        ).map(Self.blob)
-    }
-
-    /// Payloads that a plan to reclaim names and that may still be there.
-    public func reclaimingPayloads() throws -> [SequenceNumber] {
-        try rows("SELECT sequence FROM payloads WHERE reclaiming = 1 ORDER BY sequence", []).map {
-            $0.sequence(0)
-        }
+        try rows("SELECT * FROM blobs WHERE reclaiming = 1 ORDER BY died LIMIT ?", [limit]).map(Self.blob)
     }
 
     static func blob(_ row: Row) throws -> BlobRow {

@@ -6,7 +6,7 @@ import Model
 enum CatalogSchema {
     /// What takes the schema from each version to the next: the first makes it of nothing.
     private static let steps: [@Sendable (Database) throws -> Void] = [
-        create, indexVersions, followIntegrity, followIncidents, followAborts,
+        create, indexVersions, followIntegrity, followIncidents, followAborts, indexDead,
     ]
 
     static var version: Int { steps.count }
@@ -113,6 +113,17 @@ enum CatalogSchema {
                     upload BLOB PRIMARY KEY,
                     sequence INTEGER NOT NULL
                 ) STRICT, WITHOUT ROWID;
+                """)
+    }
+
+    /// Payloads that nothing refers to are found in the order in which they died, and what a plan to reclaim names without a
+    /// look at all that is dead.
+    @Sendable private static func indexDead(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE INDEX dead_payloads ON payloads (died) WHERE reclaiming = 0;
+                CREATE INDEX reclaiming_payloads ON payloads (sequence) WHERE reclaiming = 1;
+                CREATE INDEX reclaiming_blobs ON blobs (died) WHERE reclaiming = 1;
                 """)
     }
 

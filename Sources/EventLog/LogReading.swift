@@ -317,7 +317,7 @@ extension EventLog {
         return nil
     }
 
-    private static func segmentIndex(of sequence: SequenceNumber, _ state: State) -> Int {
+    static func segmentIndex(of sequence: SequenceNumber, _ state: State) -> Int {
         var low = 0
         var high = state.segments.count
         while high - low > 1 {

@@ -14,6 +14,11 @@ extension EventLog {
         return (places[index].first, SequenceNumber(places[index + 1].first.rawValue - 1))
     }
 
+    /// The segment that each of some events stands in, by its first event: the segment that is appended to, too.
+    public func segments(of sequences: [SequenceNumber]) -> [SequenceNumber] {
+        state.withLock { state in sequences.map { state.segments[Self.segmentIndex(of: $0, state)].first } }
+    }
+
     /// Whether an event is there without the bytes that it carried: not if it is damaged on every mirror.
     public func isPayloadDropped(_ sequence: SequenceNumber) throws -> Bool {
         var isDropped = false

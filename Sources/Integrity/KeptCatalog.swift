@@ -49,7 +49,7 @@ struct KeptCatalog {
     /// Keeps a catalog that nobody has open.
     func keep(_ own: String) throws {
         // Closed by its last connection, it may have left what was committed last beside itself.
-        let isWhole = try Catalog(path: own, storeID: inspection.storeID, readers: 1).checkpoint(waits: true)
+        let isWhole = try Catalog(path: own, storeID: inspection.storeID, readers: 1).checkpoint()
         guard isWhole else { return remove(own) }
         removeBeside(own)
         do throws(FileSystemError) { try fileSystem.rename(own, to: path) } catch {

@@ -27,11 +27,8 @@ public struct ObjectVersion: Sendable, Equatable {
     /// The version's name on the wire: "null", or 32 hexadecimal digits.
     public var wireVersionID: String { isNull ? "null" : versionID.description }
 
-    /// The event that carries the bytes of a piece that stands in the log: if the piece names none, the version's
-    /// own.
-    public func carrier(of piece: EventPiece) -> SequenceNumber {
-        piece.payloadSequence == 0 ? sequence : SequenceNumber(piece.payloadSequence)
-    }
+    /// The event that carries the bytes of a piece that stands in the log.
+    public func carrier(of piece: EventPiece) -> SequenceNumber { piece.carrier(in: sequence) }
 
     /// The events that carry bytes of the version, in the order of its pieces.
     public var carriers: some Sequence<SequenceNumber> {
@@ -42,6 +39,11 @@ public struct ObjectVersion: Sendable, Equatable {
 extension EventPiece {
     /// Whether it has bytes, and they stand in the log.
     public var hasPayload: Bool { blobID.isEmpty && length > 0 }
+
+    /// The event that carries its bytes, if they stand in the log: where it names none, the one that it stands in itself.
+    public func carrier(in event: SequenceNumber) -> SequenceNumber {
+        payloadSequence == 0 ? event : SequenceNumber(payloadSequence)
+    }
 }
 
 /// Which version of a key a request names.

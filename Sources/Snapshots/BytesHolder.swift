@@ -33,9 +33,7 @@ struct BytesHolder {
     }
 
     /// The event that carries the bytes of a piece that stands in the log.
-    func carrier(of piece: EventPiece) -> SequenceNumber {
-        piece.payloadSequence == 0 ? sequence : SequenceNumber(piece.payloadSequence)
-    }
+    func carrier(of piece: EventPiece) -> SequenceNumber { piece.carrier(in: sequence) }
 
     func outcome(_ action: RestoreOutcome.Action, _ size: UInt64, _ detail: String) -> RestoreOutcome {
         RestoreOutcome(

@@ -50,11 +50,12 @@ import Testing
                 sql: """
                     DROP INDEX archive_versions; DROP INDEX archive_nulls; DROP TABLE incidents;
                     DROP TABLE affected; DROP TABLE undone; DROP TABLE scrubs; DROP TABLE acknowledgements;
-                    DROP TABLE outages; DROP TABLE followed; DROP TABLE aborted; PRAGMA user_version = 1
+                    DROP TABLE outages; DROP TABLE followed; DROP TABLE aborted; DROP INDEX dead_payloads;
+                    DROP INDEX reclaiming_payloads; DROP INDEX reclaiming_blobs; PRAGMA user_version = 1
                     """)
         }
         let again = try Catalog(path: fixture.path, storeID: fixture.storeID, readers: 1)
-        #expect(try again.read { try Int.fetchOne($0.database, sql: "PRAGMA user_version") } == 5)
+        #expect(try again.read { try Int.fetchOne($0.database, sql: "PRAGMA user_version") } == 6)
         #expect(try again.read { try $0.position() }.sequence == SequenceNumber(2))
         let indexes = try again.read {
             try String.fetchAll($0.database, sql: "SELECT name FROM sqlite_master WHERE type = 'index'")
@@ -88,7 +89,7 @@ import Testing
             #expect(try Int.fetchOne(database, sql: "PRAGMA synchronous") == 1, "NORMAL")
             #expect(try Int.fetchOne(database, sql: "PRAGMA wal_autocheckpoint") == 0)
             #expect(try Int.fetchOne(database, sql: "PRAGMA cache_size") == -4096)
-            #expect(try Int.fetchOne(database, sql: "PRAGMA user_version") == 5)
+            #expect(try Int.fetchOne(database, sql: "PRAGMA user_version") == 6)
         }
         try fixture.catalog.withWriter { try check($0.database) }
         try fixture.catalog.read { outer in
@@ -145,7 +146,7 @@ import Testing
     @Test func aCheckpointEmptiesTheWriteAheadLogIntoTheFile() throws {
         let fixture = try CatalogFixture()
         try fixture.apply((0..<50).map { Change.bucket("bucket-\($0)") })
-        try fixture.catalog.checkpoint(waits: true)
+        try fixture.catalog.checkpoint()
         try fixture.apply(Change.bucket("one-more"))
         let size = try FileManager.default.attributesOfItem(atPath: fixture.catalog.walPath)[.size] as? Int
         let pages = try fixture.catalog.read { try Int.fetchOne($0.database, sql: "PRAGMA page_count") }

@@ -201,9 +201,15 @@ import Testing
         #expect(try current()?.record.pieces.first?.payloadSequence == 2)
         try fixture.apply(Change.version("bucket", "key", isNull: true, replacing: 2))
         let dead = try fixture.catalog.read {
-            try $0.deadPayloads(diedBefore: SequenceNumber(9), Timestamp(microseconds: 9_999_999), limit: 9)
+            try $0.deadPayloads(
+                in: SequenceNumber(1)...SequenceNumber(9), diedBefore: SequenceNumber(9),
+                Timestamp(microseconds: 9_999_999), limit: 9)
         }
-        #expect(dead.map(\.sequence.rawValue) == [2] && dead.map(\.length) == [10])
+        #expect(dead.first.map(\.sequence.rawValue) == [2] && dead.byteCount == 10)
+        let all = try fixture.catalog.read { try $0.deadPayloads(after: .none, limit: 9) }
+        #expect(all.map(\.place.sequence.rawValue) == [2] && all.map(\.place.died.rawValue) == [3])
+        let place = try #require(all.first).place
+        #expect(try fixture.catalog.read { try $0.deadPayloads(after: place, limit: 9) }.isEmpty)
     }
 
     @Test func aSharedBlobDiesWithItsLastReference() throws {
@@ -289,7 +295,7 @@ import Testing
         #expect(try fixture.catalog.read { try $0.upload(bucket, key, id) } == nil)
         #expect(try fixture.catalog.read { try $0.parts(id, after: 0, limit: 9) }.isEmpty)
         let dead = try fixture.catalog.read {
-            try $0.deadPayloads(diedBefore: SequenceNumber(9), Timestamp(microseconds: 9_999_999), limit: 9)
+            try $0.deadPayloads(after: .none, limit: 9)
         }
         #expect(dead.isEmpty, "the last part's bytes are the version's now")
     }

@@ -24,8 +24,9 @@ def some_more(load, count=60):
 
 
 def test_an_upgrade_and_a_roll_back_under_load_fail_no_request(server, tmp_path):
+    """HOLDFAST_PREVIOUS names the binary of another release; without, it is a copy of this one."""
     previous = tmp_path / "holdfast-previous"
-    shutil.copy(BINARY, previous)
+    shutil.copy(os.environ.get("HOLDFAST_PREVIOUS", BINARY), previous)
     with Load(server) as load:
         for binary in (BINARY, previous, BINARY, previous):
             some_more(load)

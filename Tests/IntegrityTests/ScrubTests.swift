@@ -181,6 +181,29 @@ private final class FakeClock: Sendable {
         #expect(try service.health().reasons == [])
     }
 
+    @Test func aFindingThatIsMendedWhileItIsReadAgainIsNotRecordedAnew() async throws {
+        let scrub = try await staged(objects: 3)
+        let stage = scrub.stage
+        defer { stage.store.close() }
+        let replica = try #require(try stage.disk.files(below: "/volume-2/blobs").first)
+        // In its trailer, which is read first.
+        try stage.disk.corrupt(replica, at: UInt64(try stage.disk.contents(of: replica).count) - 9)
+        try scrub.scrub.start(volume: 2)
+        _ = try await scrub.scrub.round()
+        let found = try scrub.recorded
+        #expect(found.count == 1)
+        // The damaged file is open when another takes its place.
+        let stall = Stall()
+        stage.disk.inject(Fault(.stall(stall), on: [.read]) { $0 == replica })
+        let round = Task.detached { try await scrub.scrub.round() }
+        stall.waitUntilReached()
+        try await withRepairs(scrub) { try await waitForRepairs(scrub, 1) }
+        stall.release()
+        _ = try await round.value
+        #expect(try scrub.recorded == found + [found[0].replacing("found", with: "mended")])
+        #expect(try scrub.scrub.health().reasons == [])
+    }
+
     @Test func aPassGoesOnWhereItWasWhenTheStoreIsOpenedAgain() async throws {
         let scrub = try await staged(objects: 80)
         let stage = scrub.stage

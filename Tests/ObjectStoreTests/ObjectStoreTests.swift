@@ -158,7 +158,7 @@ import Volumes
     @Test func aCatalogOfAnotherStoreIsMadeAnew() async throws {
         let (other, _, stranger, _) = try await started()
         // All of it is in the one file that is copied.
-        #expect(try stranger.inspection.catalog.checkpoint(waits: true))
+        #expect(try stranger.inspection.catalog.checkpoint())
         stranger.close()
         let (fixture, disk, store, bucket) = try await started()
         try await store.put(bucket, "k", [1, 2, 3])

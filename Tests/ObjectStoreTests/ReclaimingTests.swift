@@ -25,6 +25,14 @@ import Volumes
         return found
     }
 
+    private func logBytes(_ stage: StartedStore) throws -> [Int] {
+        try (1...3).map { volume in
+            try stage.disk.files(below: "/volume-\(volume)/log").filter { $0.hasSuffix(".log") }.reduce(0) {
+                $0 + (try stage.disk.contents(of: $1).count)
+            }
+        }
+    }
+
     @Test func aDeletedBlobIsKeptForTheHistoryWindowAndGoneAfterIt() async throws {
         let stage = try await started()
         let (store, bucket) = (stage.store, stage.bucket)
@@ -94,25 +102,17 @@ import Volumes
     @Test func deadPayloadsLeaveTheLogAndTheirEventsAndTheChainStay() async throws {
         let stage = try await started()
         let (store, bucket) = (stage.store, stage.bucket)
-        func logBytes() throws -> [Int] {
-            try (1...3).map { volume in
-                try stage.disk.files(below: "/volume-\(volume)/log").filter { $0.hasSuffix(".log") }.reduce(0)
-                {
-                    $0 + (try stage.disk.contents(of: $1).count)
-                }
-            }
-        }
         var random = SeededGenerator(seed: 5)
         let kept = random.bytes(9_000)
         try await store.put(bucket, "kept", kept)
         for _ in 0..<40 { try await store.put(bucket, "k", random.bytes(20_000)) }
         let last = random.bytes(20_000)
         try await store.put(bucket, "k", last)
-        let before = try logBytes()
+        let before = try logBytes(stage)
         let events = try store.events(from: SequenceNumber(1), limit: 1000)
         stage.fixture.advance(seconds: 2 * Self.week)
         try await reclaim(store)
-        let after = try logBytes()
+        let after = try logBytes(stage)
         for (before, after) in zip(before, after) { #expect(after < before / 2, "\(before) \(after)") }
         let left = try store.events(from: SequenceNumber(1), limit: events.count)
         #expect(left.map(\.chain) == events.map(\.chain))
@@ -126,6 +126,50 @@ import Volumes
         #expect(try await again.get(bucket, "k") == last)
         #expect(try await findings(again) == [])
         again.close()
+    }
+
+    /// A sixth of each segment is dead, then a third of it: what was counted before counts on, also in the next process.
+    @Test(arguments: [false, true])
+    func aSegmentIsWrittenAfreshOnceEnoughOfItIsDead(isOpenedAgain: Bool) async throws {
+        let stage = try await started()
+        var (store, bucket) = (stage.store, stage.bucket)
+        for number in 0..<30 {
+            try await store.put(bucket, "k\(number)", [UInt8](repeating: UInt8(number), count: 20_000))
+        }
+        func lose(_ remainder: Int) async throws {
+            for number in stride(from: remainder, to: 24, by: 6) {
+                _ = try await store.delete(
+                    bucket, try ObjectKey("k\(number)"), .current, conditions: .none, actor: tester)
+            }
+            stage.fixture.advance(seconds: 2 * Self.week)
+        }
+        let before = try logBytes(stage)
+        try await lose(0)
+        try await reclaim(store)
+        #expect(try logBytes(stage) == before, "too little to be worth it")
+        if isOpenedAgain {
+            store.close()
+            store = try await stage.fixture.open(stage.disk)
+            try await reclaim(store)
+            #expect(try logBytes(stage) == before)
+        }
+        try await lose(3)
+        // What died last is in the window.
+        _ = try await store.delete(bucket, try ObjectKey("k1"), .current, conditions: .none, actor: tester)
+        try await reclaim(store)
+        let after = try logBytes(stage)
+        for (before, after) in zip(before, after) {
+            #expect(before - after > 6 * 20_000, "\(before) \(after)")
+        }
+        let head = store.head.sequence
+        #expect(try await !store.reclaim(), "it does not begin anew")
+        #expect(store.head.sequence == head)
+        for number in 24..<30 {
+            #expect(
+                try await store.get(bucket, "k\(number)") == [UInt8](repeating: UInt8(number), count: 20_000))
+        }
+        #expect(try await findings(store) == [])
+        store.close()
     }
 
     @Test func aVolumeThatWasAwayWhileSpaceWasReclaimedGivesItBackToo() async throws {

@@ -1,19 +1,18 @@
 import Foundation
 
 /// Keeps the scrub and jobs from being felt: compares how long requests take in stretches in which they work, a part of the
-/// time, with stretches in which they do not at all, and gives them less of the time when the p99 of the ones is more than a
-/// twentieth above that of the others: so what is felt, which must not be more than a tenth, stays below. Pure: it is told what
-/// was measured.
+/// time, with stretches in which they do not at all, and gives them less of the time when the p99 of the ones is above that of
+/// the others. Pure: it is told what was measured.
 ///
 /// A p99 of a few hundred requests is a matter of chance: two of the same load differ by more than a tenth as often as not,
 /// and a loop that believes each gives way until nothing is done. So thousands are compared, and what is counted is how many
-/// requests took longer than a twentieth above the calm p99: one in a hundred at most if nothing is felt. It gives way only where
-/// there are more of them than chance explains, and takes more only where there are fewer.
+/// requests took longer than the calm p99: one in a hundred if nothing is felt. It gives way only where there are more of them
+/// than chance explains, and takes more only where there are not more of them.
 ///
-/// The share falls by half and rises by little, so that it settles below what is felt. It never reaches all of the
-/// time: without rests there would be nothing to compare with.
+/// The share falls by half and rises by little: it settles where about one request in eight hundred takes longer for it, which
+/// moves a p99 by some hundredths. A tenth is what must not be felt. It never reaches all of the time: without rests there would
+/// be nothing to compare with.
 public struct LoadGovernor: Sendable, Equatable {
-    static let tolerance = 1.05
     static let shares = 0.01...0.8
     /// Requests on either side that make a comparison, and those that do when as many have not come in some minutes.
     static let sampleCount = 2000
@@ -25,7 +24,7 @@ public struct LoadGovernor: Sendable, Equatable {
     static let significance = 2.0
 
     /// The part before anything was compared, and while there is somebody who gives nothing to compare.
-    static let firstShare = 0.25
+    static let firstShare = 0.1
 
     /// Of the time, the part in which there may be work.
     public private(set) var share = Self.firstShare
@@ -54,7 +53,7 @@ public struct LoadGovernor: Sendable, Equatable {
         let expected = number / 100
         // The calm p99 is known from a sample, too.
         let deviation = (expected * (1 + number / others)).squareRoot()
-        let excess = (working.count(above: calm * Self.tolerance) - expected) / deviation
+        let excess = (working.count(above: calm) - expected) / deviation
         if excess > Self.significance {
             share = max(Self.shares.lowerBound, share / 2)
         } else if excess <= 0 {
@@ -67,8 +66,9 @@ public struct LoadGovernor: Sendable, Equatable {
         self.since = nil
     }
 
-    /// Nobody is there to feel it.
-    mutating func nobodyAsks() { grow() }
+    /// Nobody is there to feel it. Who comes finds no more done than a new server does: what grew while nobody felt it would
+    /// take many comparisons to unlearn.
+    mutating func nobodyAsks() { if share < Self.firstShare { grow() } }
 
     private mutating func grow() { share = min(Self.shares.upperBound, share * 1.1) }
 

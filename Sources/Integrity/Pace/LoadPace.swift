@@ -9,7 +9,7 @@ import Synchronization
 /// then; ``LoadGovernor`` compares the two, and says what part of the time is left for work.
 ///
 /// A request counts when it is answered. While large ones are under way and none is answered, nothing can be compared: there is
-/// work a quarter of the time for as long as their bytes move. A client that takes nothing of its answer is nobody.
+/// work a tenth of the time for as long as their bytes move. A client that takes nothing of its answer is nobody.
 public final class LoadPace: Sendable {
     /// A time of work, in seconds: many requests are answered in it, and none waits for long.
     static let stretch = 0.025
@@ -27,7 +27,7 @@ public final class LoadPace: Sendable {
     private static let silence = 1.0
     /// Seconds it rests at once, at most: at the smallest share, what a stretch asks for.
     private static let longestRest = 2.5
-    /// While nobody asks, the share grows once in so many seconds.
+    /// While nobody asks, a small share grows once in so many seconds.
     private static let growthSeconds = 1.0
     /// How often who waits looks whether it is still to wait, in seconds.
     private static let longestNap = 0.25
@@ -179,7 +179,7 @@ public final class LoadPace: Sendable {
             return min(Self.longestRest, state.governor.rest(afterWorking: seconds) - state.idle)
         }
         if now - state.moved <= Self.absence {
-            // What others felt says nothing of these, nor does what the share grew to while nobody was there.
+            // What others felt says nothing of these.
             let rest = LoadGovernor.rest(afterWorking: seconds, share: LoadGovernor.firstShare)
             return min(Self.longestRest, rest - state.idle)
         }

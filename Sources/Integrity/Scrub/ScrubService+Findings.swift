@@ -66,10 +66,12 @@ extension ScrubService {
             return !open.isEmpty && state.retry.take(at: now)
         }
         guard isDue else { return }
-        for (_, finding) in open.prefix(Self.retryCount) { try await retry(finding) }
+        let known = Set(open.keys)
+        for (_, finding) in open.prefix(Self.retryCount) { try await retry(finding, known: known) }
     }
 
-    private func retry(_ finding: EventFinding) async throws {
+    /// - Parameter known: what was open before anything was read again: it may be mended by the time that it was.
+    private func retry(_ finding: EventFinding, known: Set<OpenFindings.Place>) async throws {
         guard finding.volume > 0, let token = inspection.token(Int(finding.volume)) else { return }
         let reader = ScrubReader(inspection: inspection, token: token) { _ in }
         let found: ScrubReader.Stretch
@@ -87,7 +89,7 @@ extension ScrubService {
         }
         guard found.isValid else { return }
         guard found.findings.isEmpty else {
-            return try await inspection.recordAndMend(found.findings, known: Set(try openFindings.all().keys))
+            return try await inspection.recordAndMend(found.findings, known: known)
         }
         var change = EventReplicaRepaired()
         change.finding = finding

@@ -26,6 +26,7 @@ final class Engine: Sendable {
     /// Blobs that ``ReplicaImport`` is writing anew, which nobody else may meanwhile. Written on the repairs' lane.
     let blobsBeingImported = Mutex<Set<BlobID>>([])
     let readPins = ReadPins()
+    let deadPayloads = DeadPayloads()
     /// `nil` if nothing is kept in memory.
     let payloadCache: PayloadCache?
     /// How far uploads are confirmed, and which versions are not as they should be.

@@ -22,6 +22,8 @@ final class Reclaimer: Sendable {
     private static let segmentShare = 4
     /// The same, where a volume is nearly full.
     private static let earlySegmentShare = 32
+    /// Payloads of a segment that are planned in one round at most.
+    private static let roundCount = 100_000
 
     private let engine: Engine
     private let share: Int
@@ -49,9 +51,12 @@ final class Reclaimer: Sendable {
         let blobs = try engine.ledger.catalog.read {
             try $0.deadBlobs(diedBefore: pin.next, limit, limit: Self.planCount)
         }
-        let payloads = try payloadsWorthDropping(diedBefore: pin.next, limit)
-        guard !blobs.isEmpty || !payloads.isEmpty else { return false }
-        for part in Self.parts(blobs.map(\.id), payloads) { try await plan(part.blobs, part.payloads) }
+        let worth = try payloadsWorthDropping(diedBefore: pin.next, limit)
+        guard !blobs.isEmpty || worth != nil else { return false }
+        for part in Self.parts(blobs.map(\.id), worth?.payloads ?? []) {
+            try await plan(part.blobs, part.payloads)
+        }
+        if let worth { engine.deadPayloads.take(worth.byteCount, from: worth.segment) }
         return true
     }
 
@@ -85,24 +90,36 @@ final class Reclaimer: Sendable {
         return true
     }
 
+    private struct Worth {
+        /// Its first event.
+        let segment: SequenceNumber
+        let payloads: [SequenceNumber]
+        let byteCount: Int
+    }
+
     /// Dead payloads of one sealed segment that has enough of them.
     private func payloadsWorthDropping(
         diedBefore pin: SequenceNumber, _ limit: Timestamp
-    ) throws -> [SequenceNumber] {
-        let dead = try engine.ledger.catalog.read {
-            try $0.deadPayloads(diedBefore: pin, limit, limit: 100_000)
-        }
-        var index = 0
-        while index < dead.count {
-            guard let segment = engine.ledger.log.sealedSegment(of: dead[index].sequence) else { return [] }
-            let run = dead[index...].prefix { $0.sequence <= segment.last }
-            let byteCount = run.reduce(0) { $0 + $1.length }
-            if byteCount * share >= engine.settings.segmentByteCount {
-                return run.prefix(100_000).map(\.sequence)
+    ) throws -> Worth? {
+        let (catalog, log) = (engine.ledger.catalog, engine.ledger.log)
+        try engine.deadPayloads.count(catalog, log, diedBefore: pin, limit, step: Task.checkCancellation)
+        let least = (engine.settings.segmentByteCount + share - 1) / share
+        for (first, counted) in engine.deadPayloads.segments(ofAtLeast: least) {
+            guard let segment = log.sealedSegment(of: first) else { continue }
+            let dead = try catalog.read {
+                try $0.deadPayloads(
+                    in: segment.first...segment.last, diedBefore: pin, limit, limit: Self.roundCount)
             }
-            index += run.count
+            guard dead.byteCount >= least else {
+                // Planned by a round that came to no end, or because a repository had dropped them.
+                engine.deadPayloads.take(counted - dead.byteCount, from: first)
+                continue
+            }
+            return Worth(
+                segment: first, payloads: dead.first.map(\.sequence),
+                byteCount: dead.first.reduce(0) { $0 + $1.length })
         }
-        return []
+        return nil
     }
 
     /// Gives up blobs that nothing refers to, whether or not history sees them.

@@ -1,0 +1,63 @@
+import Catalog
+import EventLog
+import Model
+import Synchronization
+
+/// How many bytes of each segment of the log are payloads that nothing refers to and that neither history nor a reader sees.
+///
+/// A segment is written afresh only when enough of it is dead, so much that is dead stays for now, and for good where its
+/// segment never comes to that. Each payload is counted once, in the order in which they died: a look for segments that are
+/// worth it costs what died since the last one. A process that begins counts all of them once.
+final class DeadPayloads: Sendable {
+    private struct State {
+        /// The last one that was counted.
+        var counted = DeadPayload.Place.none
+        var byteCounts: [SequenceNumber: Int] = [:]
+    }
+
+    private static let pageCount = 4096
+
+    private let state = Mutex(State())
+
+    /// Counts what neither history nor a reader sees any more.
+    /// - Parameters:
+    ///   - pin: the event before which a payload has to have died, and `time` the time.
+    ///   - step: called between pages.
+    /// - Throws: if the catalog cannot be read, and what `step` throws.
+    func count(
+        _ catalog: Catalog, _ log: EventLog, diedBefore pin: SequenceNumber, _ time: Timestamp,
+        step: () throws -> Void = {}
+    ) throws {
+        while true {
+            let last = state.withLock { $0.counted }
+            let page = try catalog.read { try $0.deadPayloads(after: last, limit: Self.pageCount) }
+            let seen = page.prefix { $0.place.died < pin && $0.time < time }
+            let segments = log.segments(of: seen.map(\.place.sequence))
+            state.withLock { state in
+                // Another may have counted the page meanwhile.
+                guard state.counted == last, let end = seen.last else { return }
+                for (payload, segment) in zip(seen, segments) {
+                    state.byteCounts[segment, default: 0] += payload.length
+                }
+                state.counted = end.place
+            }
+            guard seen.count == Self.pageCount else { return }
+            try step()
+        }
+    }
+
+    /// Segments with at least so many bytes of them, in their order, each by its first event.
+    func segments(ofAtLeast least: Int) -> [(first: SequenceNumber, byteCount: Int)] {
+        state.withLock { state in
+            state.byteCounts.filter { $0.value >= least }.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
+        }
+    }
+
+    /// So many bytes of a segment are planned to go, or have gone.
+    func take(_ byteCount: Int, from first: SequenceNumber) {
+        state.withLock { state in
+            let left = state.byteCounts[first, default: 0] - byteCount
+            state.byteCounts[first] = left > 0 ? left : nil
+        }
+    }
+}
