@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Integrity
 import Model
@@ -69,6 +70,16 @@ private final class FakeClock: Sendable {
         }
     }
     func advance(_ seconds: Double) { reading.withLock { $0 += seconds } }
+}
+
+/// Of a task that blocks: the threads that tests share are few.
+private final class OwnThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "scrub")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+    }
 }
 
 @Suite struct ScrubTests {
@@ -195,7 +206,7 @@ private final class FakeClock: Sendable {
         // The damaged file is open when another takes its place.
         let stall = Stall()
         stage.disk.inject(Fault(.stall(stall), on: [.read]) { $0 == replica })
-        let round = Task.detached { try await scrub.scrub.round() }
+        let round = Task.detached(executorPreference: OwnThread()) { try await scrub.scrub.round() }
         stall.waitUntilReached()
         try await withRepairs(scrub) { try await waitForRepairs(scrub, 1) }
         stall.release()
