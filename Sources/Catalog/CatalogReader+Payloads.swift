@@ -29,18 +29,22 @@ extension CatalogReader {
         }
     }
 
-    /// Payloads that nothing refers to and that no plan to reclaim names, in the order in which they died.
-    public func deadPayloads(after: DeadPayload.Place, limit: Int) throws -> [DeadPayload] {
+    /// Payloads that nothing refers to since before `sequence` and `time`, and that no plan to reclaim names, in the order in
+    /// which they died.
+    public func deadPayloads(
+        after: DeadPayload.Place, diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int
+    ) throws -> [DeadPayload] {
         try rows(
             """
             SELECT died, sequence, length, died_time FROM payloads
-            WHERE reclaiming = 0 AND (died, sequence) > (?, ?) ORDER BY died, sequence LIMIT ?
+            WHERE reclaiming = 0 AND (died, sequence) > (?, ?) AND died < ? ORDER BY died, sequence LIMIT ?
             """,
-            [Int64(after.died.rawValue), Int64(after.sequence.rawValue), limit]
-        ).map {
+            [
+                Int64(after.died.rawValue), Int64(after.sequence.rawValue), Int64(sequence.rawValue), limit,
+            ]
+        ) { UInt64($0[3] as Int64) < time.microseconds }.map {
             DeadPayload(
-                place: DeadPayload.Place(died: $0.sequence(0), sequence: $0.sequence(1)), length: $0[2],
-                time: Timestamp(microseconds: UInt64($0[3] as Int64)))
+                place: DeadPayload.Place(died: $0.sequence(0), sequence: $0.sequence(1)), length: $0[2])
         }
     }
 
@@ -92,6 +96,4 @@ public struct DeadPayload: Sendable {
 
     public let place: Place
     public let length: Int
-    /// When it died.
-    public let time: Timestamp
 }

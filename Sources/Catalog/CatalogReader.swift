@@ -51,6 +51,16 @@ public struct CatalogReader {
         return try Row.fetchOne(statement, arguments: arguments)
     }
 
+    /// Rows up to the first that is not wanted: behind it none is looked at, however many there are.
+    func rows(
+        _ sql: String, _ arguments: StatementArguments, while isWanted: (Row) -> Bool
+    ) throws -> [Row] {
+        let cursor = try Row.fetchCursor(try database.cachedStatement(sql: sql), arguments: arguments)
+        var rows: [Row] = []
+        while let row = try cursor.next(), isWanted(row) { rows.append(row.copy()) }
+        return rows
+    }
+
     func rows(_ sql: String, _ arguments: StatementArguments) throws -> [Row] {
         try Row.fetchAll(try database.cachedStatement(sql: sql), arguments: arguments)
     }
@@ -234,11 +244,10 @@ public struct CatalogReader {
     public func deadBlobs(diedBefore sequence: SequenceNumber, _ time: Timestamp, limit: Int) throws
         -> [BlobRow]
     {
-        // Those that died later are not looked at, however many there are.
         try rows(
             "SELECT * FROM blobs WHERE died < ? AND reclaiming = 0 ORDER BY died LIMIT ?",
             [Int64(sequence.rawValue), limit]
-        ).prefix { UInt64($0["died_time"] as Int64) < time.microseconds }.map(Self.blob)
+        ) { UInt64($0["died_time"] as Int64) < time.microseconds }.map(Self.blob)
     }
 
     /// Blobs that a plan to reclaim names and that may still be there.

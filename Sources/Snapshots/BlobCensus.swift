@@ -31,12 +31,14 @@ package final class BlobCensus {
     package init(scratch: String) { self.scratch = scratch }
 
     /// Adds the blobs that a catalog's versions and parts need.
-    func add(_ catalog: SnapshotCatalog) throws {
+    /// - Parameter pace: told of each page, with no bytes; may keep it waiting, or end it by throwing.
+    func add(_ catalog: SnapshotCatalog, pace: (Int) throws -> Void) throws {
         var page: ArraySlice<Row> = []
         var after: BlobID?
         var isAtEnd = false
         try merge {
             while page.isEmpty, !isAtEnd {
+                try pace(0)
                 let rows = try catalog.catalog.read { try $0.blobs(after: after, limit: Self.pageCount) }
                 after = rows.last?.id
                 isAtEnd = rows.count < Self.pageCount

@@ -21,18 +21,20 @@ public final class SnapshotCatalog: Sendable {
     /// - Parameter scratch: a directory of a real file system.
     /// - Throws: ``LogError/damaged(_:_:)`` if the log has not got all of its events good either.
     public static func open(
-        _ manifest: SnapshotManifest, in repository: Repository, scratch: String
+        _ manifest: SnapshotManifest, in repository: Repository, scratch: String,
+        _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
-        try make(repository, scratch: scratch, from: manifest, through: manifest.position)
+        try make(repository, scratch: scratch, from: manifest, through: manifest.position, pace)
     }
 
     /// The file of a snapshot, and nothing else.
     /// - Throws: ``CompressionError`` if it is damaged, ``FileSystemError`` if it cannot be read.
     static func stored(
-        _ manifest: SnapshotManifest, in repository: Repository, scratch: String
+        _ manifest: SnapshotManifest, in repository: Repository, scratch: String,
+        _ pace: @escaping SnapshotPace = unpaced
     ) throws -> SnapshotCatalog {
         let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
-        do { return try begin(path, repository, manifest, through: manifest.position) } catch {
+        do { return try begin(path, repository, manifest, through: manifest.position, pace) } catch {
             remove(path)
             throw error
         }

@@ -69,7 +69,7 @@ public struct SnapshotDrill {
         _ name: String?, count: Int, using generator: inout some RandomNumberGenerator
     ) throws -> Report {
         let manifest = try name.map(repository.snapshot) ?? newest()
-        let snapshot = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
+        let snapshot = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch, pace)
         let source = SnapshotSource(name: manifest.name, repository: repository, snapshot: snapshot)
         var report = Report(snapshot: manifest.name)
         for version in try sample(snapshot.catalog, count, using: &generator) {

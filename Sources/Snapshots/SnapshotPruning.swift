@@ -130,8 +130,8 @@ public struct SnapshotPruning: Sendable {
         let payloads = PayloadCensus()
         for manifest in good {
             do {
-                let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch)
-                try needed.add(catalog)
+                let catalog = try SnapshotCatalog.open(manifest, in: repository, scratch: scratch, pace)
+                try needed.add(catalog, pace: pace)
                 try payloads.add(catalog, through: manifest.position, pace: pace)
             } catch let error as LogError {
                 // Its stored catalog is damaged, and the log does not lead there.
@@ -195,6 +195,7 @@ public struct SnapshotPruning: Sendable {
         let reader = needed.reader()
         var next = try reader.next()?.id
         for byte in UInt8.min...UInt8.max {
+            try pace(0)
             for case .blob(let id) in try repository.volume.listBlobs(firstByte: byte) {
                 while let known = next, known < id { next = try reader.next()?.id }
                 if next == id { continue }

@@ -173,7 +173,7 @@ public struct SnapshotVerification: Sendable {
         let payloads = PayloadCensus()
         for manifest in manifests {
             guard let catalog = try catalog(manifest, &account) else { continue }
-            try needed.add(catalog)
+            try needed.add(catalog, pace: pace)
             // Where nothing was dropped there is nothing to look for.
             guard !events.dropped.isEmpty else { continue }
             do {
@@ -198,7 +198,8 @@ public struct SnapshotVerification: Sendable {
         _ manifest: SnapshotManifest, _ account: inout Account
     ) throws -> SnapshotCatalog? {
         let reason: any Error
-        do { return try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch) } catch let error
+        do { return try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch, pace) } catch let
+            error
             as CompressionError
         {
             reason = error

@@ -206,10 +206,20 @@ import Testing
                 Timestamp(microseconds: 9_999_999), limit: 9)
         }
         #expect(dead.first.map(\.sequence.rawValue) == [2] && dead.byteCount == 10)
-        let all = try fixture.catalog.read { try $0.deadPayloads(after: .none, limit: 9) }
-        #expect(all.map(\.place.sequence.rawValue) == [2] && all.map(\.place.died.rawValue) == [3])
-        let place = try #require(all.first).place
-        #expect(try fixture.catalog.read { try $0.deadPayloads(after: place, limit: 9) }.isEmpty)
+        func dying(after place: DeadPayload.Place, before sequence: UInt64, _ time: UInt64 = 9_999_999) throws
+            -> [DeadPayload.Place]
+        {
+            try fixture.catalog.read {
+                try $0.deadPayloads(
+                    after: place, diedBefore: SequenceNumber(sequence), Timestamp(microseconds: time),
+                    limit: 9)
+            }.map(\.place)
+        }
+        let all = try dying(after: .none, before: 4)
+        #expect(all.map(\.sequence.rawValue) == [2] && all.map(\.died.rawValue) == [3])
+        #expect(try dying(after: .none, before: 3).isEmpty, "something may still see event 3")
+        #expect(try dying(after: .none, before: 4, 1).isEmpty, "it died later")
+        #expect(try dying(after: try #require(all.first), before: 4).isEmpty)
     }
 
     @Test func aSharedBlobDiesWithItsLastReference() throws {
@@ -295,7 +305,8 @@ import Testing
         #expect(try fixture.catalog.read { try $0.upload(bucket, key, id) } == nil)
         #expect(try fixture.catalog.read { try $0.parts(id, after: 0, limit: 9) }.isEmpty)
         let dead = try fixture.catalog.read {
-            try $0.deadPayloads(after: .none, limit: 9)
+            try $0.deadPayloads(
+                after: .none, diedBefore: SequenceNumber(9), Timestamp(microseconds: 9_999_999), limit: 9)
         }
         #expect(dead.isEmpty, "the last part's bytes are the version's now")
     }

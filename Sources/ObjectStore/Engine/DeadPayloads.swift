@@ -30,18 +30,19 @@ final class DeadPayloads: Sendable {
     ) throws {
         while true {
             let last = state.withLock { $0.counted }
-            let page = try catalog.read { try $0.deadPayloads(after: last, limit: Self.pageCount) }
-            let seen = page.prefix { $0.place.died < pin && $0.time < time }
-            let segments = log.segments(of: seen.map(\.place.sequence))
+            let page = try catalog.read {
+                try $0.deadPayloads(after: last, diedBefore: pin, time, limit: Self.pageCount)
+            }
+            let segments = log.segments(of: page.map(\.place.sequence))
             state.withLock { state in
                 // Another may have counted the page meanwhile.
-                guard state.counted == last, let end = seen.last else { return }
-                for (payload, segment) in zip(seen, segments) {
+                guard state.counted == last, let end = page.last else { return }
+                for (payload, segment) in zip(page, segments) {
                     state.byteCounts[segment, default: 0] += payload.length
                 }
                 state.counted = end.place
             }
-            guard seen.count == Self.pageCount else { return }
+            guard page.count == Self.pageCount else { return }
             try step()
         }
     }
