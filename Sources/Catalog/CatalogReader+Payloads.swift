@@ -65,6 +65,22 @@ extension CatalogReader {
         return (first.map { ($0.sequence(0), $0[1]) }, sum?[0] ?? 0)
     }
 
+    /// Bytes of payloads of some events that nothing refers to and that no plan to reclaim names.
+    /// - Parameter last: the one that died last of those that count.
+    public func deadPayloadByteCount(
+        in events: ClosedRange<SequenceNumber>, through last: DeadPayload.Place
+    ) throws -> Int {
+        try row(
+            """
+            SELECT coalesce(sum(length), 0) FROM payloads
+            WHERE sequence BETWEEN ? AND ? AND reclaiming = 0 AND (+died, +sequence) <= (?, ?)
+            """,
+            [
+                Int64(events.lowerBound.rawValue), Int64(events.upperBound.rawValue),
+                Int64(last.died.rawValue), Int64(last.sequence.rawValue),
+            ])?[0] ?? 0
+    }
+
     /// Payloads that a plan to reclaim names and that may still be there, in the order of their events.
     public func reclaimingPayloads() throws -> [SequenceNumber] {
         try rows("SELECT sequence FROM payloads WHERE reclaiming = 1 ORDER BY sequence", []).map {

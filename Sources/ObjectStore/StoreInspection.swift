@@ -111,6 +111,7 @@ package struct StoreInspection: Sendable {
                     }
                 }
             }
+            engine.deadPayloads.forget()
         }
     }
 

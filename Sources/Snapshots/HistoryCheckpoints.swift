@@ -88,7 +88,7 @@ package struct HistoryCheckpoints: Sendable {
             }
             // One that is damaged is as one that is not there.
             guard let entry = try? JSONDecoder().decode(Entry.self, from: Data(bytes)),
-                entry.format == Self.format, entry.schema == Catalog.schemaVersion,
+                entry.format == Self.format, (1...Catalog.schemaVersion).contains(entry.schema),
                 file == entry.name + ".json"
             else { return nil }
             return entry

@@ -40,7 +40,7 @@ extension Repository {
     /// Takes as long as unpacking the catalogs does, up to the one with which all are found to be needed.
     /// - Parameter scratch: a directory of a real file system, for one catalog at a time.
     func neededPayloads(
-        of events: Set<SequenceNumber>, scratch: String, _ pace: SnapshotPace
+        of events: Set<SequenceNumber>, scratch: String, _ pace: @escaping SnapshotPace
     ) throws -> Set<SequenceNumber> {
         guard let first = events.min() else { return [] }
         let (good, damaged) = try snapshots()
@@ -49,7 +49,7 @@ extension Repository {
         for manifest in good where manifest.position >= first && needed.count < events.count {
             try pace(0)
             do {
-                let catalog = try SnapshotCatalog.stored(manifest, in: self, scratch: scratch)
+                let catalog = try SnapshotCatalog.stored(manifest, in: self, scratch: scratch, pace)
                 needed.formUnion(try catalog.needed(of: events.subtracting(needed), log))
             } catch let error
                 where error is CompressionError || error is FileSystemError || error is CatalogError

@@ -17,7 +17,7 @@ public final class SnapshotCatalog: Sendable {
 
     deinit { Self.remove(path) }
 
-    /// The file of a snapshot, decompressed; or, where that is damaged, computed from the repository's log.
+    /// The file of a snapshot, decompressed; or, where that is damaged or of a later release, computed from the repository's log.
     /// - Parameter scratch: a directory of a real file system.
     /// - Throws: ``LogError/damaged(_:_:)`` if the log has not got all of its events good either.
     public static func open(
@@ -79,6 +79,8 @@ public final class SnapshotCatalog: Sendable {
                     remove(path)
                 } catch is FileSystemError {
                     remove(path)
+                } catch CatalogError.unknownSchema {
+                    remove(path)  // A later release wrote it: the log says the same.
                 }
             }
             let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)

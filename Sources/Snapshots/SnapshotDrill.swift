@@ -104,6 +104,7 @@ public struct SnapshotDrill {
         var seen = 0
         var place: (bucket: String, key: String, sequence: SequenceNumber)?
         while true {
+            try pace(0)
             let page = try catalog.read { try $0.versions(after: place, limit: 1000) }
             for version in page where !version.isDeleteMarker {
                 seen += 1

@@ -172,6 +172,38 @@ import Volumes
         store.close()
     }
 
+    /// What is read pins the time at which it was written, which is before all that was counted.
+    @Test func whatAReaderOfTheOldestKeepsIsGivenBackAfterIt() async throws {
+        let stage = try await started()
+        let (store, bucket) = (stage.store, stage.bucket)
+        let oldest = try await store.put(bucket, "oldest", Self.large).value
+        for number in 0..<30 {
+            try await store.put(bucket, "k\(number)", [UInt8](repeating: UInt8(number), count: 20_000))
+        }
+        let before = try logBytes(stage)
+        for number in 0..<24 {
+            _ = try await store.delete(
+                bucket, try ObjectKey("k\(number)"), .current, conditions: .none, actor: tester)
+        }
+        stage.fixture.advance(seconds: 2 * Self.week)
+        #expect(try await store.reclaim(), "all are counted, and those of one segment planned")
+        var reader: ObjectReader? = store.reader(of: oldest, range: 0..<oldest.size)
+        try await reclaim(store)
+        let during = try logBytes(stage)
+        for (before, during) in zip(before, during) {
+            #expect((1..<200_000).contains(before - during), "\(before) \(during)")
+        }
+        let buffer = AlignedBuffer(capacity: 65_536)
+        #expect(try await reader?.read(into: buffer.bytes) == 65_536)
+        reader = nil
+        try await reclaim(store)
+        for (before, after) in zip(before, try logBytes(stage)) {
+            #expect(before - after > 20 * 20_000, "\(before) \(after)")
+        }
+        #expect(try await findings(store) == [])
+        store.close()
+    }
+
     @Test func aVolumeThatWasAwayWhileSpaceWasReclaimedGivesItBackToo() async throws {
         let stage = try await started()
         let (store, bucket) = (stage.store, stage.bucket)

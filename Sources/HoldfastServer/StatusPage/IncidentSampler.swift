@@ -7,7 +7,7 @@ import ObjectStore
 import Synchronization
 
 /// Counts the versions of open incidents, owner by owner, for the status page. For a volume's incident that takes a look at
-/// every version of the store: so it is done beside, and for no more than a twentieth of a thread's time. What a closed
+/// every version of the store: so it is done beside, and for no more than a hundredth of a thread's time. What a closed
 /// incident came to is counted once.
 final class IncidentSampler: Sendable {
     /// Incidents that are counted: the open ones first.

@@ -66,11 +66,17 @@ public struct LoadGovernor: Sendable, Equatable {
         self.since = nil
     }
 
-    /// Nobody is there to feel it. Who comes finds no more done than a new server does: what grew while nobody felt it would
-    /// take many comparisons to unlearn.
-    mutating func nobodyAsks() { if share < Self.firstShare { grow() } }
+    /// Nobody is there to feel it: little by little it is as with a new server. What was learned of others would take many
+    /// comparisons to unlearn.
+    mutating func nobodyAsks() {
+        share =
+            share < Self.firstShare
+            ? min(Self.firstShare, share * Self.growth) : max(Self.firstShare, share / Self.growth)
+    }
 
-    private mutating func grow() { share = min(Self.shares.upperBound, share * 1.1) }
+    private static let growth = 1.1
+
+    private mutating func grow() { share = min(Self.shares.upperBound, share * Self.growth) }
 
     /// How long to rest after having worked for so long.
     public func rest(afterWorking seconds: Double) -> Double {

@@ -27,7 +27,7 @@ public final class LoadPace: Sendable {
     private static let silence = 1.0
     /// Seconds it rests at once, at most: at the smallest share, what a stretch asks for.
     private static let longestRest = 2.5
-    /// While nobody asks, a small share grows once in so many seconds.
+    /// While nobody asks, the share moves towards the first one once in so many seconds.
     private static let growthSeconds = 1.0
     /// How often who waits looks whether it is still to wait, in seconds.
     private static let longestNap = 0.25

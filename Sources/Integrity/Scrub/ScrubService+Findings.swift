@@ -66,12 +66,13 @@ extension ScrubService {
             return !open.isEmpty && state.retry.take(at: now)
         }
         guard isDue else { return }
-        let known = Set(open.keys)
-        for (_, finding) in open.prefix(Self.retryCount) { try await retry(finding, known: known) }
+        for (place, finding) in open.prefix(Self.retryCount) { try await retry(finding, at: place) }
     }
 
-    /// - Parameter known: what was open before anything was read again: it may be mended by the time that it was.
-    private func retry(_ finding: EventFinding, known: Set<OpenFindings.Place>) async throws {
+    private func retry(_ finding: EventFinding, at place: OpenFindings.Place) async throws {
+        // Before it is read again: it may be mended by the time that it was.
+        let known = Set(try openFindings.all().keys)
+        guard known.contains(place) else { return }
         guard finding.volume > 0, let token = inspection.token(Int(finding.volume)) else { return }
         let reader = ScrubReader(inspection: inspection, token: token) { _ in }
         let found: ScrubReader.Stretch

@@ -15,7 +15,8 @@ final class DeadPayloads: Sendable {
         var byteCounts: [SequenceNumber: Int] = [:]
     }
 
-    private static let pageCount = 4096
+    /// Each is looked up in the table: on a cold disk a page takes its time.
+    private static let pageCount = 1024
 
     private let state = Mutex(State())
 
@@ -48,13 +49,20 @@ final class DeadPayloads: Sendable {
     }
 
     /// Segments with at least so many bytes of them, in their order, each by its first event.
-    func segments(ofAtLeast least: Int) -> [(first: SequenceNumber, byteCount: Int)] {
+    /// - Returns: also the last payload that was counted.
+    func segments(
+        ofAtLeast least: Int
+    ) -> (segments: [(first: SequenceNumber, byteCount: Int)], last: DeadPayload.Place) {
         state.withLock { state in
-            state.byteCounts.filter { $0.value >= least }.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
+            let found = state.byteCounts.filter { $0.value >= least }.map { ($0.key, $0.value) }
+            return (found.sorted { $0.0 < $1.0 }, state.counted)
         }
     }
 
-    /// So many bytes of a segment are planned to go, or have gone.
+    /// The catalog's rows are other ones now: all are counted again.
+    func forget() { state.withLock { $0 = State() } }
+
+    /// So many bytes of a segment are planned to go, or have gone: what only a reader sees again stays counted.
     func take(_ byteCount: Int, from first: SequenceNumber) {
         state.withLock { state in
             let left = state.byteCounts[first, default: 0] - byteCount

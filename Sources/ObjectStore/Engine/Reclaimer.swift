@@ -104,15 +104,20 @@ final class Reclaimer: Sendable {
         let (catalog, log) = (engine.ledger.catalog, engine.ledger.log)
         try engine.deadPayloads.count(catalog, log, diedBefore: pin, limit, step: Task.checkCancellation)
         let least = (engine.settings.segmentByteCount + share - 1) / share
-        for (first, counted) in engine.deadPayloads.segments(ofAtLeast: least) {
+        let candidates = engine.deadPayloads.segments(ofAtLeast: least)
+        for (first, counted) in candidates.segments {
             guard let segment = log.sealedSegment(of: first) else { continue }
             let dead = try catalog.read {
                 try $0.deadPayloads(
                     in: segment.first...segment.last, diedBefore: pin, limit, limit: Self.roundCount)
             }
             guard dead.byteCount >= least else {
-                // Planned by a round that came to no end, or because a repository had dropped them.
-                engine.deadPayloads.take(counted - dead.byteCount, from: first)
+                // What a reader of the past holds now is counted all the same. What is planned is not there any more: by a round
+                // that came to no end, or because a repository had dropped it.
+                let there = try catalog.read {
+                    try $0.deadPayloadByteCount(in: segment.first...segment.last, through: candidates.last)
+                }
+                engine.deadPayloads.take(counted - there, from: first)
                 continue
             }
             return Worth(
