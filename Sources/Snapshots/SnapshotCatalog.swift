@@ -64,7 +64,8 @@ public final class SnapshotCatalog: Sendable {
             position.sequence, "it has chain hash \(position.chain), where the snapshot has \(chain)")
     }
 
-    /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged, the log's beginning.
+    /// - Parameter parent: the snapshot to begin with; without one, or if its file is damaged or a later release's, the log's
+    ///   beginning.
     package static func make(
         _ repository: Repository, scratch: String, from parent: SnapshotManifest?,
         through last: SequenceNumber, walLimit: UInt64 = Catalog.replayedWalLimit,
@@ -75,12 +76,8 @@ public final class SnapshotCatalog: Sendable {
             if let parent {
                 do {
                     return try begin(path, repository, parent, through: last, walLimit: walLimit, pace)
-                } catch is CompressionError {
-                    remove(path)
-                } catch is FileSystemError {
-                    remove(path)
-                } catch CatalogError.unknownSchema {
-                    remove(path)  // A later release wrote it: the log says the same.
+                } catch is CompressionError, is FileSystemError, CatalogError.unknownSchema {
+                    remove(path)  // Damaged, missing, or a later release's: the log says the same.
                 }
             }
             let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)

@@ -198,10 +198,9 @@ public struct SnapshotVerification: Sendable {
         _ manifest: SnapshotManifest, _ account: inout Account
     ) throws -> SnapshotCatalog? {
         let reason: any Error
-        do { return try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch, pace) } catch let
-            error
-            as CompressionError
-        {
+        do {
+            return try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch, pace)
+        } catch let error as CompressionError {
             reason = error
         } catch let error as FileSystemError where error.path == repository.catalogPath(manifest.name) {
             reason = error

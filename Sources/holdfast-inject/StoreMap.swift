@@ -22,9 +22,7 @@ struct Target {
     let sequence: SequenceNumber
 
     var blob: BlobID? { BlobID(bytes: piece.blobID) }
-    var payloadSequence: SequenceNumber {
-        piece.payloadSequence == 0 ? sequence : SequenceNumber(piece.payloadSequence)
-    }
+    var payloadSequence: SequenceNumber { piece.carrier(in: sequence) }
 }
 
 /// What the log says is in the store, read from the mirrors' files without the store's own reader: frames that

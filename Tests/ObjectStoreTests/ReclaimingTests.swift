@@ -25,6 +25,22 @@ import Volumes
         return found
     }
 
+    private static func small(_ number: Int) -> [UInt8] {
+        [UInt8](repeating: UInt8(number), count: 20_000)
+    }
+
+    /// Six of them make a segment.
+    private func putSmall(_ store: ObjectStore, _ bucket: BucketName) async throws {
+        for number in 0..<30 { try await store.put(bucket, "k\(number)", Self.small(number)) }
+    }
+
+    private func delete(_ store: ObjectStore, _ bucket: BucketName, _ numbers: [Int]) async throws {
+        for number in numbers {
+            _ = try await store.delete(
+                bucket, try ObjectKey("k\(number)"), .current, conditions: .none, actor: tester)
+        }
+    }
+
     private func logBytes(_ stage: StartedStore) throws -> [Int] {
         try (1...3).map { volume in
             try stage.disk.files(below: "/volume-\(volume)/log").filter { $0.hasSuffix(".log") }.reduce(0) {
@@ -133,14 +149,9 @@ import Volumes
     func aSegmentIsWrittenAfreshOnceEnoughOfItIsDead(isOpenedAgain: Bool) async throws {
         let stage = try await started()
         var (store, bucket) = (stage.store, stage.bucket)
-        for number in 0..<30 {
-            try await store.put(bucket, "k\(number)", [UInt8](repeating: UInt8(number), count: 20_000))
-        }
+        try await putSmall(store, bucket)
         func lose(_ remainder: Int) async throws {
-            for number in stride(from: remainder, to: 24, by: 6) {
-                _ = try await store.delete(
-                    bucket, try ObjectKey("k\(number)"), .current, conditions: .none, actor: tester)
-            }
+            try await delete(store, bucket, Array(stride(from: remainder, to: 24, by: 6)))
             stage.fixture.advance(seconds: 2 * Self.week)
         }
         let before = try logBytes(stage)
@@ -155,7 +166,7 @@ import Volumes
         }
         try await lose(3)
         // What died last is in the window.
-        _ = try await store.delete(bucket, try ObjectKey("k1"), .current, conditions: .none, actor: tester)
+        try await delete(store, bucket, [1])
         try await reclaim(store)
         let after = try logBytes(stage)
         for (before, after) in zip(before, after) {
@@ -165,8 +176,7 @@ import Volumes
         #expect(try await !store.reclaim(), "it does not begin anew")
         #expect(store.head.sequence == head)
         for number in 24..<30 {
-            #expect(
-                try await store.get(bucket, "k\(number)") == [UInt8](repeating: UInt8(number), count: 20_000))
+            #expect(try await store.get(bucket, "k\(number)") == Self.small(number))
         }
         #expect(try await findings(store) == [])
         store.close()
@@ -177,14 +187,9 @@ import Volumes
         let stage = try await started()
         let (store, bucket) = (stage.store, stage.bucket)
         let oldest = try await store.put(bucket, "oldest", Self.large).value
-        for number in 0..<30 {
-            try await store.put(bucket, "k\(number)", [UInt8](repeating: UInt8(number), count: 20_000))
-        }
+        try await putSmall(store, bucket)
         let before = try logBytes(stage)
-        for number in 0..<24 {
-            _ = try await store.delete(
-                bucket, try ObjectKey("k\(number)"), .current, conditions: .none, actor: tester)
-        }
+        try await delete(store, bucket, Array(0..<24))
         stage.fixture.advance(seconds: 2 * Self.week)
         #expect(try await store.reclaim(), "all are counted, and those of one segment planned")
         var reader: ObjectReader? = store.reader(of: oldest, range: 0..<oldest.size)

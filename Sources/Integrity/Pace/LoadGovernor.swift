@@ -14,6 +14,8 @@ import Foundation
 /// be nothing to compare with.
 public struct LoadGovernor: Sendable, Equatable {
     static let shares = 0.01...0.8
+    /// What it grows by at once.
+    private static let growth = 1.1
     /// Requests on either side that make a comparison, and those that do when as many have not come in some minutes.
     static let sampleCount = 2000
     static let smallSampleCount = 300
@@ -73,8 +75,6 @@ public struct LoadGovernor: Sendable, Equatable {
             share < Self.firstShare
             ? min(Self.firstShare, share * Self.growth) : max(Self.firstShare, share / Self.growth)
     }
-
-    private static let growth = 1.1
 
     private mutating func grow() { share = min(Self.shares.upperBound, share * Self.growth) }
 

@@ -27,7 +27,7 @@ final class DeadPayloads: Sendable {
     /// - Throws: if the catalog cannot be read, and what `step` throws.
     func count(
         _ catalog: Catalog, _ log: EventLog, diedBefore pin: SequenceNumber, _ time: Timestamp,
-        step: () throws -> Void = {}
+        step: () throws -> Void
     ) throws {
         while true {
             let last = state.withLock { $0.counted }
