@@ -204,7 +204,9 @@ let package = Package(
         ),
         .testTarget(
             name: "SnapshotsTests",
-            dependencies: ["Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes"],
+            dependencies: [
+                "Catalog", "Integrity", "ObjectStore", "Snapshots", "TestSupport", "Volumes", grdb,
+            ],
             swiftSettings: tested),
         .testTarget(
             name: "S3RepositoryTests",

@@ -1,14 +1,72 @@
 import GRDB
 import Model
 
-/// Counts for whoever watches a store. Each looks at every row it counts.
-extension CatalogReader {
-    private static let countedTables = ["buckets", "current", "archive", "uploads", "parts", "blobs"]
+/// A table whose rows are counted for whoever watches a store.
+public enum CountedTable: String, CaseIterable, Sendable {
+    case buckets
+    case current
+    case archive
+    case uploads
+    case parts
+    case blobs
 
-    public func rowCounts() throws -> [(table: String, rows: Int)] {
-        try Self.countedTables.map { table in
-            (table, try row("SELECT count(*) FROM \(table)", [])?[0] ?? 0)
+    /// What an index has in its order and no two rows share.
+    fileprivate var key: String {
+        switch self {
+        case .buckets: "name"
+        case .current: "bucket, key"
+        case .archive: "version, bucket, key"
+        case .uploads: "bucket, key, id"
+        case .parts: "upload, number"
+        case .blobs: "id"
         }
+    }
+}
+
+/// Where the counting of a table's rows has come to: behind the row with this key.
+public struct CountPlace: Sendable {
+    fileprivate let key: [DatabaseValue]
+}
+
+/// The versions of a page of those that a mismatch affects or has affected, each as was stated of it last.
+public struct AffectedPage: Sendable {
+    public var versions: [(state: EventAffectedVersion.State, size: UInt64)] = []
+    /// The last of them; `nil` if none comes behind.
+    public var last: SequenceNumber?
+}
+
+/// Counts for whoever watches a store. Each comes to all rows, so it is made page by page, each as the catalog is by then: a
+/// count of everything at once would keep a processor from requests for as long as the store is large.
+extension CatalogReader {
+    /// - Returns: how many rows were counted, and where to go on; `nil` behind the last one.
+    public func countRows(
+        of table: CountedTable, behind place: CountPlace?, limit: Int
+    ) throws -> (rows: Int, place: CountPlace?) {
+        let rest =
+            place.map { "WHERE (\(table.key)) > (\($0.key.map { _ in "?" }.joined(separator: ", ")))" } ?? ""
+        let page = "FROM \(table.rawValue) \(rest) ORDER BY \(table.key) LIMIT"
+        let bound = place?.key ?? []
+        let last = try row(
+            "SELECT \(table.key) \(page) 1 OFFSET ?", StatementArguments(bound + [(limit - 1).databaseValue]))
+        if let last { return (limit, CountPlace(key: Array(last.databaseValues))) }
+        let counted = try row(
+            "SELECT count(*) FROM (SELECT 1 \(page) ?)", StatementArguments(bound + [limit.databaseValue]))
+        return (counted?[0] ?? 0, nil)
+    }
+
+    /// Each version counts once, whatever incidents it belongs to.
+    /// - Parameter last: the event that published the last one that is known.
+    public func affectedStates(after last: SequenceNumber, limit: Int) throws -> AffectedPage {
+        // SQLite takes the other columns from the row that has the maximum.
+        let rows = try rows(
+            """
+            SELECT version, state, size, max(changed) FROM affected WHERE version > ? GROUP BY version ORDER BY version LIMIT ?
+            """, [Int64(last.rawValue), limit])
+        return AffectedPage(
+            versions: rows.map {
+                (EventAffectedVersion.State(rawValue: $0[1]) ?? .unspecified, UInt64($0[2] as Int64))
+            },
+            last: rows.count == limit ? rows.last?.sequence(0) : nil)
     }
 
     /// The newest events that tell of findings, repairs, volumes and incidents, the newest first.
@@ -24,21 +82,5 @@ extension CatalogReader {
             ORDER BY 1 DESC
             """, [limit]
         ).map { $0.sequence(0) }
-    }
-
-    /// Each version counts once, as was stated of it last, whatever incidents it belongs to.
-    public func affectedCounts() throws -> [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] {
-        var counts: [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] = [:]
-        // SQLite takes the other columns from the row that has the maximum.
-        let rows = try rows(
-            """
-            SELECT state, count(*), sum(size)
-            FROM (SELECT state, size, max(changed) FROM affected GROUP BY version) GROUP BY state
-            """, [])
-        for row in rows {
-            let state = EventAffectedVersion.State(rawValue: row[0]) ?? .unspecified
-            counts[state] = (row[1], UInt64(row[2] as Int64))
-        }
-        return counts
     }
 }

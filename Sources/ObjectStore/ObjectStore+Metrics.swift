@@ -16,14 +16,17 @@ extension ObjectStore {
     public var payloadCacheCounts: PayloadCache.Counts? { engine.payloadCache?.counts }
     public var catalogPath: String { engine.settings.catalogPath }
 
-    /// Looks at every row of some tables: takes as long as the catalog is large.
-    public func catalogRowCounts() throws -> [(table: String, rows: Int)] {
-        try engine.ledger.catalog.read { try $0.rowCounts() }
+    /// A page of the count of a table's rows.
+    /// - Returns: how many rows were counted, and where to go on; `nil` behind the last one.
+    public func countRows(
+        of table: CountedTable, behind place: CountPlace?, limit: Int
+    ) throws -> (rows: Int, place: CountPlace?) {
+        try engine.ledger.catalog.read { try $0.countRows(of: table, behind: place, limit: limit) }
     }
 
-    /// Versions that a mismatch affects or has affected, by how they stand. Looks at every one of them.
-    public func affectedCounts() throws -> [EventAffectedVersion.State: (versions: Int, bytes: UInt64)] {
-        try engine.ledger.catalog.read { try $0.affectedCounts() }
+    /// A page of the versions that a mismatch affects or has affected, each as it stands.
+    public func affectedStates(after last: SequenceNumber, limit: Int) throws -> AffectedPage {
+        try engine.ledger.catalog.read { try $0.affectedStates(after: last, limit: limit) }
     }
 
     /// The newest events that tell of findings, repairs, volumes and incidents, the newest first; so many of each kind.

@@ -58,7 +58,8 @@ extension RepositoryMending {
 
     private func isStoredWell(_ manifest: SnapshotManifest) throws -> Bool {
         do {
-            _ = try SnapshotCatalog.stored(manifest, in: repository, scratch: inspection.stateDirectory)
+            _ = try SnapshotCatalog.stored(
+                manifest, in: repository, scratch: inspection.stateDirectory, pace)
             return true
         } catch let error
             where error is CompressionError || error is FileSystemError || error is LogError
@@ -79,7 +80,8 @@ extension RepositoryMending {
         }
         try refuseLocked(name)
         let scratch = inspection.stateDirectory
-        let position = try SnapshotCatalog.position(storedFor: name, in: repository, scratch: scratch)
+        let position = try SnapshotCatalog.position(
+            storedFor: name, in: repository, scratch: scratch, pace)
         guard try repository.log.chainHash(ifReadableAt: position.sequence) == position.chain else {
             throw Obstacle(
                 description:

@@ -43,13 +43,13 @@ public final class SnapshotCatalog: Sendable {
     /// The event that a stored catalog is as of, where nothing but the file itself says so.
     /// - Throws: ``CompressionError`` if it is damaged, ``FileSystemError`` if it cannot be read, ``CatalogError``.
     static func position(
-        storedFor name: String, in repository: Repository, scratch: String
+        storedFor name: String, in repository: Repository, scratch: String, _ pace: @escaping SnapshotPace
     ) throws -> LogPosition {
         let path = "\(scratch)/snapshot-\(OperationID.random()).sqlite"
         defer { remove(path) }
         let file = try repository.fileSystem.open(repository.catalogPath(name), [], permissions: 0)
         defer { file.close() }
-        try Compression.decompress(file, sha256: nil, to: path)
+        try Compression.decompress(file, sha256: nil, to: path, pace)
         let catalog = try Catalog(path: path, storeID: repository.storeID, readers: 1)
         return try catalog.read { try $0.position() }
     }

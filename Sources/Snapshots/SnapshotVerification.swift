@@ -26,9 +26,10 @@ public struct RepositoryFlaw: Sendable, Equatable {
 ///
 /// Always: every manifest against its digest, every frame of the log against its checksums and the chain up to each
 /// snapshot's chain hash, no payload dropped that a snapshot needs, every stored catalog against its digest, and for every
-/// blob that a snapshot needs, presence and trailer; where a stored catalog is damaged, what the snapshot needs is computed from
-/// the log. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check go on
-/// behind it, so that repeated checks come to all; it is moved on now and then, so that a check that is killed is gone on with.
+/// blob that a snapshot needs, presence and trailer; where a stored catalog is damaged, or a later release's, what the snapshot
+/// needs is computed from the log. Besides, a part of the blobs is read whole; a cursor in the repository makes the next check
+/// go on behind it, so that repeated checks come to all; it is moved on now and then, so that a check that is killed is gone on
+/// with.
 /// What is bad is remembered until it is mended: by the next snapshot,
 /// or by ``RepositoryMending``. Memory does not grow with the number of blobs.
 public struct SnapshotVerification: Sendable {
@@ -191,8 +192,8 @@ public struct SnapshotVerification: Sendable {
         }
     }
 
-    /// The stored catalog of a snapshot; or, where that is damaged, the one that its log gives: the blobs that this snapshot
-    /// alone needs are looked for all the same.
+    /// The stored catalog of a snapshot; or, where that is damaged or a later release's, the one that its log gives: the blobs
+    /// that this snapshot alone needs are looked for all the same.
     /// - Returns: `nil` if the log does not lead there, which is told then.
     private func catalog(
         _ manifest: SnapshotManifest, _ account: inout Account
@@ -200,6 +201,8 @@ public struct SnapshotVerification: Sendable {
         let reason: any Error
         do {
             return try SnapshotCatalog.stored(manifest, in: repository, scratch: scratch, pace)
+        } catch CatalogError.unknownSchema {
+            return try computed(manifest)  // A later release's, and as that wrote it.
         } catch let error as CompressionError {
             reason = error
         } catch let error as FileSystemError where error.path == repository.catalogPath(manifest.name) {
@@ -208,6 +211,10 @@ public struct SnapshotVerification: Sendable {
             reason = error  // It is of an earlier event than the snapshot, and the log does not lead there.
         }
         try account.add(flaw(.init(.catalog, of: manifest.name), "\(reason)"))
+        return try computed(manifest)
+    }
+
+    private func computed(_ manifest: SnapshotManifest) throws -> SnapshotCatalog? {
         do { return try repository.computedCatalog(of: manifest, scratch: scratch, pace) } catch is LogError {
             return nil  // The check of the log has said so.
         }

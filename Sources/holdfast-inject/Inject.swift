@@ -134,8 +134,7 @@ struct Inject: ParsableCommand {
             return try faults.plant(fault, target, volume)
         case .log:
             var faults = LogFaults(store: store, map: map, random: random)
-            let event =
-                try sequence.map { SequenceNumber($0) } ?? target?.payloadSequence ?? SequenceNumber(1)
+            let event = sequence.map { SequenceNumber($0) } ?? target?.payloadSequence ?? SequenceNumber(1)
             return try faults.plant(fault, event, volume).map { planted in
                 var owned = planted
                 if sequence == nil, let target { (owned.bucket, owned.key) = (target.bucket, target.key) }

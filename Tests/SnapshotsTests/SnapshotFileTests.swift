@@ -1,5 +1,6 @@
 import Catalog
 import Foundation
+import GRDB
 import Model
 import ObjectStore
 import Snapshots
@@ -92,6 +93,25 @@ import Volumes
         let flaws = try stage.verify()
         #expect(flaws.compactMap(\.file?.path) == ["snapshots/one.catalog.gz"])
         #expect(Set(flaws.filter { $0.blob != nil }.map { "/backup/" + $0.path }) == Set(before))
+        stage.store.close()
+    }
+
+    @Test func aCatalogThatALaterReleaseStoredIsNoFlawAndWhatItsSnapshotNeedsIsChecked() async throws {
+        let stage = try await stage()
+        do {
+            let repository = try stage.repository()
+            defer { repository.close() }
+            let later = try SnapshotCatalog.open(
+                try repository.snapshot("one"), in: repository, scratch: stage.scratch)
+            try later.catalog.withWriter { try $0.database.execute(sql: "PRAGMA user_version = 1000") }
+            try keep(later, as: "one", stage, repository)
+        }
+        #expect(try stage.verify() == [])
+        let before = try stage.files()
+        for file in before { try stage.backup.corrupt(file, at: 5) }
+        let flaws = try stage.verify()
+        #expect(Set(flaws.map { "/backup/" + $0.path }) == Set(before))
+        #expect(before.count == 3, "one of them is needed by that snapshot alone")
         stage.store.close()
     }
 
@@ -244,8 +264,15 @@ import Volumes
                 try writer.commit()
             }
         }
+        try keep(mixed, as: name, stage, repository)
+    }
+
+    /// Writes a snapshot's stored catalog, and a manifest with the digest of that.
+    private func keep(
+        _ catalog: SnapshotCatalog, as name: String, _ stage: SnapshotStage, _ repository: Repository
+    ) throws {
         let manifest = try repository.snapshot(name)
-        let file = try mixed.replace(name, in: repository)
+        let file = try catalog.replace(name, in: repository)
         let text = String(decoding: try JSONEncoder().encode(manifest), as: UTF8.self)
         let changed = try JSONDecoder().decode(
             SnapshotManifest.self, from: Data(text.replacing(manifest.catalog.sha256, with: file.sha256).utf8)

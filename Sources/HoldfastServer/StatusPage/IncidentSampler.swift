@@ -7,8 +7,8 @@ import ObjectStore
 import Synchronization
 
 /// Counts the versions of open incidents, owner by owner, for the status page. For a volume's incident that takes a look at
-/// every version of the store: so it is done beside, and for no more than a hundredth of a thread's time. What a closed
-/// incident came to is counted once.
+/// every version of the store: so it is done beside, page by page (``SamplingPace``). What a closed incident came to is counted
+/// once.
 final class IncidentSampler: Sendable {
     /// Incidents that are counted: the open ones first.
     static let incidentCount = 8
@@ -38,14 +38,8 @@ final class IncidentSampler: Sendable {
 
     /// Until the task is cancelled; on a thread that may wait for disks.
     func run() async {
-        while !Task.isCancelled {
-            let start = ContinuousClock.now
-            do { try look() } catch is CancellationError { return } catch {
-                logger.error("counting for the status page: \(error)")
-            }
-            let rest = max(Self.interval, (ContinuousClock.now - start) * MetricSampler.restFactor)
-            // Cancelled while it sleeps, the loop ends above.
-            try? await Task.sleep(for: rest)
+        await SamplingPace.repeat(every: Self.interval, "counting for the status page", logger) {
+            try look(&$0)
         }
     }
 
@@ -55,7 +49,7 @@ final class IncidentSampler: Sendable {
         return Array((real.filter(\.isOpen) + real.filter { !$0.isOpen }).prefix(incidentCount))
     }
 
-    private func look() throws {
+    private func look(_ pace: inout SamplingPace) throws {
         let report = IncidentReport(store)
         var counted: [StatusFacts.Incident] = []
         for row in Self.shown(try report.incidents()) {
@@ -63,7 +57,7 @@ final class IncidentSampler: Sendable {
                 counted.append(known)
                 continue
             }
-            let facts = try Self.count(row, report)
+            let facts = try Self.count(row, report, &pace)
             counted.append(facts)
             if !row.isOpen { state.withLock { $0.closed[row.id] = facts } }
         }
@@ -76,9 +70,9 @@ final class IncidentSampler: Sendable {
     }
 
     private static func count(
-        _ row: IncidentRow, _ report: IncidentReport
+        _ row: IncidentRow, _ report: IncidentReport, _ pace: inout SamplingPace
     ) throws -> StatusFacts.Incident {
-        let totals = try report.totals(row, prefixDepth: 0)
+        let totals = try report.totals(row, prefixDepth: 0) { try pace.rest() }
         let progress = report.progress(of: row, totals)
         var facts = StatusFacts.Incident(row)
         facts.phase = progress.phase.rawValue

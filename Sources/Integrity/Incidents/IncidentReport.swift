@@ -106,12 +106,12 @@ public struct IncidentReport: Sendable {
         try inspection.catalog.read { try $0.acknowledgements(of: incident.id) }
     }
 
-    /// Calls `body` with each version that an incident affects.
+    /// Calls `body` with each version that an incident affects, and `betweenPages` after each page but the last.
     public func forEach(
         _ incident: IncidentRow, _ scope: IncidentScope = IncidentScope(),
-        _ body: (AffectedLine) throws -> Void
+        betweenPages: () throws -> Void = {}, _ body: (AffectedLine) throws -> Void
     ) throws {
-        if incident.cause == .volume { try forEachComputed(incident, scope, body) }
+        if incident.cause == .volume { try forEachComputed(incident, scope, betweenPages, body) }
         var after = SequenceNumber.zero
         while true {
             let rows = try inspection.catalog.read {
@@ -125,12 +125,14 @@ public struct IncidentReport: Sendable {
             }
             guard let last = rows.last, rows.count == Self.pageCount else { return }
             after = SequenceNumber(last.version.publishedSequence)
+            try betweenPages()
         }
     }
 
     /// Versions of which a volume that was away must hold a replica, but those of which something was stated.
     private func forEachComputed(
-        _ incident: IncidentRow, _ scope: IncidentScope, _ body: (AffectedLine) throws -> Void
+        _ incident: IncidentRow, _ scope: IncidentScope, _ betweenPages: () throws -> Void,
+        _ body: (AffectedLine) throws -> Void
     ) throws {
         let position =
             try position ?? RefillPosition(incident, inspection, isOnlyInspected: isOnlyInspected)
@@ -153,6 +155,7 @@ public struct IncidentReport: Sendable {
             }
             guard let last = page.last, page.count == Self.pageCount else { return }
             place = (last.record.bucket, last.key, last.sequence)
+            try betweenPages()
         }
     }
 
@@ -183,11 +186,13 @@ public struct IncidentReport: Sendable {
         return AffectedLine(version: entry, changed: nil, isAcknowledged: isSeen)
     }
 
+    /// - Parameter betweenPages: called after each page of versions but the last.
     public func totals(
-        _ incident: IncidentRow, _ scope: IncidentScope = IncidentScope(), prefixDepth: Int = 1
+        _ incident: IncidentRow, _ scope: IncidentScope = IncidentScope(), prefixDepth: Int = 1,
+        betweenPages: () throws -> Void = {}
     ) throws -> IncidentTotals {
         var totals = IncidentTotals(prefixDepth: prefixDepth)
-        try forEach(incident, scope) {
+        try forEach(incident, scope, betweenPages: betweenPages) {
             // It may take long: a task that is cancelled needs no totals.
             try Task.checkCancellation()
             totals.add($0)

@@ -23,13 +23,13 @@ final class DeadPayloads: Sendable {
     /// Counts what neither history nor a reader sees any more.
     /// - Parameters:
     ///   - pin: the event before which a payload has to have died, and `time` the time.
-    ///   - step: called between pages.
-    /// - Throws: if the catalog cannot be read, and what `step` throws.
+    ///   - rests: how many times as long as a page took it rests behind it: requests are not to feel the first count of a process.
+    /// - Throws: if the catalog cannot be read, and `CancellationError`.
     func count(
-        _ catalog: Catalog, _ log: EventLog, diedBefore pin: SequenceNumber, _ time: Timestamp,
-        step: () throws -> Void
-    ) throws {
+        _ catalog: Catalog, _ log: EventLog, diedBefore pin: SequenceNumber, _ time: Timestamp, rests: Int
+    ) async throws {
         while true {
+            let begin = ContinuousClock.now
             let last = state.withLock { $0.counted }
             let page = try catalog.read {
                 try $0.deadPayloads(after: last, diedBefore: pin, time, limit: Self.pageCount)
@@ -44,7 +44,7 @@ final class DeadPayloads: Sendable {
                 state.counted = end.place
             }
             guard page.count == Self.pageCount else { return }
-            try step()
+            try await Task.sleep(for: (ContinuousClock.now - begin) * rests)
         }
     }
 

@@ -22,14 +22,18 @@ final class Reclaimer: Sendable {
     private static let segmentShare = 4
     /// The same, where a volume is nearly full.
     private static let earlySegmentShare = 32
+    /// How many times as long as it counted it rests; not at all where a volume is nearly full.
+    private static let countingRests = 9
     /// Payloads of a segment that are planned in one round at most.
     private static let roundCount = 100_000
 
     private let engine: Engine
     private let share: Int
+    private let rests: Int
 
     init(_ engine: Engine, early: Bool = false) {
         self.engine = engine
+        rests = early ? 0 : Self.countingRests
         share = early ? Self.earlySegmentShare : Self.segmentShare
     }
 
@@ -51,7 +55,7 @@ final class Reclaimer: Sendable {
         let blobs = try engine.ledger.catalog.read {
             try $0.deadBlobs(diedBefore: pin.next, limit, limit: Self.planCount)
         }
-        let worth = try payloadsWorthDropping(diedBefore: pin.next, limit)
+        let worth = try await payloadsWorthDropping(diedBefore: pin.next, limit)
         guard !blobs.isEmpty || worth != nil else { return false }
         for part in Self.parts(blobs.map(\.id), worth?.payloads ?? []) {
             try await plan(part.blobs, part.payloads)
@@ -100,9 +104,9 @@ final class Reclaimer: Sendable {
     /// Dead payloads of one sealed segment that has enough of them.
     private func payloadsWorthDropping(
         diedBefore pin: SequenceNumber, _ limit: Timestamp
-    ) throws -> Worth? {
+    ) async throws -> Worth? {
         let (catalog, log) = (engine.ledger.catalog, engine.ledger.log)
-        try engine.deadPayloads.count(catalog, log, diedBefore: pin, limit, step: Task.checkCancellation)
+        try await engine.deadPayloads.count(catalog, log, diedBefore: pin, limit, rests: rests)
         let least = (engine.settings.segmentByteCount + share - 1) / share
         let candidates = engine.deadPayloads.segments(ofAtLeast: least)
         for (first, counted) in candidates.segments {
